@@ -1,0 +1,60 @@
+# The only entry point a newcomer needs. `make` alone shows what there is.
+.DEFAULT_GOAL := help
+.PHONY: help docs docs-check test coverage lint format lab serve lock clean
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/installed
+PIP_ONLINE = $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+docs: $(READY) ## run the notebooks; write their outputs and README.md anew
+	@$(BIN)/python -m docs build
+
+docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, and say where
+	@$(BIN)/python -m docs check
+
+test: $(READY) ## run every test, with branch coverage of the rooms that must have all of it
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 \
+		--include='walletsync/crypto.py,walletsync/merge.py,walletsync/continuity.py,server/walletsync_server/services/*'
+
+lint: $(READY) ## check formatting, style and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+serve: $(READY) ## run a server on 127.0.0.1:8090; settings: ARGS="--accounts open"
+	@$(BIN)/walletsync-server serve $(ARGS)
+
+lock: ## pin every dependency anew, with hashes, into requirements.lock
+	@$(PYTHON) -m venv .lock-venv
+	@.lock-venv/bin/python -m pip --quiet install uv
+	@.lock-venv/bin/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-package walletsync \
+		--group pyproject.toml:dev pyproject.toml server/pyproject.toml --output-file requirements.lock
+
+clean: ## remove everything that make made
+	@rm -rf .venv .lock-venv .docs .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml server/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "walletsync needs Python 3.11 or newer; say which: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Installing into .venv, once …" >&2
+	@$(PYTHON) -m venv --clear .venv
+	@$(PIP_ONLINE) install --require-hashes --only-binary :all: --requirement requirements.lock
+	@$(PIP_ONLINE) install --no-deps --no-build-isolation --editable . --editable server
+	@touch $@

@@ -1,0 +1,35 @@
+"""End-to-end encrypted wallet sync, the client library.
+
+`Client` is one device of one person. Everything that can go wrong is a subclass of `WalletSyncError`.
+
+The names are loaded on first use: the server imports `walletsync.protocol` and must not pay for, or depend on, the
+HTTP and crypto libraries of a client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from walletsync.client import Client as Client
+    from walletsync.errors import WalletSyncError as WalletSyncError
+    from walletsync.formats.json import JSONFormat as JSONFormat
+
+_HOME = {
+    "Client": "walletsync.client",
+    "JSONFormat": "walletsync.formats.json",
+    "WalletSyncError": "walletsync.errors",
+}
+
+__all__ = ["Client", "JSONFormat", "WalletSyncError"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,131 @@
+"""Everything that the client raises.
+
+WalletSyncError
+├── UsageError                 the call cannot work as it is; nothing was sent
+│   ├── InvalidAddress         no e-mail address in its canonical form
+│   ├── InvalidServerURL       no URL of a server, or plain http off loopback
+│   ├── DocumentError          the document is not one of its format
+│   ├── WalletTooLarge         the encrypted wallet is over the server's limit
+│   └── NotReady               an earlier step is missing; the message names it
+├── ServerUnreachable          no answer: nothing is known of what the server did
+├── ServerError                the server answered with an error (`status`, `code`)
+│   ├── Unauthorized           the token is missing, expired or revoked
+│   ├── WrongCredentials       the server does not take this address and password
+│   ├── AccountExists          the address is taken
+│   ├── NotAllowed             the server does not let this address sign up
+│   └── NoWallet               the account has no wallet yet
+├── ProtocolError              the answer is not what the protocol says; nothing of it was used
+├── SyncGaveUp                 the server answered every try with a conflict
+├── IntegrityError             what the server presents cannot be trusted; local state is untouched
+│   ├── BadWallet              forged, damaged, or of another account, server or password
+│   ├── SeedChanged            the salt seed of a known account is another one
+│   ├── RollbackDetected       an older wallet than one seen before, or none at all
+│   └── ForkDetected           a wallet that does not descend from the one seen before
+└── StoreError                 the device's file
+    ├── StoreLocked            another process has it open
+    └── StoreUnusable          not a store, damaged, or of another account or version
+"""
+
+
+class WalletSyncError(Exception):
+    """Base of all. The message is a sentence for a person, says what to do, and holds no secret."""
+
+
+class UsageError(WalletSyncError, ValueError):
+    """The call cannot work as it is; nothing was sent and nothing changed."""
+
+
+class InvalidAddress(UsageError):
+    """No e-mail address in its canonical form."""
+
+
+class InvalidServerURL(UsageError):
+    """No URL of a server, or plain http off loopback."""
+
+
+class DocumentError(UsageError):
+    """The document is not one of its format."""
+
+
+class WalletTooLarge(UsageError):
+    """The encrypted wallet is over the limit that the server tells."""
+
+
+class NotReady(UsageError):
+    """An earlier step is missing; the message names it."""
+
+
+class ServerUnreachable(WalletSyncError):
+    """No answer came: the server may or may not have done what it was asked."""
+
+
+class ServerError(WalletSyncError):
+    """The server answered with an error.
+
+    `status` is the HTTP status, `code` the machine code of PROTOCOL's error answer (None if it sent none).
+    """
+
+    def __init__(self, message: str, *, status: int, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class Unauthorized(ServerError):
+    """The token is missing, expired or revoked."""
+
+
+class WrongCredentials(ServerError):
+    """The server does not take this address and password."""
+
+
+class AccountExists(ServerError):
+    """The address is taken."""
+
+
+class NotAllowed(ServerError):
+    """The server does not let this address sign up."""
+
+
+class NoWallet(ServerError):
+    """The account has no wallet yet."""
+
+
+class ProtocolError(WalletSyncError):
+    """The answer is not what the protocol says; nothing of it was used."""
+
+
+class SyncGaveUp(WalletSyncError):
+    """The server answered every try with a conflict; the local changes are kept."""
+
+
+class IntegrityError(WalletSyncError):
+    """What the server presents cannot be trusted; the local state is untouched."""
+
+
+class BadWallet(IntegrityError):
+    """Forged, damaged, or of another account, server or password. One class on purpose: it tells an attacker nothing."""
+
+
+class SeedChanged(IntegrityError):
+    """The server tells another salt seed than the one that this device knows for the account."""
+
+
+class RollbackDetected(IntegrityError):
+    """The server presents an older wallet than one that this device has seen, or none at all."""
+
+
+class ForkDetected(IntegrityError):
+    """The server presents a wallet that does not descend from the one that this device has seen."""
+
+
+class StoreError(WalletSyncError):
+    """Something is wrong with the file of the device's state."""
+
+
+class StoreLocked(StoreError):
+    """Another process has the file open."""
+
+
+class StoreUnusable(StoreError):
+    """Not a store, damaged, written by a newer version, or of another account."""
