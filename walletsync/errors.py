@@ -104,7 +104,7 @@ class IntegrityError(WalletSyncError):
 
 
 class BadWallet(IntegrityError):
-    """Forged, damaged, or of another account, server or password. One class on purpose: it tells an attacker nothing."""
+    """Forged, damaged, or of another account, server or password: one class, so that it tells an attacker nothing."""
 
 
 class SeedChanged(IntegrityError):

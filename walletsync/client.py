@@ -1,0 +1,401 @@
+"""`Client` is one device of one person: the verbs of the tour, and `sync()`, the loop that uses them."""
+
+import base64
+import os
+import re
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from walletsync import crypto, merge
+from walletsync.api import Api, Conflict
+from walletsync.device import Device, Unlocked
+from walletsync.errors import (
+    AccountExists,
+    InvalidAddress,
+    NotReady,
+    NoWallet,
+    ProtocolError,
+    RollbackDetected,
+    SeedChanged,
+    StoreUnusable,
+    SyncGaveUp,
+    Unauthorized,
+    UsageError,
+)
+from walletsync.formats.base import Format
+from walletsync.formats.json import JSONFormat
+from walletsync.protocol import (
+    FEATURE_WALLET_IN_ANSWERS,
+    LoginRequest,
+    SignupRequest,
+    WalletAnswer,
+    WalletRequest,
+    canonical_email,
+)
+from walletsync.results import (
+    Account,
+    AuthToken,
+    Fetched,
+    OutOfDate,
+    Posted,
+    Registered,
+    Synced,
+    WalletState,
+)
+from walletsync.store import PendingWrite
+
+_MAX_TRIES = 8
+_MAX_DEVICE_ID = 128
+_TOKEN = re.compile(r"[0-9A-Za-z._~+/=-]{1,512}")
+_SEED = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class Client:
+    """One device: its document, what it knows of the account, and the server that it syncs with.
+
+    Call `set_account()` first, `register()` once per account, `get_auth_token()` once per device and every two weeks;
+    from then on `sync()`, or its steps `get_wallet()` and `post_wallet()`. Not for use by several threads at once.
+
+    Args:
+        server_url: origin and path of the server; https, or plain http to this very machine.
+        format: what a document is and how it merges; JSON objects by default.
+        store: the file that keeps this device's state; None keeps it in memory.
+        device_id: 1 to 128 characters, unlike every other device of the account; made at random by default.
+        realm: what keys are bound to, by default the server's URL; give the earlier URL if the server has moved.
+        proxy: URL of an HTTP proxy. The environment's is ignored.
+        ca_file: file of CA certificates to trust instead of the usual ones.
+        timeout: seconds to wait for the network before giving up.
+        allow_plain_http: send tokens in the clear to a server beyond this machine.
+
+    Raises:
+        InvalidServerURL, StoreLocked, StoreUnusable: nothing was sent.
+    """
+
+    def __init__(
+        self,
+        server_url: str,
+        *,
+        format: Format[Any] | None = None,
+        store: str | os.PathLike[str] | None = None,
+        device_id: str | None = None,
+        realm: str | None = None,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        timeout: float = 30.0,
+        allow_plain_http: bool = False,
+    ) -> None:
+        if device_id is not None and not 1 <= len(device_id) <= _MAX_DEVICE_ID:
+            raise UsageError(f"A device id has 1 to {_MAX_DEVICE_ID} characters; choose another one.")
+        self._api = Api(
+            server_url,
+            timeout=timeout,
+            proxy=proxy,
+            ca_file=ca_file,
+            allow_plain_http=allow_plain_http,
+        )
+        self._realm = self._api.url if realm is None else realm
+        self._password: str | None = None
+        self._unlocked: Unlocked | None = None
+        self._has_discovered = False
+        self._device = Device(JSONFormat() if format is None else format, store, device_id)
+
+    def __repr__(self) -> str:
+        return f"Client({self._api.url!r}, device_id={self.device_id!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections and the store's file."""
+        self._api.close()
+        self._device.close()
+
+    # Account
+
+    @property
+    def device_id(self) -> str:
+        """This device's name among those of the account."""
+        return self._device.state.device_id
+
+    def set_account(self, email: str, password: str) -> Account:
+        """Say whose wallet this is. Nothing is sent; the password stays in this process.
+
+        Raises:
+            InvalidAddress: the address is not in its canonical form.
+            StoreUnusable: the store belongs to another account or realm.
+        """
+        try:
+            email = canonical_email(email)
+        except ValueError as error:
+            raise InvalidAddress(f"The account cannot be set: {error}.") from None
+        if not password:
+            raise UsageError("The password is empty. It protects the wallet: choose a long one.")
+        state = self._device.state
+        if state.email is not None and (state.email, state.realm) != (email, self._realm):
+            raise StoreUnusable(
+                f"This store belongs to another account ({state.email} at {state.realm}). Use a store of its own for "
+                "each account; if it is the server that moved, pass its earlier URL as `realm=`."
+            )
+        self._device.save(email=email, realm=self._realm)
+        self._password, self._unlocked = password, None
+        return Account(email, self._realm)
+
+    def register(self) -> Registered:
+        """Make the account on the server. After a lost answer, call it again.
+
+        Raises:
+            AccountExists, NotAllowed: the server will not make it.
+        """
+        email, _ = self._account()
+        self._discover()
+        state = self._device.state
+        seed = state.seed or state.offered_seed or crypto.new_seed()
+        # Kept before it is sent, so that a repeated call offers the same one: to the server that is a lost answer.
+        self._device.save(offered_seed=seed)
+        login = self._unlock(seed).keys.login
+        try:
+            answer = self._api.signup(SignupRequest(email=email, password=login, client_salt_seed=seed.hex()))
+        except AccountExists:
+            self._device.save(offered_seed=None)
+            raise
+        self._device.save(offered_seed=None, seed=seed)
+        return Registered(email, answer.verified)
+
+    def get_auth_token(self) -> AuthToken:
+        """Sign this device in: fetch the account's salt seed, derive the keys, trade the login key for a token.
+
+        Raises:
+            WrongCredentials: the server does not know this address with this password.
+            SeedChanged: the server tells another seed than this device knows; no login was sent.
+            ProtocolError: the seed is no seed; no login was sent.
+        """
+        email, _ = self._account()
+        self._discover()
+        told = self._api.seed(base64.b64encode(email.encode()).decode()).client_salt_seed
+        seed = self._trusted_seed(told)
+        login = self._unlock(seed).keys.login
+        answer = self._api.login(LoginRequest(email=email, password=login, device_id=self.device_id))
+        if answer.device_id != self.device_id or not _TOKEN.fullmatch(answer.token):
+            raise ProtocolError(
+                "The server's answer holds no token for this device, so none was kept. Ask whoever runs the server."
+            )
+        self._device.save(offered_seed=None, seed=seed, token=answer.token)
+        return AuthToken(answer.token, answer.device_id, answer.expiration)
+
+    # The document
+
+    def new_wallet_state(self) -> WalletState:
+        """Begin a wallet: an empty document, to be changed and POSTed as version 1.
+
+        Raises:
+            NotReady: this device has a wallet already.
+        """
+        return self._device.begin()
+
+    @property
+    def wallet_state(self) -> WalletState | None:
+        """The last version that this device got or POSTed; sequence 0 for one never POSTed, None without a wallet."""
+        return self._device.wallet_state()
+
+    def get_document(self) -> Any:
+        """Return a copy of the wallet's document as it is on this device, local edits included.
+
+        Raises:
+            NotReady: there is no wallet on this device yet.
+        """
+        return self._device.document()
+
+    def set_document(self, document: Any) -> None:
+        """Replace the document on this device, durably; `sync()` brings it to the others.
+
+        Raises:
+            DocumentError: it is not one of this client's format; the old one stays.
+        """
+        self._device.save(document=self._device.format.encode(document))
+
+    @property
+    def merge_base(self) -> Any:
+        """The document of the last version that this device got or POSTed, None if there was none."""
+        return self._device.merge_base()
+
+    @property
+    def has_local_changes(self) -> bool:
+        """Whether the document differs from the last synced one, or a POST's outcome is not known."""
+        return self._device.has_local_changes()
+
+    @property
+    def conflicts(self) -> tuple[merge.Conflict, ...]:
+        """The conflicts that wait for a decision. Meanwhile the document has theirs, and syncing goes on."""
+        return self._device.state.conflicts
+
+    def resolve(self, conflict: merge.Conflict, keep: Literal["mine", "theirs"]) -> Any:
+        """Decide a conflict: "mine" goes into the document in the place of theirs. Returns the document.
+
+        Raises:
+            DocumentError: the document has changed so that mine has no place in it any more; the conflict stays.
+        """
+        return self._device.resolve(conflict, keep)
+
+    # Syncing
+
+    def get_wallet(self) -> Fetched:
+        """Get the current wallet; local edits since the merge base are put on top of what came.
+
+        Raises:
+            NoWallet: there is none on the server, and this device has seen none.
+            RollbackDetected, ForkDetected, BadWallet: nothing was changed.
+        """
+        token, unlocked = self._signed_in()
+        return self._device.take(self._fetch(token), unlocked)
+
+    def post_wallet(self) -> Posted | OutOfDate:
+        """POST the document as the next version, with or without edits.
+
+        If the server has a later version, nothing is overwritten: that version is merged with the local edits, and
+        `OutOfDate` says that a second call is due. A POST whose answer got lost is settled first.
+        """
+        token, unlocked = self._signed_in()
+        if self._device.state.pending is not None:
+            settled = self._send(self._device.state.pending, token, unlocked)
+            if isinstance(settled, OutOfDate) or not self.has_local_changes:
+                return settled
+        pending = self._device.seal_next(unlocked, self._api.max_wallet_bytes)
+        return self._send(pending, token, unlocked)
+
+    def sync(self) -> Synced:
+        """Get, merge and POST until this device and the server have the same. Signs in where it has to.
+
+        Raises:
+            SyncGaveUp: the server answered every try with a conflict; the edits are kept.
+        """
+        if self._device.state.token is None:
+            self.get_auth_token()
+            return self._sync()
+        try:
+            return self._sync()
+        except Unauthorized:  # tokens expire
+            self.get_auth_token()
+            return self._sync()
+
+    def _sync(self) -> Synced:
+        waiting = len(self.conflicts)
+        for _ in range(_MAX_TRIES):
+            self._get_if_any()
+            if self._device.known is None or self.has_local_changes:
+                self.post_wallet()
+            if self._device.known is not None and not self.has_local_changes:
+                return Synced(self._device.known.sequence, self.conflicts[waiting:])
+        raise SyncGaveUp(
+            f"The server had a later version each of {_MAX_TRIES} times. The edits are kept; try again in a while."
+        )
+
+    def _get_if_any(self) -> None:
+        try:
+            self.get_wallet()
+        except NoWallet:
+            if self._device.state.document is None:
+                raise
+            # The one of this device will be the first.
+
+    def _fetch(self, token: str) -> WalletAnswer:
+        try:
+            return self._api.get_wallet(token)
+        except NoWallet:
+            if self._device.known is None:
+                raise
+            raise RollbackDetected(
+                f"The server says that there is no wallet, but this device has seen version "
+                f"{self._device.known.sequence}. Nothing was changed here. The account may have been deleted, or the "
+                "server restored from a backup; ask whoever runs it before you go on."
+            ) from None
+
+    def _send(self, pending: PendingWrite, token: str, unlocked: Unlocked) -> Posted | OutOfDate:
+        request = WalletRequest(encrypted_wallet=pending.encrypted_wallet, sequence=pending.sequence, hmac=pending.hmac)
+        answer = self._api.post_wallet(token, request)
+        if isinstance(answer, Conflict):
+            return self._out_of_date(pending, answer.latest or self._fetch(token), unlocked)
+        tells_current = FEATURE_WALLET_IN_ANSWERS in self._api.features
+        if not _is(answer, pending) and (answer is not None or tells_current):
+            raise ProtocolError(
+                "The server accepted the wallet, but does not present it as the current one. The edits are kept: sync "
+                "again, and ask whoever runs the server if it goes on."
+            )
+        self._device.acknowledge(pending)
+        return Posted(pending.sequence)
+
+    def _out_of_date(self, pending: PendingWrite, latest: WalletAnswer, unlocked: Unlocked) -> Posted | OutOfDate:
+        fetched = self._device.take(latest, unlocked)
+        if _is(latest, pending):
+            return Posted(pending.sequence)  # a lost answer: it had landed
+        if self._device.state.pending is not None:
+            raise ProtocolError(
+                f"The server refuses version {pending.sequence} as out of date, but has no later one than this device. "
+                "The edits are kept; ask whoever runs the server."
+            )
+        return OutOfDate(fetched.sequence, fetched.conflicts)
+
+    # What the verbs need
+
+    def _account(self) -> tuple[str, str]:
+        """Return address and password."""
+        if self._password is None or self._device.state.email is None:
+            raise NotReady("Whose wallet is it? Call set_account() first.")
+        return self._device.state.email, self._password
+
+    def _signed_in(self) -> tuple[str, Unlocked]:
+        self._account()
+        self._discover()
+        token, seed = self._device.state.token, self._device.state.seed
+        if token is None or seed is None:
+            raise NotReady("This device is not signed in: call get_auth_token() first.")
+        return token, self._unlock(seed)
+
+    def _discover(self) -> None:
+        """Ask once per process what the server can do."""
+        if self._has_discovered:
+            return
+        has_extras = self._api.discover()
+        if self._device.state.has_seen_extras and not has_extras:
+            raise ProtocolError(
+                "The server does not tell any more what it can do, though it once did. Check its address; something in "
+                "between may be hiding /.well-known/walletsync."
+            )
+        self._device.save(has_seen_extras=has_extras)
+        self._has_discovered = True
+
+    def _trusted_seed(self, told: str) -> bytes:
+        if not _SEED.fullmatch(told) or not int(told, 16):
+            raise ProtocolError(
+                "What the server tells as the account's salt seed is none. No login was sent; ask whoever runs it."
+            )
+        seed = bytes.fromhex(told)
+        if self._device.state.seed not in (None, seed):
+            raise SeedChanged(
+                "The server tells another salt seed for this account than this device knows. No login was sent. If the "
+                "password was changed on another device, begin anew on this one, with a store of its own."
+            )
+        return seed
+
+    def _unlock(self, seed: bytes) -> Unlocked:
+        """Return the keys; derived anew only for another account, password or seed."""
+        email, password = self._account()
+        binding = crypto.Binding(self._realm, email, seed)
+        if self._unlocked is None or self._unlocked.binding != binding:
+            self._unlocked = Unlocked(binding, crypto.derive(password, binding))
+        return self._unlocked
+
+
+def _is(answer: WalletAnswer | None, pending: PendingWrite) -> bool:
+    return answer is not None and (answer.sequence, answer.encrypted_wallet, answer.hmac) == (
+        pending.sequence,
+        pending.encrypted_wallet,
+        pending.hmac,
+    )

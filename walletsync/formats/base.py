@@ -1,0 +1,68 @@
+"""What a format is. The docstrings of `Format` are the contract: whoever writes one keeps them.
+
+A format is plain computation. It touches no file, no clock and no network, keeps no state between
+calls, and two devices given the same arguments get the same result. `AppendLog`, beside the
+notebooks, is a small one to begin from.
+"""
+
+from typing import Any, Protocol
+
+from walletsync.merge import D, Merged, Path
+
+
+class Format(Protocol[D]):
+    """What the document of a wallet is, and how two changed copies of it become one.
+
+    `D` is the type of a document. A caller may go on changing a document that it passed or got, so
+    no method changes an argument, or returns something that shares a mutable part with one.
+
+    The text of every error may end up in a log: it names places, never what stands there.
+    """
+
+    name: str
+    """Stored, encrypted, beside the document: a device with another format refuses it instead of
+    misreading it. Two formats never share one, and a change that old devices would misread needs a
+    new one."""
+
+    def empty(self) -> D:
+        """Return the document of a wallet that holds nothing yet, a new one each time."""
+        ...
+
+    def encode(self, document: D) -> bytes:
+        """Return the bytes that are encrypted and sent.
+
+        The only check on what people and programs put into a document, so it is a strict one:
+        raises DocumentError, which names the place and says what is possible there, for anything
+        that `decode` would not give back exactly. Equal documents, as `decode` made them, have
+        equal bytes on every device; that is how the client sees whether anything changed.
+        """
+        ...
+
+    def decode(self, data: bytes) -> D:
+        """Return the document; `decode(encode(document))` is `document`, types included.
+
+        `data` was made by some device of the same person, perhaps by a newer or a broken program.
+        Raises DocumentError, and nothing else, for anything that is not a document.
+        """
+        ...
+
+    def merge(self, base: D, mine: D, theirs: D) -> Merged[D]:
+        """Return one document with the changes of both, and a conflict for each that has no place.
+
+        `base` is the version that `mine` and `theirs` both began as, `theirs` what the other
+        devices have already agreed on, and all three are valid. The result is valid as well. A
+        change is in the document or in a conflict, never lost; where there is a conflict, the
+        document has theirs. Never raises: a document that cannot be merged in parts is a single
+        conflict at the path (). If only one side changed, the result is that side; if both are the
+        same, it is that.
+        """
+        ...
+
+    def replace(self, document: D, path: Path, value: Any) -> D:
+        """Return a copy of `document` with `value` at `path`, the place that a conflict names.
+
+        So a conflict is decided, perhaps long after it arose: `value` is one of the three of the
+        conflict (MISSING deletes), or another. Raises DocumentError if the document has changed
+        such that it has no place for it, or would not be a valid one.
+        """
+        ...

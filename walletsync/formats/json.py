@@ -1,0 +1,136 @@
+"""The format of most wallets: a JSON object, merged entry by entry.
+
+Python's json module reads more than JSON and writes what it cannot read back. Here a document is
+exact: what `encode` takes comes back from `decode` the same to the last type, and either refuses
+the rest. Neither puts text of the document into an error, except the names on the way to a place.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, Final
+
+from walletsync import merge
+from walletsync.errors import DocumentError
+from walletsync.merge import Merged, Path, place
+
+MAX_DEPTH: Final = 100
+"""How many objects and lists may be inside one another, the document itself included."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_DOUBLED: Final = object()
+"""Stands, until `_check` finds out where, for an object that has a name twice."""
+
+
+class JSONFormat:
+    """Documents are dicts with str keys, of dict, list, str, int, float, bool and None.
+
+    Exactly these types, no subclasses: a tuple or an IntEnum would come back as something else. A
+    float is finite, a str can be encoded as UTF-8, and an int has as many digits as Python converts
+    (`sys.get_int_max_str_digits`, 4300 unless changed). The order of entries is kept.
+    """
+
+    name = "json"
+
+    def __init__(self, keys: Mapping[str, str] | None = None) -> None:
+        """Take the lists of objects to be merged item by item.
+
+        `keys` gives each one's place and the field that tells its items apart, `walletsync.merge`
+        says how: {"/accounts": "id", "/accounts/*/labels": "name"}. All devices of a wallet should
+        have the same. Raises UsageError for what is no place.
+        """
+        self._keys = dict(keys or {})
+        merge.parse_keys(self._keys)
+
+    def empty(self) -> dict[str, Any]:
+        """Return a new {}."""
+        return {}
+
+    def encode(self, document: dict[str, Any]) -> bytes:
+        """Return the document as compact JSON in UTF-8. Raises DocumentError, naming the place."""
+        _checked(document)
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode()
+
+    def decode(self, data: bytes) -> dict[str, Any]:
+        """Return the document. Raises DocumentError, naming the place, if `data` is not one."""
+        return _checked(_parsed(data))
+
+    def merge(self, base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any]) -> Merged[dict[str, Any]]:
+        """Merge entry by entry, by the rules of `walletsync.merge`."""
+        return merge.merge(base, mine, theirs, keys=self._keys)
+
+    def replace(self, document: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
+        """Return a copy with `value` at `path`. Raises DocumentError if that makes no document."""
+        if value is not merge.MISSING:
+            _check(value, path)
+        return _checked(merge.replace(document, path, value))
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data.decode(), object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        problem = f"it is not UTF-8 at byte {error.start}"
+    except json.JSONDecodeError as error:
+        problem = f"it is not JSON at line {error.lineno}, column {error.colno}"
+    except RecursionError:
+        problem = f"more than {MAX_DEPTH} objects and lists are inside one another"
+    except ValueError:  # The only one that is left: int() limits the digits it converts.
+        problem = "a whole number has too many digits"
+    # Out here, because the errors above hold the document, and one raised there would hold them.
+    raise DocumentError(f"This is no document: {problem}.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    entries = dict(pairs)
+    return entries if len(entries) == len(pairs) else _DOUBLED
+
+
+def _checked(document: Any) -> dict[str, Any]:
+    _check(document, ())
+    if type(document) is not dict:
+        raise DocumentError("A document is a JSON object, in Python a dict.")
+    return document
+
+
+def _check(value: Any, path: Path) -> None:
+    """Raise DocumentError for the first thing at or below `path` that would not come back as is."""
+    kind = type(value)
+    if kind is dict or kind is list:
+        if len(path) >= MAX_DEPTH:
+            raise DocumentError(
+                f"Below {place(path[:3])} more than {MAX_DEPTH} objects and lists are inside one"
+                " another: make the document flatter."
+            )
+        if kind is list:
+            for index, item in enumerate(value):
+                _check(item, (*path, str(index)))
+            return
+        for name, entry in value.items():
+            if type(name) is not str or _SURROGATE.search(name):
+                raise DocumentError(f"{place(path)} has a key that is not a str of valid Unicode.")
+            _check(entry, (*path, name))
+    elif problem := _problem(value):
+        raise DocumentError(f"{place(path)} {problem}.")
+
+
+def _problem(value: Any) -> str:
+    """Return what is wrong with a value that is neither a dict nor a list, or an empty str."""
+    kind = type(value)
+    if kind is str:
+        return "holds half of a surrogate pair, which is no text" if _SURROGATE.search(value) else ""
+    if kind is float:
+        return "" if isfinite(value) else "is not a finite number"
+    if kind is int:
+        try:
+            str(value)
+        except ValueError:
+            return "has more digits than Python converts: store it as a str"
+        return ""
+    if value is None or kind is bool:
+        return ""
+    if value is _DOUBLED:
+        return "is an object that has the same key twice"
+    return f"is of type {kind.__name__}: use dict, list, str, int, float, bool or None, and no type made from these"

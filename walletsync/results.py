@@ -1,0 +1,82 @@
+"""What the verbs of `Client` return: values that read well in a notebook's cell and hold no secret."""
+
+from dataclasses import dataclass, field
+
+from walletsync.merge import Conflict
+
+
+@dataclass(frozen=True)
+class Account:
+    """An address at a server. `realm` is what keys are bound to: the server's origin and path, unless given."""
+
+    email: str
+    realm: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The account exists now. `verified` is False where the server wants the address confirmed first."""
+
+    email: str
+    verified: bool
+
+
+@dataclass(frozen=True)
+class AuthToken:
+    """A token, valid for `device` until `expiration` (RFC 3339, UTC; None if the server does not tell)."""
+
+    value: str = field(repr=False)
+    device: str
+    expiration: str | None
+
+    def __repr__(self) -> str:
+        return f"AuthToken(<hidden>, device={self.device!r}, expiration={self.expiration!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class WalletState:
+    """A version of the encrypted wallet and its sequence; 0 and "" before the first one is made."""
+
+    sequence: int
+    encrypted_wallet: str
+
+    def __repr__(self) -> str:
+        wallet = self.encrypted_wallet
+        shown = f"{wallet[:6]}…{wallet[-8:]}" if wallet else ""
+        return f"WalletState(sequence={self.sequence}, encrypted_wallet={shown!r})"
+
+
+@dataclass(frozen=True)
+class Posted:
+    """The server accepted this device's wallet as version `sequence`."""
+
+    sequence: int
+
+
+@dataclass(frozen=True)
+class OutOfDate:
+    """The server has a later version, `latest`. It is merged already; what is left is to post again."""
+
+    latest: int
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The server has version `sequence`; `newer` tells whether that was news, `merged` whether local edits are on top.
+
+    `conflicts` are those that this merge made; `Client.conflicts` has all that wait for a decision.
+    """
+
+    sequence: int
+    newer: bool
+    merged: bool = False
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Synced:
+    """Device and server both have version `sequence`, with every edit of either in it or in `conflicts`."""
+
+    sequence: int
+    conflicts: tuple[Conflict, ...] = ()

@@ -1,0 +1,204 @@
+"""One device's durable state: in memory, or in one SQLite file of mode 0600.
+
+The file holds the document and the token, so nobody else may read it; it never holds the password or a key. A change is
+one transaction: after a crash the state is the one before or the one after. One process at a time has the file open.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from walletsync.continuity import Known
+from walletsync.errors import StoreLocked, StoreUnusable
+from walletsync.merge import MISSING, Conflict, Item
+
+_APPLICATION_ID = 0x57535931  # "WSY1": tells our files from any other SQLite database
+_SCHEMA_VERSION = 1
+
+_T = TypeVar("_T")
+
+
+class SyncedVersion(Struct, frozen=True, kw_only=True):
+    """The last version that this device got from or POSTed to the server; its `document` is the merge base."""
+
+    encrypted_wallet: str
+    hmac: str
+    known: Known
+    document: bytes
+
+
+class PendingWrite(Struct, frozen=True, kw_only=True):
+    """A POST whose outcome is not known: a retry sends exactly this. `document` is what it carries."""
+
+    sequence: int
+    encrypted_wallet: str
+    hmac: str
+    document: bytes
+
+
+class DeviceState(Struct, frozen=True, kw_only=True):
+    """All that one device knows. Documents are as their format encodes them; None is "not yet"."""
+
+    device_id: str
+    format: str
+    realm: str | None = None
+    email: str | None = None
+    offered_seed: bytes | None = None
+    """Made for a sign-up whose outcome is not known; the same one is offered again."""
+    seed: bytes | None = None
+    """The account's salt seed: a log-in or a sign-up with it succeeded."""
+    token: str | None = None
+    has_seen_extras: bool = False
+    """The server has told in `.well-known` what it can do; it cannot take that back."""
+    document: bytes | None = None
+    synced: SyncedVersion | None = None
+    pending: PendingWrite | None = None
+    conflicts: tuple[Conflict, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"DeviceState(device_id={self.device_id!r}, <hidden>)"
+
+
+class Store:
+    """Keeps a `DeviceState`. `path` None keeps it in memory.
+
+    Raises:
+        StoreLocked: another process, or another client of this one, has the file open.
+        StoreUnusable: the file is not a store, is damaged, or cannot be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self._name = "in memory" if path is None else os.fspath(path)
+        if path is not None:
+            _make_private(Path(path))
+        self._database = sqlite3.connect(":memory:" if path is None else self._name, isolation_level=None, timeout=0)
+        self._saved: DeviceState | None = None
+        with ExitStack() as on_failure:
+            on_failure.callback(self._database.close)
+            self._reporting(self._prepare)
+            on_failure.pop_all()
+
+    def load(self) -> DeviceState | None:
+        """Return the state as it was saved last, None if it never was."""
+        rows = dict(self._reporting(lambda: self._database.execute("SELECT name, value FROM state")))
+        if not rows:
+            return None
+        try:
+            state = DeviceState(**{name: _DECODE[name](value) for name, value in rows.items()})
+        except (KeyError, TypeError, ValueError, msgspec.MsgspecError):
+            raise self._unusable("is damaged") from None
+        self._saved = state
+        return state
+
+    def save(self, state: DeviceState) -> None:
+        """Make `state` durable: when this returns, a crash cannot undo it. Writes only what changed."""
+        changed = [
+            (name, _ENCODE[name](getattr(state, name)))
+            for name in DeviceState.__struct_fields__
+            if self._saved is None or getattr(self._saved, name) is not getattr(state, name)
+        ]
+        self._reporting(lambda: self._write(changed))
+        self._saved = state
+
+    def close(self) -> None:
+        """Let go of the file. The state stays in it."""
+        self._database.close()
+
+    def _write(self, rows: list[tuple[str, bytes]]) -> None:
+        with self._database:
+            self._database.execute("BEGIN")
+            self._database.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", rows)
+
+    def _prepare(self) -> None:
+        # EXCLUSIVE keeps the lock from the first transaction until the file is closed.
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._database.execute("PRAGMA synchronous = EXTRA")
+        with self._database:
+            self._database.execute("BEGIN EXCLUSIVE")
+            self._check_kind()
+            self._database.execute("CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
+            self._database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+    def _check_kind(self) -> None:
+        is_new = self._pragma("schema_version") == 0
+        if not is_new and self._pragma("application_id") != _APPLICATION_ID:
+            raise self._unusable("is a database of another program")
+        if self._pragma("user_version") > _SCHEMA_VERSION:
+            raise self._unusable("was written by a newer version of walletsync")
+
+    def _pragma(self, name: str) -> int:
+        value: int = self._database.execute(f"PRAGMA {name}").fetchone()[0]
+        return value
+
+    def _reporting(self, action: Callable[[], _T]) -> _T:
+        """Run `action`; a failure of SQLite becomes an error that says what to do."""
+        try:
+            return action()
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise StoreLocked(
+                    f"The store {self._name} is open in another process or client. Close that one first: two would "
+                    "overwrite each other's edits."
+                ) from None
+            raise self._unusable(f"cannot be used ({error.sqlite_errorname})") from None
+
+    def _unusable(self, why: str) -> StoreUnusable:
+        return StoreUnusable(
+            f"The store {self._name} {why}. Nothing in it was changed; name another file, or move this one away."
+        )
+
+
+def _make_private(path: Path) -> None:
+    """Make the file with mode 0600, or take from an existing one what others may do with it."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        path.chmod(0o600)
+    except OSError as error:
+        raise StoreUnusable(
+            f"The store {path} cannot be made: {error.strerror}. Name a file in a folder that exists and is yours."
+        ) from None
+
+
+def _encode_conflicts(conflicts: tuple[Conflict, ...]) -> bytes:
+    # The standard library's json, since a wallet may hold integers of any size.
+    return json.dumps([_plain_conflict(conflict) for conflict in conflicts]).encode()
+
+
+def _plain_conflict(conflict: Conflict) -> dict[str, Any]:
+    sides = {"base": conflict.base, "mine": conflict.mine, "theirs": conflict.theirs}
+    path = [{"key": step.key, "value": step.value} if isinstance(step, Item) else step for step in conflict.path]
+    return {"path": path} | {name: side for name, side in sides.items() if side is not MISSING}
+
+
+def _decode_conflicts(data: bytes) -> tuple[Conflict, ...]:
+    return tuple(
+        Conflict(
+            path=tuple(Item(**step) if isinstance(step, dict) else step for step in plain["path"]),
+            base=plain.get("base", MISSING),
+            mine=plain.get("mine", MISSING),
+            theirs=plain.get("theirs", MISSING),
+        )
+        for plain in json.loads(data)
+    )
+
+
+def _decoder(field: msgspec.structs.FieldInfo) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(field.type).decode
+
+
+_FIELDS = {field.name: field for field in msgspec.structs.fields(DeviceState)}
+_ENCODE: dict[str, Callable[[Any], bytes]] = {
+    name: _encode_conflicts if name == "conflicts" else msgspec.json.encode for name in _FIELDS
+}
+_DECODE: dict[str, Callable[[bytes], Any]] = {
+    name: _decode_conflicts if name == "conflicts" else _decoder(field) for name, field in _FIELDS.items()
+}
