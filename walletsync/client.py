@@ -3,7 +3,6 @@
 import base64
 import os
 import re
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from walletsync import crypto, merge
@@ -105,12 +104,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

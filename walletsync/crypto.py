@@ -158,6 +158,8 @@ def _seal_with_random(
 
 def _open_envelope(keys: Keys, binding: Binding, sequence: int, encrypted_wallet: str) -> Opened:
     envelope = base64.b64decode(encrypted_wallet, validate=True)
+    if base64.b64encode(envelope).decode() != encrypted_wallet:
+        raise ValueError("not the one spelling in base64")
     header, ciphertext = envelope[: _HEADER.size], envelope[_HEADER.size :]
     magic, suite, epoch, header_sequence, previous, random = _HEADER.unpack(header)
     if magic != MAGIC or suite != SUITE:

@@ -1,0 +1,185 @@
+"""A wire that loses requests and answers: no edit is lost, and none is doubled.
+
+The documents are append logs, in which a doubled edit shows.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from append_log import AppendLog, append
+
+from tests.middle import GET_WALLET, LOGIN, POST_WALLET, SIGNUP, Middle
+from walletsync import Client
+from walletsync.errors import ServerUnreachable
+from walletsync.results import OutOfDate, Posted
+
+Device = Callable[..., Client]
+
+
+@pytest.fixture
+def laptop(device: Device) -> Client:
+    client = device("laptop", format=AppendLog())
+    client.new_wallet_state()
+    client.sync()
+    return client
+
+
+@pytest.fixture
+def phone(laptop: Client, device: Device) -> Client:
+    client = device("phone", format=AppendLog())
+    client.sync()
+    return client
+
+
+def edit(client: Client, segment: str) -> None:
+    client.set_document(append(client.get_document(), segment))
+
+
+def lose(middle: Middle, client: Client) -> None:
+    middle.lose_answer(POST_WALLET)
+    with pytest.raises(ServerUnreachable):
+        client.post_wallet()
+
+
+def test_a_repeated_post_is_the_same_request(laptop: Client, middle: Middle) -> None:
+    """The answer to a POST gets lost; the next one sends exactly the same again and learns that it landed."""
+    edit(laptop, "aaaa")
+    lose(middle, laptop)
+    assert laptop.has_local_changes
+    assert laptop.post_wallet() == Posted(2)
+    assert middle.answers[-1].raw == middle.answers[-2].raw
+    assert not laptop.has_local_changes
+
+
+def test_edits_after_a_lost_answer_go_out_as_the_next_version(laptop: Client, phone: Client, middle: Middle) -> None:
+    """What was sent is settled first, then what came after is POSTed."""
+    edit(laptop, "aaaa")
+    lose(middle, laptop)
+    edit(laptop, "bbbb")
+    assert laptop.post_wallet() == Posted(3)
+    phone.sync()
+    assert phone.get_document() == laptop.get_document() == "-:aaaa:bbbb"
+
+
+def test_a_write_that_landed_unnoticed_is_recognised_in_what_others_built_on_it(
+    laptop: Client, phone: Client, middle: Middle
+) -> None:
+    """It landed, another device went on from it: the merge base is that write, so nothing is doubled."""
+    edit(laptop, "aaaa")
+    lose(middle, laptop)
+    phone.sync()
+    edit(phone, "bbbb")
+    phone.sync()
+    edit(laptop, "cccc")
+    assert laptop.post_wallet() == OutOfDate(3)
+    assert laptop.get_document() == "-:aaaa:bbbb:cccc"
+    laptop.sync()
+    phone.sync()
+    assert phone.get_document() == laptop.get_document() == "-:aaaa:bbbb:cccc"
+
+
+def test_getting_settles_a_lost_answer_too(laptop: Client, middle: Middle) -> None:
+    """GET shows the device's own write: it landed, and there is nothing to POST."""
+    edit(laptop, "aaaa")
+    lose(middle, laptop)
+    assert not laptop.get_wallet().newer
+    assert not laptop.has_local_changes
+    assert laptop.merge_base == "-:aaaa"
+
+
+def test_a_write_that_never_arrived_is_sent_again(laptop: Client, phone: Client, middle: Middle) -> None:
+    """The request gets lost: it is still pending after a GET, and lands with the next POST."""
+    middle.lose_request(POST_WALLET)
+    edit(laptop, "aaaa")
+    with pytest.raises(ServerUnreachable):
+        laptop.post_wallet()
+    assert not laptop.get_wallet().newer
+    assert laptop.has_local_changes
+    laptop.sync()
+    phone.sync()
+    assert phone.get_document() == "-:aaaa"
+
+
+def test_a_write_that_was_overtaken_is_merged(laptop: Client, phone: Client, middle: Middle) -> None:
+    """The request gets lost and another device takes its sequence: the edit goes on top, once."""
+    middle.lose_request(POST_WALLET)
+    edit(laptop, "aaaa")
+    with pytest.raises(ServerUnreachable):
+        laptop.post_wallet()
+    edit(phone, "bbbb")
+    phone.sync()
+    assert laptop.post_wallet() == OutOfDate(2)
+    laptop.sync()
+    middle.deliver_late()
+    phone.sync()
+    laptop.sync()
+    assert phone.get_document() == laptop.get_document() == "-:bbbb:aaaa"
+
+
+def test_a_request_that_arrives_late_lands_once(laptop: Client, phone: Client, middle: Middle) -> None:
+    """A POST that was given up arrives after all, before its repetition: it is one version."""
+    middle.lose_request(POST_WALLET)
+    edit(laptop, "aaaa")
+    with pytest.raises(ServerUnreachable):
+        laptop.post_wallet()
+    middle.deliver_late()
+    edit(laptop, "bbbb")
+    laptop.sync()
+    phone.sync()
+    assert phone.get_document() == laptop.get_document() == "-:aaaa:bbbb"
+    assert phone.wallet_state is not None
+    assert phone.wallet_state.sequence == 3
+
+
+def test_the_first_version_may_get_lost_as_well(device: Device, middle: Middle) -> None:
+    """Before anything was synced, a lost answer is settled the same way."""
+    laptop = device("laptop", format=AppendLog())
+    laptop.new_wallet_state()
+    edit(laptop, "aaaa")
+    lose(middle, laptop)
+    edit(laptop, "bbbb")
+    laptop.sync()
+    assert laptop.merge_base == "-:aaaa:bbbb"
+
+
+def test_a_lost_answer_survives_a_restart(
+    tmp_path: object, device: Device, middle: Middle, phone: Client, laptop: Client
+) -> None:
+    """The pending write is in the store: after a restart, it is settled without doubling."""
+    options = {"format": AppendLog(), "store": f"{tmp_path}/tablet.wallet"}
+    tablet = device("tablet", **options)
+    tablet.sync()
+    edit(tablet, "aaaa")
+    lose(middle, tablet)
+    tablet.close()
+    phone.sync()
+    edit(phone, "bbbb")
+    phone.sync()
+    tablet = device("tablet", **options)
+    edit(tablet, "cccc")
+    tablet.sync()
+    assert tablet.get_document() == "-:aaaa:bbbb:cccc"
+
+
+@pytest.mark.parametrize("what", [SIGNUP, LOGIN])
+def test_signing_up_and_in_can_be_repeated(
+    what: str, middle: Middle, address: Callable[[], str]
+) -> None:
+    """A lost answer to either is no dead end: the same call again succeeds."""
+    with Client(middle.url, device_id="laptop") as client:
+        client.set_account(address(), "a password of eight letters or more")
+        middle.lose_answer(what)
+        with pytest.raises(ServerUnreachable):
+            client.register()
+            client.get_auth_token()
+        client.register()
+        client.get_auth_token()
+
+
+def test_an_error_of_the_network_holds_no_secret(laptop: Client, middle: Middle) -> None:
+    """The message says what to do, and neither it nor its causes show the token."""
+    middle.lose_answer(GET_WALLET)
+    with pytest.raises(ServerUnreachable, match="nothing is lost") as raised:
+        laptop.get_wallet()
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__

@@ -1,0 +1,288 @@
+"""What holds for the merge of any documents: Hypothesis makes a base and edits it twice.
+
+The documents are small and their names few, so that both sides often touch the same places.
+"""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from walletsync.merge import MISSING, Item, Merged, Path, merge, replace, same, value_at
+
+# The same examples in every run: a failure in CI is a failure at the desk.
+thorough = settings(derandomize=True, max_examples=400, deadline=None)
+
+KEYS = {"/items": "id", "/items/*/items": "id", "/*/items": "id"}
+
+scalars = st.sampled_from([None, False, True, 0, 1, 0.0, -0.0, 1.0, "", "1", "a"])
+ids = st.sampled_from([0, 1, True, 1.0, "1", None])
+names = st.sampled_from(["a", "b", "c", "items"])
+
+
+def objects(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(names, values, max_size=4)
+
+
+def keyed_lists(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    def with_ids(items: list[tuple[Any, dict[str, Any]]]) -> list[Any]:
+        return [{"id": key, **entries} for key, entries in items]
+
+    items = st.tuples(ids, objects(values))
+    return st.lists(items, max_size=4, unique_by=lambda item: Item("id", item[0])).map(with_ids)
+
+
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(objects(inner), keyed_lists(inner), st.lists(inner, max_size=3)),
+    max_leaves=8,
+)
+documents = objects(values)
+
+
+def edited(draw: st.DrawFn, value: Any) -> Any:
+    """Return a copy of `value` in which some entries are changed, deleted, added or moved."""
+    what = draw(st.sampled_from(["keep", "inside", "inside", "inside", "anew"]))
+    if what == "anew":
+        return draw(values)
+    if what == "keep":
+        return copy.deepcopy(value)
+    if isinstance(value, dict):
+        kept = [name for name in value if draw(st.integers(0, 4))]
+        inside = {n: value[n] if n == "id" else edited(draw, value[n]) for n in kept}
+        return inside | draw(st.one_of(st.just({}), objects(values)))
+    if isinstance(value, list):
+        moved = draw(st.permutations(value)) if draw(st.booleans()) else value
+        inside_list = [edited(draw, item) for item in moved if draw(st.integers(0, 4))]
+        return inside_list + draw(st.one_of(st.just([]), keyed_lists(scalars)))
+    return draw(scalars)
+
+
+@st.composite
+def divergences(draw: st.DrawFn) -> tuple[Any, Any, Any]:
+    """Make a base, mine and theirs."""
+    base = draw(documents)
+    sides = [edited(draw, base) for _ in range(2)]
+    mine, theirs = (side if isinstance(side, dict) else {"a": side} for side in sides)
+    return base, mine, theirs
+
+
+def told_apart(value: Any) -> bool:
+    """Tell whether `value` is a list of objects, each with an id of its own."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) and "id" in item for item in value):
+        return False
+    if any(isinstance(item["id"], dict | list) for item in value):
+        return False
+    return len({Item("id", item["id"]) for item in value}) == len(value)
+
+
+def has_key(path: Path) -> bool:
+    steps = ["*" if isinstance(step, Item) else step for step in path]
+    return steps == ["items"] or (len(steps) == 2 and steps[1] == "items") or (
+        len(steps) == 3 and steps[0] == steps[2] == "items"
+    )  # fmt: skip
+
+
+def edits(base: Any, side: Any, other: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield what `side` made of `base`, at the leaves: (path, value), where MISSING is deleted.
+
+    Written by the rules of the module's docstring, not by its code. `other` matters because a list
+    is one value if its items cannot be told apart in any of the three.
+    """
+    if same(base, side):
+        return
+    if isinstance(side, dict) and side:
+        old = base if isinstance(base, dict) else {}
+        others = other if isinstance(other, dict) else {}
+        for name in old | side:
+            steps = (old.get(name, MISSING), side.get(name, MISSING), others.get(name, MISSING))
+            yield from edits(*steps, (*path, name))
+        return
+    olds = base if isinstance(base, list) else []
+    if isinstance(side, list) and has_key(path) and all(map(told_apart, (olds, side, other))):
+        for step in {Item("id", item["id"]): None for item in olds + side}:
+            found = [value_at(items, (step,)) for items in (olds, side, other)]
+            yield from edits(*found, (*path, step))
+        return
+    yield path, side
+
+
+def holds(document: Any, path: Path, value: Any) -> bool:
+    """Tell whether an edit is in a document. One that empties an object leaves room for additions."""
+    found = value_at(document, path)
+    return same(found, value) or (value == {} and isinstance(found, dict))
+
+
+def in_conflict(merged: Merged[Any], path: Path) -> bool:
+    return any(path[: len(conflict.path)] == conflict.path for conflict in merged.conflicts)
+
+
+def three_way(base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+    return merge(base, mine, theirs, keys=KEYS)
+
+
+def unordered(value: Any, path: Path = ()) -> Any:
+    """Return `value` with the lists that merge by key in the order of their keys."""
+    if isinstance(value, dict):
+        return {name: unordered(entry, (*path, name)) for name, entry in value.items()}
+    if has_key(path) and told_apart(value):
+        items = [unordered(item, (*path, Item("id", item["id"]))) for item in value]
+        return sorted(items, key=lambda item: json.dumps(item["id"]))
+    return value
+
+
+@thorough
+@given(divergences())
+def test_merging_with_itself_changes_nothing(sides: tuple[Any, Any, Any]) -> None:
+    """What both sides have is the result, whatever the base was."""
+    base, mine, _ = sides
+    merged = three_way(base, mine, mine)
+    assert repr(merged.document) == repr(mine)
+    assert merged.conflicts == ()
+
+
+@thorough
+@given(divergences())
+def test_a_side_that_changed_nothing_takes_the_other(sides: tuple[Any, Any, Any]) -> None:
+    """If only one changed anything, its document is the result, to the order of every entry."""
+    base, side, _ = sides
+    for merged in (three_way(base, base, side), three_way(base, side, base)):
+        assert same(merged.document, side)
+        assert merged.conflicts == ()
+
+
+@thorough
+@given(divergences())
+def test_every_edit_is_in_the_result_or_in_a_conflict(sides: tuple[Any, Any, Any]) -> None:
+    """Nothing that either side did is lost."""
+    base, mine, theirs = sides
+    merged = three_way(base, mine, theirs)
+    for side, other in ((mine, theirs), (theirs, mine)):
+        for path, value in edits(base, side, other):
+            assert holds(merged.document, path, value) or in_conflict(merged, path)
+
+
+@thorough
+@given(divergences())
+def test_nothing_appears_that_nobody_made(sides: tuple[Any, Any, Any]) -> None:
+    """Every difference between base and result is an edit of mine or of theirs."""
+    base, mine, theirs = sides
+    merged = three_way(base, mine, theirs)
+    for path, value in edits(base, merged.document, merged.document):
+        assert holds(mine, path, value) or holds(theirs, path, value) or in_conflict(merged, path)
+
+
+@thorough
+@given(divergences())
+def test_in_a_conflict_the_document_has_theirs(sides: tuple[Any, Any, Any]) -> None:
+    """Every device that merges ends with the same value in the shared document."""
+    base, mine, theirs = sides
+    merged = three_way(base, mine, theirs)
+    for conflict in merged.conflicts:
+        for side, value in zip(sides, (conflict.base, conflict.mine, conflict.theirs), strict=True):
+            assert same(value_at(side, conflict.path), value)
+        assert same(value_at(merged.document, conflict.path), conflict.theirs)
+
+
+@thorough
+@given(divergences())
+def test_no_conflict_lies_inside_another(sides: tuple[Any, Any, Any]) -> None:
+    """So they can be decided one by one, in any order."""
+    paths = [conflict.path for conflict in three_way(*sides).conflicts]
+    for one in paths:
+        assert [path for path in paths if path[: len(one)] == one] == [one]
+
+
+@thorough
+@given(divergences())
+def test_merging_does_not_change_its_arguments(sides: tuple[Any, Any, Any]) -> None:
+    """All three stay as they were, to the order of every entry, even if the result is changed."""
+    before = repr(sides)
+    merged = three_way(*sides)
+    vandalise(merged.document)
+    for conflict in merged.conflicts:
+        vandalise([conflict.base, conflict.mine, conflict.theirs])
+    assert repr(sides) == before
+
+
+def vandalise(value: Any) -> None:
+    inside = list(value.values()) if isinstance(value, dict) else list(value)
+    for entry in inside:
+        if isinstance(entry, dict | list):
+            vandalise(entry)
+    value.clear()
+
+
+@thorough
+@given(divergences())
+def test_the_other_device_finds_the_same_conflicts(sides: tuple[Any, Any, Any]) -> None:
+    """With mine and theirs exchanged, the conflicts are at the same places, the other way round."""
+    base, mine, theirs = sides
+    here = {c.path: c for c in three_way(base, mine, theirs).conflicts}
+    there = {c.path: c for c in three_way(base, theirs, mine).conflicts}
+    assert here.keys() == there.keys()
+    for path, conflict in here.items():
+        assert same(conflict.mine, there[path].theirs)
+        assert same(conflict.theirs, there[path].mine)
+        assert same(conflict.base, there[path].base)
+
+
+@thorough
+@given(divergences())
+def test_deciding_every_conflict_for_mine_gives_all_of_mine(sides: tuple[Any, Any, Any]) -> None:
+    """No edit of mine is missing then, and theirs are still there outside the conflicts."""
+    base, mine, theirs = sides
+    merged = three_way(base, mine, theirs)
+    decided = merged.document
+    for conflict in merged.conflicts:
+        decided = replace(decided, conflict.path, conflict.mine)
+    for path, value in edits(base, mine, theirs):
+        assert holds(decided, path, value)
+    for path, value in edits(base, theirs, mine):
+        assert holds(decided, path, value) or in_conflict(merged, path)
+
+
+@thorough
+@given(divergences())
+def test_devices_converge_whoever_merges(sides: tuple[Any, Any, Any]) -> None:
+    """Once the conflicts are decided alike, it does not matter which side was the first to post.
+
+    Only the order of entries, and of lists that merge by key, is that of whoever posted first.
+    """
+    base, mine, theirs = sides
+    here, there = three_way(base, mine, theirs), three_way(base, theirs, mine)
+    decided = there.document
+    for conflict in here.conflicts:
+        decided = replace(decided, conflict.path, conflict.theirs)
+    assert same(unordered(here.document), unordered(decided))
+
+
+@thorough
+@given(divergences())
+def test_the_order_is_theirs_and_then_mine(sides: tuple[Any, Any, Any]) -> None:
+    """Where both have changed an object or a keyed list, what they have keeps their order."""
+    base, mine, theirs = sides
+    merged = three_way(base, mine, theirs).document
+    if same(base, theirs):
+        return
+    common = [name for name in theirs if name in merged]
+    assert list(merged) == common + [name for name in mine if name in merged and name not in theirs]
+    lists = [document.get("items") for document in sides]
+    if all(map(told_apart, lists)) and not same(lists[0], lists[2]):
+        found = {Item("id", item["id"]) for item in merged["items"]}
+        old, ours, others = ([Item("id", item["id"]) for item in side] for side in lists)
+        assert [Item("id", item["id"]) for item in merged["items"]] == [
+            *(step for step in others if step in found),
+            *(step for step in ours if step in found and step not in others),
+        ]
+
+
+@thorough
+@given(values, values)
+def test_same_is_equality_of_sorted_json_text(a: Any, b: Any) -> None:
+    """The text tells 1, 1.0, true and "1" apart as `same` does."""
+    text_a, text_b = (json.dumps(value, sort_keys=True) for value in (a, b))
+    assert same(a, b) is (text_a == text_b)

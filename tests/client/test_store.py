@@ -1,0 +1,172 @@
+"""One device's durable state: what it keeps, from whom, and what it refuses to open."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from walletsync.continuity import Known
+from walletsync.errors import StoreLocked, StoreUnusable
+from walletsync.merge import MISSING, Conflict, Item
+from walletsync.payload import Entry
+from walletsync.store import DeviceState, PendingWrite, Store, SyncedVersion
+
+FULL = DeviceState(
+    device_id="laptop",
+    format="json",
+    realm="https://wallet.example.com",
+    email="alice@example.com",
+    offered_seed=bytes(32),
+    seed=b"\xff" * 32,
+    token="ab" * 32,
+    has_seen_extras=True,
+    document=b'{"a": 1}',
+    synced=SyncedVersion(
+        encrypted_wallet="wallet",
+        hmac="hmac",
+        known=Known(sequence=3, digest="ab", epoch=1, entries={"phone": Entry(2, "cd")}),
+        document=b"{}",
+    ),
+    pending=PendingWrite(sequence=4, encrypted_wallet="next", hmac="mac", document=b"\x00\xff"),
+    conflicts=(
+        Conflict(("a", Item("id", 7), "b"), MISSING, 10**30, [True, 1, 1.0, None]),
+        Conflict((), {"x": "\u00e9"}, MISSING, {}),
+    ),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "laptop.wallet"
+
+
+def test_a_new_store_is_empty(path: Path) -> None:
+    """Before the first save there is no state, in a file or in memory."""
+    for store in (Store(path), Store()):
+        assert store.load() is None
+        store.close()
+
+
+def test_a_state_survives_a_restart_to_the_last_type(path: Path) -> None:
+    """What was saved is what is loaded, conflicts with their types included."""
+    with Store(path) as store:
+        store.save(FULL)
+    with Store(path) as store:
+        loaded = store.load()
+    assert loaded == FULL
+    assert repr(loaded.conflicts) == repr(FULL.conflicts)
+
+
+def test_a_change_of_one_field_keeps_the_others(path: Path) -> None:
+    """Only what changed is written, and all of it counts."""
+    with Store(path) as store:
+        store.save(FULL)
+        store.save(replace(FULL, pending=None, document=b"{}"))
+    with Store(path) as store:
+        assert store.load() == replace(FULL, pending=None, document=b"{}")
+
+
+def test_the_file_is_for_its_owner_only(path: Path) -> None:
+    """The mode is 0600 from the first moment, and an existing file loses what others could do with it."""
+    Store(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    Store(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_journal_is_for_its_owner_only(path: Path) -> None:
+    """The rollback journal has the same contents and the same mode."""
+    with Store(path) as store:
+        store.save(FULL)
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_a_second_client_on_the_file_is_refused(path: Path) -> None:
+    """Two would overwrite each other's edits, in this process or in another."""
+    program = f"from walletsync.store import Store; Store({os.fspath(path)!r})"
+    with Store(path) as store:
+        store.save(FULL)
+        with pytest.raises(StoreLocked, match="open in another process"):
+            Store(path)
+        other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert "StoreLocked" in other.stderr
+        store.save(replace(FULL, token=None))
+    with Store(path) as store:
+        assert store.load() == replace(FULL, token=None)
+
+
+def database(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_files_that_are_no_store_are_refused_untouched(path: Path) -> None:
+    """Somebody's text, another program's database, a newer version's store: an error, and not a byte changed."""
+    path.write_text("my shopping list, which is longer than an SQLite header has to be: " + "bread " * 50)
+    refused(path, "cannot be used")
+    path.unlink()
+    database(path, "CREATE TABLE songs (title)")
+    refused(path, "is a database of another program")
+    path.unlink()
+    Store(path).close()
+    database(path, "PRAGMA user_version = 2")
+    refused(path, "was written by a newer version")
+
+
+def refused(path: Path, why: str) -> None:
+    before = path.read_bytes()
+    with pytest.raises(StoreUnusable, match=why):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE state SET value = x'7b' WHERE name = 'synced'",
+        "UPDATE state SET value = '[{}]' WHERE name = 'conflicts'",
+        "UPDATE state SET value = '[' WHERE name = 'conflicts'",
+        "UPDATE state SET name = 'unknown' WHERE name = 'token'",
+        "DELETE FROM state WHERE name = 'device_id'",
+    ],
+)
+def test_a_damaged_store_is_refused(path: Path, damage: str) -> None:
+    """Half a state is not a state."""
+    with Store(path) as store:
+        store.save(FULL)
+    database(path, damage)
+    with Store(path) as store, pytest.raises(StoreUnusable, match="is damaged"):
+        store.load()
+
+
+def test_a_store_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    """A missing folder is named, with what to do."""
+    with pytest.raises(StoreUnusable, match="Name a file in a folder that exists"):
+        Store(tmp_path / "missing" / "laptop.wallet")
+
+
+def test_a_failed_save_leaves_the_state_before(path: Path) -> None:
+    """If the disk takes no more, the state is the one before, here and after a restart."""
+    with Store(path) as store:
+        store.save(FULL)
+        store._database.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(StoreUnusable, match="SQLITE_FULL"):
+            store.save(replace(FULL, document=b"x" * 1_000_000, token=None))
+        store._database.execute("PRAGMA max_page_count = 10000")
+        store.save(replace(FULL, token=None))
+    with Store(path) as store:
+        assert store.load() == replace(FULL, token=None)
+
+
+def test_no_repr_shows_what_is_inside() -> None:
+    """Token and document do not get into a log by being printed."""
+    assert repr(FULL) == "DeviceState(device_id='laptop', <hidden>)"

@@ -1,0 +1,66 @@
+"""What every test has: a cheap KDF, and for those that ask, a real server and someone in the middle."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.middle import Middle
+from walletsync import Client, crypto
+from walletsync_server.testing import RunningServer
+
+PASSWORD = "correct horse battery staple"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "real_kdf: derive keys at the full cost of the suite, 256 MiB")
+
+
+@pytest.fixture(autouse=True)
+def cheap_kdf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the KDF cheap; the only way to do so is from in here."""
+    if request.node.get_closest_marker("real_kdf") is None:
+        monkeypatch.setattr(crypto, "_ARGON2_KIB", 32)
+        monkeypatch.setattr(crypto, "_ARGON2_PASSES", 1)
+
+
+@pytest.fixture(scope="session")
+def running_server() -> Iterator[RunningServer]:
+    """A real process where everybody may sign up. Not to be stopped."""
+    with RunningServer(accounts="open") as server:
+        yield server
+
+
+@pytest.fixture
+def middle(running_server: RunningServer) -> Iterator[Middle]:
+    """Someone between the clients of a test and the server."""
+    with Middle(running_server.url) as middle:
+        yield middle
+
+
+@pytest.fixture(scope="session")
+def address() -> Callable[[], str]:
+    """Return addresses that no other test has."""
+    numbers = itertools.count(1)
+    return lambda: f"user{next(numbers)}@example.com"
+
+
+@pytest.fixture
+def device(middle: Middle, address: Callable[[], str]) -> Iterator[Callable[..., Client]]:
+    """Make signed-in devices of one new account, through the middle; all are closed at the end."""
+    email = address()
+    clients: list[Client] = []
+
+    def make(device_id: str, **options: Any) -> Client:
+        client = Client(middle.url, device_id=device_id, **options)
+        clients.append(client)
+        client.set_account(email, PASSWORD)
+        if len(clients) == 1:
+            client.register()
+        client.get_auth_token()
+        return client
+
+    yield make
+    for client in clients:
+        client.close()
