@@ -1,0 +1,44 @@
+"""JSON bodies into messages, strictly, with a sentence that names the field and never repeats a value."""
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from walletsync.protocol import Message
+from walletsync_server.services.errors import BadRequest
+
+M = TypeVar("M", bound=Message)
+
+_WITH_FIELD = re.compile(r"(?P<what>.+) - at `\$\.(?P<field>\w+)[^`]*`", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field .*", re.DOTALL)
+
+
+def decode(body: bytes, message: type[M]) -> M:
+    """Return the message in `body`, whatever its Content-Type was.
+
+    No message has an object or array in it, so a body that nests is refused at the first bracket, however deep it is.
+
+    Raises:
+        BadRequest: if it is no JSON object, or not exactly this message.
+    """
+    if not body.strip():
+        raise BadRequest("The body is empty; send a JSON object.")
+    try:
+        return msgspec.json.decode(body, type=message, strict=True)
+    except msgspec.ValidationError as error:
+        raise BadRequest(_sentence(str(error), message)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadRequest("The body is no JSON in UTF-8; send a JSON object.") from None
+
+
+def _sentence(problem: str, message: type[Message]) -> str:
+    """Turn what msgspec found into a sentence. It never shows values, but an unknown field's name, which is dropped."""
+    at_field = _WITH_FIELD.fullmatch(problem)
+    if at_field:
+        what = at_field["what"]
+        return f"Field `{at_field['field']}`: {what[0].lower()}{what[1:]}."
+    if _UNKNOWN.fullmatch(problem):
+        known = ", ".join(field.encode_name for field in msgspec.structs.fields(message))
+        return f"The body has an unknown field; it may have {known}."
+    return f"The body is not as it should be: {problem[0].lower()}{problem[1:]}."

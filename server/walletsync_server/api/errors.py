@@ -1,0 +1,86 @@
+"""The one place where anything that went wrong becomes an answer: a status, a code and a sentence."""
+
+from collections.abc import Iterable
+
+from msgspec import UNSET
+
+from walletsync.protocol import PAYLOAD_VERSION, ErrorAnswer, ErrorCode
+from walletsync_server.api.http import Response, json_response
+from walletsync_server.services import errors
+
+STATUS: dict[type[errors.ServiceError], int] = {
+    errors.BadRequest: 400,
+    errors.UnsupportedVersion: 400,
+    errors.TooLarge: 413,
+    errors.Unauthorized: 401,
+    errors.WrongCredentials: 401,
+    errors.NotAllowed: 403,
+    errors.AccountExists: 409,
+    errors.TooManyDevices: 403,
+    errors.NoWallet: 404,
+    errors.Conflict: 409,
+    errors.NothingToFollow: 409,
+    errors.Unavailable: 503,
+}
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}  # a 401 must name a way in (RFC 9110, 15.5.2)
+
+
+def refusal(error: errors.ServiceError) -> Response:
+    """Answer what a service refused."""
+    status = STATUS[type(error)]
+    if isinstance(error, errors.Conflict):
+        return json_response(status, _conflict(error))
+    if isinstance(error, errors.NothingToFollow):
+        return json_response(status, ErrorAnswer(error=error.sentence, code=error.code, applied=False))
+    return error_response(status, error.code, error.sentence, _CHALLENGE if status == 401 else {})
+
+
+def not_found() -> Response:
+    """Answer a path that nothing stands at."""
+    return error_response(404, ErrorCode.NOT_FOUND, "Nothing is here; check the address of the server.", {})
+
+
+def method_not_allowed(allowed: Iterable[str]) -> Response:
+    """Answer a method that this path does not know."""
+    return error_response(
+        405,
+        ErrorCode.METHOD_NOT_ALLOWED,
+        "This address does not know that method; the header Allow names those it knows.",
+        {"Allow": ", ".join(sorted(allowed))},
+    )
+
+
+def unexpected() -> Response:
+    """Answer a fault of the server. What it was stands in the log, not here."""
+    return error_response(
+        500,
+        ErrorCode.INTERNAL_ERROR,
+        "The server failed; try again, and tell its operator if it stays so.",
+        {},
+    )
+
+
+def unreadable(status: int) -> Response:
+    """Answer what a front door refused before it was a `Request`, with the door's own status."""
+    if status >= 500 and status != 501:
+        return unexpected()
+    if status in (413, 431):
+        return error_response(status, ErrorCode.TOO_LARGE, errors.TooLarge.sentence, {})
+    return error_response(status, ErrorCode.BAD_REQUEST, "This is no HTTP request that the server can read.", {})
+
+
+def error_response(status: int, code: ErrorCode, sentence: str, headers: dict[str, str]) -> Response:
+    """Return an error in the shape that all of them have."""
+    return json_response(status, ErrorAnswer(error=sentence, code=code), headers)
+
+
+def _conflict(error: errors.Conflict) -> ErrorAnswer:
+    return ErrorAnswer(
+        error=error.sentence,
+        code=error.code,
+        applied=UNSET if error.applied is None else error.applied,
+        version=PAYLOAD_VERSION,
+        encrypted_wallet=error.current.encrypted_wallet,
+        sequence=error.current.sequence,
+        hmac=error.current.hmac,
+    )

@@ -1,0 +1,66 @@
+"""The request and the answer as the handlers see them, whichever front door they come through."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+import msgspec
+
+_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One HTTP request, read completely.
+
+    A door reads at most one byte of the body beyond `Api.body_limit`; `Api` answers 413 to such a body.
+
+    Attributes:
+        method: in upper case.
+        path: percent-decoded.
+        query: what follows the `?`, as it came.
+        headers: names in lower case; several of the same name joined by commas.
+        body: the bytes.
+    """
+
+    method: str
+    path: str
+    query: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    def parameters(self, name: str) -> list[str]:
+        """Return the decoded values that the query has under `name`."""
+        pairs = parse_qsl(self.query, keep_blank_values=True, errors="replace")
+        return [value for key, value in pairs if key == name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """One HTTP answer. `headers` are complete but for what a door adds about itself and the connection."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+def json_response(
+    status: int, message: msgspec.Struct | Mapping[str, object], headers: Mapping[str, str] = _ALWAYS
+) -> Response:
+    """Return `message` as JSON, with `headers` beside those that every answer has."""
+    body = msgspec.json.encode(message)
+    return Response(
+        status=status,
+        headers={
+            **_ALWAYS,
+            **headers,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+        },
+        body=body,
+    )
+
+
+def empty_response(status: int, headers: Mapping[str, str] = _ALWAYS) -> Response:
+    """Return an answer without a body, for statuses that have none."""
+    return Response(status=status, headers={**_ALWAYS, **headers})

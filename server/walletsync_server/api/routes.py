@@ -1,0 +1,103 @@
+"""The route table, and the one function that answers any request by it."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from walletsync.protocol import (
+    API_PREFIX,
+    AUTH_PATH,
+    SEED_PATH,
+    SIGNUP_PATH,
+    WALLET_PATH,
+    WELL_KNOWN_PATH,
+)
+from walletsync_server import logs
+from walletsync_server.api import about, accounts, errors, seeds, tokens, wallets
+from walletsync_server.api.http import Request, Response
+from walletsync_server.services import Services
+from walletsync_server.services.errors import ServiceError, TooLarge
+
+Handler = Callable[[Services, Request], Response]
+
+ROOT = ("",)
+API = (API_PREFIX,)
+BOTH = ("", API_PREFIX)
+
+BODY_ALLOWANCE = 64 * 1024
+"""Bytes that a body may have beyond the wallet in it."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class Route:
+    """One row of the table: what answers `method` on `path` below each of `prefixes`."""
+
+    method: str
+    path: str
+    handler: Handler
+    prefixes: Iterable[str]
+
+
+ROUTES = (
+    Route("POST", SIGNUP_PATH, accounts.sign_up, BOTH),
+    Route("POST", AUTH_PATH, tokens.log_in, BOTH),
+    Route("DELETE", AUTH_PATH, tokens.log_out, BOTH),
+    Route("GET", SEED_PATH, seeds.salt_seed, API),
+    Route("GET", WALLET_PATH, wallets.get_wallet, BOTH),
+    Route("POST", WALLET_PATH, wallets.post_wallet, BOTH),
+    Route("GET", WELL_KNOWN_PATH, about.well_known, ROOT),
+    Route("GET", "/healthz", about.healthy, ROOT),
+    Route("GET", "/readyz", about.ready, ROOT),
+)
+
+
+def _by_path() -> dict[str, dict[str, Handler]]:
+    table: dict[str, dict[str, Handler]] = {}
+    for route in ROUTES:
+        for prefix in route.prefixes:
+            methods = table.setdefault(prefix + route.path, {})
+            methods[route.method] = route.handler
+            if route.method == "GET":
+                methods["HEAD"] = route.handler
+    return table
+
+
+class Api:
+    """Answers requests; every front door hands them here. `body_limit` is in bytes."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._table = _by_path()
+        limits = services.about.description.limits
+        self.body_limit = limits.encrypted_wallet_bytes + BODY_ALLOWANCE
+
+    def answer(self, request: Request) -> Response:
+        """Return the answer to any request, and log that it came. Never raises."""
+        started = time.perf_counter()
+        response = self._answer(request)
+        logs.request(
+            # Both are the client's words, so only those that this server knows are repeated.
+            method=request.method if request.method in METHODS else "other",
+            route=request.path if request.path in self._table else "none",
+            status=response.status,
+            seconds=time.perf_counter() - started,
+        )
+        return replace(response, body=b"") if request.method == "HEAD" else response
+
+    def _answer(self, request: Request) -> Response:
+        methods = self._table.get(request.path)
+        if methods is None:
+            return errors.not_found()
+        handler = methods.get(request.method)
+        if handler is None:
+            return errors.method_not_allowed(methods)
+        try:
+            if len(request.body) > self.body_limit:
+                raise TooLarge
+            return handler(self._services, request)
+        except ServiceError as error:
+            return errors.refusal(error)
+        except Exception as error:  # noqa: BLE001 - the last resort: a client gets JSON and no word of the fault
+            logs.unexpected(error)
+            return errors.unexpected()

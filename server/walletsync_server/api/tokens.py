@@ -1,0 +1,28 @@
+"""Login and logout."""
+
+from walletsync.protocol import LoginAnswer, LoginRequest
+from walletsync_server.api.bearer import token_of
+from walletsync_server.api.bodies import decode
+from walletsync_server.api.emails import checked
+from walletsync_server.api.http import Request, Response, empty_response, json_response
+from walletsync_server.services import Services
+
+
+def log_in(services: Services, request: Request) -> Response:
+    """POST `/auth/full`."""
+    body = decode(request.body, LoginRequest)
+    issued = services.accounts.log_in(checked(body.email), body.password, body.device_id)
+    answer = LoginAnswer(
+        token=issued.token,
+        device_id=issued.device_id,
+        scope="*",
+        user_id=issued.account_id,
+        expiration=issued.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    return json_response(200, answer)
+
+
+def log_out(services: Services, request: Request) -> Response:
+    """DELETE `/auth/full`."""
+    services.tokens.revoke(token_of(request))
+    return empty_response(204)

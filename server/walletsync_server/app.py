@@ -1,0 +1,57 @@
+"""`create_app(settings)`: wires everything, decides nothing."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
+
+import flask
+
+from walletsync_server.api import flask_door
+from walletsync_server.api.routes import Api
+from walletsync_server.services import build_services, utc_now
+from walletsync_server.services.passwords import Passwords
+from walletsync_server.settings import Settings
+from walletsync_server.storage.interface import Storage
+from walletsync_server.storage.sqlite import open_sqlite
+
+_STORAGE = "walletsync_storage"
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    passwords: Passwords | None = None,
+) -> flask.Flask:
+    """Return the server as a WSGI application. Its database stays open until `close_app`.
+
+    Args:
+        settings: see there.
+        clock: returns the time, aware; for tests.
+        passwords: the password hashing; for tests.
+
+    Raises:
+        StorageError: if the database cannot be opened.
+        Unavailable: if it was opened and does not answer.
+    """
+    storage = open_sqlite(settings.database_file)
+    with ExitStack() as undo:
+        undo.callback(storage.close)
+        services = build_services(
+            storage,
+            may_sign_up=settings.may_sign_up,
+            max_wallet_bytes=settings.max_wallet_bytes,
+            clock=clock,
+            passwords=passwords,
+        )
+        undo.pop_all()
+    app = flask.Flask(__name__, static_folder=None)
+    app.extensions[_STORAGE] = storage
+    flask_door.attach(app, Api(services))
+    return app
+
+
+def close_app(app: flask.Flask) -> None:
+    """Finish the writes that were begun and release the database. Twice is fine."""
+    storage: Storage = app.extensions[_STORAGE]
+    storage.close()

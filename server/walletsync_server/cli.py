@@ -1,0 +1,130 @@
+"""The command line: settings from options and the environment, exit codes, signals."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+import click
+
+from walletsync_server import __version__, logs
+from walletsync_server.api.routes import BODY_ALLOWANCE
+from walletsync_server.app import close_app, create_app
+from walletsync_server.services.errors import Unavailable
+from walletsync_server.serving import CannotListen, bind, serve, url_of
+from walletsync_server.settings import ALLOWLIST, OPEN, Settings, SettingsError
+from walletsync_server.storage.interface import StorageError
+
+NOBODY = "Nobody can sign up here yet: allow an address with --allow ADDRESS, or everybody with --accounts open."
+
+
+@click.group()
+@click.version_option(__version__, package_name="walletsync-server")
+def main() -> None:
+    """The walletsync server: keeps encrypted wallets, and can read none of them."""
+
+
+@main.command("serve")
+@click.option(
+    "--host",
+    envvar="WALLETSYNC_HOST",
+    default=Settings.host,
+    show_default=True,
+    show_envvar=True,
+    help="Address to listen on.",
+)
+@click.option(
+    "--port",
+    type=int,
+    envvar="WALLETSYNC_PORT",
+    default=Settings.port,
+    show_default=True,
+    show_envvar=True,
+    help="Port to listen on; 0 picks a free one.",
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    envvar="WALLETSYNC_DATABASE",
+    default=Settings.database,
+    show_default=True,
+    show_envvar=True,
+    help="Where everything is kept: sqlite:///FILE.",
+)
+@click.option(
+    "--accounts",
+    metavar=f"{OPEN}|{ALLOWLIST}",
+    envvar="WALLETSYNC_ACCOUNTS",
+    default=Settings.accounts,
+    show_default=True,
+    show_envvar=True,
+    help="Who may sign up: everybody, or the addresses given with --allow.",
+)
+@click.option(
+    "--allow",
+    metavar="ADDRESS",
+    multiple=True,
+    envvar="WALLETSYNC_ALLOW",
+    show_envvar=True,
+    help="An address that may sign up; may be repeated. In the environment, separated by spaces.",
+)
+@click.option(
+    "--stop-with-stdin",
+    is_flag=True,
+    help="Stop when standard input is closed; for supervisors and test harnesses that hold the other end.",
+)
+def serve_command(
+    host: str, port: int, database: str, accounts: str, allow: tuple[str, ...], stop_with_stdin: bool
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Example: walletsync-server serve --allow alice@example.com
+    """
+    try:
+        settings = Settings(host=host, port=port, database=database, accounts=accounts, allow=frozenset(allow))
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    if stop_with_stdin and sys.stdin is None:
+        raise click.UsageError("--stop-with-stdin needs a standard input that is open.")
+    logs.configure()
+    try:
+        _run(settings, stop_with_stdin=stop_with_stdin)
+    except (CannotListen, StorageError, Unavailable) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
+    with bind(settings.host, settings.port) as listener:
+        url = url_of(listener)
+        app = create_app(settings)
+        stopping = threading.Event()
+
+        def ready(wake: Callable[[], None]) -> None:
+            def stop(*_signal: object) -> None:
+                if not stopping.is_set():  # the second time there may be nobody left to wake
+                    stopping.set()
+                    wake()
+
+            signal.signal(signal.SIGTERM, stop)
+            signal.signal(signal.SIGINT, stop)
+            if stop_with_stdin:
+                threading.Thread(target=_after_stdin, args=(stop,), daemon=True).start()
+            if settings.nobody_may_sign_up:
+                click.echo(NOBODY, err=True)
+            click.echo(f"Listening on {url}")
+            sys.stdout.flush()
+
+        try:
+            limit = settings.max_wallet_bytes + BODY_ALLOWANCE
+            serve(app, listener, body_limit=limit, stopping=stopping, on_ready=ready)
+        finally:
+            close_app(app)
+    logs.event("stopped")
+
+
+def _after_stdin(stop: Callable[[], None]) -> None:
+    """Read standard input to its end, then stop."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stop()

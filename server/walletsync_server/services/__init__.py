@@ -1,0 +1,77 @@
+"""What the server promises. Knows neither HTTP nor SQL, and takes its clock and its storage from outside."""
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from walletsync_server.services.about import About
+from walletsync_server.services.accounts import Accounts
+from walletsync_server.services.passwords import Passwords
+from walletsync_server.services.seeds import Seeds
+from walletsync_server.services.store import Store
+from walletsync_server.services.tokens import Tokens
+from walletsync_server.services.wallets import Wallets
+from walletsync_server.storage.interface import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """All of them, over one storage."""
+
+    about: About
+    accounts: Accounts
+    seeds: Seeds
+    tokens: Tokens
+    wallets: Wallets
+
+
+def utc_now() -> datetime:
+    """Return the time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def build_services(
+    storage: Storage,
+    *,
+    may_sign_up: Callable[[str], bool],
+    max_wallet_bytes: int,
+    clock: Callable[[], datetime] = utc_now,
+    passwords: Passwords | None = None,
+) -> Services:
+    """Wire the services over `storage`; the server's secret is made now if the database has none.
+
+    Args:
+        storage: open, and closed by whoever opened it.
+        may_sign_up: decides about a canonical e-mail address.
+        max_wallet_bytes: limit of `encryptedWallet`, in bytes of UTF-8.
+        clock: returns the time, aware.
+        passwords: the hashing; by default as many at once as this process has cores.
+
+    Raises:
+        Unavailable: if the storage does not answer.
+    """
+    store = Store(storage)
+    fresh = secrets.token_bytes(32)
+    secret = store.write(lambda transaction: transaction.keep_secret(fresh))
+    tokens = Tokens(store, clock)
+    return Services(
+        about=About(store, max_wallet_bytes=max_wallet_bytes),
+        accounts=Accounts(
+            store,
+            passwords=passwords or Passwords(at_once=_cores()),
+            tokens=tokens,
+            may_sign_up=may_sign_up,
+            clock=clock,
+        ),
+        seeds=Seeds(store, secret),
+        tokens=tokens,
+        wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock),
+    )
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; not every system tells, so else how many there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

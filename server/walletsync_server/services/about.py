@@ -1,0 +1,39 @@
+"""What the server says about itself, and whether it can work."""
+
+from walletsync.protocol import (
+    FEATURE_BEARER_TOKEN,
+    FEATURE_WALLET_IN_ANSWERS,
+    KEPT_VERSIONS,
+    MAX_DEVICES,
+    PAYLOAD_VERSION,
+    Limits,
+    WellKnown,
+)
+from walletsync_server import __version__
+from walletsync_server.services.store import Store
+
+
+class About:
+    """Describes the server; `max_wallet_bytes` is the limit that `Wallets` keeps."""
+
+    def __init__(self, store: Store, *, max_wallet_bytes: int) -> None:
+        self._store = store
+        self.description = WellKnown(
+            name="walletsync",
+            server_version=__version__,
+            payload_versions=[PAYLOAD_VERSION],
+            limits=Limits(
+                encrypted_wallet_bytes=max_wallet_bytes,
+                kept_versions=KEPT_VERSIONS,
+                devices=MAX_DEVICES,
+            ),
+            features=[FEATURE_BEARER_TOKEN, FEATURE_WALLET_IN_ANSWERS],
+        )
+
+    def check_ready(self) -> None:
+        """Ask the database.
+
+        Raises:
+            Unavailable: if it does not answer.
+        """
+        self._store.read(lambda transaction: transaction.ping())

@@ -1,0 +1,85 @@
+"""Who has an account: signing up and logging in."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+
+from walletsync_server.services.errors import AccountExists, NotAllowed, WrongCredentials
+from walletsync_server.services.passwords import Passwords
+from walletsync_server.services.store import Store
+from walletsync_server.services.tokens import IssuedToken, Tokens
+from walletsync_server.storage.interface import Account, AddressTaken, WriteTransaction
+
+MAX_ACCOUNT_ID = 2**53 - 1
+"""The largest integer that every JSON parser reads exactly."""
+
+
+class Accounts:
+    """Sign-up and login. `may_sign_up` decides about a canonical address."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        passwords: Passwords,
+        tokens: Tokens,
+        may_sign_up: Callable[[str], bool],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._tokens = tokens
+        self._may_sign_up = may_sign_up
+        self._clock = clock
+
+    def sign_up(self, email: str, password: str, salt_seed: bytes | None) -> None:
+        """Make an account. The same address, password and seed again is taken for a retry and changes nothing.
+
+        Raises:
+            NotAllowed: if this address may not sign up here.
+            AccountExists: if the address has an account with another password or seed.
+        """
+        if not self._may_sign_up(email):
+            raise NotAllowed
+        account = Account(
+            account_id=1 + secrets.randbelow(MAX_ACCOUNT_ID),
+            email=email,
+            password_hash=self._passwords.hash(password),
+            salt_seed=salt_seed,
+            created_at=self._clock(),
+        )
+        try:
+            self._store.write(lambda transaction: transaction.insert_account(account))
+        except AddressTaken:
+            if not self._is_retry(email, password, salt_seed):
+                raise AccountExists from None
+
+    def log_in(self, email: str, password: str, device_id: str) -> IssuedToken:
+        """Return a new token for this device; the one that it had is void.
+
+        An unknown address and a wrong password cost the same work and raise the same error.
+
+        Raises:
+            WrongCredentials: if there is no account with this address and password.
+            TooManyDevices: if the account has as many other devices as it may.
+        """
+        seen = self._store.read(lambda transaction: transaction.find_account(email))
+        matches = self._passwords.verify(seen.password_hash if seen else None, password)
+        if seen is None or not matches:
+            raise WrongCredentials
+
+        def issue(transaction: WriteTransaction) -> IssuedToken:
+            account = transaction.lock_account(seen.account_id)
+            if account is None or (account.password_hash, account.epoch) != (
+                seen.password_hash,
+                seen.epoch,
+            ):
+                raise WrongCredentials  # the password was changed while this one was being checked
+            return self._tokens.issue(transaction, account.account_id, device_id)
+
+        return self._store.write(issue)
+
+    def _is_retry(self, email: str, password: str, salt_seed: bytes | None) -> bool:
+        existing = self._store.read(lambda transaction: transaction.find_account(email))
+        matches = self._passwords.verify(existing.password_hash if existing else None, password)
+        return existing is not None and matches and existing.salt_seed == salt_seed

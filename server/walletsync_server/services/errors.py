@@ -1,0 +1,128 @@
+"""What can be wrong with a request, as the services say it.
+
+ServiceError
+├── BadRequest            the request itself makes no sense
+├── UnsupportedVersion    a format of the wallet payload that this server does not know
+├── TooLarge              over a limit that `.well-known` tells
+├── Unauthorized          no token, or none that is alive
+├── WrongCredentials      address or password, and nobody learns which
+├── NotAllowed            this address may not sign up here
+├── AccountExists         somebody signed up with this address
+├── TooManyDevices        the account has as many live tokens as it may
+├── NoWallet              there is nothing to read yet
+├── Conflict              the sequence is not the next one
+├── NothingToFollow       the same, and there is no wallet that stands
+└── Unavailable           the database cannot be asked
+
+Each has a code for programs and a sentence that tells a person what to do. No sentence repeats what the client sent.
+"""
+
+from typing import ClassVar
+
+from walletsync.protocol import ErrorCode
+from walletsync_server.storage.interface import Wallet
+
+
+class ServiceError(Exception):
+    """A refusal. `sentence` is for a person; `code` is stable."""
+
+    code: ClassVar[ErrorCode]
+    sentence: str = ""
+
+    def __init__(self, sentence: str | None = None) -> None:
+        if sentence is not None:
+            self.sentence = sentence
+        super().__init__(self.sentence)
+
+
+class BadRequest(ServiceError):
+    """The request makes no sense; the sentence says which part."""
+
+    code = ErrorCode.BAD_REQUEST
+    sentence = "The request makes no sense to this server; correct it before sending it again."
+
+
+class UnsupportedVersion(ServiceError):
+    """The payload has another `version`."""
+
+    code = ErrorCode.UNSUPPORTED_VERSION
+    sentence = "This server knows version 1 of the wallet payload only; send that, or leave it out."
+
+
+class TooLarge(ServiceError):
+    """Over a limit."""
+
+    code = ErrorCode.TOO_LARGE
+    sentence = "This is more than the server accepts; /.well-known/walletsync tells its limits."
+
+
+class Unauthorized(ServiceError):
+    """No token came, or one that is unknown, expired or revoked."""
+
+    code = ErrorCode.UNAUTHORIZED
+    sentence = "This needs a token that is alive; log in again to get one."
+
+
+class WrongCredentials(ServiceError):
+    """There is no account with this address and this password."""
+
+    code = ErrorCode.WRONG_CREDENTIALS
+    sentence = "Address or password is wrong; check both, and the server that you ask."
+
+
+class NotAllowed(ServiceError):
+    """The operator has not allowed this address."""
+
+    code = ErrorCode.NOT_ALLOWED
+    sentence = "This address may not sign up here; ask the operator of the server to allow it."
+
+
+class AccountExists(ServiceError):
+    """The address has an account with another password or seed."""
+
+    code = ErrorCode.ACCOUNT_EXISTS
+    sentence = "This address has an account already; log in instead of signing up."
+
+
+class TooManyDevices(ServiceError):
+    """The account has as many live tokens as it may."""
+
+    code = ErrorCode.TOO_MANY_DEVICES
+    sentence = "Too many devices are logged in to this account; log one of them out first."
+
+
+class NoWallet(ServiceError):
+    """The account has no wallet yet."""
+
+    code = ErrorCode.NO_WALLET
+    sentence = "This account has no wallet yet; post one with sequence 1."
+
+
+class Conflict(ServiceError):
+    """The wallet was not accepted.
+
+    `current` is the wallet that stands. `applied`: True if exactly the refused wallet was
+    accepted earlier and superseded since, False if surely not, None if nobody can know any more.
+    """
+
+    code = ErrorCode.CONFLICT
+    sentence = "Another device was faster; merge with the wallet in this answer and post the result."
+
+    def __init__(self, current: Wallet, applied: bool | None) -> None:
+        super().__init__()
+        self.current = current
+        self.applied = applied
+
+
+class NothingToFollow(ServiceError):
+    """The wallet was not accepted: it follows one that the account does not have."""
+
+    code = ErrorCode.NO_WALLET
+    sentence = "This account has no wallet yet, so the first one must have sequence 1."
+
+
+class Unavailable(ServiceError):
+    """The database cannot be asked; nothing was stored."""
+
+    code = ErrorCode.UNAVAILABLE
+    sentence = "The server cannot reach its database; nothing was stored, try again later."

@@ -1,0 +1,25 @@
+"""The salt seed that a client needs before it can derive its login password, and so before it can log in."""
+
+import hashlib
+import hmac
+
+from walletsync.protocol import length_prefixed
+from walletsync_server.services.store import Store
+
+
+class Seeds:
+    """Tells everybody's seed to anybody, without telling who has an account."""
+
+    def __init__(self, store: Store, secret: bytes) -> None:
+        self._store = store
+        self._secret = secret
+
+    def seed_of(self, email: str) -> str:
+        """Return 64 hex characters: the account's seed, or a fake that is the same every time for this address.
+
+        The fake is made in either case, so both take the same time.
+        """
+        message = b"walletsync/1/fake-seed" + length_prefixed(email.encode())
+        fake = hmac.digest(self._secret, message, hashlib.sha256)
+        account = self._store.read(lambda transaction: transaction.find_account(email))
+        return ((account and account.salt_seed) or fake).hex()

@@ -1,0 +1,95 @@
+"""Tokens: what a device shows instead of a password. The server keeps only their SHA-256."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from walletsync.protocol import MAX_DEVICES, TOKEN_DAYS
+from walletsync_server.services.errors import TooManyDevices, Unauthorized
+from walletsync_server.services.store import Store
+from walletsync_server.storage.interface import ReadTransaction, Token, WriteTransaction
+
+LIFETIME = timedelta(days=TOKEN_DAYS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssuedToken:
+    """A token as its device gets it, the only time that it is seen: 64 hex characters."""
+
+    token: str = field(repr=False)
+    account_id: int
+    device_id: str
+    expires_at: datetime
+
+
+class Tokens:
+    """Issues, checks and revokes tokens. One token per device, `MAX_DEVICES` live ones per account."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def issue(self, transaction: WriteTransaction, account_id: int, device_id: str) -> IssuedToken:
+        """Store a new token in place of the device's old one. The caller holds the account's lock.
+
+        Raises:
+            TooManyDevices: if as many other devices have a live one as may.
+        """
+        now = self._clock()
+        transaction.delete_expired_tokens(account_id, now)
+        if transaction.count_other_tokens(account_id, device_id) >= MAX_DEVICES:
+            raise TooManyDevices
+        token = secrets.token_hex(32)
+        transaction.put_token(
+            Token(
+                account_id=account_id,
+                device_id=device_id,
+                token_hash=_hash(token),
+                created_at=now,
+                expires_at=now + LIFETIME,
+            )
+        )
+        return IssuedToken(token=token, account_id=account_id, device_id=device_id, expires_at=now + LIFETIME)
+
+    def authenticate(self, transaction: ReadTransaction, token: str | None) -> Token:
+        """Return what is known of a live token.
+
+        Raises:
+            Unauthorized: if there is none, or it is unknown, expired or revoked.
+        """
+        known = transaction.find_token(_hash(token)) if token else None
+        if known is None or known.expires_at <= self._clock():
+            raise Unauthorized
+        return known
+
+    def lock(self, transaction: WriteTransaction, known: Token) -> int:
+        """Lock the account of a token that was authenticated before, check the token again, return the sequence.
+
+        Raises:
+            Unauthorized: if the token or the account is gone by now.
+        """
+        account = transaction.lock_account(known.account_id)
+        if account is None or transaction.find_token(known.token_hash) != known:
+            raise Unauthorized
+        return account.current_sequence
+
+    def revoke(self, token: str | None) -> None:
+        """Make a token void.
+
+        Raises:
+            Unauthorized: if it is not alive.
+        """
+        known = self._store.read(lambda transaction: self.authenticate(transaction, token))
+
+        def delete(transaction: WriteTransaction) -> None:
+            self.lock(transaction, known)
+            transaction.delete_token(known)
+
+        self._store.write(delete)
+
+
+def _hash(token: str) -> bytes:
+    """Return what is stored of a token. It has 256 random bits, so a fast hash cannot be turned around."""
+    return hashlib.sha256(token.encode()).digest()

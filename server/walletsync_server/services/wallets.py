@@ -1,0 +1,91 @@
+"""The wallets: one current version per account, replaced only by the one that follows it."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from walletsync.protocol import KEPT_VERSIONS, wallet_digest
+from walletsync_server.services.errors import Conflict, NothingToFollow, NoWallet, TooLarge
+from walletsync_server.services.store import Store
+from walletsync_server.services.tokens import Tokens
+from walletsync_server.storage.interface import ReadTransaction, WriteTransaction
+from walletsync_server.storage.interface import Wallet as Wallet  # what `Wallets` returns
+
+
+class Wallets:
+    """Reads and compare-and-swap of wallets that are at most `max_bytes` of UTF-8."""
+
+    def __init__(self, store: Store, *, tokens: Tokens, max_bytes: int, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._max_bytes = max_bytes
+        self._clock = clock
+
+    def read(self, token: str | None, known: Callable[[bytes], bool]) -> Wallet | bytes:
+        """Return the current wallet, or only its digest if the caller knows that one already.
+
+        Args:
+            token: whose wallet.
+            known: says whether the caller has the wallet with this digest; if so, it is not read.
+
+        Raises:
+            Unauthorized: if the token is not alive.
+            NoWallet: if there is none yet.
+        """
+
+        def look(transaction: ReadTransaction) -> Wallet | bytes | None:
+            account_id = self._tokens.authenticate(transaction, token).account_id
+            digest = transaction.current_digest(account_id)
+            if digest is not None and known(digest):
+                return digest
+            return transaction.current_wallet(account_id)
+
+        found = self._store.read(look)
+        if found is None:
+            raise NoWallet
+        return found
+
+    def write(self, token: str | None, *, sequence: int, encrypted_wallet: str, hmac: str) -> Wallet:
+        """Make this the current wallet if it is the next one, or if it is the current one already; return it.
+
+        Raises:
+            TooLarge: if the encrypted wallet is over the limit.
+            Unauthorized: if the token is not alive, or died before the write.
+            NothingToFollow: if there is no wallet and the sequence is not 1.
+            Conflict: if another wallet is the current one and this is not the next.
+        """
+        if len(encrypted_wallet.encode()) > self._max_bytes:
+            raise TooLarge(
+                f"encryptedWallet has more than {self._max_bytes} bytes; this server stores no larger wallet."
+            )
+        known = self._store.read(lambda transaction: self._tokens.authenticate(transaction, token))
+        posted = Wallet(
+            sequence=sequence,
+            encrypted_wallet=encrypted_wallet,
+            hmac=hmac,
+            digest=wallet_digest(sequence, encrypted_wallet, hmac),
+            device_id=known.device_id,
+            stored_at=self._clock(),
+        )
+
+        def swap(transaction: WriteTransaction) -> Wallet:
+            current = self._tokens.lock(transaction, known)
+            if sequence == current + 1:
+                transaction.append_wallet(known.account_id, posted)
+                transaction.prune_wallets(known.account_id, KEPT_VERSIONS)
+                return posted
+            return _answer_without_writing(transaction, known.account_id, posted)
+
+        return self._store.write(swap)
+
+
+def _answer_without_writing(transaction: ReadTransaction, account_id: int, posted: Wallet) -> Wallet:
+    """Return the current wallet if `posted` is the same again, else raise what is wrong with it."""
+    current = transaction.current_wallet(account_id)
+    if current is None:
+        raise NothingToFollow
+    if posted.digest == current.digest:
+        return current
+    if posted.sequence >= current.sequence:
+        raise Conflict(current, applied=False)
+    kept = transaction.digest_at(account_id, posted.sequence)
+    raise Conflict(current, applied=None if kept is None else kept == posted.digest)

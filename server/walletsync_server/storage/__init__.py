@@ -1,0 +1,1 @@
+"""Where accounts, wallets and tokens are kept. SQLAlchemy lives here and nowhere else."""

@@ -1,0 +1,163 @@
+"""What the services ask of a storage, and the records that cross the door. No engine in here.
+
+A storage keeps accounts, the last versions of each account's wallet, and the tokens of its devices. The docstrings are
+the contract; one suite of tests runs them against every engine. Decisions (may this write happen?) are the services'.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class StorageError(Exception):
+    """The database could not do it; nothing of the transaction is stored. The message is for the operator."""
+
+
+class AddressTaken(Exception):
+    """An account with this e-mail address exists already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One account's row, which is also the lock of everything that belongs to it.
+
+    `current_sequence` is 0 as long as there is no wallet. `epoch` counts the passwords, from 1.
+    `salt_seed` is 32 bytes, or None if the client that signed up knew none.
+    """
+
+    account_id: int
+    email: str
+    password_hash: str = field(repr=False)
+    salt_seed: bytes | None = field(repr=False)
+    created_at: datetime
+    current_sequence: int = 0
+    epoch: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wallet:
+    """One version of an account's wallet. `digest` is `protocol.wallet_digest` of it; `device_id` wrote it."""
+
+    sequence: int
+    encrypted_wallet: str = field(repr=False)
+    hmac: str = field(repr=False)
+    digest: bytes
+    device_id: str
+    stored_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """What is known of a token: whose it is and how long it lives. Of itself only the SHA-256 is kept."""
+
+    account_id: int
+    device_id: str
+    token_hash: bytes = field(repr=False)
+    created_at: datetime
+    expires_at: datetime
+
+
+class ReadTransaction(ABC):
+    """One consistent view of the database."""
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Ask the database anything at all."""
+
+    @abstractmethod
+    def find_account(self, email: str) -> Account | None:
+        """Return the account of this address, if there is one."""
+
+    @abstractmethod
+    def find_token(self, token_hash: bytes) -> Token | None:
+        """Return the token with this SHA-256, if there is one, expired or not."""
+
+    @abstractmethod
+    def current_digest(self, account_id: int) -> bytes | None:
+        """Return the digest of the current wallet without reading the wallet; None if there is no wallet."""
+
+    @abstractmethod
+    def current_wallet(self, account_id: int) -> Wallet | None:
+        """Return the current wallet, byte for byte as it was appended; None if there is none."""
+
+    @abstractmethod
+    def digest_at(self, account_id: int, sequence: int) -> bytes | None:
+        """Return the digest of that version, the current one or an older one that is kept; None if it is not kept."""
+
+
+class WriteTransaction(ReadTransaction):
+    """A transaction that is durable as a whole once `Storage.write` returns, or leaves no trace."""
+
+    @abstractmethod
+    def lock_account(self, account_id: int) -> Account | None:
+        """Return the account, and let no other transaction lock it until this one ends; None if it is gone.
+
+        Whoever writes anything of an account calls this first and checks again what it checked before.
+        """
+
+    @abstractmethod
+    def insert_account(self, account: Account) -> None:
+        """Add an account.
+
+        Raises:
+            AddressTaken: if the address has one. The constraint of the database decides, also between two processes.
+        """
+
+    @abstractmethod
+    def append_wallet(self, account_id: int, wallet: Wallet) -> None:
+        """Add a version and make it the current one. The caller holds the lock and has checked the sequence."""
+
+    @abstractmethod
+    def prune_wallets(self, account_id: int, kept: int) -> None:
+        """Remove all but the last `kept` versions, the current one included."""
+
+    @abstractmethod
+    def put_token(self, token: Token) -> None:
+        """Add a token in place of the one that its device had."""
+
+    @abstractmethod
+    def delete_token(self, token: Token) -> None:
+        """Remove a token; nothing happens if it is gone."""
+
+    @abstractmethod
+    def delete_expired_tokens(self, account_id: int, now: datetime) -> None:
+        """Remove the account's tokens that expired at `now` or before."""
+
+    @abstractmethod
+    def count_other_tokens(self, account_id: int, device_id: str) -> int:
+        """Return how many tokens the account has beside that device's."""
+
+    @abstractmethod
+    def keep_secret(self, fresh: bytes) -> bytes:
+        """Return the server's secret; if the database has none yet, `fresh` is stored and becomes it."""
+
+
+class Storage(ABC):
+    """A database. Any thread may use it."""
+
+    @abstractmethod
+    def read(self, work: Callable[[ReadTransaction], T]) -> T:
+        """Return `work(transaction)`, where `work` sees everything that any earlier `write` returned from.
+
+        Raises:
+            StorageError: if the database cannot be asked.
+        """
+
+    @abstractmethod
+    def write(self, work: Callable[[WriteTransaction], T]) -> T:
+        """Return `work(transaction)` once all of it is on the disk.
+
+        If `work` raises, nothing of it is stored and the exception is passed on. `work` may run in another thread,
+        in one commit with the work of others, which neither see each other's failures nor suffer from them.
+
+        Raises:
+            StorageError: if the database cannot do it. Nothing is stored.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what was given to `write`, refuse anything after, and release the database. Twice is fine."""

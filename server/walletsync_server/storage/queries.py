@@ -1,0 +1,136 @@
+"""Every query, in SQLAlchemy Core. One class per kind of transaction; neither begins nor ends one."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from walletsync_server.storage.interface import (
+    Account,
+    AddressTaken,
+    ReadTransaction,
+    Token,
+    Wallet,
+    WriteTransaction,
+)
+from walletsync_server.storage.schema import accounts, server_values, tokens, wallets
+
+_SECRET = "secret"  # noqa: S105 - the name of a row, not its value
+
+# Built once: making a statement costs more than running it.
+_ACCOUNT_OF_EMAIL = sa.select(accounts).where(accounts.c.email == sa.bindparam("email"))
+_ACCOUNT_LOCKED = sa.select(accounts).where(accounts.c.account_id == sa.bindparam("account")).with_for_update()
+_TOKEN_OF_HASH = sa.select(tokens).where(tokens.c.token_hash == sa.bindparam("hash"))
+_IS_CURRENT = (wallets.c.account_id == accounts.c.account_id) & (wallets.c.sequence == accounts.c.current_sequence)
+_CURRENT_DIGEST = (
+    sa.select(wallets.c.digest)
+    .join_from(accounts, wallets, _IS_CURRENT)
+    .where(accounts.c.account_id == sa.bindparam("account"))
+)
+_CURRENT_WALLET = (
+    sa.select(*(column for column in wallets.c if column.name != "account_id"))
+    .join_from(accounts, wallets, _IS_CURRENT)
+    .where(accounts.c.account_id == sa.bindparam("account"))
+)
+_DIGEST_AT = sa.select(wallets.c.digest).where(
+    wallets.c.account_id == sa.bindparam("account"), wallets.c.sequence == sa.bindparam("sequence")
+)
+
+
+class SqlReadTransaction(ReadTransaction):
+    """Reads on one connection, inside the transaction that its owner began."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def ping(self) -> None:
+        """See `ReadTransaction`."""
+        self._connection.execute(sa.select(sa.func.count()).select_from(server_values))
+
+    def find_account(self, email: str) -> Account | None:
+        """See `ReadTransaction`."""
+        row = self._row(_ACCOUNT_OF_EMAIL, email=email)
+        return row and Account(**row)
+
+    def find_token(self, token_hash: bytes) -> Token | None:
+        """See `ReadTransaction`."""
+        row = self._row(_TOKEN_OF_HASH, hash=token_hash)
+        return row and Token(**row)
+
+    def current_digest(self, account_id: int) -> bytes | None:
+        """See `ReadTransaction`."""
+        return self._value(_CURRENT_DIGEST, account=account_id)
+
+    def current_wallet(self, account_id: int) -> Wallet | None:
+        """See `ReadTransaction`."""
+        row = self._row(_CURRENT_WALLET, account=account_id)
+        return row and Wallet(**row)
+
+    def digest_at(self, account_id: int, sequence: int) -> bytes | None:
+        """See `ReadTransaction`."""
+        return self._value(_DIGEST_AT, account=account_id, sequence=sequence)
+
+    def _row(self, statement: sa.Select[*tuple[Any, ...]], **values: object) -> Any:
+        return self._connection.execute(statement, values).mappings().one_or_none()
+
+    def _value(self, statement: sa.Select[bytes], **values: object) -> bytes | None:
+        return self._connection.execute(statement, values).scalar_one_or_none()
+
+
+class SqlWriteTransaction(SqlReadTransaction, WriteTransaction):
+    """Reads and writes on one connection, inside the transaction that its owner began."""
+
+    def lock_account(self, account_id: int) -> Account | None:
+        """See `WriteTransaction`."""
+        row = self._row(_ACCOUNT_LOCKED, account=account_id)
+        return row and Account(**row)
+
+    def insert_account(self, account: Account) -> None:
+        """See `WriteTransaction`."""
+        statement = insert(accounts).on_conflict_do_nothing(index_elements=[accounts.c.email])
+        if not self._connection.execute(statement, vars(account)).rowcount:
+            raise AddressTaken
+
+    def append_wallet(self, account_id: int, wallet: Wallet) -> None:
+        """See `WriteTransaction`."""
+        self._connection.execute(sa.insert(wallets), {"account_id": account_id, **vars(wallet)})
+        self._connection.execute(
+            sa.update(accounts).where(accounts.c.account_id == account_id).values(current_sequence=wallet.sequence)
+        )
+
+    def prune_wallets(self, account_id: int, kept: int) -> None:
+        """See `WriteTransaction`."""
+        current = sa.select(accounts.c.current_sequence).where(accounts.c.account_id == account_id).scalar_subquery()
+        self._connection.execute(
+            sa.delete(wallets).where(wallets.c.account_id == account_id, wallets.c.sequence <= current - kept)
+        )
+
+    def put_token(self, token: Token) -> None:
+        """See `WriteTransaction`."""
+        self._connection.execute(
+            sa.delete(tokens).where(tokens.c.account_id == token.account_id, tokens.c.device_id == token.device_id)
+        )
+        self._connection.execute(sa.insert(tokens), vars(token))
+
+    def delete_token(self, token: Token) -> None:
+        """See `WriteTransaction`."""
+        self._connection.execute(
+            sa.delete(tokens).where(tokens.c.account_id == token.account_id, tokens.c.token_hash == token.token_hash)
+        )
+
+    def delete_expired_tokens(self, account_id: int, now: datetime) -> None:
+        """See `WriteTransaction`."""
+        self._connection.execute(sa.delete(tokens).where(tokens.c.account_id == account_id, tokens.c.expires_at <= now))
+
+    def count_other_tokens(self, account_id: int, device_id: str) -> int:
+        """See `WriteTransaction`."""
+        statement = sa.select(sa.func.count()).where(tokens.c.account_id == account_id, tokens.c.device_id != device_id)
+        return self._connection.execute(statement).scalar_one()
+
+    def keep_secret(self, fresh: bytes) -> bytes:
+        """See `WriteTransaction`."""
+        self._connection.execute(insert(server_values).on_conflict_do_nothing(), {"name": _SECRET, "value": fresh})
+        statement = sa.select(server_values.c.value).where(server_values.c.name == _SECRET)
+        secret: bytes = self._connection.execute(statement).scalar_one()
+        return secret

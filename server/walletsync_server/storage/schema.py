@@ -1,0 +1,94 @@
+"""The tables, as the code sees them. The migrations make them; a test compares the two."""
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time as microseconds since 1970 in UTC: exact, sortable, and the same on every engine."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Return the microseconds of an aware time."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Return the time, in UTC."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+class Utf8(TypeDecorator[str]):
+    """Text of a client as UTF-8 bytes, since not every engine's text can hold U+0000."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """Return the bytes."""
+        return None if value is None else value.encode()
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        """Return the text."""
+        return None if value is None else value.decode()
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("account_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("email", sa.Text, nullable=False, unique=True),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("salt_seed", sa.LargeBinary, nullable=True),
+    sa.Column("current_sequence", sa.BigInteger, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+# The wallet comes last in its row: SQLite then reaches the columns before it without reading its pages.
+wallets = sa.Table(
+    "wallets",
+    metadata,
+    sa.Column("account_id", sa.ForeignKey(accounts.c.account_id), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("stored_at", Moment, nullable=False),
+    sa.Column("device_id", Utf8, nullable=False),
+    sa.Column("hmac", Utf8, nullable=False),
+    sa.Column("encrypted_wallet", Utf8, nullable=False),
+)
+
+# The hash's index is not unique: 256 random bits need no help, and a sharded engine could not promise it.
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("account_id", sa.ForeignKey(accounts.c.account_id), primary_key=True),
+    sa.Column("device_id", Utf8, primary_key=True),
+    sa.Column("token_hash", sa.LargeBinary, nullable=False, index=True),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+)
+
+# What belongs to the server and to no account, under a name.
+server_values = sa.Table(
+    "server_values",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)

@@ -1,0 +1,123 @@
+"""Opening a SQLite file: which SQLite, how it is set, who may read the file."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.util import CommandError
+from pysqlite3 import dbapi2 as driver
+from sqlalchemy import event
+
+from walletsync_server.storage.interface import Storage, StorageError
+from walletsync_server.storage.migrate import migrate
+from walletsync_server.storage.sql import SqlStorage, driver_errors_end_here
+from walletsync_server.storage.writer import InlineWriter, ThreadedWriter
+
+BUSY_SECONDS = 10.0
+"""How long a write waits for another process that writes to the same file."""
+READERS = 16
+
+_FIRST_BROKEN, _FIRST_MENDED = (3, 7, 0), (3, 51, 3)
+_ALSO_MENDED = ((3, 44), 6), ((3, 50), 7)
+
+
+def open_sqlite(file: Path, *, inline: bool = False) -> Storage:
+    """Open the database in `file`, made with mode 0600 if it is new, and bring its schema up to date.
+
+    Several processes may have the file open: SQLite lets one write at a time, the others wait `BUSY_SECONDS`.
+
+    Args:
+        file: where; its folder must exist.
+        inline: run writes in the calling thread instead of one thread that groups commits.
+
+    Raises:
+        StorageError: with a sentence for the operator, if this cannot be done.
+    """
+    refuse_broken_sqlite(driver.sqlite_version_info)
+    _make_private(file)
+    writing = _engine(file, readonly=False, pool_size=1)
+    try:
+        with driver_errors_end_here(), writing.begin() as connection:
+            migrate(connection)
+    except StorageError as error:
+        writing.dispose()
+        raise StorageError(f"{file} cannot be opened as a database. {error}") from error
+    except CommandError as error:
+        writing.dispose()
+        raise StorageError(f"{file} was made by a newer version of walletsync-server; run that one.") from error
+    writer = InlineWriter(writing) if inline else ThreadedWriter(writing)
+    return SqlStorage(
+        writing=writing,
+        writer=writer,
+        readers=_engine(file, readonly=True, pool_size=READERS),
+    )
+
+
+def refuse_broken_sqlite(version: tuple[int, ...]) -> None:
+    """Raise `StorageError` for a SQLite that can corrupt a write-ahead log when it starts it anew.
+
+    From 3.7.0 on all have the fault up to 3.51.2, except 3.50.7 and 3.44.6 (https://sqlite.org/wal.html).
+    """
+    mended = any(version[:2] == line and version[2] >= patch for line, patch in _ALSO_MENDED)
+    if _FIRST_BROKEN <= version < _FIRST_MENDED and not mended:
+        raise StorageError(
+            f"SQLite {'.'.join(map(str, version))} can corrupt its write-ahead log; "
+            "install one from 3.51.3 on, which the package pysqlite3 brings along."
+        )
+
+
+def _make_private(file: Path) -> None:
+    """Make the file if it is new, for its owner only; SQLite gives its companions the same mode."""
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StorageError(f"{file} cannot be opened as a database: {error.strerror}.") from error
+
+
+def _engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(file)),
+        module=driver,
+        # The driver must not begin transactions by itself: `_begin` says which kind.
+        connect_args={
+            "isolation_level": None,
+            "check_same_thread": False,
+            "timeout": BUSY_SECONDS,
+        },
+        poolclass=sa.QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _set(connection: Any, record: object) -> None:
+        connection.execute("PRAGMA foreign_keys = ON")
+        if readonly:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            _use_write_ahead_log(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _use_write_ahead_log(connection: Any) -> None:
+    """Switch a new file to WAL. SQLite does not wait where two processes do that at once, so this does."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except driver.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return

@@ -1,0 +1,152 @@
+"""Who runs the writes: one thread that groups commits, or the caller itself. Both on one connection.
+
+SQLite lets one transaction write at a time and a durable commit costs a flush of the disk. So one thread owns the
+writing connection: it takes whatever is queued, runs each job in a savepoint, commits once, and only then answers.
+"""
+
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from walletsync_server.storage.interface import StorageError, WriteTransaction
+from walletsync_server.storage.queries import SqlWriteTransaction
+
+T = TypeVar("T")
+MAX_BATCH = 64
+
+
+class Writer(ABC):
+    """Runs jobs, each all or nothing, and returns only when their commit is done."""
+
+    @abstractmethod
+    def run(self, work: Callable[[WriteTransaction], T]) -> T:
+        """Return what `work` returns, once it is committed; raise what it raises, with nothing stored.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: if the transaction around it could not begin or commit.
+            StorageError: after `close`.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish the jobs that were given, refuse those that come, release the connection."""
+
+
+@dataclass
+class _Job:
+    work: Callable[[WriteTransaction], Any]
+    future: Future[Any] = field(default_factory=Future)
+    value: Any = None
+    error: BaseException | None = None
+
+    def run(self, connection: sa.Connection) -> None:
+        """Run in a savepoint and remember how it went; only a broken connection raises."""
+        savepoint = connection.begin_nested()
+        try:
+            self.value = self.work(SqlWriteTransaction(connection))
+        except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the job was given
+            self.error = error
+            savepoint.rollback()
+        else:
+            savepoint.commit()
+
+    def answer(self) -> None:
+        """Tell the one who waits, after the commit."""
+        if self.error is None:
+            self.future.set_result(self.value)
+        else:
+            self.future.set_exception(self.error)
+
+
+def _run_together(engine: sa.Engine, jobs: list[_Job]) -> None:
+    """Run `jobs` in one commit and answer all of them; if the commit fails, all of them fail."""
+    try:
+        with engine.begin() as connection:
+            for job in jobs:
+                job.run(connection)
+    except Exception as error:  # noqa: BLE001 - not swallowed: every one who waits gets it
+        for job in jobs:
+            job.error = error
+    for job in jobs:
+        job.answer()
+
+
+class InlineWriter(Writer):
+    """Runs each job in the calling thread, one at a time: no thread, no grouping, the same promises."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, work: Callable[[WriteTransaction], T]) -> T:
+        """See `Writer`."""
+        job = _Job(work)
+        with self._lock:
+            if self._closed:
+                raise StorageError("The database is closed.")
+            _run_together(self._engine, [job])
+        value: T = job.future.result()
+        return value
+
+    def close(self) -> None:
+        """See `Writer`."""
+        with self._lock:
+            self._closed = True
+
+
+class ThreadedWriter(Writer):
+    """Runs jobs in one thread of its own, as many in one commit as have come meanwhile, at most `MAX_BATCH`."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._loop, name="storage-writer", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Callable[[WriteTransaction], T]) -> T:
+        """See `Writer`."""
+        job = _Job(work)
+        with self._lock:  # so that no job lands behind the end mark
+            if self._closed:
+                raise StorageError("The database is closed.")
+            self._jobs.put(job)
+        value: T = job.future.result()
+        return value
+
+    def close(self) -> None:
+        """See `Writer`."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join()
+
+    def _loop(self) -> None:
+        going = True
+        while going:
+            going, jobs = self._take()
+            if jobs:
+                _run_together(self._engine, jobs)
+
+    def _take(self) -> tuple[bool, list[_Job]]:
+        """Wait for a job and take it with those behind it; False if the end mark was among them."""
+        jobs: list[_Job] = []
+        job = self._jobs.get()
+        try:
+            while job is not None:
+                jobs.append(job)
+                if len(jobs) == MAX_BATCH:
+                    return True, jobs
+                job = self._jobs.get_nowait()
+        except queue.Empty:
+            return True, jobs
+        return False, jobs

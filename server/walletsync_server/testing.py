@@ -1,0 +1,151 @@
+"""A real server for tests, notebooks and wallets that embed the client.
+
+with RunningServer(accounts="open") as server:
+    client = Client(server.url, …)
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_STARTS_WITH = "Listening on "
+
+
+class ServerDidNotStart(RuntimeError):
+    """The server process ended or said nothing in time. The message has what it wrote to stderr."""
+
+
+class RunningServer:
+    """One server process, from `start` or `with` until `close`, on a port of its own that it keeps over restarts.
+
+    It cannot outlive this process, however that ends. Not for use by several threads at once.
+
+    Args:
+        database: the file to serve. By default one in a temporary directory, removed by `close`.
+        accounts: `open` or `allowlist`, as `walletsync-server serve --accounts`.
+        allow: addresses that may sign up with `allowlist`.
+        patience: seconds that a start or a stop may take.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Path | None = None,
+        accounts: str = "allowlist",
+        allow: Iterable[str] = (),
+        patience: float = 30.0,
+    ) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="walletsync-server-")
+        self._log_file = Path(self._directory.name) / "server.log"
+        self.database = database or Path(self._directory.name) / "walletsync.db"
+        self._accounts = accounts
+        self._allow = tuple(allow)
+        self._patience = patience
+        self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"RunningServer({self.url!r})" if self._port else "RunningServer(not started)"
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The server's address, the same after a restart."""
+        if not self._port:
+            raise RuntimeError("The server has no address before it is started.")
+        return f"http://127.0.0.1:{self._port}"
+
+    def log(self) -> str:
+        """Return what the server has written to stderr, over all its starts."""
+        return self._log_file.read_text() if self._log_file.exists() else ""
+
+    def start(self) -> Self:
+        """Start the process, or start it again on the same database and port; return when it answers.
+
+        Raises:
+            ServerDidNotStart: if it does not. Nothing is left running.
+        """
+        if self._process is not None:
+            raise RuntimeError("The server is running already.")
+        with self._log_file.open("a") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                stdin=subprocess.PIPE,  # its end ends the server, see --stop-with-stdin
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={k: v for k, v in os.environ.items() if not k.startswith("WALLETSYNC_")},
+            )
+        line = self._first_line(self._process)
+        if not line.startswith(_STARTS_WITH):
+            self.kill()
+            raise ServerDidNotStart(f"The server did not start. It wrote:\n{self.log()}")
+        self._port = int(line.rpartition(":")[2])
+        return self
+
+    def stop(self) -> int:
+        """Ask the process to end as an operator would, kill it if it does not; return its exit status.
+
+        Does nothing and returns 0 if none is running.
+        """
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """End the process the hard way, as a loss of power would; return its exit status."""
+        return self._end(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Stop the server and remove what it wrote, unless the database was given. Twice is fine."""
+        self.stop()
+        self._directory.cleanup()
+
+    def _command(self) -> list[str]:
+        options = {
+            "--port": str(self._port),
+            "--database": f"sqlite:///{self.database.absolute()}",
+            "--accounts": self._accounts,
+        }
+        words = [word for option in options.items() for word in option]
+        for address in self._allow:
+            words += ["--allow", address]
+        return [sys.executable, "-m", "walletsync_server", "serve", "--stop-with-stdin", *words]
+
+    def _first_line(self, process: "subprocess.Popen[str]") -> str:
+        """Return the first line of its stdout, or nothing if it ends or takes too long."""
+        assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
+        timer = threading.Timer(self._patience, process.kill)
+        timer.start()
+        try:
+            return process.stdout.readline()
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        with process:  # closes the pipes
+            process.send_signal(number)
+            try:
+                return process.wait(self._patience)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return process.wait()
