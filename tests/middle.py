@@ -1,8 +1,8 @@
 """A real HTTP server in the middle, between a client and a real server: loses, changes and keeps what passes.
 
-    middle.lose_answer(POST_WALLET)                the next such request reaches the server, its answer is lost
-    middle.change(GET_WALLET, lambda answer: …)    answers to such requests are changed from now on
-    middle.requests                                what the client sent, "POST /api/3/wallet"
+middle.lose_answer(POST_WALLET)                the next such request reaches the server, its answer is lost
+middle.change(GET_WALLET, lambda answer: …)    answers to such requests are changed from now on
+middle.requests, middle.bodies                 what the client sent: "POST /api/3/wallet", and the bytes
 """
 
 import json
@@ -49,11 +49,13 @@ class Middle:
     def __init__(self, server_url: str) -> None:
         self.requests: list[str] = []
         self.answers: list[Answer] = []
+        self.bodies: list[bytes] = []
         self._server_url = server_url
         self._changes: dict[str, Change] = {}
+        self._instead: dict[str, Callable[[bytes], Answer]] = {}
         self._lost_answers: list[str] = []
         self._lost_requests: list[str] = []
-        self._late: list[Callable[[], None]] = []
+        self._late: list[Callable[[], Answer]] = []
         self._session = requests.Session()
         self._session.trust_env = False
         middle = self
@@ -89,13 +91,18 @@ class Middle:
         """Change every answer to `what` from now on."""
         self._changes[what] = change
 
+    def instead(self, what: str, answer: Callable[[bytes], Answer]) -> None:
+        """Answer `what`, given its body, without asking the server."""
+        self._instead[what] = answer
+
     def always(self, what: str, answer: Answer) -> None:
-        """Answer `what` without asking the server."""
-        self._changes[what] = lambda _: answer
+        """Give this one answer to `what`, without asking the server."""
+        self.instead(what, lambda _: answer)
 
     def honest(self) -> None:
         """Pass everything on again."""
         self._changes.clear()
+        self._instead.clear()
 
     def lose_answer(self, what: str) -> None:
         """Let the next `what` reach the server, and close the connection instead of answering."""
@@ -115,12 +122,13 @@ class Middle:
         what = f"{handler.command} {handler.path.partition('?')[0]}"
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         self.requests.append(what)
+        self.bodies.append(body)
         if what in self._lost_requests:
             self._lost_requests.remove(what)
-            self._late.append(lambda: self._ask(handler, body) and None)
+            self._late.append(lambda: self._ask(handler, body))
             handler.close_connection = True
             return
-        answer = self._ask(handler, body)
+        answer = self._instead[what](body) if what in self._instead else self._ask(handler, body)
         self.answers.append(answer)
         if what in self._lost_answers:
             self._lost_answers.remove(what)

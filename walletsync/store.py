@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from walletsync.continuity import Known
-from walletsync.errors import StoreLocked, StoreUnusable
+from walletsync.errors import NotReady, StoreLocked, StoreUnusable
 from walletsync.merge import MISSING, Conflict, Item
 
 _APPLICATION_ID = 0x57535931  # "WSY1": tells our files from any other SQLite database
@@ -78,7 +78,12 @@ class Store:
         self._name = "in memory" if path is None else os.fspath(path)
         if path is not None:
             _make_private(Path(path))
-        self._database = sqlite3.connect(":memory:" if path is None else self._name, isolation_level=None, timeout=0)
+        self._database = sqlite3.connect(
+            ":memory:" if path is None else self._name,
+            isolation_level=None,
+            timeout=0,
+            check_same_thread=False,  # a client may be handed to another thread, though not shared by two
+        )
         self._saved: DeviceState | None = None
         with ExitStack() as on_failure:
             on_failure.callback(self._database.close)
@@ -148,6 +153,8 @@ class Store:
         """Run `action`; a failure of SQLite becomes an error that says what to do."""
         try:
             return action()
+        except sqlite3.ProgrammingError:
+            raise NotReady(f"The store {self._name} is closed: make a new client.") from None
         except sqlite3.Error as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 raise StoreLocked(

@@ -57,7 +57,7 @@ def test_every_later_version_of_the_line_is_news(seen: int, device: str) -> None
 def test_an_older_version_is_a_rollback() -> None:
     """What this device has seen cannot be taken back."""
     versions = history("laptop", "phone", "laptop")
-    with pytest.raises(RollbackDetected, match="version 2 .* older than version 3"):
+    with pytest.raises(RollbackDetected, match=r"version 2 .* older than version 3"):
         is_news(after(versions[2]), versions[1], "phone")
 
 

@@ -30,7 +30,7 @@ def vectors(name: str) -> dict[str, Any]:
 ENVELOPE = vectors("suite1_envelope")
 
 
-def named(tests: list[dict[str, Any]]) -> Any:
+def named(tests: list[dict[str, Any]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("vector", tests, ids=lambda vector: vector["name"])
 
 
@@ -190,7 +190,7 @@ def test_what_is_sealed_opens_again() -> None:
     keys, binding = account({})
     for length in [*range(40), *(chance.randrange(5000) for _ in range(60))]:
         plaintext = chance.randbytes(length)
-        about = {"epoch": 1, "sequence": chance.randint(1, 2**32 - 1), "previous": NO_PREVIOUS}
+        about: dict[str, Any] = {"epoch": 1, "sequence": chance.randint(1, 2**32 - 1), "previous": NO_PREVIOUS}
         sealed = crypto.seal(keys, binding, plaintext=plaintext, **about)
         again = crypto.seal(keys, binding, plaintext=plaintext, **about)
         assert sealed != again

@@ -210,9 +210,13 @@ def test_json_documents_have_a_limit_of_depth(make: Callable[[Any], Any]) -> Non
 
 def test_deep_json_documents_merge_to_the_bottom() -> None:
     """The limit is one that merging can bear, on top of a program's own calls."""
-    base, mine, theirs = (nested(MAX_DEPTH - 1, lambda v: {"n": v or last}) for last in ({}, {"m": 1}, {"t": 1}))
-    merged = JSONFormat().merge(base, mine, theirs)
-    assert merged.document == nested(MAX_DEPTH - 1, lambda v: {"n": v or {"t": 1, "m": 1}})
+
+    def deepest(innermost: dict[str, Any]) -> dict[str, Any]:
+        return {"n": nested(MAX_DEPTH - 2, lambda value: {"n": value or innermost})}
+
+    merged = JSONFormat().merge(deepest({}), deepest({"m": 1}), deepest({"t": 1}))
+    assert merged.document == deepest({"t": 1, "m": 1})
+    assert JSONFormat().encode(merged.document).count(b"{") == MAX_DEPTH
 
 
 def test_a_json_document_that_contains_itself_is_refused() -> None:
@@ -227,7 +231,7 @@ def test_a_json_document_that_contains_itself_is_refused() -> None:
 
 def test_json_merges_lists_by_the_keys_that_the_format_names() -> None:
     """With no key for its place, the same list is one value."""
-    sides = ({"accounts": []}, {"accounts": [{"id": 1}]}, {"accounts": [{"id": 2}]})
+    sides: list[dict[str, Any]] = [{"accounts": items} for items in ([], [{"id": 1}], [{"id": 2}])]
     merged = JSONFormat({"/accounts": "id"}).merge(*sides)
     assert merged.document == {"accounts": [{"id": 2}, {"id": 1}]}
     assert JSONFormat().merge(*sides).conflicts == (Conflict(("accounts",), [], [{"id": 1}], [{"id": 2}]),)

@@ -5,13 +5,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from walletsync.continuity import Known
-from walletsync.errors import StoreLocked, StoreUnusable
+from walletsync.errors import NotReady, StoreLocked, StoreUnusable
 from walletsync.merge import MISSING, Conflict, Item
 from walletsync.payload import Entry
 from walletsync.store import DeviceState, PendingWrite, Store, SyncedVersion
@@ -165,6 +166,21 @@ def test_a_failed_save_leaves_the_state_before(path: Path) -> None:
         store.save(replace(FULL, token=None))
     with Store(path) as store:
         assert store.load() == replace(FULL, token=None)
+
+
+def test_a_closed_store_says_so(path: Path) -> None:
+    """Whoever goes on with a closed client is told to make a new one."""
+    store = Store(path)
+    store.close()
+    with pytest.raises(NotReady, match="make a new client"):
+        store.save(FULL)
+
+
+def test_a_store_can_be_handed_to_another_thread(path: Path) -> None:
+    """Made in one thread, used in the next."""
+    with Store(path) as store, ThreadPoolExecutor() as pool:
+        pool.submit(store.save, FULL).result()
+        assert store.load() == FULL
 
 
 def test_no_repr_shows_what_is_inside() -> None:

@@ -1,0 +1,359 @@
+"""The verbs of `Client`, one at a time and in the wrong order."""
+
+import base64
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from append_log import AppendLog
+
+import walletsync
+from tests.conftest import PASSWORD
+from tests.middle import GET_WALLET, LOGIN, POST_WALLET, Answer, Middle
+from walletsync import Client, crypto
+from walletsync.errors import (
+    AccountExists,
+    DocumentError,
+    InvalidAddress,
+    NotReady,
+    StoreUnusable,
+    Unauthorized,
+    UsageError,
+    WrongCredentials,
+)
+from walletsync.results import Account, Fetched, Posted, WalletState
+
+Device = Callable[..., Client]
+UNAUTHORIZED = Answer(401, {"error": "Sign in.", "code": "unauthorized"})
+
+
+def test_verbs_in_the_wrong_order_say_what_is_missing(middle: Middle, address: Callable[[], str]) -> None:
+    """Each error names the step that comes first."""
+    with Client(middle.url) as client:
+        for call in (client.register, client.get_auth_token, client.sync, client.get_wallet, client.post_wallet):
+            with pytest.raises(NotReady, match="set_account"):
+                call()
+        client.set_account(address(), PASSWORD)
+        with pytest.raises(WrongCredentials, match=r"register\(\)"):
+            client.sync()
+        client.register()
+        for call in (client.get_wallet, client.post_wallet):
+            with pytest.raises(NotReady, match="get_auth_token"):
+                call()
+        client.get_auth_token()
+        for call in (client.get_document, client.post_wallet):
+            with pytest.raises(NotReady, match="new_wallet_state"):
+                call()
+        assert client.wallet_state is None
+        assert client.merge_base is None
+        assert not client.has_local_changes
+
+
+def test_a_second_wallet_cannot_be_begun_over_the_first(device: Device) -> None:
+    """new_wallet_state() never discards one."""
+    client = device("laptop")
+    assert client.new_wallet_state() == WalletState(0, "") == client.wallet_state
+    with pytest.raises(NotReady, match="set_document"):
+        client.new_wallet_state()
+
+
+def test_the_walk_of_the_tour(device: Device) -> None:
+    """Make, POST, GET, edit, POST, GET: both devices have the same."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.new_wallet_state()
+    assert laptop.post_wallet() == Posted(1)
+    assert phone.get_wallet() == Fetched(1, newer=True)
+    assert phone.get_wallet() == Fetched(1, newer=False)
+    laptop.set_document({"label": "rent"})
+    assert laptop.has_local_changes
+    assert laptop.post_wallet() == Posted(2)
+    assert phone.get_wallet() == Fetched(2, newer=True)
+    assert phone.get_document() == {"label": "rent"} == laptop.merge_base
+    assert phone.wallet_state == laptop.wallet_state
+
+
+@pytest.mark.parametrize("email", ["Alice@example.com", "alice", "\u0430lice@example.com", "a@b@example.com", ""])
+def test_an_address_in_another_form_is_refused(email: str, middle: Middle) -> None:
+    """Only the canonical form, by the function that the server uses; the address is not in the error."""
+    with Client(middle.url) as client:
+        with pytest.raises(InvalidAddress) as refused:
+            client.set_account(email, PASSWORD)
+        assert not email or email not in str(refused.value)
+        assert client._device.state.email is None
+
+
+def test_an_empty_password_is_refused(middle: Middle) -> None:
+    """It would protect nothing."""
+    with Client(middle.url) as client, pytest.raises(UsageError, match="password is empty"):
+        client.set_account("alice@example.com", "")
+
+
+@pytest.mark.parametrize("device_id", ["", "x" * 129])
+def test_a_device_id_that_the_server_would_not_take_is_refused(device_id: str, middle: Middle) -> None:
+    """Before anything is sent."""
+    with pytest.raises(UsageError, match="1 to 128"):
+        Client(middle.url, device_id=device_id)
+
+
+def test_an_account_that_exists_is_not_made_again(device: Device, middle: Middle) -> None:
+    """Somebody else's registration changes nothing, and the devices of the account go on."""
+    laptop = device("laptop")
+    email = laptop._device.state.email
+    assert email is not None
+    with Client(middle.url, device_id="other") as other:
+        other.set_account(email, "another password")
+        with pytest.raises(AccountExists, match="sign in with get_auth_token"):
+            other.register()
+        other.set_account(email, PASSWORD)
+        other.get_auth_token()
+    laptop.set_document({})
+    laptop.sync()
+
+
+def test_a_wrong_password_is_refused_with_a_hint_at_the_realm(device: Device, middle: Middle) -> None:
+    """The hint names what else can be the matter: a server that moved."""
+    email = device("laptop")._device.state.email
+    assert email is not None
+    with Client(middle.url) as other:
+        other.set_account(email, "a wrong password")
+        with pytest.raises(WrongCredentials, match="realm="):
+            other.get_auth_token()
+
+
+def test_a_server_that_moved_is_reached_with_its_old_realm(
+    tmp_path: Path, device: Device, middle: Middle, address: Callable[[], str]
+) -> None:
+    """Keys are bound to the realm: at a new address, the old one is given explicitly."""
+    file = tmp_path / "laptop.wallet"
+    laptop = device("laptop", store=file)
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    laptop.close()
+    email = laptop._device.state.email
+    assert email is not None
+    moved = middle.url.replace("127.0.0.1", "localhost")
+    with Client(moved, store=file) as client, pytest.raises(StoreUnusable, match="earlier URL as `realm=`"):
+        client.set_account(email, PASSWORD)
+    with Client(moved, store=file, realm=middle.url) as client:
+        assert client.set_account(email, PASSWORD) == Account(email, middle.url)
+        assert client.sync().sequence == 1
+
+
+def test_a_restart_loses_nothing(tmp_path: Path, device: Device) -> None:
+    """Document, local edits, token, merge base and conflicts are in the file."""
+    file = tmp_path / "laptop.wallet"
+    laptop, phone = device("laptop", store=file), device("phone")
+    laptop.set_document({"a": 1, "b": 1})
+    laptop.sync()
+    phone.sync()
+    phone.set_document({"a": 2, "b": 1})
+    phone.sync()
+    laptop.set_document({"a": 3, "b": 1})
+    laptop.sync()
+    laptop.set_document({"a": 2, "b": 4})
+    (conflict,) = laptop.conflicts
+    email = laptop._device.state.email
+    assert email is not None
+    laptop.close()
+
+    with Client(laptop._api.url, store=file) as again:
+        assert again.device_id == "laptop"
+        assert again.get_document() == {"a": 2, "b": 4}
+        assert again.merge_base == {"a": 2, "b": 1}
+        assert again.conflicts == (conflict,)
+        assert again.has_local_changes
+        again.set_account(email, PASSWORD)
+        again.resolve(conflict, "mine")
+        again.sync()
+    phone.sync()
+    assert phone.get_document() == {"a": 3, "b": 4}
+
+
+def test_a_store_is_for_one_device_account_and_format(tmp_path: Path, middle: Middle) -> None:
+    """Anything else is refused with what to do, and the file can be used again at once."""
+    file = tmp_path / "laptop.wallet"
+    with Client(middle.url, store=file, device_id="laptop") as client:
+        client.set_account("alice@example.com", PASSWORD)
+        with pytest.raises(StoreUnusable, match="belongs to another account"):
+            client.set_account("bob@example.com", PASSWORD)
+    with pytest.raises(StoreUnusable, match="of the device 'laptop'"):
+        Client(middle.url, store=file, device_id="phone")
+    with pytest.raises(StoreUnusable, match="format 'json'"):
+        Client(middle.url, store=file, format=AppendLog())
+    Client(middle.url, store=file).close()
+
+
+def test_a_store_holds_no_password_and_no_key(tmp_path: Path, device: Device) -> None:
+    """And nobody else can read what it does hold."""
+    file = tmp_path / "laptop.wallet"
+    client = device("laptop", store=file)
+    client.set_document({"a": 1})
+    client.sync()
+    assert client._unlocked is not None
+    keys = client._unlocked.keys
+    content = file.read_bytes()
+    for secret in (PASSWORD.encode(), keys.login.encode(), keys.encryption, keys.mac):
+        for form in (secret, secret.hex().encode(), base64.b64encode(secret)):
+            assert form not in content
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_keys_are_derived_once(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take 256 MiB and a second: registering, signing in and syncing share them."""
+    derived: list[bytes] = []
+    real = crypto._argon2id
+
+    def counted(password: bytes, salt: bytes) -> bytes:
+        derived.append(salt)
+        return real(password, salt)
+
+    monkeypatch.setattr(crypto, "_argon2id", counted)
+    client = device("laptop")
+    client.set_document({})
+    client.sync()
+    client.get_auth_token()
+    assert len(derived) == 1
+
+
+def test_another_format_refuses_the_wallet(device: Device) -> None:
+    """A device with another format does not misread the wallet, and keeps its own document."""
+    laptop, phone = device("laptop"), device("phone", format=AppendLog())
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    with pytest.raises(DocumentError, match=r"'json'.*'append-log'"):
+        phone.sync()
+    assert phone.wallet_state is None
+
+
+def test_a_document_that_is_none_is_refused(device: Device) -> None:
+    """The old one stays."""
+    client = device("laptop")
+    client.set_document({"a": 1})
+    with pytest.raises(DocumentError):
+        client.set_document({"a": {1, 2}})
+    assert client.get_document() == {"a": 1}
+
+
+def test_a_document_is_a_copy(device: Device) -> None:
+    """Changing what get_document() returned changes nothing on the device."""
+    client = device("laptop")
+    client.set_document({"a": [1]})
+    client.get_document()["a"].append(2)
+    assert client.get_document() == {"a": [1]}
+
+
+def test_sync_signs_in_again_when_the_token_has_expired(device: Device, middle: Middle) -> None:
+    """Once; a server that refuses the new token as well is an error."""
+    client = device("laptop")
+    client.set_document({"a": 1})
+    refusals = iter([UNAUTHORIZED])
+    middle.change(GET_WALLET, lambda answer: next(refusals, answer))
+    assert client.sync().sequence == 1
+    middle.always(GET_WALLET, UNAUTHORIZED)
+    middle.requests.clear()
+    with pytest.raises(Unauthorized):
+        client.sync()
+    assert middle.requests.count(LOGIN) == 1
+
+
+def test_a_sync_with_nothing_to_do_posts_nothing(device: Device, middle: Middle) -> None:
+    """No version is made for nothing, also where the document came from another device."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"b": 1, "a": 1.0})
+    laptop.sync()
+    phone.sync()
+    middle.requests.clear()
+    for client in (laptop, phone, laptop):
+        assert client.sync().sequence == 1
+    assert POST_WALLET not in middle.requests
+
+
+def test_a_conflict_is_decided_once(device: Device) -> None:
+    """For theirs it is dropped, for mine it goes into the document; a second decision is refused."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"a": 1, "b": 1})
+    laptop.sync()
+    phone.sync()
+    laptop.set_document({"a": 2, "b": 2})
+    laptop.sync()
+    phone.set_document({"a": 3, "b": 3})
+    assert len(phone.sync().conflicts) == 2
+    first, second = phone.conflicts
+    with pytest.raises(UsageError, match='"mine" or "theirs"'):
+        phone.resolve(first, "both")  # type: ignore[arg-type]  # on purpose
+    assert phone.resolve(first, "theirs") == {"a": 2, "b": 2}
+    assert phone.resolve(second, "mine") == {"a": 2, "b": 3}
+    for conflict in (first, second):
+        with pytest.raises(UsageError, match="decided already"):
+            phone.resolve(conflict, "mine")
+    phone.sync()
+    laptop.sync()
+    assert laptop.get_document() == {"a": 2, "b": 3}
+    assert not laptop.conflicts
+
+
+def test_mine_without_a_place_stays_a_conflict(device: Device) -> None:
+    """What mine belonged to is gone: the decision is refused with the reason, and mine is kept."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"a": {"b": {"c": 1}}})
+    laptop.sync()
+    phone.sync()
+    laptop.set_document({"a": {"b": {"c": 2}}})
+    laptop.sync()
+    phone.set_document({"a": {"b": {"c": 3}}})
+    phone.sync()
+    laptop.set_document({"a": "replaced"})
+    laptop.sync()
+    phone.sync()
+    (conflict,) = phone.conflicts
+    with pytest.raises(DocumentError):
+        phone.resolve(conflict, "mine")
+    assert phone.conflicts == (conflict,)
+
+
+def test_two_documents_made_before_the_first_sync_are_merged(device: Device) -> None:
+    """A device that made its own wallet first loses nothing when it finds that there is one."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"laptop": 1})
+    laptop.sync()
+    phone.set_document({"phone": 1})
+    phone.sync()
+    laptop.sync()
+    assert laptop.get_document() == phone.get_document() == {"laptop": 1, "phone": 1}
+
+
+def test_the_public_names_are_these() -> None:
+    """What `walletsync` offers is a decision, not an accident."""
+    assert walletsync.__all__ == ["Client", "JSONFormat", "WalletSyncError"]
+    assert set(walletsync.__all__) <= set(dir(walletsync))
+    assert all(hasattr(walletsync, name) for name in walletsync.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Server'"):
+        walletsync.Server  # noqa: B018 - the access is the test
+
+
+def test_importing_the_protocol_loads_no_client() -> None:
+    """The server imports it and must not pay for requests or cryptography."""
+    program = (
+        "import sys, walletsync.protocol\n"
+        "print([name for name in ('requests', 'cryptography', 'walletsync.client') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ)
+    assert run.stdout == "[]\n"
+
+
+def test_reprs_read_well_and_hold_no_secret(device: Device) -> None:
+    """In a notebook a value shows what matters."""
+    client = device("laptop")
+    token = client.get_auth_token()
+    client.set_document({})
+    client.sync()
+    assert repr(client) == f"Client({client._api.url!r}, device_id='laptop')"
+    assert token.value not in repr(token)
+    state = client.wallet_state
+    assert state is not None
+    assert repr(state) == f"WalletState(sequence=1, encrypted_wallet='V1NZMQ…{state.encrypted_wallet[-8:]}')"
+    assert repr(WalletState(0, "")) == "WalletState(sequence=0, encrypted_wallet='')"

@@ -1,0 +1,273 @@
+"""A server that lies, over real HTTP: each lie is noticed, and the device's state stays as it was."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.middle import GET_SEED, GET_WALLET, LOGIN, POST_WALLET, WELL_KNOWN, Answer, Middle
+from walletsync import Client
+from walletsync.errors import (
+    BadWallet,
+    ForkDetected,
+    NoWallet,
+    ProtocolError,
+    RollbackDetected,
+    SeedChanged,
+    SyncGaveUp,
+    WalletSyncError,
+)
+
+Device = Callable[..., Client]
+NOT_FOUND = Answer(404, {"error": "There is none.", "code": "no_wallet"})
+
+
+@pytest.fixture
+def laptop(device: Device) -> Client:
+    """A device at version 2, with an edit that it has not POSTed."""
+    client = device("laptop")
+    client.set_document({"label": "one"})
+    client.sync()
+    client.set_document({"label": "two"})
+    client.sync()
+    client.set_document({"label": "local"})
+    return client
+
+
+def current(middle: Middle, client: Client) -> Answer:
+    """Return the server's present answer to GET, to be presented again later."""
+    client.get_wallet()
+    return middle.answers[-1]
+
+
+def refuses(client: Client, error: type[WalletSyncError], call: Callable[[], Any]) -> None:
+    """Assert that `call` raises and that nothing in the device's state has changed."""
+    before = client._device.state
+    with pytest.raises(error):
+        call()
+    assert client._device.state == before
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"clientSaltSeed": "ab" * 31 + "a"},
+        {"clientSaltSeed": "ab" * 32 + "a"},
+        {"clientSaltSeed": "zz" * 32},
+        {"clientSaltSeed": "00" * 32},
+        {"clientSaltSeed": "ab" * 32 + "\n"},
+        {"clientSaltSeed": "\u0661" * 64},
+        {"clientSaltSeed": ""},
+        {"clientSaltSeed": None},
+        {"clientSaltSeed": "ab" * 32, "iterations": 1},
+        {"clientSaltSeed": "ab" * 32, "kdf": {"memory": 8}},
+        {},
+    ],
+)
+def test_a_bad_seed_is_refused_before_any_login(told: Any, middle: Middle, address: Callable[[], str]) -> None:
+    """No seed but 64 hex characters, and no parameter of the KDF, is taken from a server."""
+    middle.always(GET_SEED, Answer(200, told))
+    with Client(middle.url, device_id="laptop") as client:
+        client.set_account(address(), "a password")
+        with pytest.raises(ProtocolError):
+            client.get_auth_token()
+    assert LOGIN not in middle.requests
+
+
+def test_a_changed_seed_stops_a_device_that_knows_the_account(laptop: Client, middle: Middle) -> None:
+    """Another seed would mean other keys: no login leaves until the user says so."""
+    middle.always(GET_SEED, Answer(200, {"clientSaltSeed": "ab" * 32}))
+    middle.requests.clear()
+    refuses(laptop, SeedChanged, laptop.get_auth_token)
+    assert LOGIN not in middle.requests
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"deviceId": "another"}, {"token": ""}, {"token": "a\r\nSet-Cookie: b"}, {"token": "x" * 513}, {"token": 7}],
+)
+def test_a_token_that_is_none_is_refused(change: dict[str, Any], laptop: Client, middle: Middle) -> None:
+    """What goes into a header later is checked first."""
+    middle.change(LOGIN, lambda answer: Answer(answer.status, answer.json | change))
+    refuses(laptop, ProtocolError, laptop.get_auth_token)
+
+
+def test_an_older_wallet_is_a_rollback_also_after_a_restart(tmp_path: Path, device: Device, middle: Middle) -> None:
+    """A device in a file has seen version 2; neither version 1 nor none at all passes, before or after a restart."""
+    file = tmp_path / "laptop.wallet"
+    client = device("laptop", store=file)
+    client.set_document({"label": "one"})
+    client.sync()
+    first = current(middle, client)
+    client.set_document({"label": "two"})
+    client.sync()
+    client.set_document({"label": "local"})
+    for lie in (first, NOT_FOUND):
+        middle.always(GET_WALLET, lie)
+        refuses(client, RollbackDetected, client.get_wallet)
+        refuses(client, RollbackDetected, client.sync)
+    client.close()
+    before = file.read_bytes()
+    restarted = device("laptop", store=file)
+    for lie in (first, NOT_FOUND):
+        middle.always(GET_WALLET, lie)
+        refuses(restarted, RollbackDetected, restarted.sync)
+    assert restarted.get_document() == {"label": "local"}
+    restarted._device.save(token=None)
+    assert len(file.read_bytes()) == len(before)
+    middle.honest()
+    restarted.sync()
+    assert restarted.wallet_state is not None
+    assert restarted.wallet_state.sequence == 3
+
+
+def test_no_wallet_is_no_rollback_for_a_device_that_has_seen_none(device: Device) -> None:
+    """A new account has none, and the error says what to do."""
+    client = device("laptop")
+    with pytest.raises(NoWallet, match="new_wallet_state"):
+        client.sync()
+
+
+def pretend_to_store(body: bytes) -> Answer:
+    return Answer(200, json.loads(body) | {"version": 1})
+
+
+def test_a_server_that_says_200_and_stores_nothing_is_found_out(laptop: Client, middle: Middle) -> None:
+    """The next sync notices that the acknowledged version is gone, and the edit is still there."""
+    middle.instead(POST_WALLET, pretend_to_store)
+    assert laptop.sync().sequence == 3
+    refuses(laptop, RollbackDetected, laptop.sync)
+    assert laptop.get_document() == {"label": "local"}
+
+
+def test_a_200_that_presents_another_wallet_is_refused(laptop: Client, middle: Middle) -> None:
+    """The answer to an accepted POST is that very wallet; the edit stays pending and lands at the next honest sync."""
+    other = current(middle, laptop)
+    middle.always(POST_WALLET, other)
+    with pytest.raises(ProtocolError, match="does not present it as the current one"):
+        laptop.sync()
+    middle.always(POST_WALLET, Answer(200, {}))
+    with pytest.raises(ProtocolError, match="does not present it as the current one"):
+        laptop.sync()
+    middle.honest()
+    laptop.sync()
+    assert laptop.merge_base == {"label": "local"}
+
+
+def test_a_fork_is_noticed_when_the_lines_are_joined(device: Device, middle: Middle) -> None:
+    """The server tells the phone that its write is current, and shows the laptop another line; then it joins them."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"label": "one"})
+    laptop.sync()
+    phone.sync()
+    phone.set_document({"label": "phone's"})
+    middle.instead(POST_WALLET, pretend_to_store)
+    phone.post_wallet()
+    middle.honest()
+    for label in ("laptop's", "laptop's next"):
+        laptop.set_document({"label": label})
+        laptop.sync()
+        refuses(phone, ForkDetected, phone.sync)
+    assert phone.get_document() == {"label": "phone's"}
+
+
+def conflict_with(answer: Answer) -> Answer:
+    return Answer(409, {"error": "There is a later version.", "code": "conflict", "applied": True} | answer.json)
+
+
+def test_a_409_without_a_later_version_is_found_out(laptop: Client, middle: Middle) -> None:
+    """Refusing the next sequence while presenting nothing newer is a lie; the edit is kept and not doubled."""
+    present = current(middle, laptop)
+    middle.always(POST_WALLET, conflict_with(present))
+    with pytest.raises(ProtocolError, match="has no later one"):
+        laptop.sync()
+    middle.honest()
+    laptop.sync()
+    assert laptop.merge_base == {"label": "local"}
+
+
+def test_a_409_with_an_older_version_is_a_rollback(device: Device, middle: Middle) -> None:
+    """The wallet in a refusal is checked like any other."""
+    client = device("laptop")
+    client.set_document({"label": "one"})
+    client.sync()
+    first = current(middle, client)
+    client.set_document({"label": "two"})
+    client.sync()
+    client.set_document({"label": "local"})
+    middle.always(POST_WALLET, conflict_with(first))
+    with pytest.raises(RollbackDetected):
+        client.sync()
+    assert client.get_document() == {"label": "local"}
+    assert client.merge_base == {"label": "two"}
+
+
+def test_a_409_with_the_devices_own_write_is_success(laptop: Client, middle: Middle) -> None:
+    """What the wallet itself authenticates counts, not the status and not `applied`."""
+
+    def lie(answer: Answer) -> Answer:
+        return Answer(409, conflict_with(answer).json | {"applied": False})
+
+    middle.change(POST_WALLET, lie)
+    laptop.sync()
+    assert laptop.merge_base == {"label": "local"}
+    assert not laptop.has_local_changes
+
+
+def test_a_409_with_a_foreign_wallet_is_refused(laptop: Client, middle: Middle, address: Callable[[], str]) -> None:
+    """A wallet of another account at the same server does not authenticate."""
+    with Client(middle.url, device_id="laptop") as other:
+        other.set_account(address(), "another password")
+        other.register()
+        other.get_auth_token()
+        other.set_document({"label": "of somebody else"})
+        for _ in range(3):
+            other.post_wallet()
+    foreign = middle.answers[-1]
+    middle.always(POST_WALLET, conflict_with(foreign))
+    with pytest.raises(BadWallet):
+        laptop.sync()
+    middle.always(GET_WALLET, foreign)
+    refuses(laptop, BadWallet, laptop.get_wallet)
+    assert laptop.get_document() == {"label": "local"}
+
+
+def test_endless_conflicts_end_after_eight_tries(device: Device, middle: Middle) -> None:
+    """Somebody else is faster every single time: at most 8 tries, then an error, and the edit is kept, once."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"labels": []})
+    laptop.sync()
+    phone.sync()
+    laptop.set_document({"labels": [], "laptop": True})
+    tries = 0
+
+    real_post = laptop.post_wallet
+
+    def outrun() -> Any:
+        nonlocal tries
+        tries += 1
+        phone.get_wallet()
+        phone.set_document(phone.get_document() | {"phone": tries})
+        phone.post_wallet()
+        return real_post()
+
+    laptop.post_wallet = outrun  # type: ignore[method-assign]  # makes the race happen each time
+    with pytest.raises(SyncGaveUp, match="each of 8 times"):
+        laptop.sync()
+    assert tries == 8
+    assert laptop.get_document() == {"labels": [], "phone": 8, "laptop": True}
+    laptop.post_wallet = real_post  # type: ignore[method-assign]
+    laptop.sync()
+    phone.sync()
+    assert phone.get_document() == {"labels": [], "phone": 8, "laptop": True}
+
+
+def test_extras_cannot_be_taken_back(laptop: Client, middle: Middle, tmp_path: Path, device: Device) -> None:
+    """A device that has once seen `.well-known` never falls back to sending its token in a URL."""
+    file = tmp_path / "phone.wallet"
+    device("phone", store=file).close()
+    middle.always(WELL_KNOWN, Answer(404, b"not found"))
+    with pytest.raises(ProtocolError, match="does not tell any more what it can do"):
+        device("phone", store=file)

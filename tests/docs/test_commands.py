@@ -1,0 +1,106 @@
+"""`python -m docs build` and `check`, as make calls them: exit codes, reports, and the same bytes everywhere."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from docs.__main__ import main
+from tests.docs.trees import ASK, Oracle, Tree, alive, an_oracle, code, markdown
+
+REPOSITORY = Path(__file__).parents[2]
+CELLS = (markdown("title", "# A"), ASK, code("shape", "sorted(answer)[:2]"))
+
+
+def docs(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """Start `python -m docs`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "docs", *map(str, arguments)],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for the end; return exit code and stderr."""
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def test_two_runs_anywhere_are_equal_to_the_byte_and_a_change_of_the_server_is_named(tmp_path: Path) -> None:
+    """Other folders, ports and time zones: the same notebooks and README. Another answer: stale, with notebook, cell,
+    old and new output and the one command that mends it, while the tree stays as it was."""
+    trees = [Tree(tmp_path / "a"), Tree(tmp_path / "another place")]
+    for tree in trees:
+        tree.add("01-setup", *CELLS)
+        tree.add("05-password", *CELLS)
+    with an_oracle() as one, an_oracle() as other:
+        builds = [
+            docs("build", "--root", tree.root, "--server-url", oracle.url, TZ=zone)
+            for tree, oracle, zone in zip(trees, (one, other), ("Asia/Tokyo", "America/Lima"), strict=True)
+        ]
+        assert [finish(build)[0] for build in builds] == [0, 0]
+        assert trees[0].files() == trees[1].files()
+        assert len(trees[0].files()) == 3
+
+        other.sequence = 2
+        fresh = docs("check", "--root", trees[0].root, "--server-url", one.url)
+        stale = docs("check", "--root", trees[1].root, "--server-url", other.url)
+        exit_code, said = finish(fresh)
+        assert exit_code == 0, said
+        exit_code, said = finish(stale)
+    assert exit_code == 1
+    assert "notebooks/01-setup.ipynb, cell `ask`: outputs differ\n" in said
+    assert "    -{'sequence': 1,\n    +{'sequence': 2,\n" in said
+    assert "notebooks/05-password.ipynb, cell `ask`" in said
+    assert "cell `shape`" not in said
+    assert "README.md: differs\n" in said
+    assert said.rstrip().endswith("Mend it with: make docs")
+    assert trees[0].files() == trees[1].files()
+    assert "'sequence': 2," in (trees[1].root / ".docs/failed/notebooks/01-setup.ipynb").read_text()
+
+
+def test_a_failed_build_writes_nothing_and_says_where_to_look(tree: Tree) -> None:
+    """Exit code 1, the cell, and the folder of the failed run."""
+    tree.add("01-setup", code("fine", "1"))
+    tree.add("02-syncing", code("divide", "1 / 0"))
+    before = tree.files()
+    exit_code, said = finish(docs("build", "--root", tree.root, "--server-url", "http://127.0.0.1:9"))
+    assert exit_code == 1
+    assert "notebooks/02-syncing.ipynb, cell `divide`: 1 / 0\n" in said
+    assert f"The run is kept in {tree.root}/.docs/failed.\nNothing was written.\n" in said
+    assert tree.files() == before
+
+
+def test_a_wrong_call_is_told_apart() -> None:
+    """Exit code 2, as everywhere."""
+    with pytest.raises(SystemExit) as caught:
+        main(["publish"])
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_everything(tree: Tree, oracle: Oracle, number: signal.Signals) -> None:
+    """Kernels, a real server and the run itself end, with the shell's exit code, and nothing is written. As from a
+    terminal, the signal goes to the server as well."""
+    for name in ("01-setup", "02-syncing"):
+        wait = f"import urllib.request\nurllib.request.urlopen({oracle.url!r} + '/wait')"
+        tree.add(name, code("wait", wait))
+    before = tree.files()
+    process = docs("build", "--root", tree.root)
+    assert oracle.asked.wait(60)
+    family = [relative.pid for relative in psutil.Process(process.pid).children(recursive=True)]
+    assert len(family) >= 2, "a server and a kernel"
+    os.killpg(process.pid, number)
+    exit_code, said = finish(process)
+    assert exit_code == 128 + number
+    assert said.endswith("stopped\n")
+    assert not [pid for pid in family if alive(pid)]
+    assert tree.files() == before

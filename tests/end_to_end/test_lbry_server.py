@@ -1,0 +1,57 @@
+"""Our client against a server that knows only LBRY's API 3."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import PASSWORD
+from tests.end_to_end.lbry_server import LbryServer
+from walletsync import Client
+from walletsync.errors import AccountExists, NoWallet, WrongCredentials
+from walletsync.results import OutOfDate, Posted
+
+
+@pytest.fixture
+def lbry() -> Iterator[LbryServer]:
+    with LbryServer() as server:
+        yield server
+
+
+def device(server: LbryServer, name: str) -> Client:
+    client = Client(server.url, device_id=name)
+    client.set_account("alice@example.com", PASSWORD)
+    return client
+
+
+def test_the_whole_flow_works_without_our_extras(lbry: LbryServer) -> None:
+    """Sign up, sign in, POST, GET, a conflict that carries no wallet, merge, and the token in no header."""
+    with device(lbry, "laptop") as laptop, device(lbry, "phone") as phone:
+        with pytest.raises(WrongCredentials):
+            phone.get_auth_token()
+        laptop.register()
+        for client in (laptop, phone):
+            client.get_auth_token()
+        with pytest.raises(NoWallet):
+            phone.sync()
+        laptop.set_document({"a": 1, "b": 1})
+        assert laptop.post_wallet() == Posted(1)
+        phone.sync()
+        laptop.set_document({"a": 2, "b": 1})
+        phone.set_document({"a": 1, "b": 2})
+        assert laptop.post_wallet() == Posted(2)
+        assert phone.post_wallet() == OutOfDate(2)
+        assert phone.get_document() == {"a": 2, "b": 2}
+        assert phone.post_wallet() == Posted(3)
+        laptop.sync()
+        assert laptop.get_document() == {"a": 2, "b": 2}
+        assert laptop.wallet_state == phone.wallet_state
+    assert not any("Authorization" in headers for headers in lbry.headers)
+
+
+def test_an_account_that_exists_is_reported(lbry: LbryServer) -> None:
+    """From the status alone, since there is no machine code."""
+    with device(lbry, "laptop") as laptop, device(lbry, "phone") as phone:
+        laptop.register()
+        with pytest.raises(AccountExists):
+            phone.register()
+        phone.get_auth_token()

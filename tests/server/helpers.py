@@ -1,0 +1,174 @@
+"""A client's view of the server for its tests: requests with every byte under control, through two front doors."""
+
+import base64
+import http.client
+import itertools
+import json
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import flask
+from argon2 import PasswordHasher
+from walletsync_server.services.passwords import Passwords
+
+API = "/api/3"
+PASSWORD = "derived login password"
+SEED = "0123456789abcdef" * 4
+UNKNOWN_TOKEN = "0" * 64
+_numbers = itertools.count()
+
+
+@dataclass
+class Answer:
+    """What came back. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The code of an error, after checking that it is one as PROTOCOL.md wants it."""
+        assert self.headers["content-type"] == "application/json"
+        assert self.headers["cache-control"] == "no-store"
+        assert self.headers["x-content-type-options"] == "nosniff"
+        assert len(self.json["error"]) > 20
+        return str(self.json["code"])
+
+
+class Wire(ABC):
+    """A way to a server where everybody may sign up."""
+
+    @abstractmethod
+    def send(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
+        """Send exactly this."""
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Mapping[str, Any] = b"",
+        *,
+        query: Mapping[str, str] | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        target = f"{path}?{urlencode(query)}" if query else path
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        return self.send(method, target, data, sent)
+
+
+class FlaskWire(Wire):
+    """Flask's test client, in this process."""
+
+    def __init__(self, app: flask.Flask) -> None:
+        self.app = app
+
+    def send(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
+        response = self.app.test_client().open(target, method=method, data=body, headers=headers)
+        names = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, names, response.data)
+
+
+class HttpWire(Wire):
+    """TCP, to a real process."""
+
+    def __init__(self, url: str) -> None:
+        self.address = url.removeprefix("http://")
+
+    def send(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
+        connection = http.client.HTTPConnection(self.address, timeout=60)
+        try:
+            connection.request(method, target, body or None, headers)
+            response = connection.getresponse()
+            names = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, names, response.read())
+        finally:
+            connection.close()
+
+
+@dataclass
+class FakeClock:
+    """A clock that stands until it is moved."""
+
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, step: timedelta) -> None:
+        self.now += step
+
+
+@dataclass
+class Account:
+    """An account with one device that is logged in."""
+
+    wire: Wire
+    email: str
+    token: str = field(repr=False)
+
+    def post(self, sequence: int, wallet: str = "-", hmac: str = "h", **more: Any) -> Answer:
+        body = wallet_body(sequence, wallet, hmac) | more
+        return self.wire("POST", f"{API}/wallet", body, token=self.token)
+
+    def get(self, **headers: str) -> Answer:
+        return self.wire("GET", f"{API}/wallet", token=self.token, headers=headers)
+
+
+def wallet_body(sequence: int, wallet: str = "-", hmac: str = "h") -> dict[str, Any]:
+    return {"encryptedWallet": wallet, "sequence": sequence, "hmac": hmac}
+
+
+def fresh_email() -> str:
+    """Return an address that nobody has used before."""
+    return f"user{os.getpid()}-{next(_numbers)}@example.com"
+
+
+def cheap_passwords() -> Passwords:
+    """Return a password hashing that costs next to nothing."""
+    return Passwords(2, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+def sign_up(wire: Wire, email: str, password: str = PASSWORD, **more: Any) -> Answer:
+    body = {"email": email, "password": password, "clientSaltSeed": SEED} | more
+    return wire("POST", f"{API}/signup", body)
+
+
+def log_in(wire: Wire, email: str, password: str = PASSWORD, device: str = "laptop") -> Answer:
+    body = {"email": email, "password": password, "deviceId": device}
+    return wire("POST", f"{API}/auth/full", body)
+
+
+def new_account(wire: Wire) -> Account:
+    email = fresh_email()
+    assert sign_up(wire, email).status == 201
+    answer = log_in(wire, email)
+    assert answer.status == 200
+    return Account(wire, email, answer.json["token"])
+
+
+def seed_of(wire: Wire, email: str) -> Answer:
+    encoded = base64.b64encode(email.encode()).decode()
+    return wire("GET", f"{API}/client-salt-seed", query={"email": encoded})
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until `condition` holds; fail if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.005)

@@ -1,0 +1,226 @@
+"""The command line, as an operator and a supervisor see it: one line on stdout, talk on stderr, exit codes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from click.testing import CliRunner
+from walletsync_server import __version__
+from walletsync_server.cli import main
+from walletsync_server.serving import url_of
+
+from tests.server.helpers import HttpWire, sign_up
+
+COMMAND = [sys.executable, "-m", "walletsync_server"]
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WALLETSYNC_")}
+    return kept | more
+
+
+def run(*words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command that is expected to end by itself."""
+    return subprocess.run(
+        [*COMMAND, *words],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@contextmanager
+def serving(folder: Path, *words: str, **more: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Run `serve` in `folder` until it is ready; give the process and the address that it prints."""
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--stop-with-stdin", *words],
+        cwd=folder,
+        env=environment(**more),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("Listening on http://127.0.0.1:"), process.communicate()
+            yield process, line.removeprefix("Listening on ").strip()
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
+    """SIGTERM and SIGINT end it with status 0, one line on stdout, and the database in one file."""
+    with serving(tmp_path, "--port", "0", "--accounts", "open") as (process, url):
+        assert HttpWire(url)("GET", "/readyz").status == 200
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, "")
+    assert "event=stopped" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["walletsync.db"]
+
+
+def test_end_of_stdin_ends_it_cleanly(tmp_path: Path) -> None:
+    """With --stop-with-stdin the end of standard input does what SIGTERM does."""
+    with serving(tmp_path, "--port", "0") as (process, _):
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, "")
+    assert "event=stopped" in err
+
+
+def test_stdin_is_left_alone_otherwise(tmp_path: Path) -> None:
+    """Without the option a server whose standard input is closed, as a daemon's is, goes on."""
+    command = [*COMMAND, "serve", "--port", "0", "--accounts", "open"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().removeprefix("Listening on ").strip()
+        assert HttpWire(url)("GET", "/healthz").status == 200
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_default_allows_nobody_and_says_so(tmp_path: Path) -> None:
+    """A server that was told nothing refuses every sign-up, and its operator reads why."""
+    with serving(tmp_path, "--port", "0") as (process, url):
+        assert sign_up(HttpWire(url), "alice@example.com").code == "not_allowed"
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert "Nobody can sign up" in err
+    assert "--allow ADDRESS" in err
+    assert "--accounts open" in err
+
+
+def test_allow_may_be_repeated(tmp_path: Path) -> None:
+    """Each --allow is one more address."""
+    words = ["--allow", "alice@example.com", "--allow", "bob@example.com"]
+    with serving(tmp_path, "--port", "0", *words) as (_, url):
+        names = ("alice", "bob", "carol")
+        statuses = [sign_up(HttpWire(url), f"{name}@example.com").status for name in names]
+    assert statuses == [201, 201, 403]
+
+
+def test_environment_sets_what_options_do_not(tmp_path: Path) -> None:
+    """Every option has a variable; an option on the command line wins."""
+    database = tmp_path / "elsewhere.db"
+    settings = {
+        "WALLETSYNC_HOST": "127.0.0.1",
+        "WALLETSYNC_PORT": "1",
+        "WALLETSYNC_DATABASE": f"sqlite:///{database}",
+        "WALLETSYNC_ACCOUNTS": "allowlist",
+        "WALLETSYNC_ALLOW": "alice@example.com bob@example.com",
+    }
+    with serving(tmp_path, "--port", "0", **settings) as (_, url):
+        statuses = [sign_up(HttpWire(url), f"{name}@example.com").status for name in ("bob", "carol")]
+    assert statuses == [201, 403]
+    assert database.exists()
+
+
+def test_occupied_port_is_a_clear_failure(tmp_path: Path) -> None:
+    """Status 1, one line that names the port, nothing on stdout, and no new database."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        database = f"sqlite:///{tmp_path}/w.db"
+        ended = run("serve", "--port", port, "--database", database)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert port in ended.stderr
+    assert "already in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--host", "no-such-host.invalid"], "no-such-host.invalid"),
+        (["--host", "192.0.2.1"], "192.0.2.1"),
+        (["--database", "sqlite:////no/such/folder/w.db"], "/no/such/folder/w.db"),
+    ],
+)
+def test_what_cannot_be_opened_is_a_clear_failure(words: list[str], hint: str) -> None:
+    """Status 1 and a line that names what could not be opened."""
+    ended = run("serve", "--port", "0", *words)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert hint in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--port", "x"], "--port"),
+        (["--port", "65536"], "port"),
+        (["--accounts", "closed"], "accounts must be"),
+        (["--allow", "Alice@example.com"], "lower case"),
+        (["--accounts", "open", "--allow", "alice@example.com"], "leave allow out"),
+        (["--database", "mysql://x"], "sqlite:///"),
+        (["--more"], "--more"),
+    ],
+)
+def test_bad_setting_is_bad_usage(words: list[str], hint: str) -> None:
+    """Status 2 and a sentence that says which setting and why."""
+    ended = CliRunner().invoke(main, ["serve", *words])
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert hint in ended.stderr
+
+
+def test_bad_setting_in_the_environment_is_bad_usage() -> None:
+    """The same for a variable."""
+    ended = CliRunner().invoke(main, ["serve"], env={"WALLETSYNC_PORT": "x"})
+    assert ended.exit_code == 2
+    assert "WALLETSYNC_PORT" in ended.stderr
+
+
+def test_closed_stdin_cannot_be_waited_for(tmp_path: Path) -> None:
+    """--stop-with-stdin without a standard input is bad usage."""
+    ended = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "serve", "--stop-with-stdin"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "standard input" in ended.stderr
+
+
+def test_help_and_version() -> None:
+    """Help shows every option with its variable and an example; the version is the package's."""
+    ended = CliRunner().invoke(main, ["serve", "--help"])
+    assert ended.exit_code == 0
+    for name in ("HOST", "PORT", "DATABASE", "ACCOUNTS", "ALLOW"):
+        assert f"WALLETSYNC_{name}" in ended.stdout
+        assert f"--{name.lower()}" in ended.stdout
+    assert "Example:" in ended.stdout
+    assert __version__ in run("--version").stdout  # as a process, `python -m`
+
+
+def test_ipv6_address_is_printed_as_clients_write_it() -> None:
+    """An IPv6 host stands in brackets, an IPv4 host does not."""
+    listener = Mock(spec=socket.socket)
+    listener.getsockname.return_value = ("::1", 8090, 0, 0)
+    assert url_of(listener) == "http://[::1]:8090"
+    listener.getsockname.return_value = ("127.0.0.1", 8090)
+    assert url_of(listener) == "http://127.0.0.1:8090"

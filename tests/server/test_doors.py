@@ -1,0 +1,79 @@
+"""Which room of the server may use what: a walk over the imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import walletsync_server
+
+PACKAGE = Path(walletsync_server.__file__).parent
+SQL = {"sqlalchemy", "alembic", "pysqlite3"}
+
+
+def imports_of(file: Path) -> set[str]:
+    """Return the modules that a file imports, as they are written."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file} has a relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+FILES = {str(file.relative_to(PACKAGE)): imports_of(file) for file in PACKAGE.rglob("*.py")}
+
+
+def users_of(*modules: str) -> set[str]:
+    """Return the files that import one of the modules or something inside of it."""
+    return {
+        name
+        for name, imports in FILES.items()
+        if any(each == module or each.startswith(f"{module}.") for each in imports for module in modules)
+    }
+
+
+def test_flask_stays_at_the_front() -> None:
+    """Flask is known to `app.py`, `cli.py` and `api/` only."""
+    users = users_of("flask", "werkzeug")
+    assert users
+    assert all(name in ("app.py", "cli.py") or name.startswith("api/") for name in users)
+
+
+def test_sql_stays_in_the_storage() -> None:
+    """SQLAlchemy, Alembic and the driver are known to `storage/` only."""
+    users = users_of(*SQL)
+    assert users
+    assert all(name.startswith("storage/") for name in users)
+
+
+def test_waitress_stays_in_one_file() -> None:
+    """The front door can be replaced in one place."""
+    assert users_of("waitress") == {"serving.py"}
+
+
+@pytest.mark.parametrize(
+    ("room", "closed"),
+    [
+        ("services/", ["api", "app", "cli", "serving", "settings", "logs"]),
+        ("storage/", ["api", "app", "cli", "serving", "settings", "logs", "services"]),
+        ("api/", ["app", "cli", "serving", "storage", "settings"]),
+    ],
+)
+def test_rooms_look_one_way(room: str, closed: list[str]) -> None:
+    """`api` uses `services`, `services` uses `storage`, and nothing looks back."""
+    users = users_of(*(f"walletsync_server.{name}" for name in closed))
+    assert not {name for name in users if name.startswith(room)}
+
+
+def test_server_knows_only_the_wire_contract_of_the_client() -> None:
+    """Of the client library the server imports `walletsync.protocol` and nothing else."""
+    assert users_of("walletsync") == users_of("walletsync.protocol")
+    foreign = {
+        each
+        for imports in FILES.values()
+        for each in imports
+        if each.split(".")[0] == "walletsync" and not each.startswith("walletsync.protocol.")
+    }
+    assert not foreign

@@ -1,0 +1,150 @@
+"""GET and POST wallet: compare-and-swap, conflicts, retries, entity tags; through both front doors."""
+
+import pytest
+
+from tests.server.helpers import API, Account, log_in
+from walletsync.protocol import wallet_digest
+
+
+def wallet(sequence: int, text: str = "-", hmac: str = "h") -> dict[str, object]:
+    return {"version": 1, "encryptedWallet": text, "sequence": sequence, "hmac": hmac}
+
+
+def test_no_wallet_yet_is_404(account: Account) -> None:
+    """Reading before the first write is 404 with a code."""
+    answer = account.get()
+    assert (answer.status, answer.code) == (404, "no_wallet")
+
+
+def test_first_write_has_sequence_one(account: Account) -> None:
+    """Any other sequence is 409 `no_wallet` without a wallet, and surely was not applied."""
+    answer = account.post(2)
+    assert (answer.status, answer.code) == (409, "no_wallet")
+    assert answer.json.keys() == {"error", "code", "applied"}
+    assert answer.json["applied"] is False
+    assert account.post(1).status == 200
+
+
+def test_accepted_write_answers_the_wallet(account: Account) -> None:
+    """200 carries the wallet that is the current one now; GET answers the same bytes and tag."""
+    posted = account.post(1, "first", "tag")
+    assert (posted.status, posted.json) == (200, wallet(1, "first", "tag"))
+    got = account.get()
+    assert got.body == posted.body
+    digest = wallet_digest(1, "first", "tag").hex()
+    assert got.headers["etag"] == posted.headers["etag"] == f'"{digest}"'
+
+
+@pytest.mark.parametrize("text", ["-", "%d", "\0", "\u00e4\U0001f511", '"\\', "\ud83d\ude00", "a\r\n\t", " ", "\ufeff"])
+def test_wallet_comes_back_byte_for_byte(account: Account, text: str) -> None:
+    """The server neither parses nor changes what it keeps."""
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16")
+    assert account.post(1, text, text).json == wallet(1, text, text)
+    assert account.get().json == wallet(1, text, text)
+
+
+def test_identical_write_is_a_lost_answer(account: Account) -> None:
+    """The current wallet again is 200 and nothing changes, from any device of the account."""
+    account.post(1, "first")
+    before = account.get()
+    again = account.post(1, "first")
+    assert (again.status, again.json) == (200, wallet(1, "first"))
+    other = log_in(account.wire, account.email, device="phone").json["token"]
+    assert Account(account.wire, account.email, other).post(1, "first").status == 200
+    assert account.get().body == before.body
+    assert account.post(2, "second").status == 200
+
+
+@pytest.mark.parametrize(("sequence", "text", "hmac"), [(2, "-", "h"), (2, "2", "other"), (1, "2", "h"), (9, "2", "h")])
+def test_conflict_answers_the_current_wallet(account: Account, sequence: int, text: str, hmac: str) -> None:
+    """Whatever is not the next sequence and not the current wallet is 409 with the current wallet; nothing changes."""
+    account.post(1, "1")
+    account.post(2, "2")
+    answer = account.post(sequence, text, hmac)
+    assert (answer.status, answer.code) == (409, "conflict")
+    assert answer.json == {
+        "error": answer.json["error"],
+        "code": "conflict",
+        "applied": False,
+        **account.get().json,
+    }
+    assert account.get().json == wallet(2, "2")
+
+
+def test_applied_tells_what_became_of_a_write(account: Account) -> None:
+    """True for a superseded write that is kept, false for what never was, absent for what is older than memory."""
+    for sequence in range(1, 13):
+        assert account.post(sequence, f"wallet {sequence}").status == 200
+    # 12 is the current one and the nine before it are kept: 3 … 11
+    assert account.post(11, "wallet 11").json["applied"] is True
+    assert account.post(3, "wallet 3").json["applied"] is True
+    assert account.post(3, "another").json["applied"] is False
+    assert account.post(3, "wallet 3", "other").json["applied"] is False
+    assert account.post(12, "another").json["applied"] is False
+    assert account.post(14, "wallet 14").json["applied"] is False
+    assert "applied" not in account.post(2, "wallet 2").json
+    assert "applied" not in account.post(1, "another").json
+    assert account.get().json == wallet(12, "wallet 12")
+
+
+def test_highest_sequence_is_a_conflict_beyond_reach(account: Account) -> None:
+    """2³²−1 is a sequence like any other, one more is none."""
+    account.post(1)
+    assert account.post(2**32 - 1).code == "conflict"
+    assert account.post(2**32).code == "bad_request"
+
+
+@pytest.mark.parametrize("version", [0, 2, -1, 10**30])
+def test_other_payload_versions_are_refused(account: Account, version: int) -> None:
+    """Any other integer as `version` has an error code of its own."""
+    answer = account.post(1, version=version)
+    assert (answer.status, answer.code) == (400, "unsupported_version")
+    assert account.get().code == "no_wallet"
+
+
+def test_payload_version_may_be_said(account: Account) -> None:
+    """`version` 1 is the same as none."""
+    assert account.post(1, version=1).json["version"] == 1
+
+
+def test_matching_entity_tag_is_304(account: Account) -> None:
+    """304 has the tag and no body, for exact and weak tags, in lists, and for the star."""
+    tag = account.post(1).headers["etag"]
+    matching = [tag, f"W/{tag}", f'"other", {tag}', f'W/"x",W/{tag} ,"y"', "*", " * "]
+    for condition in matching:
+        answer = account.get(**{"If-None-Match": condition})
+        assert (answer.status, answer.body) == (304, b""), condition
+        assert answer.headers["etag"] == tag
+        assert "content-type" not in answer.headers
+
+
+def test_other_entity_tags_are_200(account: Account) -> None:
+    """What is not the current tag, or no tag at all, gets the wallet."""
+    old = account.post(1, "1").headers["etag"]
+    tag = account.post(2, "2").headers["etag"]
+    for condition in [old, '""', '"x"', tag.strip('"'), tag.upper(), '"*"', "", ","]:
+        answer = account.get(**{"If-None-Match": condition})
+        assert (answer.status, answer.json) == (200, wallet(2, "2")), condition
+        assert answer.headers["etag"] == tag
+
+
+def test_star_without_a_wallet_is_404(account: Account) -> None:
+    """There is nothing that could be unchanged."""
+    assert account.get(**{"If-None-Match": "*"}).code == "no_wallet"
+
+
+def test_head_answers_as_get_without_the_body(account: Account) -> None:
+    """HEAD has status and headers of GET."""
+    account.post(1, "x" * 1000)
+    got = account.get()
+    head = account.wire("HEAD", f"{API}/wallet", token=account.token)
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["etag"] == got.headers["etag"]
+    assert head.headers["content-length"] == str(len(got.body))
+
+
+@pytest.mark.parametrize("prefix", ["", API])
+def test_both_prefixes_are_the_same_wallet(account: Account, prefix: str) -> None:
+    """The flat paths and /api/3 have the same handlers."""
+    account.post(1, "1")
+    assert account.wire("GET", f"{prefix}/wallet", token=account.token).json == wallet(1, "1")

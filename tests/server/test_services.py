@@ -1,0 +1,367 @@
+"""What the server promises, without HTTP: accounts, tokens, wallets, and every race that a recheck decides."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import delete, update
+from walletsync_server.api.errors import STATUS
+from walletsync_server.services import Services, build_services, errors
+from walletsync_server.services.passwords import PASSWORD_HASHER, Passwords
+from walletsync_server.services.tokens import LIFETIME
+from walletsync_server.services.wallets import Wallet
+from walletsync_server.storage import schema
+from walletsync_server.storage.interface import (
+    ReadTransaction,
+    Storage,
+    StorageError,
+    WriteTransaction,
+)
+from walletsync_server.storage.sqlite import open_sqlite
+
+from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
+from walletsync.protocol import KEPT_VERSIONS, MAX_DEVICES, MAX_SEQUENCE
+
+T = TypeVar("T")
+EMAIL = "alice@example.com"
+LIMIT = 1000
+
+
+class Interrupted(Storage):
+    """A storage where a test does something of its own just before the next write, as another device would."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self.before_write: Callable[[], object] | None = None
+
+    def read(self, work: Callable[[ReadTransaction], T]) -> T:
+        return self._storage.read(work)
+
+    def write(self, work: Callable[[WriteTransaction], T]) -> T:
+        meanwhile, self.before_write = self.before_write, None
+        if meanwhile:
+            meanwhile()
+        return self._storage.write(work)
+
+    def close(self) -> None:
+        self._storage.close()
+
+
+@dataclass
+class World:
+    services: Services
+    storage: Interrupted
+    clock: FakeClock
+
+    def log_in(self, device: str = "laptop", email: str = EMAIL) -> str:
+        return self.services.accounts.log_in(email, PASSWORD, device).token
+
+    def write(self, token: str, sequence: int, text: str = "-") -> Wallet:
+        return self.services.wallets.write(token, sequence=sequence, encrypted_wallet=text, hmac="h")
+
+    def read(self, token: str) -> Wallet | bytes:
+        return self.services.wallets.read(token, lambda digest: False)
+
+    def sql(self, statement: Any) -> None:
+        """Change the database behind everybody's back."""
+        self.storage.write(lambda t: t._connection.execute(statement))  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Services over an inline storage, where alice has an account and bob may make one."""
+    storage, clock = Interrupted(open_sqlite(tmp_path / "w.db", inline=True)), FakeClock()
+    services = build_services(
+        storage,
+        may_sign_up=lambda email: email in (EMAIL, "bob@example.com"),
+        max_wallet_bytes=LIMIT,
+        clock=clock,
+        passwords=cheap_passwords(),
+    )
+    services.accounts.sign_up(EMAIL, PASSWORD, bytes(32))
+    yield World(services, storage, clock)
+    storage.close()
+
+
+def test_sign_up_of_another_address_is_refused(world: World) -> None:
+    """Who may not sign up is refused, and has no account."""
+    with pytest.raises(errors.NotAllowed):
+        world.services.accounts.sign_up("eve@example.com", PASSWORD, None)
+    with pytest.raises(errors.WrongCredentials):
+        world.log_in(email="eve@example.com")
+
+
+@pytest.mark.parametrize(("password", "seed"), [("another", bytes(32)), (PASSWORD, None)])
+def test_sign_up_of_a_taken_address_is_refused(world: World, password: str, seed: bytes | None) -> None:
+    """Another password or seed is another person, or another try: refused."""
+    with pytest.raises(errors.AccountExists):
+        world.services.accounts.sign_up(EMAIL, password, seed)
+
+
+def test_sign_up_again_changes_nothing(world: World) -> None:
+    """The same again is a lost answer: tokens and wallet stay."""
+    token = world.log_in()
+    world.write(token, 1)
+    world.services.accounts.sign_up(EMAIL, PASSWORD, bytes(32))
+    assert world.read(token)
+
+
+def test_sign_up_whose_rival_vanished_is_refused(world: World) -> None:
+    """If the account that held the address is gone when it is compared, the client is told to look again."""
+    read = world.storage.read
+
+    def vanish(work: Callable[[ReadTransaction], T]) -> T:
+        world.sql(delete(schema.accounts))
+        return read(work)
+
+    world.storage.read = vanish  # type: ignore[method-assign]
+    with pytest.raises(errors.AccountExists):
+        world.services.accounts.sign_up(EMAIL, PASSWORD, bytes(32))
+
+
+@pytest.mark.parametrize("column", ["password_hash", "epoch"])
+def test_login_during_a_password_change_is_refused(world: World, column: str) -> None:
+    """A password that was right when it was checked, and changed before the token was made, opens nothing."""
+    value = {"password_hash": "other", "epoch": 2}[column]
+    world.storage.before_write = lambda: world.sql(update(schema.accounts).values({column: value}))
+    with pytest.raises(errors.WrongCredentials):
+        world.log_in()
+
+
+def test_login_during_a_deletion_is_refused(world: World) -> None:
+    """The same for an account that is gone."""
+    world.storage.before_write = lambda: world.sql(delete(schema.accounts))
+    with pytest.raises(errors.WrongCredentials):
+        world.log_in()
+
+
+def test_token_lives_fourteen_days(world: World) -> None:
+    """A token works until its time is over, and not at that moment any more."""
+    token = world.log_in()
+    world.write(token, 1)
+    world.clock.move(LIFETIME - timedelta(microseconds=1))
+    assert world.read(token)
+    world.clock.move(timedelta(microseconds=1))
+    for use in (
+        lambda: world.read(token),
+        lambda: world.write(token, 2),
+        lambda: world.services.tokens.revoke(token),
+    ):
+        with pytest.raises(errors.Unauthorized):
+            use()
+    assert timedelta(days=14) == LIFETIME
+
+
+def test_account_has_at_most_a_hundred_devices(world: World) -> None:
+    """The 101st device is refused until one logs out; a device that has a token gets a new one at any time."""
+    tokens = [world.log_in(f"device {number}") for number in range(MAX_DEVICES)]
+    assert MAX_DEVICES == 100
+    with pytest.raises(errors.TooManyDevices):
+        world.log_in("one more")
+    replaced = world.log_in("device 0")
+    world.services.tokens.revoke(tokens[1])
+    world.log_in("one more")
+    with pytest.raises(errors.TooManyDevices):
+        world.log_in("two more")
+    for token in (tokens[2], replaced):
+        with pytest.raises(errors.NoWallet):
+            world.read(token)
+
+
+def test_expired_tokens_make_room(world: World) -> None:
+    """Devices that were not seen for long do not count."""
+    for number in range(MAX_DEVICES):
+        world.log_in(f"device {number}")
+    world.clock.move(LIFETIME)
+    world.log_in("one more")
+
+
+@pytest.mark.parametrize("token", [None, "", "0" * 64, "ä"])
+def test_no_token_is_unauthorized(world: World, token: str | None) -> None:
+    """Nothing works without a token that is known."""
+    with pytest.raises(errors.Unauthorized):
+        world.services.tokens.revoke(token)
+
+
+def test_write_with_a_token_revoked_meanwhile_is_refused(world: World) -> None:
+    """A token that dies between its check and the write writes nothing."""
+    token, other = world.log_in(), world.log_in("phone")
+    world.write(token, 1)
+    world.storage.before_write = lambda: world.services.tokens.revoke(token)
+    with pytest.raises(errors.Unauthorized):
+        world.write(token, 2)
+    assert world.write(other, 2).sequence == 2
+
+
+def test_write_into_a_deleted_account_is_refused(world: World) -> None:
+    """An account that vanishes between check and write takes nothing any more."""
+    token = world.log_in()
+
+    def vanish() -> None:
+        world.sql(delete(schema.tokens))
+        world.sql(delete(schema.accounts))
+
+    world.storage.before_write = vanish
+    with pytest.raises(errors.Unauthorized):
+        world.write(token, 1)
+
+
+def test_token_revoked_twice_at_once_is_refused_once(world: World) -> None:
+    """The second of two logouts finds no token."""
+    token = world.log_in()
+    world.storage.before_write = lambda: world.services.tokens.revoke(token)
+    with pytest.raises(errors.Unauthorized):
+        world.services.tokens.revoke(token)
+
+
+def test_write_that_lost_the_race_is_a_conflict(world: World) -> None:
+    """Of two writes with the next sequence the later one gets the other's wallet, and knows it was not applied."""
+    laptop, phone = world.log_in(), world.log_in("phone")
+    world.storage.before_write = lambda: world.write(phone, 1, "phone")
+    with pytest.raises(errors.Conflict) as raised:
+        world.write(laptop, 1, "laptop")
+    assert raised.value.current.encrypted_wallet == "phone"
+    assert raised.value.current.device_id == "phone"
+    assert raised.value.applied is False
+
+
+def test_same_write_twice_at_once_is_accepted_once(world: World) -> None:
+    """A retry that runs beside its original is 200 for both, and one version."""
+    token = world.log_in()
+    world.storage.before_write = lambda: world.write(token, 1)
+    assert world.write(token, 1).sequence == 1
+    assert world.write(token, 2).sequence == 2
+
+
+def test_sequence_stops_at_its_end(world: World) -> None:
+    """After 2³²−1 nothing follows, and that is a conflict, no fault; the last wallet again is a retry."""
+    token = world.log_in()
+    world.write(token, 1)
+    world.sql(update(schema.accounts).values(current_sequence=MAX_SEQUENCE - 1))
+    world.sql(update(schema.wallets).values(sequence=MAX_SEQUENCE - 1))
+    assert world.write(token, MAX_SEQUENCE, "last").sequence == MAX_SEQUENCE
+    assert world.write(token, MAX_SEQUENCE, "last").encrypted_wallet == "last"
+    with pytest.raises(errors.Conflict):
+        world.write(token, MAX_SEQUENCE, "other")
+    with pytest.raises(errors.Conflict):
+        world.write(token, 1, "other")
+
+
+def test_history_is_bounded(world: World) -> None:
+    """Ten versions are kept; what is older is forgotten, and the server says so."""
+    token = world.log_in()
+    for sequence in range(1, KEPT_VERSIONS + 3):
+        world.write(token, sequence, f"wallet {sequence}")
+    expected = {1: None, 2: None, 3: True, KEPT_VERSIONS + 1: True}
+    for sequence, applied in expected.items():
+        with pytest.raises(errors.Conflict) as raised:
+            world.write(token, sequence, f"wallet {sequence}")
+        assert raised.value.applied is applied
+    with pytest.raises(errors.Conflict) as raised:
+        world.write(token, 3, "other")
+    assert raised.value.applied is False
+
+
+def test_wallet_over_the_limit_is_refused(world: World) -> None:
+    """The limit counts bytes of UTF-8, and the sentence tells it."""
+    token = world.log_in()
+    assert world.write(token, 1, "ä" * (LIMIT // 2)).sequence == 1
+    with pytest.raises(errors.TooLarge, match=str(LIMIT)):
+        world.write(token, 2, "ä" * (LIMIT // 2) + "x")
+
+
+def test_known_wallet_is_not_read(world: World) -> None:
+    """A caller that knows the digest gets the digest only."""
+    token = world.log_in()
+    wallet = world.write(token, 1)
+    found = world.services.wallets.read(token, lambda digest: digest == wallet.digest)
+    assert found == wallet.digest
+
+
+def test_seeds_of_two_servers_differ(world: World, tmp_path: Path) -> None:
+    """Each server makes a secret of its own at its first start and keeps it, so fakes are stable and its own."""
+
+    def fake(storage: Storage) -> str:
+        services = build_services(
+            storage,
+            may_sign_up=lambda email: True,
+            max_wallet_bytes=1,
+            passwords=cheap_passwords(),
+        )
+        return services.seeds.seed_of("nobody@example.com")
+
+    other = open_sqlite(tmp_path / "other.db", inline=True)
+    assert fake(world.storage) == fake(world.storage) != fake(other)
+    other.close()
+    assert world.services.seeds.seed_of(EMAIL) == "00" * 32
+
+
+def test_password_hash_is_argon2id_at_current_guidance() -> None:
+    """19 MiB, two passes, one lane; another salt each time."""
+    passwords = Passwords(1)
+    one, two = passwords.hash(PASSWORD), passwords.hash(PASSWORD)
+    assert one.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert one != two
+    assert passwords.verify(one, PASSWORD)
+    assert not passwords.verify(one, PASSWORD + "x")
+    assert not PASSWORD_HASHER.check_needs_rehash(one)
+
+
+def test_nobodys_password_costs_the_same_work() -> None:
+    """Where there is no account a hash of the same cost is checked, and never matches."""
+    checked = []
+
+    class Recording(type(PASSWORD_HASHER)):  # type: ignore[misc]
+        def verify(self, hash: str, password: str) -> bool:
+            checked.append(hash)
+            return bool(super().verify(hash, password))
+
+    passwords = Passwords(1, Recording(time_cost=1, memory_cost=8, parallelism=1))
+    stored = passwords.hash(PASSWORD)
+    assert not passwords.verify(None, PASSWORD)
+    assert passwords.verify(stored, PASSWORD)
+    parameters = [text.split("$")[1:4] for text in checked]
+    assert len(parameters) == 2
+    assert parameters[0] == parameters[1]
+
+
+def test_default_hashing_uses_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a hashing given, as many run at once as this process has cores, also where no affinity is told."""
+    storage = open_sqlite(tmp_path / "w.db", inline=True)
+    build_services(storage, may_sign_up=lambda email: True, max_wallet_bytes=1)
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    build_services(storage, may_sign_up=lambda email: True, max_wallet_bytes=1)
+    storage.close()
+
+
+def test_storage_that_fails_is_unavailable(world: World) -> None:
+    """What the storage cannot do is one error of the services, for reads and for writes."""
+    world.storage.close()
+    with pytest.raises(errors.Unavailable) as raised:
+        world.services.about.check_ready()
+    assert isinstance(raised.value.__cause__, StorageError)
+    with pytest.raises(errors.Unavailable):
+        world.services.accounts.sign_up("bob@example.com", PASSWORD, None)
+
+
+def test_every_refusal_has_a_status_a_code_and_a_sentence() -> None:
+    """No error of the services is forgotten where errors become answers."""
+    refusals = set(errors.ServiceError.__subclasses__())
+    assert refusals == set(STATUS)
+    for refusal in refusals:
+        assert refusal.code
+        assert refusal.sentence.endswith(".")
+
+
+def test_secrets_are_not_shown(world: World) -> None:
+    """What holds a token, a hash or a wallet does not show it when printed."""
+    issued = world.services.accounts.log_in(EMAIL, PASSWORD, "laptop")
+    assert issued.token not in repr(issued)
+    wallet = world.write(issued.token, 1, "secret wallet")
+    assert "secret wallet" not in repr(wallet)
+    account = world.storage.read(lambda t: t.find_account(EMAIL))
+    assert account is not None
+    assert account.password_hash not in repr(replace(account))

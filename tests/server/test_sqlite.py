@@ -1,0 +1,328 @@
+"""What is SQLite's own: versions, files, several processes, grouped commits and their failures."""
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import sqlalchemy as sa
+import walletsync_server
+from alembic import command
+from pysqlite3 import dbapi2 as driver
+from walletsync_server.storage import sqlite, writer
+from walletsync_server.storage.interface import Storage, StorageError, WriteTransaction
+from walletsync_server.storage.migrate import configuration
+from walletsync_server.storage.sql import SqlStorage
+from walletsync_server.storage.sqlite import open_sqlite, refuse_broken_sqlite
+
+from tests.server.helpers import until
+from tests.server.test_storage import ALICE, BOB, Refused, append, wallet
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "walletsync.db"
+
+
+@pytest.fixture
+def storage(file: Path) -> Iterator[SqlStorage]:
+    """A storage with the writer thread, and one account."""
+    storage = cast(SqlStorage, open_sqlite(file))
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    yield storage
+    storage.close()
+
+
+def write_together(storage: SqlStorage, *works: Callable[[WriteTransaction], Any]) -> list[Any]:
+    """Have `works` done in one commit; return for each its value or its exception."""
+    begun, go = threading.Event(), threading.Event()
+
+    def hold(transaction: WriteTransaction) -> None:
+        begun.set()
+        assert go.wait(20)
+
+    def outcome(work: Callable[[WriteTransaction], Any]) -> Any:
+        try:
+            return storage.write(work)
+        except (StorageError, Refused) as error:
+            return error
+
+    jobs = cast(writer.ThreadedWriter, storage._writer)._jobs
+    with ThreadPoolExecutor(len(works) + 1) as pool:
+        holding = pool.submit(storage.write, hold)
+        assert begun.wait(20)
+        futures = []
+        for number, work in enumerate(works, 1):
+            futures.append(pool.submit(outcome, work))
+            until(lambda number=number: jobs.qsize() == number)  # type: ignore[misc]
+        go.set()
+        holding.result()
+        return [future.result() for future in futures]
+
+
+def add(number: int) -> Callable[[WriteTransaction], int]:
+    def work(transaction: WriteTransaction) -> int:
+        account = replace(BOB, account_id=number, email=f"bob{number}@example.com")
+        transaction.insert_account(account)
+        return number
+
+    return work
+
+
+def refused(transaction: WriteTransaction) -> None:
+    add(99)(transaction)
+    raise Refused
+
+
+def exists(storage: Storage, number: int) -> bool:
+    return storage.read(lambda t: t.find_account(f"bob{number}@example.com")) is not None
+
+
+def commits_of(storage: SqlStorage) -> list[int]:
+    """Return a list that grows by one with every commit."""
+    seen: list[int] = []
+    sa.event.listen(storage._writing, "commit", lambda connection: seen.append(1))
+    return seen
+
+
+def test_queued_jobs_share_a_commit(storage: SqlStorage) -> None:
+    """What is queued while the writer is busy is committed together, and every job gets its own answer."""
+    commits = commits_of(storage)
+    assert write_together(storage, *map(add, range(10, 30))) == list(range(10, 30))
+    assert len(commits) == 2  # the one that held the writer, and all the others
+
+
+def test_long_queue_is_committed_in_parts(storage: SqlStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit has at most `MAX_BATCH` jobs, so that the first do not wait for ever more to come."""
+    monkeypatch.setattr(writer, "MAX_BATCH", 4)
+    commits = commits_of(storage)
+    assert write_together(storage, *map(add, range(10, 20))) == list(range(10, 20))
+    assert len(commits) == 1 + 3
+
+
+def test_failing_job_fails_alone(storage: SqlStorage) -> None:
+    """A job that raises, or that the database refuses, leaves no trace; its neighbours are stored."""
+    outcomes = write_together(storage, add(10), refused, lambda t: append_to(t, 12345), add(11), refused, add(12))
+    assert outcomes[0::3] == [10, 11]
+    assert [type(outcome) for outcome in outcomes[1:3]] == [Refused, StorageError]
+    assert (type(outcomes[4]), outcomes[5]) == (Refused, 12)
+    assert [exists(storage, number) for number in (10, 11, 12, 99)] == [True, True, True, False]
+
+
+def append_to(transaction: WriteTransaction, account_id: int) -> None:
+    transaction.append_wallet(account_id, wallet(1))
+
+
+def break_the_commit(transaction: WriteTransaction) -> None:
+    """Do what only the COMMIT refuses: a foreign key that leads nowhere, checked late."""
+    connection: sa.Connection = transaction._connection  # type: ignore[attr-defined]
+    connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    append_to(transaction, 12345)
+
+
+def test_failing_commit_fails_every_job(storage: SqlStorage) -> None:
+    """If the COMMIT fails, nobody was told otherwise and nothing is stored; the next write works."""
+    outcomes = write_together(storage, add(10), break_the_commit, refused, add(11))
+    assert [type(outcome) for outcome in outcomes] == [StorageError] * 4
+    assert not exists(storage, 10)
+    assert not exists(storage, 11)
+    assert storage.write(add(12)) == 12
+    assert exists(storage, 12)
+
+
+def test_failing_commit_fails_an_inline_write(file: Path) -> None:
+    """The same without the thread."""
+    storage = open_sqlite(file, inline=True)
+    with pytest.raises(StorageError, match="SQLITE_CONSTRAINT"):
+        storage.write(break_the_commit)
+    assert storage.write(add(10)) == 10
+    storage.close()
+
+
+def test_full_disk_stores_what_was_acknowledged_and_nothing_else(storage: SqlStorage) -> None:
+    """When the disk is full, each job of a commit is either acknowledged and stored, or neither."""
+    with storage._writing.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 8}")
+    large = wallet(1, "x" * 1_000_000)
+    outcomes = write_together(storage, add(10), lambda t: t.append_wallet(ALICE.account_id, large), add(11))
+    assert isinstance(outcomes[1], StorageError)
+    assert storage.read(lambda t: t.current_wallet(ALICE.account_id)) is None
+    for number, outcome in zip((10, 11), outcomes[::2], strict=True):
+        assert exists(storage, number) == (outcome == number)
+    assert storage.write(add(12)) == 12
+
+
+def test_errors_name_no_values(storage: SqlStorage) -> None:
+    """A driver's error reaches nobody, and neither its words nor the parameters are in what does."""
+    account = replace(BOB, account_id=ALICE.account_id, password_hash="secret canary")
+    with pytest.raises(StorageError) as raised:
+        storage.write(lambda t: t.insert_account(account))
+    cause = raised.value.__cause__
+    for text in (str(raised.value), str(cause)):
+        assert account.email not in text
+        assert account.password_hash not in text
+
+
+def test_readers_cannot_write(storage: SqlStorage) -> None:
+    """The connections of readers are read-only."""
+    with storage._readers.begin() as connection, pytest.raises(sa.exc.OperationalError):
+        connection.exec_driver_sql("DELETE FROM accounts")
+
+
+def test_connections_are_set_as_promised(storage: SqlStorage) -> None:
+    """Write-ahead log, a flush at every commit, foreign keys."""
+    with storage._writing.connect() as connection:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
+    assert values == ["wal", 2, 1]
+
+
+def test_files_are_the_owners_only(file: Path) -> None:
+    """The database and its companions have mode 0600, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        storage = open_sqlite(file)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()}
+    storage.close()
+    names = ["walletsync.db", "walletsync.db-shm", "walletsync.db-wal"]
+    assert modes == dict.fromkeys(names, 0o600)
+    assert [path.name for path in file.parent.iterdir()] == ["walletsync.db"]
+
+
+@pytest.mark.parametrize(
+    ("version", "broken"),
+    [
+        ((3, 6, 23), False),
+        ((3, 7, 0), True),
+        ((3, 40, 1), True),
+        ((3, 44, 5), True),
+        ((3, 44, 6), False),
+        ((3, 45, 7), True),
+        ((3, 50, 6), True),
+        ((3, 50, 7), False),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+        ((3, 53, 0), False),
+    ],
+)
+def test_broken_sqlite_is_refused(version: tuple[int, int, int], broken: bool) -> None:
+    """A version that can corrupt its write-ahead log is refused with what to do about it."""
+    if broken:
+        with pytest.raises(StorageError, match=r"3\.51\.3"):
+            refuse_broken_sqlite(version)
+    else:
+        refuse_broken_sqlite(version)
+
+
+def test_broken_sqlite_is_refused_at_the_start(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check is made before anything is written."""
+    monkeypatch.setattr(driver, "sqlite_version_info", (3, 40, 1))
+    with pytest.raises(StorageError):
+        open_sqlite(file)
+    assert not file.exists()
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    """A missing folder, a folder, and another kind of file are named in the error; the file stays as it is."""
+    other = tmp_path / "notes.txt"
+    other.write_text("these are my notes, and no database\n" * 100)
+    for path in (tmp_path / "missing" / "x.db", tmp_path, other):
+        with pytest.raises(StorageError, match=path.name):
+            open_sqlite(path)
+    assert other.read_text().startswith("these are my notes")
+
+
+def test_database_of_a_newer_version_is_refused(storage: SqlStorage, file: Path) -> None:
+    """A database that has seen an unknown migration is left alone."""
+    storage.close()
+    with driver.connect(str(file)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StorageError, match="newer version"):
+        open_sqlite(file)
+
+
+def test_migrations_make_the_schema_of_the_code(storage: SqlStorage) -> None:
+    """After all migrations the database is what `schema` says."""
+    with storage._writing.connect() as connection:
+        command.check(configuration(connection))
+
+
+def test_every_key_begins_with_the_account(storage: SqlStorage) -> None:
+    """Whatever belongs to an account can be found, moved and locked by its id."""
+    inspector = sa.inspect(storage._writing)
+    keys = {name: inspector.get_pk_constraint(name)["constrained_columns"][0] for name in inspector.get_table_names()}
+    of_the_server = {"server_values", "alembic_version"}
+    assert {keys[name] for name in keys.keys() - of_the_server} == {"account_id"}
+
+
+def test_write_waits_for_another_process_and_gives_up_in_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody else holds the file, writes fail after a while and reads work; afterwards all is well."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.2)
+    storage = open_sqlite(file)
+    other = driver.connect(str(file), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match="SQLITE_BUSY"):
+        storage.write(add(10))
+    assert not exists(storage, 10)
+    other.execute("ROLLBACK")
+    other.close()
+    assert storage.write(add(10)) == 10
+    storage.close()
+
+
+def test_opening_gives_up_on_a_file_that_stays_locked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that another program holds for itself is not waited for forever."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.2)
+    other = driver.connect(str(file), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StorageError, match="SQLITE_BUSY"):
+        open_sqlite(file)
+    other.close()
+    open_sqlite(file).close()
+
+
+def test_two_openings_of_one_file_write_in_turn(file: Path) -> None:
+    """Several storages, as several processes have, open a new file at once and lose nothing of each other."""
+    with ThreadPoolExecutor(4) as pool:
+        storages = list(pool.map(open_sqlite, [file] * 4))
+        storages[0].write(lambda t: t.insert_account(ALICE))
+
+        def work(number: int) -> int:
+            return storages[number % 4].write(add(number))
+
+        assert list(pool.map(work, range(10, 110))) == list(range(10, 110))
+    append(storages[1], ALICE.account_id, wallet(1))
+    assert storages[2].read(lambda t: t.current_wallet(ALICE.account_id)) == wallet(1)
+    assert all(exists(storages[3], number) for number in range(10, 110))
+    for storage in storages:
+        storage.close()
+
+
+def test_wheel_brings_the_migrations(tmp_path: Path) -> None:
+    """An installed package can make its database: the migrations and `env.py` are in the wheel."""
+    package = Path(walletsync_server.__file__).parent
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=package.parent,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    migrations = package / "storage" / "migrations"
+    here = {str(path.relative_to(package.parent)) for path in migrations.rglob("*.py")}
+    assert len(here) >= 3
+    assert here <= packed

@@ -1,0 +1,232 @@
+"""The contract of `Storage`, over every engine and way of writing."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from walletsync_server.storage.interface import (
+    Account,
+    AddressTaken,
+    ReadTransaction,
+    Storage,
+    StorageError,
+    Token,
+    Wallet,
+    WriteTransaction,
+)
+from walletsync_server.storage.sqlite import open_sqlite
+
+from walletsync.protocol import wallet_digest
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+ALICE = Account(
+    account_id=2**53 - 1,
+    email="alice@example.com",
+    password_hash="hash",
+    salt_seed=bytes(range(32)),
+    created_at=NOW,
+)
+BOB = replace(ALICE, account_id=1, email="bob@example.com", salt_seed=None)
+ENGINES = {"sqlite, writer thread": False, "sqlite, inline": True}
+
+
+class Refused(Exception):
+    """What a test's own work raises."""
+
+
+@pytest.fixture(params=list(ENGINES.values()), ids=list(ENGINES))
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    storage = open_sqlite(tmp_path / "walletsync.db", inline=request.param)
+    yield storage
+    storage.close()
+
+
+@pytest.fixture
+def alice(storage: Storage) -> Account:
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    return ALICE
+
+
+def wallet(sequence: int, text: str = "-", hmac: str = "h", device: str = "laptop") -> Wallet:
+    return Wallet(
+        sequence=sequence,
+        encrypted_wallet=text,
+        hmac=hmac,
+        digest=wallet_digest(sequence, text, hmac),
+        device_id=device,
+        stored_at=NOW,
+    )
+
+
+def token(device: str, number: int = 0, account_id: int = ALICE.account_id) -> Token:
+    return Token(
+        account_id=account_id,
+        device_id=device,
+        token_hash=bytes([number]) * 32,
+        created_at=NOW,
+        expires_at=NOW + timedelta(days=number),
+    )
+
+
+def append(storage: Storage, account_id: int, *wallets: Wallet) -> None:
+    def work(transaction: WriteTransaction) -> None:
+        for each in wallets:
+            transaction.append_wallet(account_id, each)
+
+    storage.write(work)
+
+
+def test_account_comes_back(storage: Storage, alice: Account) -> None:
+    """An account is found by its address with everything it was inserted with, to the microsecond."""
+    storage.write(lambda transaction: transaction.insert_account(BOB))
+    assert storage.read(lambda t: t.find_account("alice@example.com")) == alice
+    assert storage.read(lambda t: t.find_account("bob@example.com")) == BOB
+    assert storage.read(lambda t: t.find_account("Alice@example.com")) is None
+
+
+def test_taken_address_is_refused(storage: Storage, alice: Account) -> None:
+    """A second account of one address is refused and changes nothing."""
+    other = replace(alice, account_id=2, password_hash="other")
+    with pytest.raises(AddressTaken):
+        storage.write(lambda transaction: transaction.insert_account(other))
+    assert storage.read(lambda t: t.find_account(alice.email)) == alice
+
+
+def test_taken_account_id_is_a_storage_error(storage: Storage, alice: Account) -> None:
+    """Two accounts never share an id, however it was chosen."""
+    with pytest.raises(StorageError):
+        storage.write(lambda t: t.insert_account(replace(BOB, account_id=alice.account_id)))
+    assert storage.read(lambda t: t.find_account(BOB.email)) is None
+
+
+def test_lock_returns_the_account(storage: Storage, alice: Account) -> None:
+    """`lock_account` returns the row as it is now; None if there is none."""
+    append(storage, alice.account_id, wallet(1))
+    assert storage.write(lambda t: t.lock_account(alice.account_id)) == replace(alice, current_sequence=1)
+    assert storage.write(lambda t: t.lock_account(5)) is None
+
+
+@pytest.mark.parametrize("text", ["-", "%d", "\0", "ä🔑", "x" * 1_000_000])
+def test_wallet_comes_back_byte_for_byte(storage: Storage, alice: Account, text: str) -> None:
+    """The current wallet and its digest are those that were appended last."""
+    assert storage.read(lambda t: t.current_wallet(alice.account_id)) is None
+    assert storage.read(lambda t: t.current_digest(alice.account_id)) is None
+    last = wallet(2, text, "h\0", "d\0")
+    append(storage, alice.account_id, wallet(1), last)
+    assert storage.read(lambda t: t.current_wallet(alice.account_id)) == last
+    assert storage.read(lambda t: t.current_digest(alice.account_id)) == last.digest
+
+
+def test_old_versions_are_kept_until_they_are_pruned(storage: Storage, alice: Account) -> None:
+    """`prune_wallets` keeps the last ones, the current one included, and touches no other account."""
+    storage.write(lambda transaction: transaction.insert_account(BOB))
+    versions = [wallet(sequence) for sequence in range(1, 6)]
+    append(storage, alice.account_id, *versions)
+    append(storage, BOB.account_id, *versions)
+    storage.write(lambda t: t.prune_wallets(alice.account_id, 2))
+    kept = [storage.read(lambda t, s=s: t.digest_at(alice.account_id, s)) for s in range(7)]  # type: ignore[misc]
+    digests = [version.digest for version in versions]
+    assert kept == [None, None, None, None, digests[3], digests[4], None]
+    assert storage.read(lambda t: t.digest_at(BOB.account_id, 1)) == digests[0]
+
+
+def test_wallet_needs_an_account(storage: Storage) -> None:
+    """Nothing can be stored under an account that does not exist."""
+    with pytest.raises(StorageError):
+        append(storage, 5, wallet(1))
+
+
+def test_same_version_twice_is_refused(storage: Storage, alice: Account) -> None:
+    """The key of a version is account and sequence."""
+    append(storage, alice.account_id, wallet(1))
+    with pytest.raises(StorageError):
+        append(storage, alice.account_id, wallet(1, "other"))
+    assert storage.read(lambda t: t.current_wallet(alice.account_id)) == wallet(1)
+
+
+def test_tokens_are_found_by_their_hash(storage: Storage, alice: Account) -> None:
+    """A device has one token, the last; devices are told apart byte for byte."""
+    first, second, other = token("a", 1), token("a", 2), token("a\0", 3)
+    for each in (first, second, other):
+        storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+    found = [storage.read(lambda t, x=x: t.find_token(x.token_hash)) for x in (first, second, other)]  # type: ignore[misc]
+    assert found == [None, second, other]
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "a")) == 1
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "b")) == 2
+
+
+def test_tokens_are_deleted(storage: Storage, alice: Account) -> None:
+    """A token is removed by itself, or with those that expired at a time or before; others stay."""
+    for number, device in enumerate("abc"):
+        storage.write(lambda t, d=device, n=number: t.put_token(token(d, n)))  # type: ignore[misc]
+    storage.write(lambda t: t.delete_expired_tokens(alice.account_id, NOW + timedelta(days=1)))
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "")) == 1
+    storage.write(lambda t: t.delete_token(token("c", 2)))
+    storage.write(lambda t: t.delete_token(token("c", 2)))
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "")) == 0
+
+
+def test_secret_is_made_once(storage: Storage) -> None:
+    """The first secret stays."""
+    assert storage.write(lambda t: t.keep_secret(b"first")) == b"first"
+    assert storage.write(lambda t: t.keep_secret(b"second")) == b"first"
+
+
+def test_work_that_raises_leaves_no_trace(storage: Storage, alice: Account) -> None:
+    """If the work of a write raises, its exception is passed on and nothing of it is stored."""
+
+    def work(transaction: WriteTransaction) -> None:
+        transaction.append_wallet(alice.account_id, wallet(1))
+        transaction.insert_account(BOB)
+        raise Refused
+
+    with pytest.raises(Refused):
+        storage.write(work)
+    assert storage.read(lambda t: t.find_account(BOB.email)) is None
+    assert storage.read(lambda t: t.find_account(alice.email)) == alice
+
+
+def test_write_sees_itself_and_readers_do_not_yet(storage: Storage, alice: Account) -> None:
+    """Until a write is committed only it sees what it did; `write` returns when everybody does."""
+
+    def work(transaction: WriteTransaction) -> None:
+        transaction.append_wallet(alice.account_id, wallet(1))
+        assert transaction.current_wallet(alice.account_id) == wallet(1)
+        assert storage.read(lambda t: t.current_wallet(alice.account_id)) is None
+
+    storage.write(work)
+    assert storage.read(lambda t: t.current_wallet(alice.account_id)) == wallet(1)
+
+
+def test_read_is_one_view(storage: Storage, alice: Account) -> None:
+    """What others commit meanwhile is not seen by a read that has begun."""
+
+    def work(transaction: ReadTransaction) -> None:
+        assert transaction.current_digest(alice.account_id) is None
+        append(storage, alice.account_id, wallet(1))
+        assert transaction.current_digest(alice.account_id) is None
+
+    storage.read(work)
+
+
+def test_closed_storage_refuses(storage: Storage) -> None:
+    """After `close` nothing is read or written; closing twice is fine."""
+    storage.close()
+    storage.close()
+    with pytest.raises(StorageError):
+        storage.read(lambda transaction: transaction.ping())
+    with pytest.raises(StorageError):
+        storage.write(lambda transaction: transaction.ping())
+
+
+def test_stored_state_survives_a_new_opening(storage: Storage, alice: Account, tmp_path: Path) -> None:
+    """What was written is there when the database is opened again, secret included."""
+    append(storage, alice.account_id, wallet(1))
+    storage.write(lambda t: t.keep_secret(b"first"))
+    storage.close()
+    again = open_sqlite(tmp_path / "walletsync.db")
+    assert again.read(lambda t: t.current_wallet(alice.account_id)) == wallet(1)
+    assert again.write(lambda t: t.keep_secret(b"second")) == b"first"
+    again.close()
