@@ -1,12 +1,15 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help docs docs-check test coverage lint format lab serve lock clean
+.PHONY: help docs docs-check test lint format lab serve lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/installed
 PIP_ONLINE = $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+
+# The rooms in which every branch has to be taken by some test.
+WHOLE := walletsync/crypto.py,walletsync/merge.py,walletsync/continuity.py,server/walletsync_server/services/*
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,11 +21,8 @@ docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, 
 	@$(BIN)/python -m docs check
 
 test: $(READY) ## run every test, with branch coverage of the rooms that must have all of it
-	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 \
-		--include='walletsync/crypto.py,walletsync/merge.py,walletsync/continuity.py,server/walletsync_server/services/*'
+	@$(BIN)/python -m pytest --cov --cov-report=
+	@$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include="$(WHOLE)"
 
 lint: $(READY) ## check formatting, style and types
 	@$(BIN)/ruff format --check .

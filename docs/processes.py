@@ -9,7 +9,7 @@ import os
 import time
 import uuid
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 MARK = "DOCS_RUN"
 """The environment variable that marks processes. Not WALLETSYNC_…: those are kept from servers in tests."""

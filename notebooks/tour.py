@@ -19,9 +19,7 @@ def start_server() -> str:
     return server.url
 
 
-def signed_in(
-    server_url: str, email: str, *device_ids: str, format: Format[Any] | None = None
-) -> tuple[Client, ...]:
+def signed_in(server_url: str, email: str, *device_ids: str, format: Format[Any] | None = None) -> tuple[Client, ...]:
     """Return devices of a new account, each with a token: notebook 01 in one call."""
     devices = tuple(Client(server_url, device_id=device_id, format=format) for device_id in device_ids)
     for device in devices:

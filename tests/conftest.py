@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from walletsync_server.testing import RunningServer
 
 from tests.middle import Middle
 from walletsync import Client, crypto
+from walletsync_server.testing import RunningServer
 
 PASSWORD = "correct horse battery staple"
 

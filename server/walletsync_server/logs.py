@@ -47,6 +47,11 @@ def event(name: str, **values: object) -> None:
     _log.info(name, **values)
 
 
+def unavailable(reason: str) -> None:
+    """Log that the database could not be asked. `reason` is the storage's, which has no values in it."""
+    _log.error("unavailable", reason=reason)
+
+
 def unexpected(error: BaseException) -> None:
     """Log a fault by its type and where it happened, without its message."""
     _log.error("unexpected_error", **describe(error))

@@ -4,8 +4,8 @@ import re
 from itertools import islice
 
 import pytest
-from append_log import AppendLog, append, segments
 
+from append_log import AppendLog, append, segments
 from walletsync.errors import DocumentError
 from walletsync.merge import Conflict
 

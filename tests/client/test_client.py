@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from append_log import AppendLog
 
 import walletsync
+from append_log import AppendLog
 from tests.conftest import PASSWORD
 from tests.middle import GET_WALLET, LOGIN, POST_WALLET, Answer, Middle
 from walletsync import Client, crypto

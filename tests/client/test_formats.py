@@ -9,11 +9,11 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 import pytest
-from append_log import AppendLog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import walletsync
+from append_log import AppendLog
 from walletsync.errors import DocumentError, UsageError
 from walletsync.formats.base import Format
 from walletsync.formats.json import MAX_DEPTH, JSONFormat

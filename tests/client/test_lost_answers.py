@@ -6,8 +6,8 @@ The documents are append logs, in which a doubled edit shows.
 from collections.abc import Callable
 
 import pytest
-from append_log import AppendLog, append
 
+from append_log import AppendLog, append
 from tests.middle import GET_WALLET, LOGIN, POST_WALLET, SIGNUP, Middle
 from walletsync import Client
 from walletsync.errors import ServerUnreachable

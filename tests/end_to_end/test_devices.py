@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from append_log import AppendLog, append
-from walletsync_server.testing import RunningServer
 
+from append_log import AppendLog, append
 from tests.middle import Middle
 from walletsync import Client, crypto
 from walletsync.results import OutOfDate, Posted
+from walletsync_server.testing import RunningServer
 
 Device = Callable[..., Client]
 

@@ -74,6 +74,11 @@ def test_a_wheel_holds_its_package_and_nothing_else(wheels: dict[str, Path]) -> 
         assert any(entry.endswith("/LICENSE") for entry in names)
 
 
+def test_server_is_a_folder_and_no_package() -> None:
+    """There is a distribution in it, and nothing to import."""
+    assert not (ROOT / "server" / "__init__.py").exists()
+
+
 def test_both_distributions_have_the_same_version(wheels: dict[str, Path]) -> None:
     """They are released together."""
     assert len({wheel.name.split("-")[1] for wheel in wheels.values()}) == 1

@@ -13,13 +13,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from walletsync_server.testing import RunningServer
 
 from tests.conftest import PASSWORD
 from tests.middle import POST_WALLET, Middle
 from walletsync import Client
 from walletsync.errors import ServerUnreachable
 from walletsync.merge import MISSING
+from walletsync_server.testing import RunningServer
 
 NAMES = ["laptop", "phone", "tablet"]
 KEYS = ["a", "b", "c"]

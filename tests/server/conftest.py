@@ -4,18 +4,10 @@ from collections.abc import Iterator
 
 import flask
 import pytest
-from walletsync_server.app import close_app, create_app
-from walletsync_server.settings import Settings
-from walletsync_server.testing import RunningServer
 
 from tests.server.helpers import Account, FlaskWire, HttpWire, Wire, cheap_passwords, new_account
-
-
-@pytest.fixture(scope="session")
-def running_server() -> Iterator[RunningServer]:
-    """A real process where everybody may sign up. Not to be stopped."""
-    with RunningServer(accounts="open") as server:
-        yield server
+from walletsync_server.app import close_app, create_app
+from walletsync_server.settings import Settings
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import flask
 from argon2 import PasswordHasher
+
 from walletsync_server.services.passwords import Passwords
 
 API = "/api/3"

@@ -12,11 +12,11 @@ from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
+
+from tests.server.helpers import HttpWire, sign_up
 from walletsync_server import __version__
 from walletsync_server.cli import main
 from walletsync_server.serving import url_of
-
-from tests.server.helpers import HttpWire, sign_up
 
 COMMAND = [sys.executable, "-m", "walletsync_server"]
 

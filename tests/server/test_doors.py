@@ -1,27 +1,14 @@
 """Which room of the server may use what: a walk over the imports."""
 
-import ast
 from pathlib import Path
 
 import pytest
+
 import walletsync_server
+from tests.imports import imports_of
 
 PACKAGE = Path(walletsync_server.__file__).parent
 SQL = {"sqlalchemy", "alembic", "pysqlite3"}
-
-
-def imports_of(file: Path) -> set[str]:
-    """Return the modules that a file imports, as they are written."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{file} has a relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
-
-
 FILES = {str(file.relative_to(PACKAGE)): imports_of(file) for file in PACKAGE.rglob("*.py")}
 
 

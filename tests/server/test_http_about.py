@@ -7,6 +7,8 @@ from pathlib import Path
 
 import flask
 import pytest
+
+from tests.server.helpers import FlaskWire, Wire, cheap_passwords, fresh_email, sign_up
 from walletsync_server import __version__
 from walletsync_server.api.errors import unreadable
 from walletsync_server.api.http import Request, Response
@@ -14,8 +16,6 @@ from walletsync_server.api.routes import Api
 from walletsync_server.app import close_app, create_app
 from walletsync_server.services.seeds import Seeds
 from walletsync_server.settings import Settings
-
-from tests.server.helpers import FlaskWire, Wire, cheap_passwords, fresh_email, sign_up
 
 CANARY = "canary-7f3a"
 
@@ -55,13 +55,14 @@ def test_healthy_server_says_so(wire: Wire, path: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_server_without_database_is_alive_but_not_ready(own_app: flask.Flask) -> None:
-    """If the database does not answer, `readyz` and everything that needs it are 503, `healthz` is 200."""
+def test_server_without_database_is_alive_but_not_ready(own_app: flask.Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """If the database does not answer, `readyz` and what needs it are 503 with a line in the log, `healthz` is 200."""
     close_app(own_app)
     wire = FlaskWire(own_app)
     assert wire("GET", "/healthz").status == 200
     for answer in (wire("GET", "/readyz"), sign_up(wire, "alice@example.com")):
         assert (answer.status, answer.code) == (503, "unavailable")
+    assert caplog.text.count('event=unavailable reason="The database is closed."') == 2
 
 
 def test_only_allowed_addresses_sign_up(own_app: flask.Flask) -> None:

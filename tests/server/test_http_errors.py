@@ -5,7 +5,6 @@ import socket
 from typing import Any
 
 import pytest
-from walletsync_server.testing import RunningServer
 
 from tests.server.helpers import (
     API,
@@ -21,6 +20,7 @@ from tests.server.helpers import (
     wallet_body,
 )
 from walletsync.protocol import MAX_WALLET_BYTES
+from walletsync_server.testing import RunningServer
 
 CANARY = "canary-7f3a"
 

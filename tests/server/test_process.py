@@ -7,9 +7,9 @@ from http.client import HTTPException
 from pathlib import Path
 
 import pytest
-from walletsync_server.testing import RunningServer
 
 from tests.server.helpers import Account, HttpWire, fresh_email, log_in, new_account, seed_of, until
+from walletsync_server.testing import RunningServer
 
 THREADS = 20
 ROUNDS = 100

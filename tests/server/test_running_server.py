@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from walletsync_server.testing import RunningServer, ServerDidNotStart
 
 from tests.server.helpers import HttpWire, sign_up, until
+from walletsync_server.testing import RunningServer, ServerDidNotStart
 
 PARENT = """
 import sys, time

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from pysqlite3 import dbapi2 as driver
-from walletsync_server.testing import RunningServer
 
 from tests.server.helpers import API, Account, HttpWire, log_in, seed_of, sign_up, wallet_body
+from walletsync_server.testing import RunningServer
 
 PASSWORD = "password canary 51f0"
 WRONG_PASSWORD = "wrong canary 51f1"

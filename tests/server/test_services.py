@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import delete, update
+
+from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
+from walletsync.protocol import KEPT_VERSIONS, MAX_DEVICES, MAX_SEQUENCE
 from walletsync_server.api.errors import STATUS
 from walletsync_server.services import Services, build_services, errors
 from walletsync_server.services.passwords import PASSWORD_HASHER, Passwords
@@ -21,9 +24,6 @@ from walletsync_server.storage.interface import (
     WriteTransaction,
 )
 from walletsync_server.storage.sqlite import open_sqlite
-
-from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
-from walletsync.protocol import KEPT_VERSIONS, MAX_DEVICES, MAX_SEQUENCE
 
 T = TypeVar("T")
 EMAIL = "alice@example.com"

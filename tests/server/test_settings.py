@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from walletsync_server.settings import Settings, SettingsError
 
 

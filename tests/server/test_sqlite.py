@@ -14,17 +14,17 @@ from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
-import walletsync_server
 from alembic import command
 from pysqlite3 import dbapi2 as driver
+
+import walletsync_server
+from tests.server.helpers import until
+from tests.server.records import ALICE, BOB, Refused, append, wallet
 from walletsync_server.storage import sqlite, writer
 from walletsync_server.storage.interface import Storage, StorageError, WriteTransaction
 from walletsync_server.storage.migrate import configuration
 from walletsync_server.storage.sql import SqlStorage
 from walletsync_server.storage.sqlite import open_sqlite, refuse_broken_sqlite
-
-from tests.server.helpers import until
-from tests.server.test_storage import ALICE, BOB, Refused, append, wallet
 
 
 @pytest.fixture

@@ -2,38 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+from tests.server.records import ALICE, BOB, NOW, Refused, append, token, wallet
 from walletsync_server.storage.interface import (
     Account,
     AddressTaken,
     ReadTransaction,
     Storage,
     StorageError,
-    Token,
-    Wallet,
     WriteTransaction,
 )
 from walletsync_server.storage.sqlite import open_sqlite
 
-from walletsync.protocol import wallet_digest
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-ALICE = Account(
-    account_id=2**53 - 1,
-    email="alice@example.com",
-    password_hash="hash",
-    salt_seed=bytes(range(32)),
-    created_at=NOW,
-)
-BOB = replace(ALICE, account_id=1, email="bob@example.com", salt_seed=None)
 ENGINES = {"sqlite, writer thread": False, "sqlite, inline": True}
-
-
-class Refused(Exception):
-    """What a test's own work raises."""
 
 
 @pytest.fixture(params=list(ENGINES.values()), ids=list(ENGINES))
@@ -47,35 +32,6 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]
 def alice(storage: Storage) -> Account:
     storage.write(lambda transaction: transaction.insert_account(ALICE))
     return ALICE
-
-
-def wallet(sequence: int, text: str = "-", hmac: str = "h", device: str = "laptop") -> Wallet:
-    return Wallet(
-        sequence=sequence,
-        encrypted_wallet=text,
-        hmac=hmac,
-        digest=wallet_digest(sequence, text, hmac),
-        device_id=device,
-        stored_at=NOW,
-    )
-
-
-def token(device: str, number: int = 0, account_id: int = ALICE.account_id) -> Token:
-    return Token(
-        account_id=account_id,
-        device_id=device,
-        token_hash=bytes([number]) * 32,
-        created_at=NOW,
-        expires_at=NOW + timedelta(days=number),
-    )
-
-
-def append(storage: Storage, account_id: int, *wallets: Wallet) -> None:
-    def work(transaction: WriteTransaction) -> None:
-        for each in wallets:
-            transaction.append_wallet(account_id, each)
-
-    storage.write(work)
 
 
 def test_account_comes_back(storage: Storage, alice: Account) -> None:

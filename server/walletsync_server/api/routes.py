@@ -16,7 +16,7 @@ from walletsync_server import logs
 from walletsync_server.api import about, accounts, errors, seeds, tokens, wallets
 from walletsync_server.api.http import Request, Response
 from walletsync_server.services import Services
-from walletsync_server.services.errors import ServiceError, TooLarge
+from walletsync_server.services.errors import ServiceError, TooLarge, Unavailable
 
 Handler = Callable[[Services, Request], Response]
 
@@ -96,6 +96,9 @@ class Api:
             if len(request.body) > self.body_limit:
                 raise TooLarge
             return handler(self._services, request)
+        except Unavailable as error:
+            logs.unavailable(str(error.__cause__))
+            return errors.refusal(error)
         except ServiceError as error:
             return errors.refusal(error)
         except Exception as error:  # noqa: BLE001 - the last resort: a client gets JSON and no word of the fault

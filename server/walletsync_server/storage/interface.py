@@ -14,7 +14,8 @@ T = TypeVar("T")
 
 
 class StorageError(Exception):
-    """The database could not do it; nothing of the transaction is stored. The message is for the operator."""
+    """The database could not do it; nothing of the transaction is stored. The message is for the operator's
+    log, so it names no value of a client."""
 
 
 class AddressTaken(Exception):

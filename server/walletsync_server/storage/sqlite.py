@@ -1,7 +1,6 @@
 """Opening a SQLite file: which SQLite, how it is set, who may read the file."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ def _engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
         if readonly:
             connection.execute("PRAGMA query_only = ON")
         else:
-            _use_write_ahead_log(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
 
     @event.listens_for(engine, "begin")
@@ -107,17 +106,3 @@ def _engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
     return engine
-
-
-def _use_write_ahead_log(connection: Any) -> None:
-    """Switch a new file to WAL. SQLite does not wait where two processes do that at once, so this does."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except driver.OperationalError as error:
-            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return

@@ -1,0 +1,58 @@
+"""Which room of the client may import which: an architecture is what the imports say."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import walletsync
+from tests.imports import imports_of
+
+PACKAGE = Path(walletsync.__file__).parent
+
+# Each room, and the rooms that it may import. formats/ counts as one.
+DOORS = {
+    "__init__": {"client", "errors", "formats"},
+    "client": {"api", "device", "merge", "crypto", "formats", "results", "store", "errors", "protocol"},
+    "device": {"store", "merge", "crypto", "continuity", "formats", "payload", "results", "errors", "protocol"},
+    "store": {"continuity", "merge", "errors"},
+    "api": {"errors", "protocol"},
+    "continuity": {"crypto", "payload", "errors"},
+    "payload": {"errors", "protocol"},
+    "results": {"merge"},
+    "formats": {"merge", "errors"},
+    "crypto": {"errors", "protocol"},
+    "merge": {"errors"},
+    "protocol": set(),
+    "errors": set(),
+}
+ONLY_IN = {"requests": "api", "urllib3": "api", "cryptography": "crypto", "sqlite3": "store"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(file: Path) -> str:
+    return file.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_rooms_keep_their_doors(file: Path) -> None:
+    """cli → client → {api, store, merge, crypto} → protocol, and never the server."""
+    used = set()
+    for name in imports_of(file):
+        top, *rest = name.split(".")
+        assert top not in ("walletsync_server", "flask", "sqlalchemy")
+        assert ONLY_IN.get(top, room(file)) == room(file)
+        if top == "walletsync":
+            used.add(rest[0] if rest and rest[0] in DOORS else "__init__")
+    assert used - {room(file)} <= DOORS[room(file)]
+
+
+def test_every_room_has_its_doors_listed() -> None:
+    """A new room is a decision: it gets a line above."""
+    assert {room(file) for file in FILES} == set(DOORS)
+
+
+def test_the_wire_contract_needs_nothing_but_msgspec() -> None:
+    """protocol.py is what the server takes from the client, so it drags nothing along."""
+    outside = {name.split(".")[0] for name in imports_of(PACKAGE / "protocol.py")}
+    assert outside - set(sys.stdlib_module_names) == {"msgspec"}
