@@ -1,6 +1,6 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help docs docs-check test lint format lab serve lock clean
+.PHONY: help docs docs-check test bench lint format lab serve lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -33,8 +33,11 @@ format: $(READY) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+bench: $(READY) ## measure the documentation machine against the papermill command line
+	@$(BIN)/python bench/docs.py
+
 lab: $(READY) ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+	@$(BIN)/jupyter lab --ServerApp.root_dir=notebooks $(LAB_OPTIONS)
 
 serve: $(READY) ## run a server on 127.0.0.1:8090; settings: ARGS="--accounts open"
 	@$(BIN)/walletsync-server serve $(ARGS)
