@@ -36,8 +36,8 @@ format: $(READY) ## format the code
 bench: $(READY) ## measure the documentation machine against the papermill command line
 	@$(BIN)/python bench/docs.py
 
-lab: $(READY) ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab --ServerApp.root_dir=notebooks $(LAB_OPTIONS)
+lab: $(READY) ## open the notebooks in JupyterLab; its options: ARGS=--no-browser
+	@$(BIN)/jupyter lab --ServerApp.root_dir=notebooks $(ARGS)
 
 serve: $(READY) ## run a server on 127.0.0.1:8090; settings: ARGS="--accounts open"
 	@$(BIN)/walletsync-server serve $(ARGS)

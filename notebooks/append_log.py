@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from walletsync.errors import DocumentError
-from walletsync.merge import Conflict, Merged, Path
+from walletsync.merge import MISSING, Conflict, Merged, Path
 
 SEGMENT = "[0-9A-Za-z]{4}"
 
@@ -53,6 +53,10 @@ class AppendLog:
         # Somebody has rewritten history. Which one is right is for a person to decide; until then
         # theirs stays, since the other devices have it. The path () is the whole document.
         return Merged(theirs, conflicts=(Conflict((), base, mine, theirs),))
+
+    def value_at(self, document: str, path: Path) -> Any:
+        """Return the whole document, since a conflict is about all of it."""
+        return document if path == () else MISSING
 
     def replace(self, document: str, path: Path, value: Any) -> str:
         """Decide a conflict: return `value`, since a conflict is about the whole document."""

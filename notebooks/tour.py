@@ -41,5 +41,5 @@ def record(*devices: Client) -> list[bytes]:
         sent.append(body if isinstance(body, bytes) else body.encode())
 
     for device in devices:
-        device._api._session.hooks["response"].append(keep)
+        device._api._transport._session.hooks["response"].append(keep)
     return sent

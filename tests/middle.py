@@ -6,6 +6,7 @@ middle.requests, middle.bodies                 what the client sent: "POST /api/
 """
 
 import json
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -55,8 +56,9 @@ class QuietHTTPServer(ThreadingHTTPServer):
 class Middle:
     """Listens on a port of its own and passes everything on to `server_url`, but for what it was told."""
 
-    def __init__(self, server_url: str) -> None:
+    def __init__(self, server_url: str, *, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[str] = []
+        self.heads: list[str] = []
         self.answers: list[Answer] = []
         self.bodies: list[bytes] = []
         self._server_url = server_url
@@ -82,7 +84,9 @@ class Middle:
 
         self._http = QuietHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._http.server_port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -131,6 +135,7 @@ class Middle:
         what = f"{handler.command} {handler.path.partition('?')[0]}"
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         self.requests.append(what)
+        self.heads.append(f"{handler.requestline}\n{handler.headers}")
         self.bodies.append(body)
         if what in self._lost_requests:
             self._lost_requests.remove(what)

@@ -9,28 +9,29 @@ from walletsync import crypto, merge
 from walletsync.api import Api, Conflict
 from walletsync.device import Device, Unlocked
 from walletsync.errors import (
-    AccountExists,
     InvalidAddress,
     NotReady,
     NoWallet,
     ProtocolError,
     RollbackDetected,
     SeedChanged,
+    ServerError,
     StoreUnusable,
     SyncGaveUp,
     Unauthorized,
     UsageError,
+    WrongPassword,
 )
 from walletsync.formats.base import Format
 from walletsync.formats.json import JSONFormat
 from walletsync.protocol import (
-    FEATURE_WALLET_IN_ANSWERS,
     LoginRequest,
     SignupRequest,
     WalletAnswer,
     WalletRequest,
     canonical_email,
 )
+from walletsync.realm import is_text, normalised_realm
 from walletsync.results import (
     Account,
     AuthToken,
@@ -44,6 +45,8 @@ from walletsync.results import (
 from walletsync.store import PendingWrite
 
 _MAX_TRIES = 8
+_REFUSED_FOR_GOOD = (400, 413)
+"""Answers to a POST that say surely that this very request is not stored, and never will be."""
 _MAX_DEVICE_ID = 128
 _TOKEN = re.compile(r"[0-9A-Za-z._~+/=-]{1,512}")
 _SEED = re.compile(r"[0-9a-fA-F]{64}")
@@ -67,7 +70,7 @@ class Client:
         allow_plain_http: send tokens in the clear to a server beyond this machine.
 
     Raises:
-        InvalidServerURL, StoreLocked, StoreUnusable: nothing was sent.
+        UsageError (of which InvalidServerURL is one), StoreLocked, StoreUnusable: nothing was sent.
     """
 
     def __init__(
@@ -83,8 +86,8 @@ class Client:
         timeout: float = 30.0,
         allow_plain_http: bool = False,
     ) -> None:
-        if device_id is not None and not 1 <= len(device_id) <= _MAX_DEVICE_ID:
-            raise UsageError(f"A device id has 1 to {_MAX_DEVICE_ID} characters; choose another one.")
+        if device_id is not None and not (1 <= len(device_id) <= _MAX_DEVICE_ID and is_text(device_id)):
+            raise UsageError(f"A device id has 1 to {_MAX_DEVICE_ID} characters of Unicode; choose another one.")
         self._api = Api(
             server_url,
             timeout=timeout,
@@ -92,9 +95,10 @@ class Client:
             ca_file=ca_file,
             allow_plain_http=allow_plain_http,
         )
-        self._realm = self._api.url if realm is None else realm
+        self._realm = self._api.url if realm is None else normalised_realm(realm)
         self._password: str | None = None
         self._unlocked: Unlocked | None = None
+        self._proven: Unlocked | None = None
         self._has_discovered = False
         self._device = Device(JSONFormat() if format is None else format, store, device_id)
 
@@ -130,16 +134,17 @@ class Client:
             email = canonical_email(email)
         except ValueError as error:
             raise InvalidAddress(f"The account cannot be set: {error}.") from None
-        if not password:
-            raise UsageError("The password is empty. It protects the wallet: choose a long one.")
+        if not password or not is_text(password):
+            raise UsageError("The password is empty, or no text. It protects the wallet: choose a long one.")
         state = self._device.state
-        if state.email is not None and (state.email, state.realm) != (email, self._realm):
+        is_bound = any((state.seed, state.offered_seed, state.synced))
+        if is_bound and (state.email, state.realm) != (email, self._realm):
             raise StoreUnusable(
                 f"This store belongs to another account ({state.email} at {state.realm}). Use a store of its own for "
                 "each account; if it is the server that moved, pass its earlier URL as `realm=`."
             )
         self._device.save(email=email, realm=self._realm)
-        self._password, self._unlocked = password, None
+        self._password, self._unlocked, self._proven = password, None, None
         return Account(email, self._realm)
 
     def register(self) -> Registered:
@@ -152,15 +157,11 @@ class Client:
         self._discover()
         state = self._device.state
         seed = state.seed or state.offered_seed or crypto.new_seed()
-        # Kept before it is sent, so that a repeated call offers the same one: to the server that is a lost answer.
+        # Kept before it is sent, so that a repeated call offers the same one: to the server that is a lost answer. It
+        # counts as the account's once it opened the door: a server may say 201 of an address that is taken.
         self._device.save(offered_seed=seed)
         login = self._unlock(seed).keys.login
-        try:
-            answer = self._api.signup(SignupRequest(email=email, password=login, client_salt_seed=seed.hex()))
-        except AccountExists:
-            self._device.save(offered_seed=None)
-            raise
-        self._device.save(offered_seed=None, seed=seed)
+        answer = self._api.signup(SignupRequest(email=email, password=login, client_salt_seed=seed.hex()))
         return Registered(email, answer.verified)
 
     def get_auth_token(self) -> AuthToken:
@@ -175,13 +176,14 @@ class Client:
         self._discover()
         told = self._api.seed(base64.b64encode(email.encode()).decode()).client_salt_seed
         seed = self._trusted_seed(told)
-        login = self._unlock(seed).keys.login
-        answer = self._api.login(LoginRequest(email=email, password=login, device_id=self.device_id))
+        unlocked = self._unlock(seed)
+        answer = self._api.login(LoginRequest(email=email, password=unlocked.keys.login, device_id=self.device_id))
         if answer.device_id != self.device_id or not _TOKEN.fullmatch(answer.token):
             raise ProtocolError(
                 "The server's answer holds no token for this device, so none was kept. Ask whoever runs the server."
             )
         self._device.save(offered_seed=None, seed=seed, token=answer.token)
+        self._proven = unlocked
         return AuthToken(answer.token, answer.device_id, answer.expiration)
 
     # The document
@@ -210,6 +212,8 @@ class Client:
     def set_document(self, document: Any) -> None:
         """Replace the document on this device, durably; `sync()` brings it to the others.
 
+        What is replaced counts as seen: get the document, change it and set it without a sync in between.
+
         Raises:
             DocumentError: it is not one of this client's format; the old one stays.
         """
@@ -227,13 +231,17 @@ class Client:
 
     @property
     def conflicts(self) -> tuple[merge.Conflict, ...]:
-        """The conflicts that wait for a decision. Meanwhile the document has theirs, and syncing goes on."""
-        return self._device.state.conflicts
+        """The conflicts that wait for a decision. Meanwhile the document has theirs, and syncing goes on.
+
+        `theirs` is what the document has in that place now, so it moves along with later changes.
+        """
+        return self._device.conflicts()
 
     def resolve(self, conflict: merge.Conflict, keep: Literal["mine", "theirs"]) -> Any:
         """Decide a conflict: "mine" goes into the document in the place of theirs. Returns the document.
 
         Raises:
+            UsageError: it is decided already, or the document has changed there since it was looked at.
             DocumentError: the document has changed so that mine has no place in it any more; the conflict stays.
         """
         return self._device.resolve(conflict, keep)
@@ -257,12 +265,29 @@ class Client:
         `OutOfDate` says that a second call is due. A POST whose answer got lost is settled first.
         """
         token, unlocked = self._signed_in()
-        if self._device.state.pending is not None:
-            settled = self._send(self._device.state.pending, token, unlocked)
+        pending = self._device.state.pending
+        if pending is not None:
+            settled = self._repeat(pending, token, unlocked)
             if isinstance(settled, OutOfDate) or not self.has_local_changes:
                 return settled
         pending = self._device.seal_next(unlocked, self._api.max_wallet_bytes)
-        return self._send(pending, token, unlocked)
+        try:
+            return self._send(pending, token, unlocked)
+        except ServerError as error:
+            if error.status in _REFUSED_FOR_GOOD:
+                self._device.give_up(pending)
+            raise
+
+    def _repeat(self, pending: PendingWrite, token: str, unlocked: Unlocked) -> Posted | OutOfDate:
+        """Send a write again whose outcome is not known."""
+        try:
+            return self._send(pending, token, unlocked)
+        except ServerError as error:
+            if error.status in _REFUSED_FOR_GOOD:
+                # It may have landed earlier all the same, and then the current wallet shows it.
+                self._device.take(self._fetch(token), unlocked)
+                self._device.give_up(pending)
+            raise
 
     def sync(self) -> Synced:
         """Get, merge and POST until this device and the server have the same. Signs in where it has to.
@@ -270,23 +295,26 @@ class Client:
         Raises:
             SyncGaveUp: the server answered every try with a conflict; the edits are kept.
         """
-        if self._device.state.token is None:
-            self.get_auth_token()
-            return self._sync()
-        try:
-            return self._sync()
-        except Unauthorized:  # tokens expire
-            self.get_auth_token()
-            return self._sync()
-
-    def _sync(self) -> Synced:
         waiting = len(self.conflicts)
+        if self._must_sign_in():
+            self.get_auth_token()
+            sequence = self._sync()
+        else:
+            try:
+                sequence = self._sync()
+            except Unauthorized:  # tokens expire
+                self.get_auth_token()
+                sequence = self._sync()
+        return Synced(sequence, self.conflicts[waiting:])
+
+    def _sync(self) -> int:
+        """Return the sequence that device and server have in the end."""
         for _ in range(_MAX_TRIES):
             self._get_if_any()
             if self._device.known is None or self.has_local_changes:
                 self.post_wallet()
             if self._device.known is not None and not self.has_local_changes:
-                return Synced(self._device.known.sequence, self.conflicts[waiting:])
+                return self._device.known.sequence
         raise SyncGaveUp(
             f"The server had a later version each of {_MAX_TRIES} times. The edits are kept; try again in a while."
         )
@@ -316,8 +344,7 @@ class Client:
         answer = self._api.post_wallet(token, request)
         if isinstance(answer, Conflict):
             return self._out_of_date(pending, answer.latest or self._fetch(token), unlocked)
-        tells_current = FEATURE_WALLET_IN_ANSWERS in self._api.features
-        if not _is(answer, pending) and (answer is not None or tells_current):
+        if not _is(answer, pending) and (answer is not None or self._api.tells_current):
             raise ProtocolError(
                 "The server accepted the wallet, but does not present it as the current one. The edits are kept: sync "
                 "again, and ask whoever runs the server if it goes on."
@@ -345,12 +372,26 @@ class Client:
         return self._device.state.email, self._password
 
     def _signed_in(self) -> tuple[str, Unlocked]:
+        """Return the token, and keys that are proven: a wallet sealed under a mistyped password is lost to everyone."""
         self._account()
         self._discover()
         token, seed = self._device.state.token, self._device.state.seed
-        if token is None or seed is None:
+        if token is None or seed is None or self._must_sign_in():
             raise NotReady("This device is not signed in: call get_auth_token() first.")
-        return token, self._unlock(seed)
+        unlocked = self._unlock(seed)
+        if unlocked is not self._proven:
+            if not self._device.is_opened_by(unlocked):
+                raise WrongPassword(
+                    "The password is not that of the wallet on this device. Nothing was sent; set_account() with the "
+                    "right one."
+                )
+            self._proven = unlocked
+        return token, unlocked
+
+    def _must_sign_in(self) -> bool:
+        """Tell whether there is no token, or nothing but a log-in can prove the password."""
+        state = self._device.state
+        return state.token is None or (self._proven is None and state.synced is None and state.pending is None)
 
     def _discover(self) -> None:
         """Ask once per process what the server can do."""

@@ -86,13 +86,13 @@ def is_news(known: Known | None, version: Version, device: str) -> bool:
 
 
 def _check_itself(version: Version) -> None:
-    """The version before it is the last write of one device, the others' are older."""
+    """The version before is the last write of exactly one device, and the others' are older."""
     before = version.sequence - 1
-    latest = [entry.digest for entry in version.entries.values() if entry.sequence >= before]
+    latest = [entry for entry in version.entries.values() if entry.sequence >= before]
     if version.sequence == 1:
         consistent = version.previous == NO_PREVIOUS.hex() and not version.entries
     else:
-        consistent = latest == [version.previous]
+        consistent = latest == [Entry(before, version.previous)]
     if not consistent:
         raise BadWallet(
             f"Version {version.sequence} of the wallet is authentic, but contradicts itself about the versions before "
@@ -103,10 +103,11 @@ def _check_itself(version: Version) -> None:
 def _descends(known: Known, version: Version, device: str) -> bool:
     if version.sequence == known.sequence or version.epoch != known.epoch:
         return False
-    if version.sequence == known.sequence + 1 and version.previous != known.digest:
+    # A device knows its own writes: one too few or one too many is another line.
+    if version.device == device or version.entries.get(device) != known.entries.get(device):
         return False
-    if version.entries.get(device) != known.entries.get(device):
-        return False  # this device knows its own writes: one too few or one too many is another line
+    # Covering the last version's own entry is what makes `previous` match where `version` follows directly, since
+    # `previous` is the entry of the version before.
     return all(_covers(version.entries.get(other), entry) for other, entry in known.entries.items())
 
 

@@ -6,14 +6,15 @@ server presents is opened, compared with what this device knows, and only then m
 
 import os
 import uuid
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
 
 from walletsync import continuity, crypto
 from walletsync.continuity import Known, Version
-from walletsync.errors import DocumentError, NotReady, StoreUnusable, UsageError, WalletTooLarge
+from walletsync.errors import BadWallet, DocumentError, NotReady, StoreUnusable, UsageError, WalletTooLarge
 from walletsync.formats.base import Format
 from walletsync.merge import Conflict, Merged
 from walletsync.payload import Payload
@@ -38,7 +39,10 @@ class Device:
     def __init__(self, format: Format[Any], store: str | os.PathLike[str] | None, device_id: str | None) -> None:
         self.format = format
         self._store = Store(store)
-        self.state = self._load(device_id)
+        with ExitStack() as on_failure:
+            on_failure.callback(self._store.close)
+            self.state = self._load(device_id)
+            on_failure.pop_all()
 
     def close(self) -> None:
         """Let go of the store's file."""
@@ -85,21 +89,51 @@ class Device:
         is_edited = self.state.document != (None if synced is None else synced.document)
         return is_edited or self.state.pending is not None
 
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Return what waits for a decision; `theirs` is what the document has there now."""
+        if not self.state.conflicts:
+            return ()
+        document = self.document()
+        return tuple(
+            replace(conflict, theirs=self.format.value_at(document, conflict.path)) for conflict in self.state.conflicts
+        )
+
     def resolve(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> Any:
         """Decide a conflict and return the document; `Client.resolve` says more."""
         if keep not in ("mine", "theirs"):
             raise UsageError('Keep "mine" or "theirs"; for anything else, set_document() and then keep "theirs".')
-        if conflict not in self.state.conflicts:
-            raise UsageError("This conflict is not among `conflicts`: it is decided already.")
+        shown = self.conflicts()
+        if conflict not in shown:
+            raise UsageError(
+                "This conflict is not among `conflicts`: it is decided already, or the document has changed there "
+                "since. Look at `conflicts` again."
+            )
         document = self.document()
         if keep == "mine":
             document = self.format.replace(document, conflict.path, conflict.mine)
         waiting = list(self.state.conflicts)
-        waiting.remove(conflict)
+        del waiting[shown.index(conflict)]
         self.save(document=self.format.encode(document), conflicts=tuple(waiting))
         return document
 
     # Versions
+
+    def is_opened_by(self, unlocked: Unlocked) -> bool | None:
+        """Tell whether these are the keys of the wallet that this device has; None if it has none to tell by."""
+        wallet = self.state.synced or self.state.pending
+        if wallet is None:
+            return None
+        try:
+            crypto.unseal(
+                unlocked.keys,
+                unlocked.binding,
+                sequence=wallet.sequence,
+                encrypted_wallet=wallet.encrypted_wallet,
+                hmac=wallet.hmac,
+            )
+        except BadWallet:
+            return False
+        return True
 
     def seal_next(self, unlocked: Unlocked, limit: int) -> PendingWrite:
         """Make the next version of the document, of at most `limit` bytes, and keep it before it leaves."""
@@ -137,6 +171,11 @@ class Device:
     def acknowledge(self, pending: PendingWrite) -> None:
         """The server has `pending`: it is the synced version now."""
         self.save(synced=self._synced_by(pending), pending=None)
+
+    def give_up(self, pending: PendingWrite) -> None:
+        """The server will never have `pending`; its edits are in the document."""
+        if self.state.pending == pending:
+            self.save(pending=None)
 
     def take(self, wallet: WalletAnswer, unlocked: Unlocked) -> Fetched:
         """Accept what the server presents, if it continues what this device knows, and merge local edits onto it."""
@@ -251,7 +290,6 @@ class Device:
             state = DeviceState(device_id=device_id or uuid.uuid4().hex, format=self.format.name)
             self._store.save(state)
         if device_id not in (None, state.device_id) or state.format != self.format.name:
-            self._store.close()
             raise StoreUnusable(
                 f"This store is of the device {state.device_id!r} with documents of the format {state.format!r}. Use "
                 "a store of its own for each device."

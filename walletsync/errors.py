@@ -5,12 +5,14 @@ WalletSyncError
 │   ├── InvalidAddress         no e-mail address in its canonical form
 │   ├── InvalidServerURL       no URL of a server, or plain http off loopback
 │   ├── DocumentError          the document is not one of its format
+│   ├── WrongPassword          it does not open the wallet that this device has
 │   ├── WalletTooLarge         the encrypted wallet is over the server's limit
 │   └── NotReady               an earlier step is missing; the message names it
 ├── ServerUnreachable          no answer: nothing is known of what the server did
 ├── ServerError                the server answered with an error (`status`, `code`)
 │   ├── Unauthorized           the token is missing, expired or revoked
 │   ├── WrongCredentials       the server does not take this address and password
+│   ├── NotVerified            the address is not confirmed yet
 │   ├── AccountExists          the address is taken
 │   ├── NotAllowed             the server does not let this address sign up
 │   └── NoWallet               the account has no wallet yet
@@ -47,6 +49,10 @@ class DocumentError(UsageError):
     """The document is not one of its format."""
 
 
+class WrongPassword(UsageError):
+    """The password does not open the wallet that this device has."""
+
+
 class WalletTooLarge(UsageError):
     """The encrypted wallet is over the limit that the server tells."""
 
@@ -77,6 +83,10 @@ class Unauthorized(ServerError):
 
 class WrongCredentials(ServerError):
     """The server does not take this address and password."""
+
+
+class NotVerified(ServerError):
+    """The address is not confirmed yet."""
 
 
 class AccountExists(ServerError):

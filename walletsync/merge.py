@@ -86,11 +86,12 @@ def place(path: Path) -> str:
     return pointer(path) or "The document itself"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Conflict:
     """Both sides changed what is at `path`, differently; the merged document has `theirs` there.
 
-    `base`, `mine` and `theirs` are values, or MISSING. To decide, `replace` what is there.
+    `base`, `mine` and `theirs` are values, or MISSING; two conflicts are equal if `same` says so of all three. To
+    decide, `replace` what is there.
     """
 
     path: Path
@@ -102,6 +103,15 @@ class Conflict:
     def at(self) -> str:
         """The path as a JSON pointer; "" is the whole document."""
         return pointer(self.path)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Conflict):
+            return NotImplemented
+        sides = zip((self.base, self.mine, self.theirs), (other.base, other.mine, other.theirs), strict=True)
+        return self.path == other.path and all(same(ours, others) for ours, others in sides)
+
+    def __hash__(self) -> int:
+        return hash(self.path)
 
     def __repr__(self) -> str:
         sides = f"base={self.base!r}, mine={self.mine!r}, theirs={self.theirs!r}"

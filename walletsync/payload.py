@@ -28,6 +28,9 @@ class Payload(Struct, frozen=True, kw_only=True):
     entries: dict[str, Entry]
     document: bytes
 
+    def __repr__(self) -> str:
+        return "Payload(<hidden>)"
+
     def encode(self) -> bytes:
         """Return the plaintext."""
         about = _About(format=self.format, device=self.device, entries=self.entries)
@@ -42,6 +45,8 @@ class Payload(Struct, frozen=True, kw_only=True):
         """
         size = int.from_bytes(plaintext[:4], "big")
         try:
+            if len(plaintext) < 4 + size:
+                raise DecodeError("cut off")
             about = json.decode(plaintext[4 : 4 + size], type=_About)
         except (DecodeError, UnicodeDecodeError, RecursionError):
             raise BadWallet(

@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_VERSION = "unsupported_version"
     UNAUTHORIZED = "unauthorized"
     WRONG_CREDENTIALS = "wrong_credentials"
+    NOT_VERIFIED = "not_verified"
     NOT_ALLOWED = "not_allowed"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -62,7 +63,10 @@ EncryptedWallet = Annotated[str, Meta(min_length=1)]
 
 
 class Message(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A JSON object on the wire."""
+    """A JSON object on the wire. Its repr shows nothing: most have a password, a token or a wallet in them."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(<hidden>)"
 
 
 class SignupRequest(Message, frozen=True):

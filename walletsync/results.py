@@ -1,6 +1,6 @@
 """What the verbs of `Client` return: values that read well in a notebook's cell and hold no secret."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from walletsync.merge import Conflict
 
@@ -21,11 +21,11 @@ class Registered:
     verified: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuthToken:
     """A token, valid for `device` until `expiration` (RFC 3339, UTC; None if the server does not tell)."""
 
-    value: str = field(repr=False)
+    value: str
     device: str
     expiration: str | None
 

@@ -4,6 +4,7 @@ The file holds the document and the token, so nobody else may read it; it never 
 one transaction: after a crash the state is the one before or the one after. One process at a time has the file open.
 """
 
+import errno
 import json
 import os
 import sqlite3
@@ -25,7 +26,14 @@ _SCHEMA_VERSION = 1
 _T = TypeVar("_T")
 
 
-class SyncedVersion(Struct, frozen=True, kw_only=True):
+class _Hidden(Struct, frozen=True, kw_only=True):
+    """What a repr must not show: documents, and wallets as long as they are."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(<hidden>)"
+
+
+class SyncedVersion(_Hidden, frozen=True, kw_only=True):
     """The last version that this device got from or POSTed to the server; its `document` is the merge base."""
 
     encrypted_wallet: str
@@ -33,8 +41,13 @@ class SyncedVersion(Struct, frozen=True, kw_only=True):
     known: Known
     document: bytes
 
+    @property
+    def sequence(self) -> int:
+        """The version's number."""
+        return self.known.sequence
 
-class PendingWrite(Struct, frozen=True, kw_only=True):
+
+class PendingWrite(_Hidden, frozen=True, kw_only=True):
     """A POST whose outcome is not known: a retry sends exactly this. `document` is what it carries."""
 
     sequence: int
@@ -43,7 +56,7 @@ class PendingWrite(Struct, frozen=True, kw_only=True):
     document: bytes
 
 
-class DeviceState(Struct, frozen=True, kw_only=True):
+class DeviceState(_Hidden, frozen=True, kw_only=True):
     """All that one device knows. Documents are as their format encodes them; None is "not yet"."""
 
     device_id: str
@@ -62,9 +75,6 @@ class DeviceState(Struct, frozen=True, kw_only=True):
     pending: PendingWrite | None = None
     conflicts: tuple[Conflict, ...] = ()
 
-    def __repr__(self) -> str:
-        return f"DeviceState(device_id={self.device_id!r}, <hidden>)"
-
 
 class Store:
     """Keeps a `DeviceState`. `path` None keeps it in memory.
@@ -75,24 +85,28 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self._name = "in memory" if path is None else os.fspath(path)
-        if path is not None:
-            _make_private(Path(path))
-        self._database = sqlite3.connect(
-            ":memory:" if path is None else self._name,
-            isolation_level=None,
-            timeout=0,
-            check_same_thread=False,  # a client may be handed to another thread, though not shared by two
+        # Resolved, so that no name has a meaning of its own to SQLite.
+        file = None if path is None else _private_file(path)
+        self._name = "in memory" if file is None else str(file)
+        self._database = self._reporting(
+            lambda: sqlite3.connect(
+                ":memory:" if file is None else file,
+                isolation_level=None,
+                timeout=0,
+                check_same_thread=False,  # a client may be handed to another thread, though not shared by two
+            )
         )
         self._saved: DeviceState | None = None
         with ExitStack() as on_failure:
             on_failure.callback(self._database.close)
             self._reporting(self._prepare)
+            if file is not None:
+                file.chmod(0o600)  # only now is it known to be ours
             on_failure.pop_all()
 
     def load(self) -> DeviceState | None:
         """Return the state as it was saved last, None if it never was."""
-        rows = dict(self._reporting(lambda: self._database.execute("SELECT name, value FROM state")))
+        rows = self._reporting(lambda: dict(self._database.execute("SELECT name, value FROM state").fetchall()))
         if not rows:
             return None
         try:
@@ -156,12 +170,14 @@ class Store:
         except sqlite3.ProgrammingError:
             raise NotReady(f"The store {self._name} is closed: make a new client.") from None
         except sqlite3.Error as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            # Not every error comes from SQLite itself and has its code.
+            name = getattr(error, "sqlite_errorname", type(error).__name__)
+            if name == "SQLITE_BUSY":
                 raise StoreLocked(
                     f"The store {self._name} is open in another process or client. Close that one first: two would "
                     "overwrite each other's edits."
                 ) from None
-            raise self._unusable(f"cannot be used ({error.sqlite_errorname})") from None
+            raise self._unusable(f"cannot be used ({name})") from None
 
     def _unusable(self, why: str) -> StoreUnusable:
         return StoreUnusable(
@@ -169,16 +185,21 @@ class Store:
         )
 
 
-def _make_private(path: Path) -> None:
-    """Make the file with mode 0600, or take from an existing one what others may do with it."""
+def _private_file(path: str | os.PathLike[str]) -> Path:
+    """Return where the file is, links followed; a new one is made with mode 0600."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        file = Path(path).resolve()
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
-        path.chmod(0o600)
-    except OSError as error:
+        return file  # not opened: closing it again would release the locks of whoever has it open
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or "the name is not possible"
         raise StoreUnusable(
-            f"The store {path} cannot be made: {error.strerror}. Name a file in a folder that exists and is yours."
+            f"The store {path!r} cannot be made: {why}. Name a file in a folder that exists and is yours."
         ) from None
+    return file
 
 
 def _encode_conflicts(conflicts: tuple[Conflict, ...]) -> bytes:

@@ -1,29 +1,33 @@
 """The verbs of `Client`, one at a time and in the wrong order."""
 
 import base64
+import json
 import os
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import walletsync
 from append_log import AppendLog
 from tests.conftest import PASSWORD
-from tests.middle import GET_WALLET, LOGIN, POST_WALLET, Answer, Middle
-from walletsync import Client, crypto
+from tests.middle import GET_WALLET, LOGIN, POST_WALLET, SIGNUP, Answer, Middle
+from walletsync import Client, JSONFormat, crypto
 from walletsync.errors import (
     AccountExists,
     DocumentError,
     InvalidAddress,
     NotReady,
+    ServerUnreachable,
     StoreUnusable,
     Unauthorized,
     UsageError,
     WrongCredentials,
+    WrongPassword,
 )
 from walletsync.results import Account, Fetched, Posted, WalletState
 
@@ -86,6 +90,97 @@ def test_an_address_in_another_form_is_refused(email: str, middle: Middle) -> No
         assert client._device.state.email is None
 
 
+def test_a_mistyped_password_seals_nothing(
+    tmp_path: Path, device: Device, middle: Middle, address: Callable[[], str]
+) -> None:
+    """A wallet sealed under it could be opened by nobody: after a restart, and in the same process, it is refused."""
+    file = tmp_path / "laptop.wallet"
+    laptop, phone = device("laptop", store=file), device("phone")
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    email = laptop._device.state.email
+    assert email is not None
+    laptop.set_document({"a": 2})
+    laptop.set_account(email, "a mistyped password")
+    middle.requests.clear()
+    for call in (laptop.sync, laptop.post_wallet, laptop.get_wallet):
+        with pytest.raises(WrongPassword, match="with the right one"):
+            call()
+    laptop.close()
+    with Client(middle.url, store=file) as again:
+        again.set_account(email, "a mistyped password")
+        with pytest.raises(WrongPassword):
+            again.sync()
+        assert {GET_WALLET, POST_WALLET}.isdisjoint(middle.requests)
+        again.set_account(email, PASSWORD)
+        assert again.sync().sequence == 2
+    phone.sync()
+    assert phone.get_document() == {"a": 2}
+
+
+def test_a_mistyped_password_does_not_seal_the_first_version_either(device: Device, middle: Middle) -> None:
+    """With nothing on the device to tell by, only a log-in proves the password."""
+    laptop = device("laptop")
+    email = laptop._device.state.email
+    assert email is not None
+    laptop.set_document({"a": 1})
+    laptop.set_account(email, "a mistyped password")
+    with pytest.raises(NotReady, match="get_auth_token"):
+        laptop.post_wallet()
+    with pytest.raises(WrongCredentials):
+        laptop.sync()
+    laptop.set_account(email, PASSWORD)
+    middle.lose_answer(POST_WALLET)
+    with pytest.raises(ServerUnreachable):
+        laptop.sync()
+    laptop.set_account(email, "a mistyped password")
+    with pytest.raises(WrongPassword):
+        laptop.sync()
+    laptop.set_account(email, PASSWORD)
+    assert laptop.sync().sequence == 1
+
+
+def test_a_seed_counts_once_it_has_opened_the_door(device: Device, middle: Middle, address: Callable[[], str]) -> None:
+    """A server may answer 201 for an address that is taken: the seed offered there binds the device to nothing."""
+    email = device("laptop")._device.state.email
+    assert email is not None
+    middle.always(SIGNUP, Answer(201, {"verified": False}))
+    with Client(middle.url) as client:
+        client.set_account(email, PASSWORD)
+        client.register()
+        client.get_auth_token()
+    with Client(middle.url) as client:
+        client.set_account(email, "a wrong password")
+        with pytest.raises(WrongCredentials):
+            client.get_auth_token()
+        assert client._device.state.seed is None
+        client.set_account(email, PASSWORD)
+        client.get_auth_token()
+
+
+def test_registering_again_is_the_same_account(device: Device) -> None:
+    """The device offers the seed that it knows, so to the server it is a repetition."""
+    laptop = device("laptop")
+    seed = laptop._device.state.seed
+    assert laptop.register().verified
+    laptop.get_auth_token()
+    assert laptop._device.state.seed == seed
+
+
+@pytest.mark.parametrize("text", ["caf\udce9 secret", "\ud800"])
+def test_text_that_is_none_is_refused_without_showing_it(text: str, middle: Middle) -> None:
+    """What a terminal could not decode comes as lone surrogates; the password is not in the error's chain."""
+    with pytest.raises(UsageError):
+        Client(middle.url, device_id=text)
+    with pytest.raises(UsageError):
+        Client(middle.url, realm=text)
+    with Client(middle.url) as client:
+        with pytest.raises(UsageError) as refused:
+            client.set_account("alice@example.com", text)
+        assert "secret" not in repr(refused.value)
+        assert refused.value.__context__ is None
+
+
 def test_an_empty_password_is_refused(middle: Middle) -> None:
     """It would protect nothing."""
     with Client(middle.url) as client, pytest.raises(UsageError, match="password is empty"):
@@ -138,7 +233,7 @@ def test_a_server_that_moved_is_reached_with_its_old_realm(
     moved = middle.url.replace("127.0.0.1", "localhost")
     with Client(moved, store=file) as client, pytest.raises(StoreUnusable, match="earlier URL as `realm=`"):
         client.set_account(email, PASSWORD)
-    with Client(moved, store=file, realm=middle.url) as client:
+    with Client(moved, store=file, realm=f"{middle.url.upper()}/".replace("HTTP", "http")) as client:
         assert client.set_account(email, PASSWORD) == Account(email, middle.url)
         assert client.sync().sequence == 1
 
@@ -173,11 +268,16 @@ def test_a_restart_loses_nothing(tmp_path: Path, device: Device) -> None:
     assert phone.get_document() == {"a": 3, "b": 4}
 
 
-def test_a_store_is_for_one_device_account_and_format(tmp_path: Path, middle: Middle) -> None:
+def test_a_store_is_for_one_device_account_and_format(
+    tmp_path: Path, middle: Middle, address: Callable[[], str]
+) -> None:
     """Anything else is refused with what to do, and the file can be used again at once."""
     file = tmp_path / "laptop.wallet"
     with Client(middle.url, store=file, device_id="laptop") as client:
-        client.set_account("alice@example.com", PASSWORD)
+        client.set_account("alise@example.com", PASSWORD)
+        email = address()
+        client.set_account(email, PASSWORD)  # a slip of the pen binds nothing before anything was sent
+        client.register()
         with pytest.raises(StoreUnusable, match="belongs to another account"):
             client.set_account("bob@example.com", PASSWORD)
     with pytest.raises(StoreUnusable, match="of the device 'laptop'"):
@@ -294,6 +394,111 @@ def test_a_conflict_is_decided_once(device: Device) -> None:
     laptop.sync()
     assert laptop.get_document() == {"a": 2, "b": 3}
     assert not laptop.conflicts
+
+
+def test_deciding_shows_what_the_document_has_now(device: Device) -> None:
+    """Theirs moves along with later changes, and a decision about an earlier look at it is refused."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"label": "base"})
+    laptop.sync()
+    phone.sync()
+    phone.set_document({"label": "phone 1"})
+    phone.sync()
+    laptop.set_document({"label": "mine"})
+    laptop.sync()
+    (looked_at,) = laptop.conflicts
+    phone.set_document({"label": "phone 2, important"})
+    phone.sync()
+    laptop.sync()
+    for keep in ("mine", "theirs"):
+        with pytest.raises(UsageError, match="the document has changed there since"):
+            laptop.resolve(looked_at, keep)
+    (conflict,) = laptop.conflicts
+    assert (conflict.base, conflict.mine, conflict.theirs) == ("base", "mine", "phone 2, important")
+    assert laptop.resolve(conflict, "mine") == {"label": "mine"}
+    assert not laptop.conflicts
+
+
+def test_conflicts_that_differ_only_in_type_are_told_apart(device: Device) -> None:
+    """Deciding the one about `true` leaves the one about 1."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"a": 0})
+    laptop.sync()
+    phone.sync()
+    for mine, theirs in ((1, 2), (True, 3)):
+        laptop.set_document({"a": theirs})
+        laptop.sync()
+        phone.set_document({"a": mine})
+        phone.sync()
+    (integer,) = [conflict for conflict in phone.conflicts if conflict.mine is not True]
+    (boolean,) = [conflict for conflict in phone.conflicts if conflict.mine is True]
+    phone.resolve(boolean, "theirs")
+    assert phone.conflicts == (integer,)
+
+
+def test_a_sync_tells_the_conflicts_that_it_made(device: Device, middle: Middle) -> None:
+    """Not those that waited before, and all of them also if it had to sign in on the way."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"a": 1, "b": 1})
+    laptop.sync()
+    phone.sync()
+    for key in ("a", "b"):
+        laptop.set_document(laptop.get_document() | {key: 2})
+        laptop.sync()
+        phone.set_document(phone.get_document() | {key: 3, "phone": key})
+        refusals = iter([UNAUTHORIZED])
+        middle.change(POST_WALLET, lambda answer, refusals=refusals: next(refusals, answer))  # type: ignore[misc]
+        (conflict,) = phone.sync().conflicts
+        assert conflict.at == f"/{key}"
+        middle.honest()
+    assert len(phone.conflicts) == 2
+    assert phone.sync().conflicts == ()
+
+
+def test_getting_tells_whether_local_edits_are_on_top(device: Device) -> None:
+    """`merged` is True only if there are some beyond what came."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    assert phone.get_wallet() == Fetched(1, newer=True, merged=False)
+    laptop.set_document({"a": 2})
+    laptop.sync()
+    phone.set_document({"a": 1, "b": 1})
+    assert phone.get_wallet() == Fetched(2, newer=True, merged=True)
+
+
+class Spaced(JSONFormat):
+    """Another program's JSON: the same documents in other bytes."""
+
+    def encode(self, document: dict[str, Any]) -> bytes:
+        return json.dumps(document, indent=1).encode()
+
+
+def test_a_document_in_another_programs_bytes_is_no_local_change(device: Device) -> None:
+    """Two programs that write JSON differently do not answer each other's version with one of their own for ever."""
+    laptop, other = device("laptop"), device("other", format=Spaced())
+    other.set_document({"a": 1})
+    other.sync()
+    laptop.sync()
+    assert not laptop.has_local_changes
+    for client in (laptop, other, laptop):
+        assert client.sync().sequence == 1
+
+
+def test_the_epoch_of_the_wallet_is_the_epoch_of_the_next(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device goes on in the epoch that it found."""
+    laptop, phone = device("laptop"), device("phone")
+    monkeypatch.setattr("walletsync.device._FIRST_EPOCH", 7)
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    monkeypatch.undo()
+    phone.sync()
+    phone.set_document({"a": 2})
+    phone.sync()
+    state = phone.wallet_state
+    assert state is not None
+    assert int.from_bytes(base64.b64decode(state.encrypted_wallet)[5:9], "big") == 7
+    laptop.sync()
 
 
 def test_mine_without_a_place_stays_a_conflict(device: Device) -> None:

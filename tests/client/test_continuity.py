@@ -118,6 +118,23 @@ def test_a_write_in_the_name_of_this_device_that_it_never_made_is_a_fork() -> No
         is_news(known, version, "phone")
 
 
+def test_a_next_version_in_the_name_of_this_device_that_it_never_made_is_a_fork() -> None:
+    """The same, directly after: two devices with one id do not go unnoticed."""
+    known = after(history("laptop", "phone")[-1])
+    for name in ("laptop", "phone"):
+        with pytest.raises(ForkDetected):
+            is_news(known, follow(known, name), name)
+
+
+def test_another_write_with_the_sequence_of_a_known_one_is_a_fork() -> None:
+    """An entry that is as old as the known one has to be the known one."""
+    known = after(history("laptop", "phone", "laptop")[-1])
+    later = history("tablet", "tablet", known=known)[-1]
+    entries = {**later.entries, "phone": Entry(2, "another")}
+    with pytest.raises(ForkDetected):
+        is_news(known, replace(later, entries=entries), "laptop")
+
+
 def test_a_pending_write_has_landed_if_it_is_the_version_or_before_it() -> None:
     """The merged wallet itself authenticates whether a write whose answer got lost did land."""
     known = after(history("laptop", "phone")[-1])
@@ -140,6 +157,7 @@ VERSION_2 = history("laptop", "phone")[1]
         {"entries": {"laptop": Entry(1, "a1"), "phone": Entry(1, "a1")}},
         {"entries": {"laptop": Entry(1, "a1"), "phone": Entry(2, "a2")}},
         {"entries": {"laptop": Entry(0, "a1")}},
+        {"entries": {"laptop": Entry(7, "a1")}},
         {"sequence": 1, "previous": NO_PREVIOUS.hex()},
         {"sequence": 1, "entries": {}},
         {"sequence": 3},
@@ -170,6 +188,7 @@ GOOD = Payload(format="json", device="laptop", entries={}, document=b"{}").encod
         GOOD.replace(b'"json"', b"      "),
         b"\x00\x00\x00\x02\xff\xff",
         b"\x00\x01\x00\x00" + b"[" * 0x10000,
+        (len(GOOD) - 3).to_bytes(4, "big") + GOOD[4:-2],
     ],
 )
 def test_an_authentic_plaintext_that_is_no_payload_is_refused(plaintext: bytes) -> None:

@@ -13,10 +13,12 @@ PACKAGE = Path(walletsync.__file__).parent
 # Each room, and the rooms that it may import. formats/ counts as one.
 DOORS = {
     "__init__": {"client", "errors", "formats"},
-    "client": {"api", "device", "merge", "crypto", "formats", "results", "store", "errors", "protocol"},
+    "client": {"api", "device", "merge", "crypto", "formats", "realm", "results", "store", "errors", "protocol"},
     "device": {"store", "merge", "crypto", "continuity", "formats", "payload", "results", "errors", "protocol"},
     "store": {"continuity", "merge", "errors"},
-    "api": {"errors", "protocol"},
+    "api": {"transport", "realm", "errors", "protocol"},
+    "transport": {"errors"},
+    "realm": {"errors"},
     "continuity": {"crypto", "payload", "errors"},
     "payload": {"errors", "protocol"},
     "results": {"merge"},
@@ -26,7 +28,7 @@ DOORS = {
     "protocol": set(),
     "errors": set(),
 }
-ONLY_IN = {"requests": "api", "urllib3": "api", "cryptography": "crypto", "sqlite3": "store"}
+ONLY_IN = {"requests": "transport", "urllib3": "transport", "cryptography": "crypto", "sqlite3": "store"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

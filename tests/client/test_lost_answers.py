@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from append_log import AppendLog, append
-from tests.middle import GET_WALLET, LOGIN, POST_WALLET, SIGNUP, Middle
+from tests.middle import GET_WALLET, LOGIN, POST_WALLET, SIGNUP, Answer, Middle
 from walletsync import Client
-from walletsync.errors import ServerUnreachable
+from walletsync.errors import ServerError, ServerUnreachable
 from walletsync.results import OutOfDate, Posted
 
 Device = Callable[..., Client]
@@ -129,6 +129,50 @@ def test_a_request_that_arrives_late_lands_once(laptop: Client, phone: Client, m
     assert phone.get_document() == laptop.get_document() == "-:aaaa:bbbb"
     assert phone.wallet_state is not None
     assert phone.wallet_state.sequence == 3
+
+
+def test_an_edit_taken_back_after_a_lost_answer_is_taken_back(laptop: Client, phone: Client, middle: Middle) -> None:
+    """The document is as it was, but the server may have the edit: syncing settles that and brings it back."""
+    edit(laptop, "aaaa")
+    lose(middle, laptop)
+    laptop.set_document("-")
+    assert laptop.has_local_changes
+    laptop.sync()
+    phone.sync()
+    assert phone.get_document() == laptop.get_document() == "-"
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_post_that_is_refused_for_good_is_not_sent_again(laptop: Client, middle: Middle, status: int) -> None:
+    """Too large for something in between, say: a smaller document is what goes out next."""
+    edit(laptop, "aaaa")
+    edit(laptop, "bbbb")
+    middle.always(POST_WALLET, Answer(status, b""))
+    with pytest.raises(ServerError):
+        laptop.sync()
+    middle.honest()
+    laptop.set_document("-:cccc")
+    laptop.sync()
+    assert laptop.merge_base == "-:cccc"
+    assert laptop.wallet_state is not None
+    assert laptop.wallet_state.sequence == 2
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_repetition_that_is_refused_for_good_is_settled_first(laptop: Client, middle: Middle, arrived: bool) -> None:
+    """Whether the first try landed is told by the current wallet, not by the refusal."""
+    edit(laptop, "aaaa")
+    (middle.lose_answer if arrived else middle.lose_request)(POST_WALLET)
+    with pytest.raises(ServerUnreachable):
+        laptop.post_wallet()
+    middle.always(POST_WALLET, Answer(413, b""))
+    with pytest.raises(ServerError):
+        laptop.post_wallet()
+    assert laptop.merge_base == ("-:aaaa" if arrived else "-")
+    middle.honest()
+    edit(laptop, "bbbb")
+    laptop.sync()
+    assert laptop.merge_base == "-:aaaa:bbbb"
 
 
 def test_the_first_version_may_get_lost_as_well(device: Device, middle: Middle) -> None:

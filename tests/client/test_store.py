@@ -124,10 +124,12 @@ def test_files_that_are_no_store_are_refused_untouched(path: Path) -> None:
 
 
 def refused(path: Path, why: str) -> None:
+    path.chmod(0o664)
     before = path.read_bytes()
     with pytest.raises(StoreUnusable, match=why):
         Store(path)
     assert path.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o664
 
 
 @pytest.mark.parametrize(
@@ -153,6 +155,62 @@ def test_a_store_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     """A missing folder is named, with what to do."""
     with pytest.raises(StoreUnusable, match="Name a file in a folder that exists"):
         Store(tmp_path / "missing" / "laptop.wallet")
+
+
+def test_a_name_has_no_meaning_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What SQLite would take for a database in memory is a file like any other."""
+    monkeypatch.chdir(tmp_path)
+    for name in (":memory:", "file::memory:?cache=shared", "a?mode=ro"):
+        with Store(name) as store:
+            store.save(FULL)
+        with Store(tmp_path / name) as store:
+            assert store.load() == FULL
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    """To a file, or to where the file will be."""
+    (tmp_path / "link").symlink_to(tmp_path / "laptop.wallet")
+    with Store(tmp_path / "link") as store:
+        store.save(FULL)
+    with Store(tmp_path / "laptop.wallet") as store:
+        assert store.load() == FULL
+    assert stat.S_IMODE((tmp_path / "laptop.wallet").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "folder", "a\0b"])
+def test_what_is_no_file_is_refused_and_left_as_it_is(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder keeps its mode."""
+    (tmp_path / "folder").mkdir(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    before = tmp_path.stat().st_mode
+    with pytest.raises(StoreUnusable, match="Name a file"):
+        Store(name)
+    assert tmp_path.stat().st_mode == before
+    assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o755
+
+
+def test_a_damaged_page_is_an_error_of_ours(path: Path) -> None:
+    """Whichever part of the file is damaged, and the file can be opened again at once."""
+    with Store(path) as store:
+        store.save(replace(FULL, document=b"x" * 30_000))
+    whole = path.read_bytes()
+    for page in range(1, len(whole) // 4096):
+        path.write_bytes(whole[: page * 4096] + bytes(4096) + whole[(page + 1) * 4096 :])
+        for _ in range(2):
+            try:
+                with Store(path) as store:
+                    assert store.load() == replace(FULL, document=b"x" * 30_000)
+            except StoreUnusable:
+                continue  # and not another exception
+
+
+def test_every_change_waits_for_the_disk(path: Path) -> None:
+    """A crash of the machine cannot undo what save() returned from."""
+    with Store(path) as store:
+        assert store._pragma("synchronous") == 3
+        assert store._database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
 
 def test_a_failed_save_leaves_the_state_before(path: Path) -> None:
@@ -185,4 +243,5 @@ def test_a_store_can_be_handed_to_another_thread(path: Path) -> None:
 
 def test_no_repr_shows_what_is_inside() -> None:
     """Token and document do not get into a log by being printed."""
-    assert repr(FULL) == "DeviceState(device_id='laptop', <hidden>)"
+    for value in (FULL, FULL.synced, FULL.pending):
+        assert repr(value) == f"{type(value).__name__}(<hidden>)"

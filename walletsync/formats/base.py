@@ -58,6 +58,10 @@ class Format(Protocol[D]):
         """
         ...
 
+    def value_at(self, document: D, path: Path) -> Any:
+        """Return what `document` has at `path`, the place that a conflict names, or MISSING."""
+        ...
+
     def replace(self, document: D, path: Path, value: Any) -> D:
         """Return a copy of `document` with `value` at `path`, the place that a conflict names.
 

@@ -61,6 +61,10 @@ class JSONFormat:
         """Merge entry by entry, by the rules of `walletsync.merge`."""
         return merge.merge(base, mine, theirs, keys=self._keys)
 
+    def value_at(self, document: dict[str, Any], path: Path) -> Any:
+        """Return what is at `path`, or MISSING."""
+        return merge.value_at(document, path)
+
     def replace(self, document: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
         """Return a copy with `value` at `path`. Raises DocumentError if that makes no document."""
         if value is not merge.MISSING:

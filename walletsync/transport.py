@@ -1,0 +1,222 @@
+"""One HTTP exchange, with a server that is not trusted: bounded in bytes and in time, and nothing is followed.
+
+`requests` does the work. Taken from it is what would let a server, or the environment, decide something: redirects
+(whose bodies it reads and decompresses even if it does not follow them), cookies, netrc, proxies, CA bundles, a key log
+of TLS. No text that a server chose, and no query, which can carry a token, gets into an error or a log.
+"""
+
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import certifi
+import requests
+import requests.adapters
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from walletsync.errors import ProtocolError, ServerUnreachable, UsageError
+
+_EXCHANGE_SECONDS = 300.0
+"""A whole exchange takes no longer. `timeout` bounds only each wait, and a server may send a little at a time."""
+_CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status and body of an HTTP answer."""
+
+    status: int
+    body: bytes
+
+
+class Transport:
+    """Connections to servers; `timeout` is seconds for each wait. Not for use by several threads at once.
+
+    Raises:
+        UsageError: `timeout` is not above 0, or `ca_file` cannot be read.
+    """
+
+    def __init__(self, *, timeout: float, proxy: str | None, ca_file: str | None) -> None:
+        if not timeout > 0:
+            raise UsageError("The timeout is in seconds, and above 0.")
+        self._timeout = timeout
+        self._watch = _Watch()
+        self._session = _Session()
+        self._session.trust_env = False
+        self._session.verify = certifi.where() if ca_file is None else ca_file
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        if proxy is not None:
+            self._session.proxies = {"http": proxy, "https": proxy}
+        adapter = _Adapter(self._watch, _tls(self._session.verify))
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+        # Bodies are small or incompressible, and a decompressor is a bomb's fuse.
+        self._session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limit: int,
+    ) -> Answer:
+        """Send one request, return its answer of at most `limit` bytes.
+
+        Raises:
+            ServerUnreachable: none came, or it did not end in time.
+            ProtocolError: it is a redirect, compressed, or over the limit.
+        """
+        try:
+            with (
+                self._watch.running(),
+                self._session.request(
+                    method,
+                    url,
+                    params=query,
+                    data=body,
+                    headers=dict(headers),
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer,
+            ):
+                return Answer(answer.status_code, _read(answer, url, limit))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            # The exception's own text would show the query, or what the server wrote.
+            why = "it took too long" if self._watch.has_cut else type(error).__name__
+            raise ServerUnreachable(
+                f"No answer from {url} ({why}). Check the address and the network and try again: nothing is lost, and "
+                "what may have arrived is not sent twice."
+            ) from None
+
+
+def _read(answer: requests.Response, url: str, limit: int) -> bytes:
+    if 300 <= answer.status_code < 400:
+        raise ProtocolError(
+            f"{url} redirects elsewhere, and no request follows a redirect. If you trust the new address, give that "
+            "one as the server's URL."
+        )
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        raise ProtocolError(f"{url} compressed its answer, which was not asked for. Turn that off for this path.")
+    body = bytearray()
+    while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=False):
+        body += chunk
+        if len(body) > limit:
+            raise ProtocolError(f"The answer of {url} does not end: it was cut off after {limit:,} bytes.")
+    return bytes(body)
+
+
+class _Session(requests.Session):
+    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
+        """Resolve none: even unfollowed, it would read the whole body and parse what the server wrote."""
+        yield from ()
+
+
+class _Watch:
+    """Cuts the connection of an exchange that takes too long, whatever it is waiting for."""
+
+    def __init__(self) -> None:
+        self.connection: HTTPConnection | None = None
+        self.has_cut = False
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Watch what happens inside."""
+        self.has_cut = False
+        timer = threading.Timer(_EXCHANGE_SECONDS, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        self.has_cut = True
+        connected = self.connection.sock if self.connection is not None else None
+        if connected is not None:
+            try:
+                # Not the method of a TLS socket: it would take the TLS state from under the thread that reads.
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
+            except OSError:
+                return  # it ended at the same moment
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Makes connections that the watch knows, with a TLS context that listens to nobody else."""
+
+    def __init__(self, watch: _Watch, tls: ssl.SSLContext) -> None:
+        self._pools = _watched_pools(watch)
+        self._tls = tls
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the pools of direct connections."""
+        super().init_poolmanager(*arguments, ssl_context=self._tls, **options)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        """Make the pools of connections through a proxy."""
+        manager = super().proxy_manager_for(*arguments, ssl_context=self._tls, **options)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+
+def _watched_pools(watch: _Watch) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            watch.connection = self
+            super().connect()
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            watch.connection = self
+            super().connect()
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _tls(ca_file: str) -> ssl.SSLContext:
+    # Made by hand: the usual makers of a context take a key log from the environment.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(ca_file)
+    except (OSError, ssl.SSLError):
+        raise UsageError("`ca_file` cannot be read as a file of CA certificates in PEM form.") from None
+    return context
+
+
+class _WithoutQueries(logging.Filter):
+    """Keeps tokens in queries, and what servers write, out of urllib3's log lines."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten each argument to what is before a question mark; drop lines that quote an answer."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+        return not str(record.msg).startswith("Failed to parse headers")
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_WithoutQueries())
