@@ -174,11 +174,14 @@ class Api:
     ) -> errors.ServerError:
         """Return the error for an answer: the class from its status, the sentence from the class or the code."""
         kind = (meanings or {}).get(status, errors.ServerError)
-        code = ErrorCode.TOO_LARGE if status == _TOO_LARGE else _code_of(body)
+        code = _code_of(body) or _CODES_BY_STATUS.get(status)
         hint = _HINTS.get(kind) or _HINTS_BY_CODE.get(code, "Try again later, or ask whoever runs it.")
         told = f"{status} {code}" if code else str(status)
         return kind(f"The server {self.url} refused ({told}). {hint}", status=status, code=code)
 
+
+_CODES_BY_STATUS = {_NOT_FOUND: ErrorCode.NOT_FOUND, _TOO_LARGE: ErrorCode.TOO_LARGE}
+"""What an answer without a code of ours means, be it of another server or of something in between."""
 
 _HINTS: dict[type[errors.ServerError], str] = {
     errors.Unauthorized: "This device is not signed in any more: get_auth_token() signs it in again.",
@@ -189,11 +192,12 @@ _HINTS: dict[type[errors.ServerError], str] = {
     errors.AccountExists: "An account with this address exists: sign in with get_auth_token() instead.",
     errors.NotVerified: "The address is not confirmed yet: open the link in the mail that the server sent.",
     errors.NotAllowed: "It does not let this address sign up; ask whoever runs it to allow it.",
-    errors.NoWallet: "There is no wallet yet: make one with new_wallet_state() and post_wallet().",
+    errors.NoWallet: "There is no wallet yet: set_document(), then sync(), makes the first one.",
 }
 _HINTS_BY_CODE: dict[str | None, str] = {
     ErrorCode.TOO_LARGE: "The wallet is over the server's limit; make it smaller, or ask for a higher limit.",
-    ErrorCode.TOO_MANY_DEVICES: "The account has as many devices as it may; sign one of them out.",
+    ErrorCode.NOT_FOUND: "There is no wallet-sync server at this address: check the URL and its path.",
+    ErrorCode.TOO_MANY_DEVICES: "The account has as many devices as it may; tokens of unused ones expire.",
     ErrorCode.BAD_REQUEST: "It does not understand this client; update the older of the two.",
 }
 

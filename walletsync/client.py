@@ -55,8 +55,9 @@ _SEED = re.compile(r"[0-9a-fA-F]{64}")
 class Client:
     """One device: its document, what it knows of the account, and the server that it syncs with.
 
-    Call `set_account()` first, `register()` once per account, `get_auth_token()` once per device and every two weeks;
-    from then on `sync()`, or its steps `get_wallet()` and `post_wallet()`. Not for use by several threads at once.
+    Call `set_account()` first and `register()` once per account; then `sync()` whenever you like, which signs in where
+    it has to. Its steps are there as well: `get_auth_token()`, `get_wallet()`, `post_wallet()`. What can be raised is
+    drawn in `walletsync.errors`. Not for use by several threads at once.
 
     Args:
         server_url: origin and path of the server; https, or plain http to this very machine.
@@ -124,10 +125,12 @@ class Client:
         return self._device.state.device_id
 
     def set_account(self, email: str, password: str) -> Account:
-        """Say whose wallet this is. Nothing is sent; the password stays in this process.
+        """Say whose wallet this is. Nothing is sent; the password stays in this process, and is the only thing between
+        the server and the wallet: how good it is, is not checked.
 
         Raises:
             InvalidAddress: the address is not in its canonical form.
+            UsageError: the password is empty, or no text.
             StoreUnusable: the store belongs to another account or realm.
         """
         try:
@@ -263,6 +266,10 @@ class Client:
 
         If the server has a later version, nothing is overwritten: that version is merged with the local edits, and
         `OutOfDate` says that a second call is due. A POST whose answer got lost is settled first.
+
+        Raises:
+            NotReady, WrongPassword, WalletTooLarge: nothing was sent.
+            RollbackDetected, ForkDetected, BadWallet: in a conflict, as `get_wallet`.
         """
         token, unlocked = self._signed_in()
         pending = self._device.state.pending
@@ -292,7 +299,7 @@ class Client:
     def sync(self) -> Synced:
         """Get, merge and POST until this device and the server have the same. Signs in where it has to.
 
-        Raises:
+        Raises what its steps raise, and:
             SyncGaveUp: the server answered every try with a conflict; the edits are kept.
         """
         waiting = len(self.conflicts)
@@ -382,8 +389,8 @@ class Client:
         if unlocked is not self._proven:
             if not self._device.is_opened_by(unlocked):
                 raise WrongPassword(
-                    "The password is not that of the wallet on this device. Nothing was sent; set_account() with the "
-                    "right one."
+                    "The password is not that of the wallet on this device. Nothing was sent. Call set_account() with "
+                    "the right one."
                 )
             self._proven = unlocked
         return token, unlocked

@@ -280,7 +280,8 @@ class Device:
     def _encoded_document(self) -> bytes:
         if self.state.document is None:
             raise NotReady(
-                "There is no wallet on this device yet: get_wallet(), or new_wallet_state() for the first one."
+                "There is no wallet on this device yet: sync() gets it; set_document(), or new_wallet_state() for an "
+                "empty one, makes the first."
             )
         return self.state.document
 

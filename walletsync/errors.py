@@ -68,7 +68,7 @@ class ServerUnreachable(WalletSyncError):
 class ServerError(WalletSyncError):
     """The server answered with an error.
 
-    `status` is the HTTP status, `code` the machine code of PROTOCOL's error answer (None if it sent none).
+    `status` is the HTTP status, `code` one of `walletsync.protocol.ErrorCode`, None if neither code nor status tells.
     """
 
     def __init__(self, message: str, *, status: int, code: str | None = None) -> None:

@@ -177,7 +177,7 @@ def canonical_email(address: str) -> str:
     if _EMAIL.fullmatch(address) and len(address) <= 254:
         return address
     if _EMAIL.fullmatch(address.lower()) and address.isascii():
-        raise ValueError("an e-mail address must be written in lower case here")
+        raise ValueError("write the e-mail address in lower case")
     raise ValueError("this is no e-mail address of the form name@example.com, in ASCII letters")
 
 

@@ -100,8 +100,8 @@ class Transport:
             # The exception's own text would show the query, or what the server wrote.
             why = "it took too long" if self._watch.has_cut else type(error).__name__
             raise ServerUnreachable(
-                f"No answer from {url} ({why}). Check the address and the network and try again: nothing is lost, and "
-                "what may have arrived is not sent twice."
+                f"No answer from {url} ({why}). Check that the server runs, its address and the network, then try "
+                "again: nothing is lost, and nothing is stored twice."
             ) from None
 
 

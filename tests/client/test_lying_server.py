@@ -124,7 +124,7 @@ def test_an_older_wallet_is_a_rollback_also_after_a_restart(tmp_path: Path, devi
 def test_no_wallet_is_no_rollback_for_a_device_that_has_seen_none(device: Device) -> None:
     """A new account has none, and the error says what to do."""
     client = device("laptop")
-    with pytest.raises(NoWallet, match="new_wallet_state"):
+    with pytest.raises(NoWallet, match="set_document"):
         client.sync()
 
 

@@ -2,11 +2,16 @@
 
 import re
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from walletsync import Client
+from walletsync import Client, JSONFormat
+from walletsync.errors import ForkDetected, RollbackDetected
+from walletsync_server.cli import main
 from walletsync_server.testing import RunningServer
 
 ROOT = Path(__file__).parents[2]
@@ -14,19 +19,62 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_first_use_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The five lines, against a server; another device then has the wallet as README says."""
-    (code,) = re.findall(r"```python\n(.*?)```", README.partition("## First use")[2].partition("## The tour")[0], re.S)
-    assert len([line for line in code.splitlines() if line and "import" not in line]) == 5
+    """The five lines of the first device, then the second device's, against a server; then the laptop once more."""
+    section = README.partition("## First use")[2].partition("## The tour")[0]
+    first, second = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    assert len([line for line in first.splitlines() if line and "import" not in line]) == 5
     monkeypatch.chdir(tmp_path)
     with RunningServer(accounts="open") as server:
         names: dict[str, Client] = {}
-        exec(code.replace("http://127.0.0.1:8090", server.url), names)  # noqa: S102 - README's code is the test
-        laptop = names["laptop"]
-        with Client(server.url) as phone:
-            phone.set_account("ada@example.com", "a long password that only Ada knows")
-            phone.sync()
-            assert phone.get_document() == laptop.get_document() == {"labels": {"tx1": "rent"}}
-        laptop.close()
+        for code in (first, second):
+            exec(code.replace("http://127.0.0.1:8090", server.url), names)  # noqa: S102 - README's code is the test
+        with names["phone"], names["laptop"] as laptop:
+            laptop.sync()
+            assert laptop.get_document() == {"labels": {"tx1": "rent", "tx2": "coffee"}}
+
+
+def test_the_options_in_readme_exist() -> None:
+    """What README tells an operator or a program to write is there."""
+    (command,) = re.findall(r"^walletsync-server (serve .*)$", README, re.MULTILINE)
+    shown = CliRunner().invoke(main, ["serve", "--help"]).output
+    assert all(option in shown for option in re.findall(r"--[a-z]+", command))
+    assert "WALLETSYNC_ALLOW" in shown
+    JSONFormat(keys={"/accounts": "id"})
+    assert 'JSONFormat(keys={"/accounts": "id"})' in README
+
+
+def test_a_person_can_go_on_after_a_restored_backup(tmp_path: Path) -> None:
+    """What SECURITY.md says to do after a restore works, and every entry of either side is there."""
+    database = tmp_path / "server.db"
+    with RunningServer(accounts="open", database=database) as server, ExitStack() as stack:
+
+        def client(**options: Any) -> Client:
+            made = stack.enter_context(Client(server.url, **options))
+            made.set_account("ada@example.com", "a long password that only Ada knows")
+            return made
+
+        laptop, phone = client(), client()
+        laptop.register()
+        laptop.set_document({"before": 1})
+        laptop.sync()
+        phone.sync()
+        server.stop()
+        backup = database.read_bytes()
+        server.start()
+        laptop.set_document({"before": 1, "after": 1})
+        laptop.sync()
+        phone.sync()
+        server.stop()
+        database.write_bytes(backup)
+        server.start()
+        for device in (laptop, phone):
+            with pytest.raises((RollbackDetected, ForkDetected)):
+                device.get_wallet()
+            again = client(store=tmp_path / f"{device.device_id}.wallet")
+            again.set_document(device.get_document())
+            again.sync()
+            assert again.get_document() == {"before": 1, "after": 1}
+            assert not again.conflicts
 
 
 def test_every_link_leads_somewhere() -> None:

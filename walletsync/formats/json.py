@@ -114,7 +114,7 @@ def _check(value: Any, path: Path) -> None:
             return
         for name, entry in value.items():
             if type(name) is not str or _SURROGATE.search(name):
-                raise DocumentError(f"{place(path)} has a key that is not a str of valid Unicode.")
+                raise DocumentError(f"{place(path)} has a key that is no str of valid Unicode: keys are text.")
             _check(entry, (*path, name))
     elif problem := _problem(value):
         raise DocumentError(f"{place(path)} {problem}.")
@@ -137,4 +137,4 @@ def _problem(value: Any) -> str:
         return ""
     if value is _DOUBLED:
         return "is an object that has the same key twice"
-    return f"is of type {kind.__name__}: use dict, list, str, int, float, bool or None, and no type made from these"
+    return f"is of type {kind.__name__}: use dict, list, str, int, float, bool or None, and no subclass of them"
