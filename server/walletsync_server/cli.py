@@ -5,11 +5,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from typing import TextIO
 
 import click
 
 from walletsync_server import __version__, logs
-from walletsync_server.api.routes import BODY_ALLOWANCE
+from walletsync_server.api.routes import body_limit
 from walletsync_server.app import close_app, create_app
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.serving import CannotListen, bind, serve, url_of
@@ -90,37 +92,52 @@ def serve_command(
     logs.configure()
     try:
         _run(settings, stop_with_stdin=stop_with_stdin)
-    except (CannotListen, StorageError, Unavailable) as error:
+    except (CannotListen, StorageError) as error:
         raise click.ClickException(str(error)) from None
+    except Unavailable as error:
+        raise click.ClickException(f"{settings.database_file}: {error} {error.__cause__}") from None
 
 
 def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
+    stopping = threading.Event()
+    wake: Callable[[], None] | None = None
+
+    def stop(*_signal: object) -> None:
+        if not stopping.is_set():  # the second time there may be nobody left to wake
+            stopping.set()
+            if wake is not None:
+                wake()
+
+    def ready(pull: Callable[[], None]) -> None:
+        nonlocal wake
+        wake = pull
+        if stop_with_stdin:
+            threading.Thread(target=_after_stdin, args=(stop,), daemon=True).start()
+        if settings.nobody_may_sign_up:
+            _tell(sys.stderr, NOBODY)
+        _tell(sys.stdout, f"Listening on {url}")
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     with bind(settings.host, settings.port) as listener:
         url = url_of(listener)
         app = create_app(settings)
-        stopping = threading.Event()
-
-        def ready(wake: Callable[[], None]) -> None:
-            def stop(*_signal: object) -> None:
-                if not stopping.is_set():  # the second time there may be nobody left to wake
-                    stopping.set()
-                    wake()
-
-            signal.signal(signal.SIGTERM, stop)
-            signal.signal(signal.SIGINT, stop)
-            if stop_with_stdin:
-                threading.Thread(target=_after_stdin, args=(stop,), daemon=True).start()
-            if settings.nobody_may_sign_up:
-                click.echo(NOBODY, err=True)
-            click.echo(f"Listening on {url}")
-            sys.stdout.flush()
-
         try:
-            limit = settings.max_wallet_bytes + BODY_ALLOWANCE
+            limit = body_limit(settings.max_wallet_bytes)
             serve(app, listener, body_limit=limit, stopping=stopping, on_ready=ready)
         finally:
             close_app(app)
     logs.event("stopped")
+
+
+def _tell(stream: TextIO | None, line: str) -> None:
+    """Write a line, unless the stream is closed or full, as a daemon's may be.
+
+    Goes past Python's buffer, which would keep a line that failed and fail again at the end.
+    """
+    if stream is not None:
+        with suppress(OSError):
+            os.write(stream.fileno(), f"{line}\n".encode())
 
 
 def _after_stdin(stop: Callable[[], None]) -> None:

@@ -1,7 +1,8 @@
 """The log: one line per event, and in none of them a token, password, seed, address, body or query.
 
 Lines go through Python's `logging` to stderr as key=value. What other libraries log is reduced to the template of
-their message, since arguments and exception messages can carry what clients sent.
+their message, since arguments and exception messages can carry what clients sent, and to its place where the message
+came without arguments: values may be in it already.
 """
 
 import logging
@@ -73,13 +74,13 @@ def describe(error: BaseException) -> dict[str, str]:
 
 
 class _Careful(logging.Formatter):
-    """Our own lines as they are; of others' only logger, template and the kind of exception."""
+    """Our own lines as they are; of others' only logger, template or else place, and the kind of exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         if record.name == _NAME:
             return record.getMessage()
-        event_dict = {"level": record.levelname.lower(), "event": str(record.msg)}
-        event_dict |= {"logger": record.name}
+        what = str(record.msg) if record.args else f"{record.module}:{record.lineno}"
+        event_dict = {"level": record.levelname.lower(), "event": what, "logger": record.name}
         if record.exc_info and record.exc_info[1]:
             event_dict |= describe(record.exc_info[1])
         return str(structlog.processors.LogfmtRenderer()(None, "", dict(event_dict)))

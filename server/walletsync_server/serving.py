@@ -1,6 +1,7 @@
 """Serving the application over HTTP until somebody says stop. The only module that knows waitress."""
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -9,15 +10,22 @@ from wsgiref.types import WSGIApplication
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
 from waitress.task import ErrorTask
 
+from walletsync_server import logs
 from walletsync_server.api.errors import unreadable
 
 THREADS = 16
+CONNECTIONS = 950
+"""How many may be open at once: with the database's files just below the 1,024 that a process usually may have."""
+IDLE_SECONDS = 30
+"""How long a connection may say nothing, so that those that never will do not take the places of others."""
 DRAIN_SECONDS = 5.0
 """How long requests that have begun may still take once the server was told to stop."""
 _WAKE_SECONDS = 1.0
+_BODY_SLACK = 1024 * 1024
 
 
 class CannotListen(Exception):
@@ -25,7 +33,7 @@ class CannotListen(Exception):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to the address, which nobody can connect to yet.
+    """Return a socket that listens on the address; who connects waits until `serve`.
 
     Raises:
         CannotListen: if the port is taken, or the host is none of this machine's.
@@ -35,12 +43,15 @@ def bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
+    except UnicodeError as error:  # a label that is empty, too long or no text
+        raise CannotListen(f"Cannot listen on {host!r}: this is no host name.") from error
     except OSError as error:
         raise CannotListen(f"Cannot listen on {host}: {error.strerror}.") from error
     try:
         # A restart must get the port although connections of its predecessor linger.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()  # only now is the port taken: two sockets can be bound to it
     except OSError as error:
         listener.close()
         raise CannotListen(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
@@ -65,21 +76,27 @@ def serve(
 
     Args:
         app: what answers.
-        listener: bound; closed at the end.
+        listener: listening; closed at the end.
         body_limit: bytes; somewhat above it `app` is still asked, far above the connection is cut.
         stopping: set it to end.
         on_ready: called once when clients can connect, with a function that wakes the server to look at `stopping`.
     """
     connections: dict[int, Any] = {}
+    # Cutting a connection that still sends loses the answer, so a slightly too large body is read and refused.
+    cut = body_limit + _BODY_SLACK
     server = create_server(
         app,
         map=connections,
         sockets=[listener],
         threads=THREADS,
         ident=None,
-        # Cutting a connection that still sends loses the answer, so a slightly too large body is read and refused.
-        max_request_body_size=4 * body_limit,
-        clear_untrusted_proxy_headers=True,
+        connection_limit=CONNECTIONS,
+        channel_timeout=IDLE_SECONDS,
+        max_request_body_size=cut,
+        # Beyond these waitress would use temporary files: tokens and wallets on a disk that may be full.
+        inbuf_overflow=2 * cut,
+        outbuf_overflow=2 * cut,
+        log_socket_errors=False,  # a line for each client that hangs up, and thousands while descriptors are out
     )
     server.channel_class = _Channel
     on_ready(server.pull_trigger)
@@ -113,5 +130,22 @@ class _JsonErrorTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
         self.write(response.body)
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
+    def parse_header(self, header_plus: bytes) -> None:
+        """Refuse what the standard library cannot parse, as waitress refuses the rest."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # its message repeats what the client sent
+            raise ParsingError("malformed") from None
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
+    parser_class = _Parser
     error_task_class = _JsonErrorTask
+
+    def handle_error(self) -> None:
+        """Close the connection on a fault, and log it without the client's words, as waitress would not."""
+        fault = sys.exception()
+        assert fault is not None  # noqa: S101 - for the type checker: waitress calls this in an `except`
+        logs.unexpected(fault)
+        self.handle_close()

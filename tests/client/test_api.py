@@ -149,10 +149,10 @@ def test_an_unreachable_server_is_named(middle: Middle) -> None:
 @pytest.mark.parametrize(
     ("what", "answer", "error", "hint"),
     [
-        (GET_WALLET, Answer(404, b"<html>no such page</html>"), ServerError, "check the URL and its path"),
+        (GET_WALLET, Answer(404, b"<html>none</html>"), ServerError, "check the URL and its path"),
         (POST_WALLET, Answer(413, b"<html>too large</html>"), ServerError, "make it smaller"),
         (LOGIN, Answer(401, {"error": "Not yet.", "code": "not_verified"}), NotVerified, "open the link in the mail"),
-        (LOGIN, Answer(403, {"error": "Full.", "code": "too_many_devices"}), ServerError, "tokens of unused ones expire"),
+        (LOGIN, Answer(403, {"error": "Full.", "code": "too_many_devices"}), ServerError, "unused ones expire"),
         (WELL_KNOWN, Answer(500, b""), ServerError, "ask whoever runs it"),
     ],
 )

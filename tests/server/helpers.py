@@ -5,6 +5,7 @@ import http.client
 import itertools
 import json
 import os
+import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -128,6 +129,27 @@ class Account:
 
     def get(self, **headers: str) -> Answer:
         return self.wire("GET", f"{API}/wallet", token=self.token, headers=headers)
+
+
+def connect(url: str) -> socket.socket:
+    """Return a TCP connection to the server at `url`."""
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def send_raw(url: str, sent: bytes) -> Answer:
+    """Send exactly these bytes; return the answer, which is a JSON object."""
+    with connect(url) as connection:
+        connection.sendall(sent)
+        received = b""
+        while not received.endswith(b"}"):
+            more = connection.recv(65536)
+            assert more, received
+            received += more
+    head, _, body = received.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines[1:])
+    return Answer(int(lines[0].split()[1]), headers, body)
 
 
 def wallet_body(sequence: int, wallet: str = "-", hmac: str = "h") -> dict[str, Any]:

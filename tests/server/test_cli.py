@@ -12,11 +12,13 @@ from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
+from pysqlite3 import dbapi2 as driver
 
-from tests.server.helpers import HttpWire, sign_up
+from tests.server.helpers import HttpWire, sign_up, until
 from walletsync_server import __version__
 from walletsync_server.cli import main
 from walletsync_server.serving import url_of
+from walletsync_server.storage.sqlite import open_sqlite
 
 COMMAND = [sys.executable, "-m", "walletsync_server"]
 
@@ -154,6 +156,9 @@ def test_occupied_port_is_a_clear_failure(tmp_path: Path) -> None:
     [
         (["--host", "no-such-host.invalid"], "no-such-host.invalid"),
         (["--host", "192.0.2.1"], "192.0.2.1"),
+        (["--host", "a..b"], "'a..b': this is no host name"),
+        (["--host", "x" * 80], "no host name"),
+        (["--host", "\udcff"], "no host name"),
         (["--database", "sqlite:////no/such/folder/w.db"], "/no/such/folder/w.db"),
     ],
 )
@@ -163,6 +168,62 @@ def test_what_cannot_be_opened_is_a_clear_failure(words: list[str], hint: str) -
     assert (ended.returncode, ended.stdout) == (1, "")
     assert hint in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_during_the_start_ends_it_cleanly(tmp_path: Path, number: int) -> None:
+    """The same before it is ready: here while it waits for a database that another program has locked."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    other = driver.connect(str(tmp_path / "walletsync.db"), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with subprocess.Popen(
+        [*COMMAND, "serve", "--port", str(port)], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        until(lambda: accepts(port))
+        process.send_signal(number)
+        other.close()
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "event=stopped" in err
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("stdout", [">&-", ">/dev/full"])
+def test_daemon_needs_no_stdout(tmp_path: Path, stdout: str) -> None:
+    """Where nobody can be told the address, the server serves all the same and ends with status 0."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f'exec "$@" {stdout}', "sh", *COMMAND, "serve", "--port", url.rpartition(":")[2]],
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        until(lambda: accepts(int(url.rpartition(":")[2])))
+        assert HttpWire(url)("GET", "/healthz").status == 200
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "internal" not in err
+
+
+def test_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
+    """Status 1, with the file and what the database said."""
+    file = tmp_path / "broken.db"
+    open_sqlite(file).close()
+    broken = driver.connect(str(file))
+    broken.execute("DROP TABLE server_values")
+    broken.close()
+    ended = run("serve", "--port", "0", "--database", f"sqlite:///{file}")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"{file}: The server cannot reach its database" in ended.stderr
+    assert "SQLITE_ERROR" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -94,12 +94,33 @@ def test_highest_sequence_is_a_conflict_beyond_reach(account: Account) -> None:
     assert account.post(2**32).code == "bad_request"
 
 
-@pytest.mark.parametrize("version", [0, 2, -1, 10**30])
-def test_other_payload_versions_are_refused(account: Account, version: int) -> None:
-    """Any other integer as `version` has an error code of its own."""
-    answer = account.post(1, version=version)
+@pytest.mark.parametrize("version", ["0", "2", "-1", "1" + "0" * 5000, '"1"', "true", "null", "1.0", "1.5", "[]", "{}"])
+@pytest.mark.parametrize("rest", ['"encryptedWallet":"-","sequence":1,"hmac":"h"', '"wallets":[{"sequence":"1"}]'])
+def test_other_payload_versions_are_refused(account: Account, version: str, rest: str) -> None:
+    """Anything but 1 as `version` has an error code of its own, whatever that version has for fields."""
+    body = f'{{{rest},"version": {version} }}'.encode()
+    answer = account.wire("POST", f"{API}/wallet", body, token=account.token)
     assert (answer.status, answer.code) == (400, "unsupported_version")
     assert account.get().code == "no_wallet"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"version": 1 ,"wallets":[]}',
+        b'{"version":NaN}',
+        b'{"version":}',
+        b'{"version":2',
+        b'{"version":2,"hmac":"\xe4"}',
+        b'[{"version":2}]',
+        b'{"wallet":{"version":2}}',
+        b'{"version":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+)
+def test_version_does_not_excuse_the_rest(account: Account, body: bytes) -> None:
+    """Version 1 with bad fields, and what is no JSON object, stay a bad request."""
+    answer = account.wire("POST", f"{API}/wallet", body, token=account.token)
+    assert (answer.status, answer.code) == (400, "bad_request")
 
 
 def test_payload_version_may_be_said(account: Account) -> None:

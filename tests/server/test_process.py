@@ -3,12 +3,13 @@
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 
-from tests.server.helpers import Account, HttpWire, fresh_email, log_in, new_account, seed_of, until
+from tests.server.helpers import Account, HttpWire, connect, fresh_email, log_in, new_account, seed_of, send_raw, until
 from walletsync_server.testing import RunningServer
 
 THREADS = 20
@@ -70,10 +71,14 @@ def test_killed_server_keeps_what_it_acknowledged(server: RunningServer, seed: i
         for _ in range(3):
             goal = sum(acknowledged.values()) + moments.randrange(20, 60)
             with ThreadPoolExecutor(len(accounts)) as pool:
-                for number, account in enumerate(accounts):
+                writing = [
                     pool.submit(write_until_cut, account, number, acknowledged)
+                    for number, account in enumerate(accounts)
+                ]
                 until(lambda goal=goal: sum(acknowledged.values()) >= goal)  # type: ignore[misc]
                 assert server.kill() == -9
+                for each in writing:
+                    each.result()
             server.start()
             for number, account in enumerate(accounts):
                 found = account.get().json
@@ -122,3 +127,11 @@ def test_requests_under_way_are_finished_at_a_stop(server: RunningServer) -> Non
             writing.result()
         server.start()
         assert account.get().json["sequence"] == acknowledged[0]
+
+
+def test_idle_connections_leave_room(running_server: RunningServer) -> None:
+    """150 clients that connect and say nothing keep nobody out."""
+    with ExitStack() as idle:
+        for _ in range(150):
+            idle.enter_context(connect(running_server.url))
+        assert send_raw(running_server.url, b"GET /readyz HTTP/1.1\r\n\r\n").status == 200

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pysqlite3 import dbapi2 as driver
 
-from tests.server.helpers import API, Account, HttpWire, log_in, seed_of, sign_up, wallet_body
+from tests.server.helpers import API, Account, HttpWire, log_in, seed_of, send_raw, sign_up, wallet_body
 from walletsync_server.testing import RunningServer
 
 PASSWORD = "password canary 51f0"
@@ -51,6 +51,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str]:
         wire(PASSWORD.upper().replace(" ", ""), "/wallet")
         wire("POST", "/signup", f'{{"{PASSWORD}": "{EMAIL}'.encode())
         wire("GET", "/wallet", headers={"Host": f"{EMAIL}..x", "User-Agent": PASSWORD})
+        for target in (f"http://[{EMAIL}]/wallet?token={token}", f"http://[/{EMAIL}"):
+            assert send_raw(server.url, f"GET {target} HTTP/1.1\r\n\r\n".encode()).status == 400
         server.stop()
         return server.log(), database, token
 

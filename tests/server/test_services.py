@@ -1,73 +1,32 @@
 """What the server promises, without HTTP: accounts, tokens, wallets, and every race that a recheck decides."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 from sqlalchemy import delete, update
 
 from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
+from tests.server.world import EMAIL, Interrupted, World
 from walletsync.protocol import KEPT_VERSIONS, MAX_DEVICES, MAX_SEQUENCE
 from walletsync_server.api.errors import STATUS
-from walletsync_server.services import Services, build_services, errors
-from walletsync_server.services.passwords import PASSWORD_HASHER, Passwords
+from walletsync_server.services import build_services, errors
+from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.tokens import LIFETIME
-from walletsync_server.services.wallets import Wallet
 from walletsync_server.storage import schema
 from walletsync_server.storage.interface import (
     ReadTransaction,
     Storage,
     StorageError,
-    WriteTransaction,
 )
 from walletsync_server.storage.sqlite import open_sqlite
 
 T = TypeVar("T")
-EMAIL = "alice@example.com"
 LIMIT = 1000
-
-
-class Interrupted(Storage):
-    """A storage where a test does something of its own just before the next write, as another device would."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self.before_write: Callable[[], object] | None = None
-
-    def read(self, work: Callable[[ReadTransaction], T]) -> T:
-        return self._storage.read(work)
-
-    def write(self, work: Callable[[WriteTransaction], T]) -> T:
-        meanwhile, self.before_write = self.before_write, None
-        if meanwhile:
-            meanwhile()
-        return self._storage.write(work)
-
-    def close(self) -> None:
-        self._storage.close()
-
-
-@dataclass
-class World:
-    services: Services
-    storage: Interrupted
-    clock: FakeClock
-
-    def log_in(self, device: str = "laptop", email: str = EMAIL) -> str:
-        return self.services.accounts.log_in(email, PASSWORD, device).token
-
-    def write(self, token: str, sequence: int, text: str = "-") -> Wallet:
-        return self.services.wallets.write(token, sequence=sequence, encrypted_wallet=text, hmac="h")
-
-    def read(self, token: str) -> Wallet | bytes:
-        return self.services.wallets.read(token, lambda digest: False)
-
-    def sql(self, statement: Any) -> None:
-        """Change the database behind everybody's back."""
-        self.storage.write(lambda t: t._connection.execute(statement))  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -138,6 +97,61 @@ def test_login_during_a_deletion_is_refused(world: World) -> None:
         world.log_in()
 
 
+@pytest.fixture
+def hashed(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Return a list that grows by "new" for a hash and by the stored one for a check; neither runs inside a write."""
+    seen: list[str | None] = []
+    hash_, verify = Passwords.hash, Passwords.verify
+
+    def hash_outside(self: Passwords, password: str) -> str:
+        assert not world.storage.writing
+        seen.append("new")
+        return hash_(self, password)
+
+    def verify_outside(self: Passwords, stored: str | None, password: str) -> bool:
+        assert not world.storage.writing
+        seen.append(stored)
+        return verify(self, stored, password)
+
+    monkeypatch.setattr(Passwords, "hash", hash_outside)
+    monkeypatch.setattr(Passwords, "verify", verify_outside)
+    return seen
+
+
+def test_hashing_holds_up_no_write(world: World, hashed: list[str | None]) -> None:
+    """Sign-up, its retry and login hash before or after their transaction, never inside."""
+    for _ in range(2):
+        world.services.accounts.sign_up("bob@example.com", PASSWORD, None)
+    world.log_in(email="bob@example.com")
+    assert [each == "new" for each in hashed] == [True, True, False, False]
+
+
+def test_unknown_address_costs_a_check(world: World, hashed: list[str | None]) -> None:
+    """A login to an address without an account does the work of one with a wrong password."""
+    with pytest.raises(errors.WrongCredentials):
+        world.log_in(email="nobody@example.com")
+    assert hashed == [None]
+
+
+def test_times_are_those_of_the_clock(world: World) -> None:
+    """An account, a token and a version of the wallet remember when they came."""
+    start = world.clock.now
+    world.clock.move(timedelta(hours=1))
+    token = world.log_in()
+    world.clock.move(timedelta(hours=1))
+    first = world.write(token, 1)
+    world.clock.move(timedelta(hours=1))
+    second = world.write(token, 2)
+    account = world.storage.read(lambda t: t.find_account(EMAIL))
+    kept = world.storage.read(lambda t: t.find_token(sha256(token.encode()).digest()))
+    assert account is not None
+    assert kept is not None
+    times = [account.created_at, kept.created_at, first.stored_at, second.stored_at]
+    assert times == [start + timedelta(hours=hours) for hours in range(4)]
+    assert kept.expires_at == kept.created_at + LIFETIME
+    assert world.read(token) == second
+
+
 def test_token_lives_fourteen_days(world: World) -> None:
     """A token works until its time is over, and not at that moment any more."""
     token = world.log_in()
@@ -194,6 +208,19 @@ def test_write_with_a_token_revoked_meanwhile_is_refused(world: World) -> None:
     with pytest.raises(errors.Unauthorized):
         world.write(token, 2)
     assert world.write(other, 2).sequence == 2
+
+
+def test_token_that_expires_before_the_write_is_refused(world: World) -> None:
+    """A token that was alive when it was checked and is over when the write has its turn does nothing."""
+    token = world.log_in()
+    world.write(token, 1)
+    world.clock.move(LIFETIME - timedelta(seconds=1))
+    for use in (lambda: world.write(token, 2), lambda: world.services.tokens.revoke(token)):
+        world.storage.before_write = lambda: world.clock.move(timedelta(seconds=1))
+        with pytest.raises(errors.Unauthorized):
+            use()
+        world.clock.move(-timedelta(seconds=1))
+    assert world.write(token, 2).sequence == 2
 
 
 def test_write_into_a_deleted_account_is_refused(world: World) -> None:
@@ -299,42 +326,12 @@ def test_seeds_of_two_servers_differ(world: World, tmp_path: Path) -> None:
     assert world.services.seeds.seed_of(EMAIL) == "00" * 32
 
 
-def test_password_hash_is_argon2id_at_current_guidance() -> None:
-    """19 MiB, two passes, one lane; another salt each time."""
-    passwords = Passwords(1)
-    one, two = passwords.hash(PASSWORD), passwords.hash(PASSWORD)
-    assert one.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    assert one != two
-    assert passwords.verify(one, PASSWORD)
-    assert not passwords.verify(one, PASSWORD + "x")
-    assert not PASSWORD_HASHER.check_needs_rehash(one)
-
-
-def test_nobodys_password_costs_the_same_work() -> None:
-    """Where there is no account a hash of the same cost is checked, and never matches."""
-    checked = []
-
-    class Recording(type(PASSWORD_HASHER)):  # type: ignore[misc]
-        def verify(self, hash: str, password: str) -> bool:
-            checked.append(hash)
-            return bool(super().verify(hash, password))
-
-    passwords = Passwords(1, Recording(time_cost=1, memory_cost=8, parallelism=1))
-    stored = passwords.hash(PASSWORD)
-    assert not passwords.verify(None, PASSWORD)
-    assert passwords.verify(stored, PASSWORD)
-    parameters = [text.split("$")[1:4] for text in checked]
-    assert len(parameters) == 2
-    assert parameters[0] == parameters[1]
-
-
-def test_default_hashing_uses_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a hashing given, as many run at once as this process has cores, also where no affinity is told."""
-    storage = open_sqlite(tmp_path / "w.db", inline=True)
-    build_services(storage, may_sign_up=lambda email: True, max_wallet_bytes=1)
-    monkeypatch.delattr("os.sched_getaffinity", raising=False)
-    build_services(storage, may_sign_up=lambda email: True, max_wallet_bytes=1)
-    storage.close()
+def test_fake_seed_is_made_from_the_whole_address(world: World) -> None:
+    """Addresses that differ in one character, wherever it stands, have fakes that differ."""
+    address = "a-long-name-before-the-sign@a-long-name-after-the-sign.example.com"
+    others = {address[:at] + "x" + address[at + 1 :] for at in range(len(address))}
+    addresses = {address, address + "x", address[:-1]} | others
+    assert len({world.services.seeds.seed_of(each) for each in addresses}) == len(addresses)
 
 
 def test_storage_that_fails_is_unavailable(world: World) -> None:

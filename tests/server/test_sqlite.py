@@ -1,11 +1,6 @@
-"""What is SQLite's own: versions, files, several processes, grouped commits and their failures."""
+"""What is SQLite's own: grouped commits and their failures, several processes on one file."""
 
-import os
-import stat
-import subprocess
-import sys
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,17 +9,14 @@ from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from pysqlite3 import dbapi2 as driver
 
-import walletsync_server
 from tests.server.helpers import until
 from tests.server.records import ALICE, BOB, Refused, append, wallet
 from walletsync_server.storage import sqlite, writer
 from walletsync_server.storage.interface import Storage, StorageError, WriteTransaction
-from walletsync_server.storage.migrate import configuration
 from walletsync_server.storage.sql import SqlStorage
-from walletsync_server.storage.sqlite import open_sqlite, refuse_broken_sqlite
+from walletsync_server.storage.sqlite import open_sqlite
 
 
 @pytest.fixture
@@ -132,10 +124,17 @@ def test_failing_commit_fails_every_job(storage: SqlStorage) -> None:
     """If the COMMIT fails, nobody was told otherwise and nothing is stored; the next write works."""
     outcomes = write_together(storage, add(10), break_the_commit, refused, add(11))
     assert [type(outcome) for outcome in outcomes] == [StorageError] * 4
+    assert len({id(link) for outcome in outcomes for link in chain(outcome)}) == 4  # two threads raise none of them
     assert not exists(storage, 10)
     assert not exists(storage, 11)
     assert storage.write(add(12)) == 12
     assert exists(storage, 12)
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def test_failing_commit_fails_an_inline_write(file: Path) -> None:
@@ -145,6 +144,29 @@ def test_failing_commit_fails_an_inline_write(file: Path) -> None:
         storage.write(break_the_commit)
     assert storage.write(add(10)) == 10
     storage.close()
+
+
+def test_close_finishes_what_was_given(file: Path) -> None:
+    """When `close` returns, all that was queued is in the file and the writer has ended."""
+    storage = cast(SqlStorage, open_sqlite(file))
+    thread = cast(writer.ThreadedWriter, storage._writer)
+    begun = threading.Event()
+
+    def hold(transaction: WriteTransaction) -> None:
+        begun.set()
+        until(lambda: thread._closed)
+
+    with ThreadPoolExecutor(51) as pool:
+        pool.submit(storage.write, hold)
+        assert begun.wait(20)
+        futures = [pool.submit(storage.write, add(number)) for number in range(10, 60)]
+        until(lambda: thread._jobs.qsize() == 50)
+        storage.close()
+        assert not thread._thread.is_alive()
+        assert [future.result() for future in futures] == list(range(10, 60))
+    again = open_sqlite(file)
+    assert all(exists(again, number) for number in range(10, 60))
+    again.close()
 
 
 def test_full_disk_stores_what_was_acknowledged_and_nothing_else(storage: SqlStorage) -> None:
@@ -186,87 +208,6 @@ def test_connections_are_set_as_promised(storage: SqlStorage) -> None:
     assert values == ["wal", 2, 1]
 
 
-def test_files_are_the_owners_only(file: Path) -> None:
-    """The database and its companions have mode 0600, whatever the umask is."""
-    before = os.umask(0)
-    try:
-        storage = open_sqlite(file)
-    finally:
-        os.umask(before)
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()}
-    storage.close()
-    names = ["walletsync.db", "walletsync.db-shm", "walletsync.db-wal"]
-    assert modes == dict.fromkeys(names, 0o600)
-    assert [path.name for path in file.parent.iterdir()] == ["walletsync.db"]
-
-
-@pytest.mark.parametrize(
-    ("version", "broken"),
-    [
-        ((3, 6, 23), False),
-        ((3, 7, 0), True),
-        ((3, 40, 1), True),
-        ((3, 44, 5), True),
-        ((3, 44, 6), False),
-        ((3, 45, 7), True),
-        ((3, 50, 6), True),
-        ((3, 50, 7), False),
-        ((3, 51, 2), True),
-        ((3, 51, 3), False),
-        ((3, 53, 0), False),
-    ],
-)
-def test_broken_sqlite_is_refused(version: tuple[int, int, int], broken: bool) -> None:
-    """A version that can corrupt its write-ahead log is refused with what to do about it."""
-    if broken:
-        with pytest.raises(StorageError, match=r"3\.51\.3"):
-            refuse_broken_sqlite(version)
-    else:
-        refuse_broken_sqlite(version)
-
-
-def test_broken_sqlite_is_refused_at_the_start(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check is made before anything is written."""
-    monkeypatch.setattr(driver, "sqlite_version_info", (3, 40, 1))
-    with pytest.raises(StorageError):
-        open_sqlite(file)
-    assert not file.exists()
-
-
-def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
-    """A missing folder, a folder, and another kind of file are named in the error; the file stays as it is."""
-    other = tmp_path / "notes.txt"
-    other.write_text("these are my notes, and no database\n" * 100)
-    for path in (tmp_path / "missing" / "x.db", tmp_path, other):
-        with pytest.raises(StorageError, match=path.name):
-            open_sqlite(path)
-    assert other.read_text().startswith("these are my notes")
-
-
-def test_database_of_a_newer_version_is_refused(storage: SqlStorage, file: Path) -> None:
-    """A database that has seen an unknown migration is left alone."""
-    storage.close()
-    with driver.connect(str(file)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
-    with pytest.raises(StorageError, match="newer version"):
-        open_sqlite(file)
-
-
-def test_migrations_make_the_schema_of_the_code(storage: SqlStorage) -> None:
-    """After all migrations the database is what `schema` says."""
-    with storage._writing.connect() as connection:
-        command.check(configuration(connection))
-
-
-def test_every_key_begins_with_the_account(storage: SqlStorage) -> None:
-    """Whatever belongs to an account can be found, moved and locked by its id."""
-    inspector = sa.inspect(storage._writing)
-    keys = {name: inspector.get_pk_constraint(name)["constrained_columns"][0] for name in inspector.get_table_names()}
-    of_the_server = {"server_values", "alembic_version"}
-    assert {keys[name] for name in keys.keys() - of_the_server} == {"account_id"}
-
-
 def test_write_waits_for_another_process_and_gives_up_in_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While somebody else holds the file, writes fail after a while and reads work; afterwards all is well."""
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.2)
@@ -280,17 +221,6 @@ def test_write_waits_for_another_process_and_gives_up_in_time(file: Path, monkey
     other.close()
     assert storage.write(add(10)) == 10
     storage.close()
-
-
-def test_opening_gives_up_on_a_file_that_stays_locked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that another program holds for itself is not waited for forever."""
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.2)
-    other = driver.connect(str(file), isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(StorageError, match="SQLITE_BUSY"):
-        open_sqlite(file)
-    other.close()
-    open_sqlite(file).close()
 
 
 def test_two_openings_of_one_file_write_in_turn(file: Path) -> None:
@@ -308,21 +238,3 @@ def test_two_openings_of_one_file_write_in_turn(file: Path) -> None:
     assert all(exists(storages[3], number) for number in range(10, 110))
     for storage in storages:
         storage.close()
-
-
-def test_wheel_brings_the_migrations(tmp_path: Path) -> None:
-    """An installed package can make its database: the migrations and `env.py` are in the wheel."""
-    package = Path(walletsync_server.__file__).parent
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
-        cwd=package.parent,
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        packed = set(archive.namelist())
-    migrations = package / "storage" / "migrations"
-    here = {str(path.relative_to(package.parent)) for path in migrations.rglob("*.py")}
-    assert len(here) >= 3
-    assert here <= packed

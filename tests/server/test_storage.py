@@ -124,6 +124,20 @@ def test_tokens_are_deleted(storage: Storage, alice: Account) -> None:
     assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "")) == 0
 
 
+def test_tokens_of_other_accounts_stay_and_do_not_count(storage: Storage, alice: Account) -> None:
+    """Whatever is done about one account's tokens, another account's of the same device ids are left alone."""
+    storage.write(lambda t: t.insert_account(BOB))
+    bobs = [token("a", 1, BOB.account_id), token("b", 2, BOB.account_id)]
+    for each in [*bobs, token("a", 3)]:
+        storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "")) == 1
+    storage.write(lambda t: t.delete_expired_tokens(alice.account_id, NOW + timedelta(days=9)))
+    storage.write(lambda t: t.put_token(token("b", 4)))
+    storage.write(lambda t: t.delete_token(replace(bobs[0], account_id=alice.account_id)))
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "")) == 1
+    assert [storage.read(lambda t, x=x: t.find_token(x.token_hash)) for x in bobs] == bobs  # type: ignore[misc]
+
+
 def test_secret_is_made_once(storage: Storage) -> None:
     """The first secret stays."""
     assert storage.write(lambda t: t.keep_secret(b"first")) == b"first"

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from walletsync.protocol import Message
+from walletsync.protocol import PAYLOAD_VERSION, Message
 from walletsync_server.services.errors import BadRequest
 
 M = TypeVar("M", bound=Message)
@@ -30,6 +30,19 @@ def decode(body: bytes, message: type[M]) -> M:
         raise BadRequest(_sentence(str(error), message)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("The body is no JSON in UTF-8; send a JSON object.") from None
+
+
+class _Versioned(msgspec.Struct):
+    version: msgspec.Raw = msgspec.Raw(b"%d" % PAYLOAD_VERSION)
+
+
+def has_another_version(body: bytes) -> bool:
+    """Say whether `body` is a JSON object, whatever else is in it, whose `version` is not the integer 1."""
+    try:
+        found = msgspec.json.decode(body.decode(), type=_Versioned).version
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return bytes(found) != bytes(_Versioned().version)
 
 
 def _sentence(problem: str, message: type[Message]) -> str:

@@ -24,9 +24,14 @@ ROOT = ("",)
 API = (API_PREFIX,)
 BOTH = ("", API_PREFIX)
 
-BODY_ALLOWANCE = 64 * 1024
-"""Bytes that a body may have beyond the wallet in it."""
+_LONGEST_ESCAPE = len(r"\u0000")  # the most that JSON can make of one byte of a wallet
+_BODY_ALLOWANCE = 64 * 1024  # bytes for everything but the wallet
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def body_limit(max_wallet_bytes: int) -> int:
+    """Return how many bytes a body may have, so that every wallet within its limit fits, however it is escaped."""
+    return _LONGEST_ESCAPE * max_wallet_bytes + _BODY_ALLOWANCE
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,7 @@ class Api:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._table = _by_path()
-        limits = services.about.description.limits
-        self.body_limit = limits.encrypted_wallet_bytes + BODY_ALLOWANCE
+        self.body_limit = body_limit(services.about.description.limits.encrypted_wallet_bytes)
 
     def answer(self, request: Request) -> Response:
         """Return the answer to any request, and log that it came. Never raises."""

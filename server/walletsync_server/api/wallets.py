@@ -6,10 +6,10 @@ from msgspec import UNSET
 
 from walletsync.protocol import PAYLOAD_VERSION, WalletAnswer, WalletRequest
 from walletsync_server.api.bearer import token_of
-from walletsync_server.api.bodies import decode
+from walletsync_server.api.bodies import decode, has_another_version
 from walletsync_server.api.http import Request, Response, empty_response, json_response
 from walletsync_server.services import Services
-from walletsync_server.services.errors import UnsupportedVersion
+from walletsync_server.services.errors import BadRequest, UnsupportedVersion
 from walletsync_server.services.wallets import Wallet
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
@@ -31,7 +31,12 @@ def get_wallet(services: Services, request: Request) -> Response:
 
 def post_wallet(services: Services, request: Request) -> Response:
     """POST `/wallet`."""
-    body = decode(request.body, WalletRequest)
+    try:
+        body = decode(request.body, WalletRequest)
+    except BadRequest:
+        if has_another_version(request.body):  # whose other fields may be anything
+            raise UnsupportedVersion from None
+        raise
     if body.version not in (UNSET, PAYLOAD_VERSION):
         raise UnsupportedVersion
     wallet = services.wallets.write(

@@ -60,7 +60,7 @@ class Tokens:
             Unauthorized: if there is none, or it is unknown, expired or revoked.
         """
         known = transaction.find_token(_hash(token)) if token else None
-        if known is None or known.expires_at <= self._clock():
+        if known is None or self._is_over(known):
             raise Unauthorized
         return known
 
@@ -68,10 +68,10 @@ class Tokens:
         """Lock the account of a token that was authenticated before, check the token again, return the sequence.
 
         Raises:
-            Unauthorized: if the token or the account is gone by now.
+            Unauthorized: if the token or the account is gone by now, or the token expired.
         """
         account = transaction.lock_account(known.account_id)
-        if account is None or transaction.find_token(known.token_hash) != known:
+        if account is None or transaction.find_token(known.token_hash) != known or self._is_over(known):
             raise Unauthorized
         return account.current_sequence
 
@@ -88,6 +88,9 @@ class Tokens:
             transaction.delete_token(known)
 
         self._store.write(delete)
+
+    def _is_over(self, token: Token) -> bool:
+        return token.expires_at <= self._clock()
 
 
 def _hash(token: str) -> bytes:

@@ -19,6 +19,7 @@ def migrate(connection: sa.Connection) -> None:
 def configuration(connection: sa.Connection) -> Config:
     """Return Alembic's configuration: the migrations of this package, run on `connection`."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))  # Alembic interpolates
     config.attributes["connection"] = connection
     return config

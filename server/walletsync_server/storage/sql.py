@@ -1,11 +1,11 @@
-"""`Storage` over SQLAlchemy: a writer, a pool of readers, and the one place where drivers' errors end."""
+"""`Storage` over SQLAlchemy: a writer and a pool of readers."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 import sqlalchemy as sa
 
+from walletsync_server.storage.failures import driver_errors_end_here
 from walletsync_server.storage.interface import (
     ReadTransaction,
     Storage,
@@ -45,17 +45,3 @@ class SqlStorage(Storage):
         self._writer.close()
         self._readers.dispose()
         self._writing.dispose()  # the last one out writes SQLite's log back into the file
-
-
-@contextmanager
-def driver_errors_end_here() -> Iterator[None]:
-    """Turn whatever the driver or SQLAlchemy raises into `StorageError`."""
-    try:
-        yield
-    except sa.exc.SQLAlchemyError as error:
-        raise StorageError(f"The database failed ({_kind(error)}).") from error
-
-
-def _kind(error: sa.exc.SQLAlchemyError) -> str:
-    """Return a name without values: the driver's own, such as SQLITE_BUSY, where it has one."""
-    return getattr(getattr(error, "orig", None), "sqlite_errorname", type(error).__name__)

@@ -1,6 +1,7 @@
 """Opening a SQLite file: which SQLite, how it is set, who may read the file."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,16 @@ from alembic.util import CommandError
 from pysqlite3 import dbapi2 as driver
 from sqlalchemy import event
 
+from walletsync_server.storage.failures import driver_errors_end_here
 from walletsync_server.storage.interface import Storage, StorageError
 from walletsync_server.storage.migrate import migrate
-from walletsync_server.storage.sql import SqlStorage, driver_errors_end_here
+from walletsync_server.storage.sql import SqlStorage
 from walletsync_server.storage.writer import InlineWriter, ThreadedWriter
 
 BUSY_SECONDS = 10.0
 """How long a write waits for another process that writes to the same file."""
 READERS = 16
+_PAUSE_SECONDS = 0.01
 
 _FIRST_BROKEN, _FIRST_MENDED = (3, 7, 0), (3, 51, 3)
 _ALSO_MENDED = ((3, 44), 6), ((3, 50), 7)
@@ -98,7 +101,8 @@ def _engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
         if readonly:
             connection.execute("PRAGMA query_only = ON")
         else:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _refuse_foreign_tables(connection)
+            _use_write_ahead_log(connection)
             connection.execute("PRAGMA synchronous = FULL")
 
     @event.listens_for(engine, "begin")
@@ -106,3 +110,26 @@ def _engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _refuse_foreign_tables(connection: Any) -> None:
+    """Raise `StorageError` if another program has made tables in the file; nothing is written to it."""
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if names and "alembic_version" not in names:
+        raise StorageError("It holds the tables of another program; name another file.")
+
+
+def _use_write_ahead_log(connection: Any) -> None:
+    """Switch the file to WAL. Where several processes do so at once SQLite gives up without waiting; this waits."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except driver.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            break
+    if mode != "wal":
+        raise StorageError(f"SQLite cannot have a write-ahead log for it, only the journal mode {mode}.")

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from walletsync_server.storage.failures import failure
 from walletsync_server.storage.interface import StorageError, WriteTransaction
 from walletsync_server.storage.queries import SqlWriteTransaction
 
@@ -29,8 +30,7 @@ class Writer(ABC):
         """Return what `work` returns, once it is committed; raise what it raises, with nothing stored.
 
         Raises:
-            sqlalchemy.exc.SQLAlchemyError: if the transaction around it could not begin or commit.
-            StorageError: after `close`.
+            StorageError: if the transaction around it could not begin or commit, or after `close`.
         """
 
     @abstractmethod
@@ -70,9 +70,9 @@ def _run_together(engine: sa.Engine, jobs: list[_Job]) -> None:
         with engine.begin() as connection:
             for job in jobs:
                 job.run(connection)
-    except Exception as error:  # noqa: BLE001 - not swallowed: every one who waits gets it
+    except Exception as error:  # noqa: BLE001 - not swallowed: every one who waits gets an error of its own
         for job in jobs:
-            job.error = error
+            job.error = failure(error)
     for job in jobs:
         job.answer()
 
