@@ -170,11 +170,18 @@ def test_what_cannot_be_opened_is_a_clear_failure(words: list[str], hint: str) -
     assert "Traceback" not in ended.stderr
 
 
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that nobody is given by chance, since it stays bound; a server may listen on it all the same."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        yield reserved.getsockname()[1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_during_the_start_ends_it_cleanly(tmp_path: Path, number: int) -> None:
+def test_signal_during_the_start_ends_it_cleanly(tmp_path: Path, port: int, number: int) -> None:
     """The same before it is ready: here while it waits for a database that another program has locked."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     other = driver.connect(str(tmp_path / "walletsync.db"), isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with subprocess.Popen(
@@ -194,19 +201,17 @@ def accepts(port: int) -> bool:
 
 
 @pytest.mark.parametrize("stdout", [">&-", ">/dev/full"])
-def test_daemon_needs_no_stdout(tmp_path: Path, stdout: str) -> None:
+def test_daemon_needs_no_stdout(tmp_path: Path, port: int, stdout: str) -> None:
     """Where nobody can be told the address, the server serves all the same and ends with status 0."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
     with subprocess.Popen(
-        ["/bin/sh", "-c", f'exec "$@" {stdout}', "sh", *COMMAND, "serve", "--port", url.rpartition(":")[2]],
+        ["/bin/sh", "-c", f'exec "$@" {stdout}', "sh", *COMMAND, "serve", "--port", str(port)],
         cwd=tmp_path,
         env=environment(),
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        until(lambda: accepts(int(url.rpartition(":")[2])))
-        assert HttpWire(url)("GET", "/healthz").status == 200
+        until(lambda: accepts(port))
+        assert HttpWire(f"http://127.0.0.1:{port}")("GET", "/healthz").status == 200
         process.terminate()
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
