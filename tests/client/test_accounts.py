@@ -1,0 +1,181 @@
+"""Whose wallet it is: addresses, passwords, realms, and keys that are proven before anything is sealed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PASSWORD
+from tests.middle import GET_WALLET, POST_WALLET, SIGNUP, Answer, Middle
+from walletsync import Client
+from walletsync.errors import (
+    AccountExists,
+    InvalidAddress,
+    NotReady,
+    ServerUnreachable,
+    StoreUnusable,
+    UsageError,
+    WrongCredentials,
+    WrongPassword,
+)
+from walletsync.results import Account
+
+Device = Callable[..., Client]
+
+
+@pytest.mark.parametrize("email", ["Alice@example.com", "alice", "\u0430lice@example.com", "a@b@example.com", ""])
+def test_an_address_in_another_form_is_refused(email: str, middle: Middle) -> None:
+    """Only the canonical form, by the function that the server uses; the address is not in the error."""
+    with Client(middle.url) as client:
+        with pytest.raises(InvalidAddress) as refused:
+            client.set_account(email, PASSWORD)
+        assert not email or email not in str(refused.value)
+        assert client._device.state.email is None
+
+
+def test_a_mistyped_password_seals_nothing(
+    tmp_path: Path, device: Device, middle: Middle, address: Callable[[], str]
+) -> None:
+    """A wallet sealed under it could be opened by nobody: after a restart, and in the same process, it is refused."""
+    file = tmp_path / "laptop.wallet"
+    laptop, phone = device("laptop", store=file), device("phone")
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    email = laptop._device.state.email
+    assert email is not None
+    laptop.set_document({"a": 2})
+    laptop.set_account(email, "a mistyped password")
+    middle.requests.clear()
+    for call in (laptop.sync, laptop.post_wallet, laptop.get_wallet):
+        with pytest.raises(WrongPassword, match="with the right one"):
+            call()
+    laptop.close()
+    with Client(middle.url, store=file) as again:
+        again.set_account(email, "a mistyped password")
+        with pytest.raises(WrongPassword):
+            again.sync()
+        assert {GET_WALLET, POST_WALLET}.isdisjoint(middle.requests)
+        again.set_account(email, PASSWORD)
+        assert again.sync().sequence == 2
+    phone.sync()
+    assert phone.get_document() == {"a": 2}
+
+
+def test_a_mistyped_password_does_not_seal_the_first_version_either(device: Device, middle: Middle) -> None:
+    """With nothing on the device to tell by, only a log-in proves the password."""
+    laptop = device("laptop")
+    email = laptop._device.state.email
+    assert email is not None
+    laptop.set_document({"a": 1})
+    laptop.set_account(email, "a mistyped password")
+    with pytest.raises(NotReady, match="get_auth_token"):
+        laptop.post_wallet()
+    with pytest.raises(WrongCredentials):
+        laptop.sync()
+    laptop.set_account(email, PASSWORD)
+    middle.lose_answer(POST_WALLET)
+    with pytest.raises(ServerUnreachable):
+        laptop.sync()
+    laptop.set_account(email, "a mistyped password")
+    with pytest.raises(WrongPassword):
+        laptop.sync()
+    laptop.set_account(email, PASSWORD)
+    assert laptop.sync().sequence == 1
+
+
+def test_a_seed_counts_once_it_has_opened_the_door(device: Device, middle: Middle, address: Callable[[], str]) -> None:
+    """A server may answer 201 for an address that is taken: the seed offered there binds the device to nothing."""
+    email = device("laptop")._device.state.email
+    assert email is not None
+    middle.always(SIGNUP, Answer(201, {"verified": False}))
+    with Client(middle.url) as client:
+        client.set_account(email, PASSWORD)
+        client.register()
+        client.get_auth_token()
+    with Client(middle.url) as client:
+        client.set_account(email, "a wrong password")
+        with pytest.raises(WrongCredentials):
+            client.get_auth_token()
+        assert client._device.state.seed is None
+        client.set_account(email, PASSWORD)
+        client.get_auth_token()
+
+
+def test_registering_again_is_the_same_account(device: Device) -> None:
+    """The device offers the seed that it knows, so to the server it is a repetition."""
+    laptop = device("laptop")
+    seed = laptop._device.state.seed
+    assert laptop.register().verified
+    laptop.get_auth_token()
+    assert laptop._device.state.seed == seed
+
+
+@pytest.mark.parametrize("text", ["caf\udce9 secret", "\ud800"])
+def test_text_that_is_none_is_refused_without_showing_it(text: str, middle: Middle) -> None:
+    """What a terminal could not decode comes as lone surrogates; the password is not in the error's chain."""
+    with pytest.raises(UsageError):
+        Client(middle.url, device_id=text)
+    with pytest.raises(UsageError):
+        Client(middle.url, realm=text)
+    with Client(middle.url) as client:
+        with pytest.raises(UsageError) as refused:
+            client.set_account("alice@example.com", text)
+        assert "secret" not in repr(refused.value)
+        assert refused.value.__context__ is None
+
+
+def test_an_empty_password_is_refused(middle: Middle) -> None:
+    """It would protect nothing."""
+    with Client(middle.url) as client, pytest.raises(UsageError, match="password is empty"):
+        client.set_account("alice@example.com", "")
+
+
+@pytest.mark.parametrize("device_id", ["", "x" * 129])
+def test_a_device_id_that_the_server_would_not_take_is_refused(device_id: str, middle: Middle) -> None:
+    """Before anything is sent."""
+    with pytest.raises(UsageError, match="1 to 128"):
+        Client(middle.url, device_id=device_id)
+
+
+def test_an_account_that_exists_is_not_made_again(device: Device, middle: Middle) -> None:
+    """Somebody else's registration changes nothing, and the devices of the account go on."""
+    laptop = device("laptop")
+    email = laptop._device.state.email
+    assert email is not None
+    with Client(middle.url, device_id="other") as other:
+        other.set_account(email, "another password")
+        with pytest.raises(AccountExists, match="sign in with get_auth_token"):
+            other.register()
+        other.set_account(email, PASSWORD)
+        other.get_auth_token()
+    laptop.set_document({})
+    laptop.sync()
+
+
+def test_a_wrong_password_is_refused_with_a_hint_at_the_realm(device: Device, middle: Middle) -> None:
+    """The hint names what else can be the matter: a server that moved."""
+    email = device("laptop")._device.state.email
+    assert email is not None
+    with Client(middle.url) as other:
+        other.set_account(email, "a wrong password")
+        with pytest.raises(WrongCredentials, match="realm="):
+            other.get_auth_token()
+
+
+def test_a_server_that_moved_is_reached_with_its_old_realm(
+    tmp_path: Path, device: Device, middle: Middle, address: Callable[[], str]
+) -> None:
+    """Keys are bound to the realm: at a new address, the old one is given explicitly."""
+    file = tmp_path / "laptop.wallet"
+    laptop = device("laptop", store=file)
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    laptop.close()
+    email = laptop._device.state.email
+    assert email is not None
+    moved = middle.url.replace("127.0.0.1", "localhost")
+    with Client(moved, store=file) as client, pytest.raises(StoreUnusable, match="earlier URL as `realm=`"):
+        client.set_account(email, PASSWORD)
+    with Client(moved, store=file, realm=f"{middle.url.upper()}/".replace("HTTP", "http")) as client:
+        assert client.set_account(email, PASSWORD) == Account(email, middle.url)
+        assert client.sync().sequence == 1
