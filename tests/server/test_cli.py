@@ -170,6 +170,16 @@ def test_what_cannot_be_opened_is_a_clear_failure(words: list[str], hint: str) -
     assert "Traceback" not in ended.stderr
 
 
+@contextmanager
+def started(folder: Path, *command: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run a command in `folder`; it does not outlive the block."""
+    with subprocess.Popen(command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     """A port that nobody is given by chance, since it stays bound; a server may listen on it all the same."""
@@ -184,9 +194,7 @@ def test_signal_during_the_start_ends_it_cleanly(tmp_path: Path, port: int, numb
     """The same before it is ready: here while it waits for a database that another program has locked."""
     other = driver.connect(str(tmp_path / "walletsync.db"), isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    with subprocess.Popen(
-        [*COMMAND, "serve", "--port", str(port)], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
-    ) as process:
+    with started(tmp_path, *COMMAND, "serve", "--port", str(port)) as process:
         until(lambda: accepts(port))
         process.send_signal(number)
         other.close()
@@ -203,13 +211,8 @@ def accepts(port: int) -> bool:
 @pytest.mark.parametrize("stdout", [">&-", ">/dev/full"])
 def test_daemon_needs_no_stdout(tmp_path: Path, port: int, stdout: str) -> None:
     """Where nobody can be told the address, the server serves all the same and ends with status 0."""
-    with subprocess.Popen(
-        ["/bin/sh", "-c", f'exec "$@" {stdout}', "sh", *COMMAND, "serve", "--port", str(port)],
-        cwd=tmp_path,
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    command = ["/bin/sh", "-c", f'exec "$@" {stdout}', "sh", *COMMAND, "serve", "--port", str(port)]
+    with started(tmp_path, *command) as process:
         until(lambda: accepts(port))
         assert HttpWire(f"http://127.0.0.1:{port}")("GET", "/healthz").status == 200
         process.terminate()
