@@ -112,7 +112,7 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
         nonlocal wake
         wake = pull
         if stop_with_stdin:
-            threading.Thread(target=_after_stdin, args=(stop,), daemon=True).start()
+            threading.Thread(target=_stop_after_stdin, daemon=True).start()
         if settings.nobody_may_sign_up:
             _tell(sys.stderr, NOBODY)
         _tell(sys.stdout, f"Listening on {url}")
@@ -140,8 +140,8 @@ def _tell(stream: TextIO | None, line: str) -> None:
             os.write(stream.fileno(), f"{line}\n".encode())
 
 
-def _after_stdin(stop: Callable[[], None]) -> None:
-    """Read standard input to its end, then stop."""
+def _stop_after_stdin() -> None:
+    """Read standard input to its end, then stop as SIGTERM does: in the main thread, which may be stopping already."""
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    stop()
+    os.kill(os.getpid(), signal.SIGTERM)

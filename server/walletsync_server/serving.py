@@ -79,7 +79,8 @@ def serve(
         listener: listening; closed at the end.
         body_limit: bytes; somewhat above it `app` is still asked, far above the connection is cut.
         stopping: set it to end.
-        on_ready: called once when clients can connect, with a function that wakes the server to look at `stopping`.
+        on_ready: called once when clients can connect, with a function that wakes the server to look at `stopping`
+            at once, as long as this has not returned; without it that takes up to a second.
     """
     connections: dict[int, Any] = {}
     # Cutting a connection that still sends loses the answer, so a slightly too large body is read and refused.

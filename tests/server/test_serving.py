@@ -4,7 +4,7 @@ import errno
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -15,35 +15,27 @@ import waitress.buffers
 from waitress.parser import HTTPRequestParser
 
 from tests.server.helpers import HttpWire, connect, until
-from walletsync_server.serving import CannotListen, bind, serve, url_of
+from walletsync_server import serving
+from walletsync_server.serving import CannotListen, bind, url_of
 
 CANARY = "canary-7f3a"
 LARGE = 32 * 1024 * 1024  # more than the buffers of a connection hold
 
 
 @contextmanager
-def served(app: WSGIApplication, listener: socket.socket) -> Iterator[Callable[[], None]]:
-    """Serve `app` in a thread; give a function that tells it to stop."""
-    stopping, ready = threading.Event(), threading.Event()
-    wakers: list[Callable[[], None]] = []
-
-    def on_ready(wake: Callable[[], None]) -> None:
-        wakers.append(wake)
-        ready.set()
-
-    def stop() -> None:
-        stopping.set()
-        wakers[0]()
-
-    with ThreadPoolExecutor(1) as pool:
-        serving = pool.submit(serve, app, listener, body_limit=LARGE, stopping=stopping, on_ready=on_ready)
-        assert ready.wait(20)
+def served(app: WSGIApplication, listener: socket.socket) -> Iterator[threading.Event]:
+    """Serve `app` in a thread; give the event that stops it."""
+    stopping = threading.Event()
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(serving, "_WAKE_SECONDS", 0.01)  # to wake it from here would race with its end
+        ended = pool.submit(
+            serving.serve, app, listener, body_limit=LARGE, stopping=stopping, on_ready=lambda wake: None
+        )
         try:
-            yield stop
+            yield stopping
         finally:
-            if not serving.done():
-                stop()
-            serving.result()
+            stopping.set()
+            ended.result()
 
 
 def echo(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
@@ -103,10 +95,10 @@ def test_answer_under_way_is_sent_after_a_stop() -> None:
         return answer
 
     listener = bind("127.0.0.1", 0)
-    with served(slow, listener) as stop, connect(url_of(listener)) as client:
+    with served(slow, listener) as stopping, connect(url_of(listener)) as client:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert begun.wait(20)
-        stop()
+        stopping.set()
         go.set()
         assert answer.taken.wait(20)
         with client.makefile("rb") as received:
