@@ -17,6 +17,13 @@ SIGNUP_PATH = "/signup"
 AUTH_PATH = "/auth/full"
 SEED_PATH = "/client-salt-seed"
 WALLET_PATH = "/wallet"
+HISTORY_PATH = "/wallet/history"
+PASSWORD_PATH = "/password"  # noqa: S105 - a path
+DEVICES_PATH = "/devices"
+DELETE_ACCOUNT_PATH = "/account/delete"
+VERIFY_PATH = "/verify"
+RESEND_PATH = "/verify/resend"
+WEBSOCKET_PATH = "/websocket"
 
 PAYLOAD_VERSION = 1
 MAX_SEQUENCE = 2**32 - 1
@@ -30,6 +37,12 @@ FEATURE_WALLET_IN_ANSWERS = "wallet-in-answers"
 """A POST is answered, 200 or 409, with the wallet that is the current one now."""
 FEATURE_BEARER_TOKEN = "bearer-token"  # noqa: S105 - the name of a feature
 """The token is taken from the `Authorization` header."""
+FEATURE_HISTORY = "wallet-history"
+"""Earlier versions of the wallet can be listed and read."""
+FEATURE_DEVICES = "devices"
+"""The devices that hold a token can be listed and signed out."""
+FEATURE_LIVE_UPDATES = "live-updates"
+"""A WebSocket tells of new versions the moment they are stored."""
 
 
 class ErrorCode(StrEnum):
@@ -46,8 +59,11 @@ class ErrorCode(StrEnum):
     NO_WALLET = "no_wallet"
     ACCOUNT_EXISTS = "account_exists"
     CONFLICT = "conflict"
+    WALLET_REQUIRED = "wallet_required"
     TOO_LARGE = "too_large"
     TOO_MANY_DEVICES = "too_many_devices"
+    RATE_LIMITED = "rate_limited"
+    BUSY = "busy"
     INTERNAL_ERROR = "internal_error"
     UNAVAILABLE = "unavailable"
 
@@ -124,6 +140,65 @@ class WalletAnswer(Message, frozen=True):
     sequence: Sequence
     hmac: Hmac
     version: int = PAYLOAD_VERSION
+
+
+class KeptVersion(Message, frozen=True):
+    """One version in the history. `time` is RFC 3339, in UTC; `size` is the encrypted wallet's bytes of UTF-8."""
+
+    sequence: Sequence
+    time: str
+    size: int
+    device_id: str
+
+
+class HistoryAnswer(Message, frozen=True):
+    """200 to GET `/wallet/history`: every version that is kept, the current one first."""
+
+    versions: list[KeptVersion]
+
+
+class PasswordRequest(Message, frozen=True):
+    """POST `/password`. The three fields of the wallet, under the new key, come all or none. See `WalletRequest`."""
+
+    email: Email
+    old_password: Password
+    new_password: Password
+    client_salt_seed: SaltSeed
+    encrypted_wallet: EncryptedWallet | UnsetType = UNSET
+    sequence: Sequence | UnsetType = UNSET
+    hmac: Hmac | UnsetType = UNSET
+    version: int | UnsetType = UNSET
+
+
+class PasswordAnswer(Message, frozen=True):
+    """200 to POST `/password`: the new password holds, and every device is signed out."""
+
+
+class Device(Message, frozen=True):
+    """A device that holds a token. Both times are RFC 3339, in UTC."""
+
+    device_id: str
+    since: str
+    expiration: str
+
+
+class DevicesAnswer(Message, frozen=True):
+    """200 to GET `/devices`."""
+
+    devices: list[Device]
+
+
+class DeleteAccountRequest(Message, frozen=True):
+    """POST `/account/delete`."""
+
+    email: Email
+    password: Password
+
+
+class ResendRequest(Message, frozen=True):
+    """POST `/verify/resend`."""
+
+    email: Email
 
 
 class ErrorAnswer(Message, frozen=True, omit_defaults=True):

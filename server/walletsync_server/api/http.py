@@ -21,6 +21,7 @@ class Request:
         query: what follows the `?`, as it came.
         headers: names in lower case; several of the same name joined by commas.
         body: the bytes.
+        peer: address of the other end of the connection, which may be a proxy; empty if it has none.
     """
 
     method: str
@@ -28,6 +29,7 @@ class Request:
     query: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    peer: str = field(default="", repr=False)
 
     def parameters(self, name: str) -> list[str]:
         """Return the decoded values that the query has under `name`."""
