@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from walletsync_server.live import Live
 from walletsync_server.services.about import About
 from walletsync_server.services.accounts import Accounts
 from walletsync_server.services.passwords import Passwords
@@ -39,6 +40,7 @@ def build_services(
     max_wallet_bytes: int,
     clock: Callable[[], datetime] = utc_now,
     passwords: Passwords | None = None,
+    live: Live | None = None,
 ) -> Services:
     """Wire the services over `storage`; the server's secret is made now if the database has none.
 
@@ -48,14 +50,16 @@ def build_services(
         max_wallet_bytes: limit of `encryptedWallet`, in bytes of UTF-8.
         clock: returns the time, aware.
         passwords: the hashing; by default as many at once as this process has cores.
+        live: who is told of new wallets and of revoked tokens; by default nobody.
 
     Raises:
         Unavailable: if the storage does not answer.
     """
     store = Store(storage)
+    live = Live() if live is None else live
     fresh = secrets.token_bytes(32)
     secret = store.write(lambda transaction: transaction.keep_secret(fresh))
-    tokens = Tokens(store, clock)
+    tokens = Tokens(store, clock, live)
     return Services(
         about=About(store, max_wallet_bytes=max_wallet_bytes),
         accounts=Accounts(
@@ -64,10 +68,11 @@ def build_services(
             tokens=tokens,
             may_sign_up=may_sign_up,
             clock=clock,
+            live=live,
         ),
         seeds=Seeds(store, secret),
         tokens=tokens,
-        wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock),
+        wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, live=live),
     )
 
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime
 
+from walletsync_server.live import Live
 from walletsync_server.services.errors import AccountExists, NotAllowed, WrongCredentials
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.store import Store
@@ -25,12 +26,14 @@ class Accounts:
         tokens: Tokens,
         may_sign_up: Callable[[str], bool],
         clock: Callable[[], datetime],
+        live: Live,
     ) -> None:
         self._store = store
         self._passwords = passwords
         self._tokens = tokens
         self._may_sign_up = may_sign_up
         self._clock = clock
+        self._live = live
 
     def sign_up(self, email: str, password: str, salt_seed: bytes | None) -> None:
         """Make an account. The same address, password and seed again is taken for a retry and changes nothing.
@@ -77,7 +80,9 @@ class Accounts:
                 raise WrongCredentials  # the password was changed while this one was being checked
             return self._tokens.issue(transaction, account.account_id, device_id)
 
-        return self._store.write(issue)
+        issued = self._store.write(issue)
+        self._live.hang_up(issued.account_id, device_id)  # whoever listens with the token that this one replaces
+        return issued
 
     def _is_retry(self, email: str, password: str, salt_seed: bytes | None) -> bool:
         existing = self._store.read(lambda transaction: transaction.find_account(email))

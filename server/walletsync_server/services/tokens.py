@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from walletsync.protocol import MAX_DEVICES, TOKEN_DAYS
+from walletsync_server.live import Live
 from walletsync_server.services.errors import TooManyDevices, Unauthorized
 from walletsync_server.services.store import Store
 from walletsync_server.storage.interface import ReadTransaction, Token, WriteTransaction
@@ -27,9 +28,10 @@ class IssuedToken:
 class Tokens:
     """Issues, checks and revokes tokens. One token per device, `MAX_DEVICES` live ones per account."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime], live: Live) -> None:
         self._store = store
         self._clock = clock
+        self._live = live
 
     def issue(self, transaction: WriteTransaction, account_id: int, device_id: str) -> IssuedToken:
         """Store a new token in place of the device's old one. The caller holds the account's lock.
@@ -88,6 +90,7 @@ class Tokens:
             transaction.delete_token(known)
 
         self._store.write(delete)
+        self._live.hang_up(known.account_id, known.device_id)
 
     def _is_over(self, token: Token) -> bool:
         return token.expires_at <= self._clock()

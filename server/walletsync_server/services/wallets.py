@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from walletsync.protocol import KEPT_VERSIONS, wallet_digest
+from walletsync_server.live import Live
 from walletsync_server.services.errors import Conflict, NothingToFollow, NoWallet, TooLarge
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import Tokens
@@ -14,8 +15,11 @@ from walletsync_server.storage.interface import Wallet as Wallet  # what `Wallet
 class Wallets:
     """Reads and compare-and-swap of wallets that are at most `max_bytes` of UTF-8."""
 
-    def __init__(self, store: Store, *, tokens: Tokens, max_bytes: int, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, *, tokens: Tokens, max_bytes: int, clock: Callable[[], datetime], live: Live
+    ) -> None:
         self._store = store
+        self._live = live
         self._tokens = tokens
         self._max_bytes = max_bytes
         self._clock = clock
@@ -75,7 +79,10 @@ class Wallets:
                 return posted
             return _answer_without_writing(transaction, known.account_id, posted)
 
-        return self._store.write(swap)
+        current = self._store.write(swap)
+        if current is posted:
+            self._live.publish(known.account_id, sequence)
+        return current
 
 
 def _answer_without_writing(transaction: ReadTransaction, account_id: int, posted: Wallet) -> Wallet:

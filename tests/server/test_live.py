@@ -1,0 +1,179 @@
+"""Who is told what, without a socket: the hub, and the services that use it."""
+
+import random
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
+from tests.server.world import EMAIL, Interrupted, World
+from walletsync_server.live import AccountIsFull, Listener, Live, LiveIsFull
+from walletsync_server.services import build_services, errors
+from walletsync_server.storage.sqlite import open_sqlite
+
+
+class Ear:
+    """A listener of one account, with a count of the times it was woken."""
+
+    def __init__(self, live: Live, account: int = 1, device: str = "laptop") -> None:
+        self.woken = 0
+        self.listener: Listener = live.listen(account, device, self._wake)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+
+def test_each_listener_of_the_account_is_told() -> None:
+    """Every device of the account learns the sequence, once; other accounts learn nothing."""
+    live = Live()
+    ears = [Ear(live, device=name) for name in ("laptop", "laptop", "phone")]
+    other = Ear(live, account=2)
+    live.publish(1, 7)
+    for ear in ears:
+        assert (ear.woken, ear.listener.take(), ear.listener.take()) == (1, 7, None)
+    assert (other.woken, other.listener.take()) == (0, None)
+
+
+def test_slow_listener_keeps_the_newest_only() -> None:
+    """Who does not take is woken once, and finds the newest sequence; then it is woken again."""
+    live = Live()
+    ear = Ear(live)
+    for sequence in range(1, 1000):
+        live.publish(1, sequence)
+    assert (ear.woken, ear.listener.take()) == (1, 999)
+    live.publish(1, 1000)
+    assert (ear.woken, ear.listener.take()) == (2, 1000)
+
+
+def test_older_sequence_is_no_news() -> None:
+    """Of two hints that overtook each other the newer one stays."""
+    live = Live()
+    ear = Ear(live)
+    live.publish(1, 5)
+    live.publish(1, 4)
+    assert ear.listener.take() == 5
+    live.publish(1, 5)
+    assert (ear.woken, ear.listener.take()) == (1, None)
+
+
+def test_hang_up_reaches_the_device_or_the_account() -> None:
+    """One device is hung up, or all of the account; nobody of another account."""
+    live = Live()
+    laptop, phone, other = Ear(live), Ear(live, device="phone"), Ear(live, account=2)
+    live.hang_up(1, "laptop")
+    assert [ear.listener.is_over for ear in (laptop, phone, other)] == [True, False, False]
+    live.hang_up(1)
+    assert [ear.listener.is_over for ear in (laptop, phone, other)] == [True, True, False]
+    assert [ear.woken for ear in (laptop, phone, other)] == [1, 1, 0]
+
+
+def test_who_left_is_not_woken() -> None:
+    """After `leave` nothing is told; leaving twice is fine, and so is telling an account that nobody listens to."""
+    live = Live()
+    gone, stays = Ear(live), Ear(live)
+    live.leave(gone.listener)
+    live.leave(gone.listener)
+    live.publish(1, 1)
+    live.hang_up(1)
+    assert (gone.woken, stays.woken, len(live)) == (0, 1, 1)
+    live.leave(stays.listener)
+    live.publish(1, 2)
+    live.hang_up(1)
+    assert len(live) == 0
+
+
+def test_listeners_are_bounded() -> None:
+    """An account has so many listeners, the server so many in all, and who leaves makes room."""
+    live = Live(per_account=2, in_all=3)
+    first, second, third = Ear(live), Ear(live), Ear(live, account=2)
+    with pytest.raises(LiveIsFull):
+        Ear(live, account=2)
+    live.leave(third.listener)
+    with pytest.raises(AccountIsFull):
+        Ear(live)
+    live.leave(first.listener)
+    Ear(live)
+    assert (second.listener.is_over, len(live)) == (False, 2)
+
+
+@pytest.mark.parametrize("seed", [20261124])  # so that a failure names it
+def test_any_thread_may_publish(seed: int) -> None:
+    """Publishers in many threads, listeners that come, take and go: each that stays ends with the newest sequence."""
+    live, newest, threads = Live(per_account=100), 400, 4
+    sequences = list(range(1, newest + 1))
+    random.Random(seed).shuffle(sequences)
+    stays = Ear(live)
+    start = threading.Barrier(2 * threads)
+
+    def publish(number: int) -> None:
+        start.wait(20)
+        for sequence in sequences[number::threads]:
+            live.publish(1, sequence)
+
+    def come_and_go() -> None:
+        start.wait(20)
+        for _ in range(100):
+            ear = Ear(live)
+            ear.listener.take()
+            live.leave(ear.listener)
+
+    with ThreadPoolExecutor(2 * threads) as pool:
+        runs = [pool.submit(publish, number) for number in range(threads)]
+        runs += [pool.submit(come_and_go) for _ in range(threads)]
+        for run in runs:
+            run.result()
+    assert stays.listener.take() == newest
+    assert len(live) == 1
+
+
+@pytest.fixture
+def live() -> Live:
+    return Live()
+
+
+@pytest.fixture
+def world(tmp_path: Path, live: Live) -> Iterator[World]:
+    """Services over an inline storage, where alice has an account."""
+    storage, clock = Interrupted(open_sqlite(tmp_path / "w.db", inline=True)), FakeClock()
+    services = build_services(
+        storage,
+        may_sign_up=lambda email: True,
+        max_wallet_bytes=1000,
+        clock=clock,
+        passwords=cheap_passwords(),
+        live=live,
+    )
+    services.accounts.sign_up(EMAIL, PASSWORD, None)
+    yield World(services, storage, clock)
+    storage.close()
+
+
+def account_of(world: World) -> int:
+    account = world.storage.read(lambda transaction: transaction.find_account(EMAIL))
+    assert account is not None
+    return account.account_id
+
+
+def test_accepted_write_is_published(world: World, live: Live) -> None:
+    """A write that was accepted is told; a retry and a conflict change nothing and tell nothing."""
+    token = world.log_in()
+    ear = Ear(live, account_of(world))
+    world.write(token, 1)
+    assert ear.listener.take() == 1
+    world.write(token, 1)
+    with pytest.raises(errors.Conflict):
+        world.write(token, 1, "another")
+    assert (ear.woken, ear.listener.take()) == (1, None)
+
+
+def test_void_token_is_hung_up(world: World, live: Live) -> None:
+    """Signing out hangs up that device, and so does a new login of the device; others stay."""
+    token = world.log_in("laptop")
+    laptop, phone = (Ear(live, account_of(world), name) for name in ("laptop", "phone"))
+    world.log_in("phone")
+    assert (laptop.listener.is_over, phone.listener.is_over) == (False, True)
+    world.services.tokens.revoke(token)
+    assert laptop.listener.is_over
