@@ -1,66 +1,205 @@
-"""What an operator can set."""
+"""What an operator can set: one table, from which options, variables, keys of the file and their help all come."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+import dataclasses
+import ipaddress
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import limits
 
 from walletsync.protocol import MAX_WALLET_BYTES, canonical_email
 
-OPEN, ALLOWLIST = "open", "allowlist"
+OPEN, ALLOWLIST, EMAIL = "open", "allowlist", "email"
+STARTTLS, TLS, NO_TLS = "starttls", "tls", "none"
 _SQLITE = "sqlite:///"
+_CHECK, _HELP, _METAVAR = "check", "help", "metavar"
+
+T = TypeVar("T")
+Check = Callable[[Any], str]
+"""Says what would be right as the end of a sentence, without the setting's name; nothing if the value is right."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong: the setting's name, as the person wrote it, and the rest of the sentence.
+
+    The sentence repeats no value: it may be somebody's address.
+    """
+
+    name: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.sentence}"
 
 
 class SettingsError(ValueError):
-    """A setting is wrong; the sentence says which and what would be right."""
+    """Settings are wrong. `mistakes` has all that is wrong with them, one line each in the message."""
+
+    def __init__(self, *mistakes: Mistake) -> None:
+        super().__init__("\n".join(map(str, mistakes)))
+        self.mistakes = mistakes
+
+
+def _number(least: int, most: int | None = None) -> Check:
+    bounds = f"from {least} to {most}" if most is not None else f"at least {least}"
+    return lambda value: "" if least <= value <= (value if most is None else most) else f"must be {bounds}."
+
+
+def _one_of(*names: str) -> Check:
+    return lambda value: "" if value in names else f"must be {', '.join(names[:-1])} or {names[-1]}."
+
+
+def _each(check: Check, what: str) -> Check:
+    def check_all(values: Collection[str]) -> str:
+        numbered = ((number, check(value)) for number, value in enumerate(values, 1))
+        return next((f"has a mistake in {what} number {number}: it {said}" for number, said in numbered if said), "")
+
+    return check_all
+
+
+def _or_empty(check: Check) -> Check:
+    return lambda value: check(value) if value else ""
+
+
+def _host(value: str) -> str:
+    return "" if value else "is empty; give an address to listen on, such as 127.0.0.1."
+
+
+def _database(value: str) -> str:
+    file = value.removeprefix(_SQLITE)
+    if file == value:
+        return f"must be {_SQLITE}FILE; this server knows no other yet."
+    if not file or file.startswith(":") or "?" in file or "\0" in file:
+        return f"must name a file, such as {_SQLITE}walletsync.db, without parameters."
+    return ""
+
+
+def _address(value: str) -> str:
+    try:
+        canonical_email(value)
+    except ValueError as error:
+        return f"is no e-mail address as this server wants it: {error}."
+    return ""
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return "must be an address or a network, such as 127.0.0.1 or 10.0.0.0/8."
+    return ""
+
+
+def _origin(value: str) -> str:
+    right = "must be an origin as browsers send it, such as https://wallet.example.com."
+    return "" if _has_host(value) and value == "{0.scheme}://{0.netloc}".format(urlsplit(value)) else right
+
+
+def _public_url(value: str) -> str:
+    if not _has_host(value) or set(value) & set("?#@") or value.endswith("/"):
+        return "must be the address that clients use, such as https://sync.example.com, without a slash at its end."
+    parts = urlsplit(value)
+    if parts.scheme == "http" and not is_loopback(str(parts.hostname)):
+        return "must begin with https://, since whoever reads along takes passwords and tokens from http://."
+    return ""
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that make no sense
+        return False
+
+
+def _rate(value: str) -> str:
+    try:
+        rates = limits.parse_many(value)
+    except ValueError:
+        rates = []
+    right = "must be how often something may happen, such as 30/minute, or several such as 5/second;100/hour."
+    return "" if rates and all(rate.amount for rate in rates) else right
+
+
+def _setting(default: T, help: str, metavar: str, check: Check | None = None, *, repr: bool = True) -> T:
+    metadata = {_HELP: help, _METAVAR: metavar, _CHECK: check or (lambda value: "")}
+    return dataclasses.field(default=default, repr=repr, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of one server, checked.
-
-    Attributes:
-        host: address to listen on.
-        port: 0 picks a free one.
-        database: `sqlite:///FILE`, where FILE may be relative, or `sqlite:////FILE` from the root.
-        accounts: who may sign up: `open` is everybody, `allowlist` those in `allow`.
-        allow: canonical e-mail addresses. By default nobody.
-        max_wallet_bytes: limit of `encryptedWallet`, in bytes of UTF-8.
+    """The settings of one server, checked. What each means is its `help`; an empty text is one that is not set.
 
     Raises:
-        SettingsError: if one is wrong.
+        SettingsError: with everything that is wrong.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8090
-    database: str = "sqlite:///walletsync.db"
-    accounts: str = ALLOWLIST
-    allow: Collection[str] = field(default=(), repr=False)
-    max_wallet_bytes: int = MAX_WALLET_BYTES
+    host: str = _setting("127.0.0.1", "Address to listen on.", "ADDRESS", _host)
+    port: int = _setting(8090, "Port to listen on; 0 picks a free one.", "PORT", _number(0, 65535))
+    database: str = _setting(
+        "sqlite:///walletsync.db",
+        "Where everything is kept: sqlite:///FILE, or sqlite:////FILE from the root of the disk.",
+        "URL",
+        _database,
+    )
+    accounts: str = _setting(
+        ALLOWLIST,
+        "Who may sign up: everybody, the addresses that were allowed, or whoever proves an address by e-mail.",
+        f"{OPEN}|{ALLOWLIST}|{EMAIL}",
+        _one_of(OPEN, ALLOWLIST, EMAIL),
+    )
+    allow: Collection[str] = _setting(
+        (), "An address that may sign up, in lower case.", "ADDRESS", _each(_address, "address"), repr=False
+    )
+    max_wallet_bytes: int = _setting(
+        MAX_WALLET_BYTES, "The largest encrypted wallet that is stored, in bytes.", "BYTES", _number(1)
+    )
+    public_url: str = _setting(
+        "", "The server's address as clients write it; links in mails begin with it.", "URL", _or_empty(_public_url)
+    )
+    trusted_proxies: Collection[str] = _setting(
+        (),
+        "A reverse proxy, by address or network, that is believed where a request comes from.",
+        "NETWORK",
+        _each(_network, "network"),
+    )
+    cors_origins: Collection[str] = _setting(
+        (), "A web page's origin that may use the server from a browser.", "ORIGIN", _each(_origin, "origin")
+    )
+    metrics_host: str = _setting("127.0.0.1", "Address to show metrics on.", "ADDRESS", _host)
+    metrics_port: int = _setting(0, "Port to show metrics on; 0 shows none.", "PORT", _number(0, 65535))
+    mail_server: str = _setting("", "The SMTP server that takes our mails.", "HOST")
+    mail_port: int = _setting(587, "Its port: 587 is usual for starttls, 465 for tls.", "PORT", _number(1, 65535))
+    mail_security: str = _setting(
+        STARTTLS,
+        "How the connection to it is encrypted.",
+        f"{STARTTLS}|{TLS}|{NO_TLS}",
+        _one_of(STARTTLS, TLS, NO_TLS),
+    )
+    mail_username: str = _setting("", "Name to log in there with.", "NAME", repr=False)
+    mail_password_file: str = _setting(
+        "", "File that holds the password to log in there with, and nothing else.", "FILE"
+    )
+    mail_from: str = _setting("", "Address that our mails come from.", "ADDRESS", _or_empty(_address))
+    sockets_per_account: int = _setting(10, "WebSockets that an account may have open.", "NUMBER", _number(1))
+    rate_signup: str = _setting("30/minute", "Sign-ups that are accepted from one address.", "RATE", _rate)
+    rate_login: str = _setting("30/minute", "Logins that are accepted from one address.", "RATE", _rate)
+    rate_seed: str = _setting(
+        "60/minute", "Questions for a salt seed that are accepted from one address.", "RATE", _rate
+    )
+    rate_resend: str = _setting("5/minute", "Requests to mail again that are accepted from one address.", "RATE", _rate)
+    password_queue: int = _setting(
+        100, "Passwords that may wait to be checked; beyond it clients are asked to come back.", "NUMBER", _number(1)
+    )
 
     def __post_init__(self) -> None:
-        if not self.host:
-            raise SettingsError("host is empty; give an address to listen on, such as 127.0.0.1.")
-        if not 0 <= self.port <= 65535:
-            raise SettingsError("port must be from 0 (picks a free one) to 65535.")
-        self._check_database()
-        if self.accounts not in (OPEN, ALLOWLIST):
-            raise SettingsError(f"accounts must be {OPEN} or {ALLOWLIST}.")
-        if self.accounts == OPEN and self.allow:
-            raise SettingsError(f"accounts is {OPEN}, so everybody may sign up: leave allow out, or set {ALLOWLIST}.")
-        for number, address in enumerate(self.allow, 1):
-            try:
-                canonical_email(address)
-            except ValueError as error:
-                raise SettingsError(f"allow, address number {number}: {error}.") from None
-        if self.max_wallet_bytes < 1:
-            raise SettingsError("max_wallet_bytes must be at least 1.")
-
-    def _check_database(self) -> None:
-        file = self.database.removeprefix(_SQLITE)
-        if file == self.database:
-            raise SettingsError(f"database must be {_SQLITE}FILE; this server knows no other yet.")
-        if not file or file.startswith(":") or "?" in file or "\0" in file:
-            raise SettingsError(f"database must name a file, such as {_SQLITE}walletsync.db, without parameters.")
+        mistakes = list(find_mistakes(vars(self)))
+        if mistakes:
+            raise SettingsError(*mistakes)
 
     @property
     def database_file(self) -> Path:
@@ -72,6 +211,101 @@ class Settings:
         """Whether these settings refuse every sign-up."""
         return self.accounts == ALLOWLIST and not self.allow
 
+    @property
+    def plain_on_the_network(self) -> bool:
+        """Whether clients would reach this server over a network and, as far as it knows, without TLS in front."""
+        return not is_loopback(self.host) and not self.public_url.startswith("https://")
+
     def may_sign_up(self, email: str) -> bool:
         """Say whether this canonical address may sign up."""
-        return self.accounts == OPEN or email in self.allow
+        return self.accounts != ALLOWLIST or email in self.allow
+
+    def mail_password(self) -> str:
+        """Return what `mail_password_file` holds, without the line's end; nothing if there is none.
+
+        Raises:
+            SettingsError: if the file cannot be read, or holds nothing or several lines.
+        """
+        if not self.mail_password_file:
+            return ""
+        try:
+            lines = Path(self.mail_password_file).read_text().splitlines()
+        except (OSError, UnicodeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it holds no text"
+            raise SettingsError(Mistake("mail_password_file", f"cannot be read: {reason}.")) from None
+        if len(lines) != 1 or not lines[0]:
+            raise SettingsError(Mistake("mail_password_file", "must name a file with one line, the password."))
+        return lines[0]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the table says about one setting."""
+
+    name: str
+    default: Any
+    help: str
+    metavar: str
+    check: Check
+
+    @property
+    def option(self) -> str:
+        """Its name on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return f"{VARIABLES}{self.name.upper()}"
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it may be given several times."""
+        return isinstance(self.default, tuple)
+
+
+VARIABLES = "WALLETSYNC_"
+TABLE = {
+    field.name: Setting(
+        field.name, field.default, field.metadata[_HELP], field.metadata[_METAVAR], field.metadata[_CHECK]
+    )
+    for field in dataclasses.fields(Settings)
+}
+
+
+def find_mistakes(values: Mapping[str, Any]) -> list[Mistake]:
+    """Return all that is wrong with these values, each by itself and in relation to others; missing ones are right."""
+    alone = [Mistake(name, said) for name, value in values.items() if (said := TABLE[name].check(value))]
+    wrong = {mistake.name for mistake in alone}
+    right = {name: setting.default for name, setting in TABLE.items()} | dict(values)
+    together = [mistake for mistake in _together(right) if mistake.name not in wrong]
+    return alone + together
+
+
+def _together(values: Mapping[str, Any]) -> list[Mistake]:
+    accounts = values["accounts"]
+    found = []
+    if accounts in (OPEN, EMAIL) and values["allow"]:
+        found.append(Mistake("allow", f"is of no use where accounts is {accounts}: leave it out, or set {ALLOWLIST}."))
+    if accounts == EMAIL:
+        found += [
+            Mistake(name, f"must be set where accounts is {EMAIL}.")
+            for name in ("public_url", "mail_server", "mail_from")
+            if not values[name]
+        ]
+    elif values["mail_server"] and not values["mail_from"]:
+        found.append(Mistake("mail_from", "must be set where there is a mail_server."))
+    if bool(values["mail_username"]) != bool(values["mail_password_file"]):
+        missing = "mail_password_file" if values["mail_username"] else "mail_username"
+        found.append(Mistake(missing, "must be set as well, since a login needs both name and password."))
+    if values["mail_username"] and values["mail_security"] == NO_TLS:
+        found.append(Mistake("mail_security", f"must not be {NO_TLS} with a login, which anybody could read."))
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches a server that listens on this address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

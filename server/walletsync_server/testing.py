@@ -10,12 +10,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
+
+from walletsync_server.settings import TABLE
 
 _STARTS_WITH = "Listening on "
+Value: TypeAlias = str | int | Iterable[str]
 
 
 class ServerDidNotStart(RuntimeError):
@@ -29,8 +32,9 @@ class RunningServer:
 
     Args:
         database: the file to serve. By default one in a temporary directory, removed by `close`.
-        accounts: `open` or `allowlist`, as `walletsync-server serve --accounts`.
+        accounts: who may sign up, as `walletsync-server serve --accounts`.
         allow: addresses that may sign up with `allowlist`.
+        settings: more of `Settings`, by name, such as `{"rate_login": "5/minute"}`.
         patience: seconds that a start or a stop may take.
     """
 
@@ -40,13 +44,13 @@ class RunningServer:
         database: Path | None = None,
         accounts: str = "allowlist",
         allow: Iterable[str] = (),
+        settings: Mapping[str, Value] | None = None,
         patience: float = 30.0,
     ) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="walletsync-server-")
         self._log_file = Path(self._directory.name) / "server.log"
         self.database = database or Path(self._directory.name) / "walletsync.db"
-        self._accounts = accounts
-        self._allow = tuple(allow)
+        self._settings: dict[str, Value] = {"accounts": accounts, "allow": tuple(allow), **(settings or {})}
         self._patience = patience
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -117,14 +121,8 @@ class RunningServer:
         self._directory.cleanup()
 
     def _command(self) -> list[str]:
-        options = {
-            "--port": str(self._port),
-            "--database": f"sqlite:///{self.database.absolute()}",
-            "--accounts": self._accounts,
-        }
-        words = [word for option in options.items() for word in option]
-        for address in self._allow:
-            words += ["--allow", address]
+        here: dict[str, Value] = {"port": self._port, "database": f"sqlite:///{self.database.absolute()}"}
+        words = [word for name, value in (here | self._settings).items() for word in _options(name, value)]
         return [sys.executable, "-m", "walletsync_server", "serve", "--stop-with-stdin", *words]
 
     def _first_line(self, process: "subprocess.Popen[str]") -> str:
@@ -149,3 +147,8 @@ class RunningServer:
             except subprocess.TimeoutExpired:
                 process.kill()
                 return process.wait()
+
+
+def _options(name: str, value: Value) -> Iterator[str]:
+    for each in [value] if isinstance(value, str | int) else value:
+        yield from (TABLE[name].option, str(each))

@@ -18,6 +18,7 @@ from tests.server.helpers import HttpWire, sign_up, until
 from walletsync_server import __version__
 from walletsync_server.cli import main
 from walletsync_server.serving import url_of
+from walletsync_server.settings import TABLE
 from walletsync_server.storage.sqlite import open_sqlite
 
 COMMAND = [sys.executable, "-m", "walletsync_server"]
@@ -57,7 +58,7 @@ def serving(folder: Path, *words: str, **more: str) -> Iterator[tuple["subproces
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            assert line.startswith("Listening on http://127.0.0.1:"), process.communicate()
+            assert line.startswith("Listening on http://"), process.communicate()
             yield process, line.removeprefix("Listening on ").strip()
         finally:
             process.kill()
@@ -111,6 +112,23 @@ def test_default_allows_nobody_and_says_so(tmp_path: Path) -> None:
     assert "Nobody can sign up" in err
     assert "--allow ADDRESS" in err
     assert "--accounts open" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["--host", "0.0.0.0"], True),  # noqa: S104 - it is what an operator does
+        (["--host", "0.0.0.0", "--public-url", "https://sync.example.com"], False),  # noqa: S104
+        (["--host", "127.0.0.1"], False),
+    ],
+)
+def test_listening_to_the_network_without_tls_is_warned_of(tmp_path: Path, words: list[str], warned: bool) -> None:
+    """Whoever opens the server to a network reads that TLS is missing, unless it says that a proxy is in front."""
+    with serving(tmp_path, "--port", "0", *words) as (process, _):
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert ("without TLS" in err) is warned
+    assert ("--public-url https://" in err) is warned
 
 
 def test_allow_may_be_repeated(tmp_path: Path) -> None:
@@ -239,9 +257,9 @@ def test_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
     [
         (["--port", "x"], "--port"),
         (["--port", "65536"], "port"),
-        (["--accounts", "closed"], "accounts must be"),
+        (["--accounts", "closed"], "--accounts must be open, allowlist or email."),
         (["--allow", "Alice@example.com"], "lower case"),
-        (["--accounts", "open", "--allow", "alice@example.com"], "leave allow out"),
+        (["--accounts", "open", "--allow", "alice@example.com"], "leave it out"),
         (["--database", "mysql://x"], "sqlite:///"),
         (["--more"], "--more"),
     ],
@@ -253,11 +271,23 @@ def test_bad_setting_is_bad_usage(words: list[str], hint: str) -> None:
     assert hint in ended.stderr
 
 
-def test_bad_setting_in_the_environment_is_bad_usage() -> None:
-    """The same for a variable."""
-    ended = CliRunner().invoke(main, ["serve"], env={"WALLETSYNC_PORT": "x"})
-    assert ended.exit_code == 2
-    assert "WALLETSYNC_PORT" in ended.stderr
+def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
+    """A person mends everything in one round: each mistake has the name that was written, wherever that was."""
+    file = tmp_path / "server.toml"
+    file.write_text("prot = 8090\nmail_port = 25.5\n")
+    words = ["serve", "--config", str(file), "--host", "", "--accounts", "email"]
+    ended = CliRunner().invoke(main, words, env={"WALLETSYNC_PORT": "x", "WALLETSYNC_DATABSE": "sqlite:///w.db"})
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert sorted(ended.stderr.partition("wrong:\n")[2].splitlines()) == [
+        "  --host is empty; give an address to listen on, such as 127.0.0.1.",
+        "  --mail-from must be set where accounts is email.",
+        "  --mail-server must be set where accounts is email.",
+        "  --public-url must be set where accounts is email.",
+        f"  {file}: mail_port must be a whole number.",
+        f"  {file}: prot is no setting; did you mean port?",
+        "  WALLETSYNC_DATABSE is no setting; did you mean WALLETSYNC_DATABASE?",
+        "  WALLETSYNC_PORT must be a whole number.",
+    ]
 
 
 def test_closed_stdin_cannot_be_waited_for(tmp_path: Path) -> None:
@@ -279,9 +309,9 @@ def test_help_and_version() -> None:
     """Help shows every option with its variable and an example; the version is the package's."""
     ended = CliRunner().invoke(main, ["serve", "--help"])
     assert ended.exit_code == 0
-    for name in ("HOST", "PORT", "DATABASE", "ACCOUNTS", "ALLOW"):
-        assert f"WALLETSYNC_{name}" in ended.stdout
-        assert f"--{name.lower()}" in ended.stdout
+    for setting in TABLE.values():
+        assert setting.option in ended.stdout
+        assert setting.variable in ended.stdout
     assert "Example:" in ended.stdout
     assert __version__ in run("--version").stdout  # as a process, `python -m`
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.helpers import HttpWire, sign_up, until
-from walletsync_server.testing import RunningServer, ServerDidNotStart
+from walletsync_server.testing import RunningServer, ServerDidNotStart, Value
 
 PARENT = """
 import sys, time
@@ -70,6 +70,18 @@ def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         server.start()
     assert server.stop() == 0
     server.close()
+
+
+def test_any_setting_can_be_given() -> None:
+    """Settings by name reach the process: numbers, texts and lists."""
+    given: dict[str, Value] = {
+        "max_wallet_bytes": 5,
+        "public_url": "https://sync.example.com",
+        "trusted_proxies": ["::1", "10.0.0.0/8"],
+    }
+    with RunningServer(accounts="open", settings=given) as server:
+        about = HttpWire(server.url)("GET", "/.well-known/walletsync").json
+    assert about["limits"]["encryptedWalletBytes"] == 5
 
 
 def test_misuse_is_refused() -> None:

@@ -40,28 +40,103 @@ def test_database_names_a_file(database: str, file: str) -> None:
     assert Settings(database=database).database_file == Path(file)
 
 
+MAIL: dict[str, Any] = {"mail_server": "mail.example.com", "mail_from": "sync@example.com"}
+
+
 @pytest.mark.parametrize(
-    ("wrong", "word"),
+    ("wrong", "names"),
     [
-        ({"host": ""}, "host"),
-        ({"port": -1}, "port"),
-        ({"port": 65536}, "port"),
-        ({"database": "walletsync.db"}, "database"),
-        ({"database": "postgresql://localhost/x"}, "database"),
-        ({"database": "sqlite://"}, "database"),
-        ({"database": "sqlite:///"}, "database"),
-        ({"database": "sqlite:///:memory:"}, "database"),
-        ({"database": "sqlite:///w.db?mode=ro"}, "database"),
-        ({"database": "sqlite:///w\0.db"}, "database"),
-        ({"accounts": "closed"}, "accounts"),
-        ({"accounts": "open", "allow": ["alice@example.com"]}, "allow"),
-        ({"allow": ["alice@example.com", "Bob@example.com"]}, "number 2"),
-        ({"max_wallet_bytes": 0}, "max_wallet_bytes"),
+        ({"host": ""}, ["host"]),
+        ({"port": -1}, ["port"]),
+        ({"port": 65536}, ["port"]),
+        ({"database": "walletsync.db"}, ["database"]),
+        ({"database": "postgresql://localhost/x"}, ["database"]),
+        ({"database": "sqlite://"}, ["database"]),
+        ({"database": "sqlite:///"}, ["database"]),
+        ({"database": "sqlite:///:memory:"}, ["database"]),
+        ({"database": "sqlite:///w.db?mode=ro"}, ["database"]),
+        ({"database": "sqlite:///w\0.db"}, ["database"]),
+        ({"accounts": "closed"}, ["accounts"]),
+        ({"accounts": "open", "allow": ["alice@example.com"]}, ["allow"]),
+        ({"accounts": "email"}, ["public_url", "mail_server", "mail_from"]),
+        ({"allow": ["alice@example.com", "Bob@example.com"]}, ["allow"]),
+        ({"max_wallet_bytes": 0}, ["max_wallet_bytes"]),
+        ({"public_url": "sync.example.com"}, ["public_url"]),
+        ({"public_url": "http://sync.example.com"}, ["public_url"]),
+        ({"public_url": "https://sync.example.com/"}, ["public_url"]),
+        ({"public_url": "https://sync.example.com?a"}, ["public_url"]),
+        ({"public_url": "https://a@sync.example.com"}, ["public_url"]),
+        ({"public_url": "https://[sync"}, ["public_url"]),
+        ({"public_url": "https://sync.example.com:0"}, ["public_url"]),
+        ({"trusted_proxies": ["127.0.0.1", "10.0.0.1/8"]}, ["trusted_proxies"]),
+        ({"cors_origins": ["*"]}, ["cors_origins"]),
+        ({"cors_origins": ["https://wallet.example.com/"]}, ["cors_origins"]),
+        ({"metrics_host": "", "metrics_port": 65536}, ["metrics_host", "metrics_port"]),
+        ({"mail_server": "mail.example.com"}, ["mail_from"]),
+        ({"mail_server": "mail.example.com", "mail_from": "nobody"}, ["mail_from"]),
+        ({**MAIL, "mail_port": 0, "mail_security": "ssl"}, ["mail_port", "mail_security"]),
+        ({**MAIL, "mail_username": "sync"}, ["mail_password_file"]),
+        ({**MAIL, "mail_password_file": "/etc/password"}, ["mail_username"]),
+        (
+            {**MAIL, "mail_username": "sync", "mail_password_file": "p", "mail_security": "none"},
+            ["mail_security"],
+        ),
+        ({"sockets_per_account": 0, "password_queue": 0}, ["sockets_per_account", "password_queue"]),
+        ({"rate_signup": "", "rate_login": "often"}, ["rate_signup", "rate_login"]),
+        ({"rate_seed": "0/minute", "rate_resend": "3/fortnight"}, ["rate_seed", "rate_resend"]),
     ],
 )
-def test_wrong_setting_is_named(wrong: dict[str, Any], word: str) -> None:
-    """A wrong setting is refused with its name, and an address is not repeated."""
-    with pytest.raises(SettingsError, match=word) as raised:
+def test_wrong_settings_are_named(wrong: dict[str, Any], names: list[str]) -> None:
+    """All wrong settings are refused at once, each with its name, and an address is not repeated."""
+    with pytest.raises(SettingsError) as raised:
         Settings(**wrong)
-    assert str(raised.value).endswith(".")
-    assert "example.com" not in str(raised.value)
+    assert [mistake.name for mistake in raised.value.mistakes] == names
+    assert all(line.endswith(".") for line in str(raised.value).splitlines())
+    assert "bob@example.com" not in str(raised.value).lower()
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        {"public_url": "https://sync.example.com:8443/wallets"},
+        {"public_url": "http://127.0.0.1:8090"},
+        {"public_url": "http://localhost"},
+        {"trusted_proxies": ["127.0.0.1", "::1", "10.0.0.0/8"]},
+        {"cors_origins": ["https://wallet.example.com", "http://localhost:3000"]},
+        {"rate_login": "5/second;100/hour"},
+        {**MAIL, "accounts": "email", "public_url": "https://sync.example.com"},
+        {**MAIL, "mail_username": "sync", "mail_password_file": "p", "mail_security": "tls", "mail_port": 465},
+    ],
+)
+def test_right_settings_are_taken(right: dict[str, Any]) -> None:
+    """What makes sense is taken as it is."""
+    settings = Settings(**right)
+    assert {name: getattr(settings, name) for name in right} == right
+
+
+def test_number_of_a_wrong_address_is_told() -> None:
+    """In a list of addresses, which are not repeated, the person finds the wrong one by its number."""
+    with pytest.raises(SettingsError, match="in address number 2"):
+        Settings(allow=["alice@example.com", "Bob@example.com"])
+
+
+def test_mail_password_is_the_only_line_of_its_file(tmp_path: Path) -> None:
+    """The password comes without the line's end, is in no repr, and no file means no password."""
+    file = tmp_path / "password"
+    file.write_text("open sesame\n")
+    settings = Settings(**MAIL, mail_username="sync", mail_password_file=str(file))
+    assert settings.mail_password() == "open sesame"
+    assert "sesame" not in repr(settings)
+    assert Settings().mail_password() == ""
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"two\nlines\n", b"\xff"])
+def test_unusable_password_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """A file that is missing, empty, of several lines or no text is a mistake that names the setting."""
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    settings = Settings(**MAIL, mail_username="sync", mail_password_file=str(file))
+    with pytest.raises(SettingsError, match="mail_password_file") as raised:
+        settings.mail_password()
+    assert "two" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""The command line: settings from options and the environment, exit codes, signals."""
+"""`walletsync-server serve`: exit codes, signals, what an operator is told."""
 
 import os
 import signal
@@ -10,83 +10,38 @@ from typing import TextIO
 
 import click
 
-from walletsync_server import __version__, logs
+from walletsync_server import logs
 from walletsync_server.api.routes import body_limit
 from walletsync_server.app import close_app, create_app
+from walletsync_server.cli.options import settings_options
+from walletsync_server.configuration import Configuration
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.serving import CannotListen, bind, serve, url_of
-from walletsync_server.settings import ALLOWLIST, OPEN, Settings, SettingsError
+from walletsync_server.settings import Settings
 from walletsync_server.storage.interface import StorageError
 
 NOBODY = "Nobody can sign up here yet: allow an address with --allow ADDRESS, or everybody with --accounts open."
 
 
-@click.group()
-@click.version_option(__version__, package_name="walletsync-server")
-def main() -> None:
-    """The walletsync server: keeps encrypted wallets, and can read none of them."""
+PLAIN = (
+    "Clients reach this address without TLS, so anybody on the way can read passwords and tokens. Listen on 127.0.0.1, "
+    "put a reverse proxy that speaks TLS in front, and give the proxy's address: --public-url https://…"
+)
 
 
-@main.command("serve")
-@click.option(
-    "--host",
-    envvar="WALLETSYNC_HOST",
-    default=Settings.host,
-    show_default=True,
-    show_envvar=True,
-    help="Address to listen on.",
-)
-@click.option(
-    "--port",
-    type=int,
-    envvar="WALLETSYNC_PORT",
-    default=Settings.port,
-    show_default=True,
-    show_envvar=True,
-    help="Port to listen on; 0 picks a free one.",
-)
-@click.option(
-    "--database",
-    metavar="URL",
-    envvar="WALLETSYNC_DATABASE",
-    default=Settings.database,
-    show_default=True,
-    show_envvar=True,
-    help="Where everything is kept: sqlite:///FILE.",
-)
-@click.option(
-    "--accounts",
-    metavar=f"{OPEN}|{ALLOWLIST}",
-    envvar="WALLETSYNC_ACCOUNTS",
-    default=Settings.accounts,
-    show_default=True,
-    show_envvar=True,
-    help="Who may sign up: everybody, or the addresses given with --allow.",
-)
-@click.option(
-    "--allow",
-    metavar="ADDRESS",
-    multiple=True,
-    envvar="WALLETSYNC_ALLOW",
-    show_envvar=True,
-    help="An address that may sign up; may be repeated. In the environment, separated by spaces.",
-)
+@click.command("serve")
+@settings_options()
 @click.option(
     "--stop-with-stdin",
     is_flag=True,
     help="Stop when standard input is closed; for supervisors and test harnesses that hold the other end.",
 )
-def serve_command(
-    host: str, port: int, database: str, accounts: str, allow: tuple[str, ...], stop_with_stdin: bool
-) -> None:
+def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Example: walletsync-server serve --allow alice@example.com
     """
-    try:
-        settings = Settings(host=host, port=port, database=database, accounts=accounts, allow=frozenset(allow))
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from None
+    settings = configuration.settings
     if stop_with_stdin and sys.stdin is None:
         raise click.UsageError("--stop-with-stdin needs a standard input that is open.")
     logs.configure()
@@ -115,6 +70,8 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
             threading.Thread(target=_stop_after_stdin, daemon=True).start()
         if settings.nobody_may_sign_up:
             _tell(sys.stderr, NOBODY)
+        if settings.plain_on_the_network:
+            _tell(sys.stderr, PLAIN)
         _tell(sys.stdout, f"Listening on {url}")
 
     signal.signal(signal.SIGTERM, stop)

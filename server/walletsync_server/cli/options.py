@@ -1,0 +1,68 @@
+"""The settings as options of a command."""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from walletsync_server.configuration import DEFAULT, FILE_OPTION, FILE_VARIABLE, Configuration, load
+from walletsync_server.settings import TABLE, Setting, SettingsError
+
+
+def settings_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of these settings, and --config; its first argument becomes the configuration.
+
+    All other settings reach it as well, from the environment and the file. Mistakes end it with status 2.
+
+    Args:
+        names: settings that have an option; by default all.
+    """
+    shown = [TABLE[name] for name in names or TABLE]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(config: str | None, **options: Any) -> None:
+            flags = {setting.name: options.pop(setting.name) for setting in shown}
+            command(_load(flags, config), **options)
+
+        configured: Callable[..., None] = run
+        for setting in reversed(shown):
+            configured = _option(setting)(configured)
+        return click.option(
+            FILE_OPTION,
+            "config",
+            metavar="FILE",
+            help=f"A TOML file with settings. [env: {FILE_VARIABLE}]",
+        )(configured)
+
+    return decorate
+
+
+def _load(flags: dict[str, Any], config: str | None) -> Configuration:
+    try:
+        return load(flags, os.environ, config)
+    except SettingsError as error:
+        raise usage_error(error) from None
+
+
+def usage_error(error: SettingsError) -> click.UsageError:
+    """Return what ends a command with status 2 and all the mistakes."""
+    lines = "".join(f"\n  {mistake}" for mistake in error.mistakes)
+    return click.UsageError(f"These settings are wrong:{lines}")
+
+
+def _option(setting: Setting) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    notes = [f"env: {setting.variable}"]
+    if setting.is_list:
+        notes.append("may be repeated")
+    elif setting.default != "":
+        notes.append(f"{DEFAULT}: {setting.default}")
+    return click.option(
+        setting.option,
+        setting.name,
+        metavar=setting.metavar,
+        multiple=setting.is_list,
+        help=f"{setting.help} [{'; '.join(notes)}]",
+    )

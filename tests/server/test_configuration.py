@@ -1,0 +1,113 @@
+"""Where settings come from: flags, environment, file; which wins, and what each may look like."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from walletsync_server.configuration import Configuration, load
+from walletsync_server.settings import TABLE, Settings, SettingsError
+
+
+def written(folder: Path, text: str) -> str:
+    file = folder / "server.toml"
+    file.write_text(text)
+    return str(file)
+
+
+def mistakes(environment: Mapping[str, str], file: str | None = None) -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        load({}, environment, file)
+    return [str(mistake) for mistake in raised.value.mistakes]
+
+
+def test_nothing_given_means_defaults() -> None:
+    """Without flags, variables and a file all is as `Settings()` says, and says so."""
+    assert load({}, {}) == Configuration(Settings(), dict.fromkeys(TABLE, "default"))
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    """Each setting comes from the first that has it, and its origin can be told."""
+    file = written(tmp_path, "port = 1\npassword_queue = 2\nsockets_per_account = 3\n")
+    environment = {"WALLETSYNC_PORT": "4", "WALLETSYNC_PASSWORD_QUEUE": "5", "HOME": "/"}
+    loaded = load({"port": "6", "host": None, "allow": ()}, environment, file)
+    assert loaded.settings == Settings(port=6, password_queue=5, sockets_per_account=3)
+    assert loaded.origins["port"] == "--port"
+    assert loaded.origins["password_queue"] == "WALLETSYNC_PASSWORD_QUEUE"
+    assert loaded.origins["sockets_per_account"] == file
+    assert loaded.origins["host"] == "default"
+
+
+def test_environment_names_the_file_that_no_flag_names(tmp_path: Path) -> None:
+    """WALLETSYNC_CONFIG is for --config what the other variables are for theirs."""
+    file = written(tmp_path, "port = 1\n")
+    assert load({}, {"WALLETSYNC_CONFIG": file}).settings.port == 1
+    assert load({}, {"WALLETSYNC_CONFIG": "/no/such/file"}, file).settings.port == 1
+
+
+def test_empty_text_takes_a_setting_back(tmp_path: Path) -> None:
+    """What a file sets, a flag or a variable can unset."""
+    file = written(tmp_path, 'public_url = "https://sync.example.com"\nallow = ["alice@example.com"]\n')
+    assert load({"public_url": ""}, {"WALLETSYNC_ALLOW": ""}, file).settings == Settings()
+
+
+def test_lists_are_lists_in_the_file_and_words_in_the_environment(tmp_path: Path) -> None:
+    """In a variable, spaces or commas stand between them."""
+    right = Settings(allow=("alice@example.com", "bob@example.com"))
+    file = written(tmp_path, 'allow = ["alice@example.com", "bob@example.com"]\n')
+    assert load({}, {}, file).settings == right
+    assert load({}, {"WALLETSYNC_ALLOW": "alice@example.com bob@example.com"}).settings == right
+    assert load({}, {"WALLETSYNC_ALLOW": "alice@example.com, bob@example.com"}).settings == right
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("port = true", "port must be a whole number."),
+        ("port = 80.5", "port must be a whole number."),
+        ("host = 1", "host must be a text in quotes."),
+        ("allow = 1", "allow must be a list of texts"),
+        ("allow = [1]", "allow must be a list of texts"),
+        ("port = 65536", "port must be from 0 to 65535."),
+        ("[server]\nport = 1", "server is no setting; did you mean"),
+        ("zzz = 1", "zzz is no setting; `walletsync-server config` lists all."),
+    ],
+)
+def test_wrong_key_is_named_with_its_file(tmp_path: Path, text: str, said: str) -> None:
+    """A value of another kind, one out of bounds and an unknown key: one mistake, with the file's name."""
+    file = written(tmp_path, text)
+    (mistake,) = mistakes({}, file)
+    assert mistake.startswith(f"{file}: {said}")
+
+
+def test_file_that_cannot_be_read_is_named_with_what_named_it(tmp_path: Path) -> None:
+    """Missing, no text, no TOML: what is wrong, and where to look."""
+    missing, binary, broken = (str(tmp_path / name) for name in ("missing", "binary", "broken"))
+    Path(binary).write_bytes(b"\xff")
+    Path(broken).write_text("port = = 1")
+    assert mistakes({}, missing) == [
+        f"--config names a file that cannot be read, {missing}: No such file or directory."
+    ]
+    assert mistakes({"WALLETSYNC_CONFIG": binary}) == [
+        f"WALLETSYNC_CONFIG names a file that cannot be read, {binary}: it holds no text."
+    ]
+    (mistake,) = mistakes({}, broken)
+    assert mistake.startswith(f"{broken} is no TOML: ")
+    assert "line 1" in mistake
+
+
+@pytest.mark.parametrize("number", ["", "x", "1.5", "0x10", "1_000", "9" * 5000])
+def test_only_digits_are_a_number(number: str) -> None:
+    """In a variable a number is written in digits, without any of the liberties of a programming language."""
+    assert mistakes({"WALLETSYNC_PORT": number}) == ["WALLETSYNC_PORT must be a whole number."]
+
+
+def test_mistake_is_told_once() -> None:
+    """What cannot be read at all is not also called missing or out of bounds."""
+    said = mistakes({"WALLETSYNC_PORT": "x", "WALLETSYNC_ACCOUNTS": "closed", "WALLETSYNC_ALLOW": "a b"})
+    assert [line.split()[0] for line in said] == ["WALLETSYNC_PORT", "WALLETSYNC_ACCOUNTS", "WALLETSYNC_ALLOW"]
+
+
+def test_variables_of_the_client_are_left_alone() -> None:
+    """Client and server may run for the same person."""
+    assert load({}, {"WALLETSYNC_PASSWORD_FILE": "/home/alice/password"}).settings == Settings()
