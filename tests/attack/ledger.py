@@ -1,0 +1,115 @@
+"""The outside log: what may be stored of an account after any accident, and what is."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+from pysqlite3 import dbapi2 as driver
+
+from walletsync.protocol import KEPT_VERSIONS, wallet_digest
+
+
+@dataclass(frozen=True)
+class Version:
+    """One wallet as the device posted it."""
+
+    sequence: int
+    wallet: str = field(repr=False)
+    hmac: str
+    device: str
+
+    @property
+    def row(self) -> tuple[int, bytes, bytes, bytes, bytes]:
+        """Its columns in the order in which `stored_accounts` reads them."""
+        digest = wallet_digest(self.sequence, self.wallet, self.hmac)
+        return self.sequence, digest, self.device.encode(), self.hmac.encode(), self.wallet.encode()
+
+
+@dataclass(frozen=True)
+class State:
+    """All that is to be stored of one address. A token is None if its answer got lost, so that nobody knows it."""
+
+    password: str
+    seed: str
+    versions: tuple[Version, ...] = ()
+    tokens: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def sequence(self) -> int:
+        return self.versions[-1].sequence if self.versions else 0
+
+    def with_version(self, version: Version) -> "State":
+        return replace(self, versions=(*self.versions, version)[-KEPT_VERSIONS:])
+
+    def with_token(self, device: str, token: str | None) -> "State":
+        return replace(self, tokens={**self.tokens, device: token})
+
+    def without_token(self, device: str) -> "State":
+        return replace(self, tokens={name: token for name, token in self.tokens.items() if name != device})
+
+
+@dataclass(frozen=True)
+class Stored:
+    """All that a database holds of one address."""
+
+    password_hash: str = field(repr=False)
+    seed: bytes = field(repr=False)
+    sequence: int
+    versions: tuple[tuple[int, bytes, bytes, bytes, bytes], ...] = field(repr=False)
+    tokens: Mapping[str, bytes] = field(repr=False)
+
+    def is_exactly(self, state: State) -> bool:
+        """Say whether this is the whole of `state` and nothing else, byte for byte."""
+        return (
+            (self.sequence, self.seed.hex()) == (state.sequence, state.seed)
+            and self.versions == tuple(version.row for version in state.versions)
+            and self.tokens.keys() == state.tokens.keys()
+            and all(token is None or _hash(token) == self.tokens[device] for device, token in state.tokens.items())
+            and _matches(self.password_hash, state.password)
+        )
+
+
+def is_stored(stored: Stored | None, state: State | None) -> bool:
+    """Say whether `stored` is the whole of `state`; None is the absence of an account."""
+    return state is None if stored is None else state is not None and stored.is_exactly(state)
+
+
+def stored_accounts(database: Path) -> dict[str, Stored]:
+    """Return what is stored of each address, after checking that the file is sound and no row belongs to nobody."""
+    connection = driver.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        connection.execute("BEGIN")
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        rows = connection.execute("SELECT account_id, email, password_hash, salt_seed, current_sequence FROM accounts")
+        return {
+            email: Stored(password_hash, seed, sequence, _versions(connection, account), _tokens(connection, account))
+            for account, email, password_hash, seed, sequence in rows.fetchall()
+        }
+    finally:
+        connection.close()
+
+
+def _versions(connection: driver.Connection, account: int) -> tuple[tuple[int, bytes, bytes, bytes, bytes], ...]:
+    columns = "sequence, digest, device_id, hmac, encrypted_wallet"
+    order = "WHERE account_id = ? ORDER BY sequence"
+    return tuple(connection.execute(f"SELECT {columns} FROM wallets {order}", (account,)))  # noqa: S608 - no input
+
+
+def _tokens(connection: driver.Connection, account: int) -> dict[str, bytes]:
+    rows = connection.execute("SELECT device_id, token_hash FROM tokens WHERE account_id = ?", (account,))
+    return {device.decode(): token for device, token in rows}
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _matches(stored: str, password: str) -> bool:
+    try:
+        return PasswordHasher().verify(stored, password)
+    except VerifyMismatchError:
+        return False

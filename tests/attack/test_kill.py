@@ -1,0 +1,77 @@
+"""kill -9 at random moments of a server's whole life, under load, with an outside log of what was acknowledged.
+
+100 times; `KILLS=10000 .venv/bin/pytest tests/attack/test_kill.py` does the same more often.
+"""
+
+import os
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.attack.forked import ForkedServer
+from tests.attack.ledger import stored_accounts
+from tests.attack.person import Person
+
+STARTING, SERVING, STOPPING = "starting", "serving", "stopping"
+LIVES = (STARTING, STARTING, SERVING, SERVING, SERVING, SERVING, SERVING, SERVING, SERVING, STOPPING)
+"""When the servers of one database are killed, in a random order: so two in ten databases are first killed unmade."""
+LONGEST = {STARTING: 0.06, SERVING: 0.15, STOPPING: 0.02}
+"""Seconds within which the moment is picked; a start takes 30 ms on an idle machine."""
+KILLS = int(os.environ.get("KILLS", "100"))
+DATABASES_OF_ONE_TEST = 2
+PEOPLE = 6
+
+
+@pytest.mark.parametrize("seed", range(max(1, KILLS // len(LIVES) // DATABASES_OF_ONE_TEST)))  # so a failure names it
+def test_killed_server_keeps_what_it_acknowledged_and_nothing_by_halves(tmp_path: Path, seed: int) -> None:
+    """After every kill the file is sound, and each account is wholly what was acknowledged, or the next request too."""
+    moments = random.Random(seed)
+    for number in range(DATABASES_OF_ONE_TEST):
+        database = tmp_path / f"{number}.db"
+        people = [Person(f"user{each}@example.com", moments.getrandbits(64)) for each in range(PEOPLE)]
+        for life in moments.sample(LIVES, len(LIVES)):
+            server = ForkedServer(database)
+            if life == STARTING:
+                server.runs_on_for(moments.uniform(0, LONGEST[STARTING]))
+                assert server.kill() == -9
+            else:
+                live_until_killed(server, database, people, moments, stop_first=life == STOPPING)
+        check_at_rest(database, people)
+
+
+def live_until_killed(
+    server: ForkedServer, database: Path, people: Sequence[Person], moments: random.Random, *, stop_first: bool
+) -> None:
+    assert server.wait_until_ready(), server.log.read_text()
+    settle(database, people)
+    with ThreadPoolExecutor(len(people)) as pool:
+        lives = [pool.submit(person.live, server.url) for person in people]
+        assert server.runs_on_for(moments.uniform(0, LONGEST[SERVING])), server.log.read_text()
+        if stop_first:
+            server.ask_to_stop()
+            server.runs_on_for(moments.uniform(0, LONGEST[STOPPING]))
+        assert server.kill() == -9 or stop_first
+        for life in lives:
+            life.result()
+
+
+def check_at_rest(database: Path, people: Sequence[Person]) -> None:
+    """Start once more, and stop in peace: all is there both times, and no fault was logged ever."""
+    server = ForkedServer(database)
+    assert server.wait_until_ready(), server.log.read_text()
+    settle(database, people)
+    server.ask_to_stop()
+    assert server.end() == 0
+    settle(database, people)
+    assert "level=error" not in server.log.read_text()
+    assert sum(person.acknowledged for person in people) > len(LIVES)
+
+
+def settle(database: Path, people: Sequence[Person]) -> None:
+    stored = stored_accounts(database)
+    assert stored.keys() <= {person.email for person in people}
+    for person in people:
+        person.settle(stored.get(person.email))
