@@ -1,13 +1,27 @@
 """Servers for the tests of this folder: one in this process, one that is a real process, both for all tests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import flask
 import pytest
 
-from tests.server.helpers import Account, FlaskWire, HttpWire, Wire, cheap_passwords, new_account
+from tests.server.helpers import (
+    PASSWORD,
+    Account,
+    FakeClock,
+    FlaskWire,
+    HttpWire,
+    Wire,
+    cheap_passwords,
+    new_account,
+)
+from tests.server.world import EMAIL, LIMIT, Interrupted, World
 from walletsync_server.app import close_app, create_app
+from walletsync_server.live import Live
+from walletsync_server.services import build_services
 from walletsync_server.settings import Settings
+from walletsync_server.storage.sqlite import open_sqlite
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +45,20 @@ def wire(request: pytest.FixtureRequest) -> Wire:
 def account(wire: Wire) -> Account:
     """A new account with a device that is logged in."""
     return new_account(wire)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Services over an inline storage, where alice has an account and bob may make one."""
+    storage, clock, live = Interrupted(open_sqlite(tmp_path / "w.db", inline=True)), FakeClock(), Live()
+    services = build_services(
+        storage,
+        may_sign_up=lambda email: email in (EMAIL, "bob@example.com"),
+        max_wallet_bytes=LIMIT,
+        clock=clock,
+        passwords=cheap_passwords(),
+        live=live,
+    )
+    services.accounts.sign_up(EMAIL, PASSWORD, bytes(32))
+    yield World(services, storage, clock, live)
+    storage.close()

@@ -32,10 +32,11 @@ def wallet(sequence: int, text: str = "-", hmac: str = "h", device: str = "lapto
     )
 
 
-def token(device: str, number: int = 0, account_id: int = ALICE.account_id) -> Token:
+def token(device: str, number: int = 0, account_id: int = ALICE.account_id, epoch: int = 1) -> Token:
     return Token(
         account_id=account_id,
         device_id=device,
+        epoch=epoch,
         token_hash=bytes([number]) * 32,
         created_at=NOW,
         expires_at=NOW + timedelta(days=number),

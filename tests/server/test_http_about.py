@@ -43,7 +43,7 @@ def test_well_known_tells_limits_and_features(wire: Wire) -> None:
         "serverVersion": __version__,
         "payloadVersions": [1],
         "limits": {"encryptedWalletBytes": 4 * 1024 * 1024, "keptVersions": 10, "devices": 100},
-        "features": ["bearer-token", "wallet-in-answers"],
+        "features": ["bearer-token", "devices", "wallet-history", "wallet-in-answers"],
     }
 
 

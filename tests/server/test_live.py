@@ -2,17 +2,17 @@
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
-from tests.server.world import EMAIL, Interrupted, World
+from tests.server.helpers import PASSWORD
+from tests.server.world import EMAIL, World
 from walletsync_server.live import AccountIsFull, Listener, Live, LiveIsFull
-from walletsync_server.services import build_services, errors
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.services import errors
+
+SEED = bytes(32)
 
 
 class Ear:
@@ -130,25 +130,8 @@ def test_any_thread_may_publish(seed: int) -> None:
 
 
 @pytest.fixture
-def live() -> Live:
-    return Live()
-
-
-@pytest.fixture
-def world(tmp_path: Path, live: Live) -> Iterator[World]:
-    """Services over an inline storage, where alice has an account."""
-    storage, clock = Interrupted(open_sqlite(tmp_path / "w.db", inline=True)), FakeClock()
-    services = build_services(
-        storage,
-        may_sign_up=lambda email: True,
-        max_wallet_bytes=1000,
-        clock=clock,
-        passwords=cheap_passwords(),
-        live=live,
-    )
-    services.accounts.sign_up(EMAIL, PASSWORD, None)
-    yield World(services, storage, clock)
-    storage.close()
+def live(world: World) -> Live:
+    return world.live
 
 
 def account_of(world: World) -> int:
@@ -177,3 +160,34 @@ def test_void_token_is_hung_up(world: World, live: Live) -> None:
     assert (laptop.listener.is_over, phone.listener.is_over) == (False, True)
     world.services.tokens.revoke(token)
     assert laptop.listener.is_over
+
+
+@pytest.mark.parametrize(
+    ("end", "survives"),
+    [
+        (lambda world, token: world.services.tokens.revoke_device(token, "phone"), True),
+        (lambda world, token: world.services.accounts.delete(EMAIL, PASSWORD), False),
+        (
+            lambda world, token: world.services.password_change.change(EMAIL, PASSWORD, "new password", SEED, None),
+            False,
+        ),
+    ],
+)
+def test_end_of_a_token_is_told(world: World, live: Live, end: Callable[[World, str], object], survives: bool) -> None:
+    """Revoking a device hangs up that device; a deletion and a change of the password hang up all."""
+    token = world.log_in("laptop")
+    world.log_in("phone")
+    laptop, phone = (Ear(live, account_of(world), name) for name in ("laptop", "phone"))
+    end(world, token)
+    assert phone.listener.is_over
+    assert laptop.listener.is_over is not survives
+
+
+def test_refused_change_of_the_password_hangs_up_nobody(world: World, live: Live) -> None:
+    """Neither a wrong password nor a retry closes a connection."""
+    world.services.password_change.change(EMAIL, PASSWORD, "new password", SEED, None)
+    ear = Ear(live, account_of(world))
+    world.services.password_change.change(EMAIL, PASSWORD, "new password", SEED, None)
+    with pytest.raises(errors.WrongCredentials):
+        world.services.password_change.change(EMAIL, PASSWORD, "another password", SEED, None)
+    assert not ear.listener.is_over

@@ -1,6 +1,6 @@
 """What the server promises, without HTTP: accounts, tokens, wallets, and every race that a recheck decides."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -10,8 +10,8 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import delete, update
 
-from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
-from tests.server.world import EMAIL, Interrupted, World
+from tests.server.helpers import PASSWORD, cheap_passwords
+from tests.server.world import EMAIL, LIMIT, World
 from walletsync.protocol import KEPT_VERSIONS, MAX_DEVICES, MAX_SEQUENCE
 from walletsync_server.api.errors import STATUS
 from walletsync_server.services import build_services, errors
@@ -26,23 +26,6 @@ from walletsync_server.storage.interface import (
 from walletsync_server.storage.sqlite import open_sqlite
 
 T = TypeVar("T")
-LIMIT = 1000
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Services over an inline storage, where alice has an account and bob may make one."""
-    storage, clock = Interrupted(open_sqlite(tmp_path / "w.db", inline=True)), FakeClock()
-    services = build_services(
-        storage,
-        may_sign_up=lambda email: email in (EMAIL, "bob@example.com"),
-        max_wallet_bytes=LIMIT,
-        clock=clock,
-        passwords=cheap_passwords(),
-    )
-    services.accounts.sign_up(EMAIL, PASSWORD, bytes(32))
-    yield World(services, storage, clock)
-    storage.close()
 
 
 def test_sign_up_of_another_address_is_refused(world: World) -> None:
@@ -346,7 +329,11 @@ def test_storage_that_fails_is_unavailable(world: World) -> None:
 
 def test_every_refusal_has_a_status_a_code_and_a_sentence() -> None:
     """No error of the services is forgotten where errors become answers."""
-    refusals = set(errors.ServiceError.__subclasses__())
+
+    def leaves(kind: type[errors.ServiceError]) -> set[type[errors.ServiceError]]:
+        return set[type[errors.ServiceError]]().union(*map(leaves, kind.__subclasses__())) or {kind}
+
+    refusals = leaves(errors.ServiceError)
     assert refusals == set(STATUS)
     for refusal in refusals:
         assert refusal.code

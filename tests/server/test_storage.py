@@ -11,6 +11,7 @@ from tests.server.records import ALICE, BOB, NOW, Refused, append, token, wallet
 from walletsync_server.storage.interface import (
     Account,
     AddressTaken,
+    KeptVersion,
     ReadTransaction,
     Storage,
     StorageError,
@@ -136,6 +137,66 @@ def test_tokens_of_other_accounts_stay_and_do_not_count(storage: Storage, alice:
     storage.write(lambda t: t.delete_token(replace(bobs[0], account_id=alice.account_id)))
     assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "")) == 1
     assert [storage.read(lambda t, x=x: t.find_token(x.token_hash)) for x in bobs] == bobs  # type: ignore[misc]
+
+
+def test_tokens_of_an_account_are_listed(storage: Storage, alice: Account) -> None:
+    """All of the account's, in the order of their device ids, and no other account's."""
+    storage.write(lambda transaction: transaction.insert_account(BOB))
+    held = [token("a", 1), token("b", 2), token("c", 3)]
+    for each in (held[2], held[0], token("x", 4, BOB.account_id), held[1]):
+        storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+    assert storage.read(lambda t: t.tokens_of(alice.account_id)) == held
+    storage.write(lambda t: t.delete_tokens(alice.account_id))
+    assert storage.read(lambda t: t.tokens_of(alice.account_id)) == []
+    assert storage.read(lambda t: len(t.tokens_of(BOB.account_id))) == 1
+
+
+def test_new_password_voids_the_tokens(storage: Storage, alice: Account) -> None:
+    """`replace_password` sets hash and seed, raises the epoch, and from then on no older token is found."""
+    storage.write(lambda transaction: transaction.insert_account(BOB))
+    bobs = token("b", 2, BOB.account_id)
+    for each in (token("a", 1), bobs):
+        storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+    storage.write(lambda t: t.replace_password(alice.account_id, "new hash", b"n" * 32))
+    changed = replace(alice, password_hash="new hash", salt_seed=b"n" * 32, epoch=2)
+    assert storage.read(lambda t: t.find_account(alice.email)) == changed
+    assert storage.read(lambda t: t.find_token(token("a", 1).token_hash)) is None
+    assert storage.read(lambda t: t.tokens_of(alice.account_id)) == []
+    assert storage.read(lambda t: t.find_token(bobs.token_hash)) == bobs
+    fresh = token("a", 3, epoch=2)
+    storage.write(lambda t: t.put_token(fresh))
+    assert storage.read(lambda t: t.find_token(fresh.token_hash)) == fresh
+
+
+def test_history_tells_every_kept_version(storage: Storage, alice: Account) -> None:
+    """The current version first, with the size in bytes of UTF-8; each can be read as it was appended."""
+    storage.write(lambda transaction: transaction.insert_account(BOB))
+    versions = [wallet(1, "-"), wallet(2, "ä\0"), wallet(3, "🔑", device="phone")]
+    append(storage, alice.account_id, *versions)
+    append(storage, BOB.account_id, wallet(1, "bob's"))
+    told = [
+        KeptVersion(sequence=w.sequence, stored_at=NOW, size=n, device_id=w.device_id)
+        for w, n in zip(versions, (1, 3, 4), strict=True)
+    ]
+    assert storage.read(lambda t: t.history(alice.account_id)) == told[::-1]
+    found = [storage.read(lambda t, s=s: t.wallet_at(alice.account_id, s)) for s in range(5)]  # type: ignore[misc]
+    assert found == [None, *versions, None]
+
+
+def test_deleted_account_leaves_nothing(storage: Storage, alice: Account) -> None:
+    """Account, versions and tokens are gone, the address is free, and no other account is touched."""
+    storage.write(lambda transaction: transaction.insert_account(BOB))
+    for account in (alice, BOB):
+        append(storage, account.account_id, wallet(1), wallet(2))
+        storage.write(lambda t, a=account: t.put_token(token("a", len(a.email), a.account_id)))  # type: ignore[misc]
+    storage.write(lambda t: t.delete_account(alice.account_id))
+    assert storage.read(lambda t: t.find_account(alice.email)) is None
+    assert storage.read(lambda t: t.history(alice.account_id)) == []
+    assert storage.read(lambda t: t.find_token(token("a", len(alice.email)).token_hash)) is None
+    storage.write(lambda t: t.insert_account(alice))
+    assert storage.read(lambda t: t.current_wallet(alice.account_id)) is None
+    assert storage.read(lambda t: t.current_wallet(BOB.account_id)) == wallet(2)
+    assert storage.read(lambda t: len(t.tokens_of(BOB.account_id))) == 1
 
 
 def test_secret_is_made_once(storage: Storage) -> None:

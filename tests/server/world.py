@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tests.server.helpers import PASSWORD, FakeClock
+from walletsync_server.live import Live
 from walletsync_server.services import Services
 from walletsync_server.services.wallets import Wallet
 from walletsync_server.storage.interface import ReadTransaction, Storage, WriteTransaction
 
 T = TypeVar("T")
 EMAIL = "alice@example.com"
+LIMIT = 1000
+"""Bytes of a wallet."""
 
 
 class Interrupted(Storage):
@@ -43,6 +46,7 @@ class World:
     services: Services
     storage: Interrupted
     clock: FakeClock
+    live: Live
 
     def log_in(self, device: str = "laptop", email: str = EMAIL) -> str:
         return self.services.accounts.log_in(email, PASSWORD, device).token

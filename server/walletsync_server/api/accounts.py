@@ -1,9 +1,9 @@
-"""Sign-up."""
+"""Sign-up, and the end of an account."""
 
-from walletsync.protocol import SignupAnswer, SignupRequest
+from walletsync.protocol import DeleteAccountRequest, SignupAnswer, SignupRequest
 from walletsync_server.api.bodies import decode
 from walletsync_server.api.emails import checked
-from walletsync_server.api.http import Request, Response, json_response
+from walletsync_server.api.http import Request, Response, empty_response, json_response
 from walletsync_server.services import Services
 
 
@@ -13,3 +13,10 @@ def sign_up(services: Services, request: Request) -> Response:
     seed = bytes.fromhex(body.client_salt_seed) if body.client_salt_seed else None
     services.accounts.sign_up(checked(body.email), body.password, seed)
     return json_response(201, SignupAnswer(verified=True))
+
+
+def delete_account(services: Services, request: Request) -> Response:
+    """POST `/account/delete`."""
+    body = decode(request.body, DeleteAccountRequest)
+    services.accounts.delete(checked(body.email), body.password)
+    return empty_response(204)

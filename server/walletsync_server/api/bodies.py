@@ -4,9 +4,10 @@ import re
 from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET
 
-from walletsync.protocol import PAYLOAD_VERSION, Message
-from walletsync_server.services.errors import BadRequest
+from walletsync.protocol import PAYLOAD_VERSION, Message, PasswordRequest, WalletRequest
+from walletsync_server.services.errors import BadRequest, UnsupportedVersion
 
 M = TypeVar("M", bound=Message)
 
@@ -32,11 +33,32 @@ def decode(body: bytes, message: type[M]) -> M:
         raise BadRequest("The body is no JSON in UTF-8; send a JSON object.") from None
 
 
+V = TypeVar("V", WalletRequest, PasswordRequest)
+
+
+def decode_versioned(body: bytes, message: type[V]) -> V:
+    """Return the message in `body`, one that has a wallet in it.
+
+    Raises:
+        UnsupportedVersion: if its `version` is not 1, whatever its other fields are.
+        BadRequest: see `decode`.
+    """
+    try:
+        decoded = decode(body, message)
+    except BadRequest:
+        if _has_another_version(body):
+            raise UnsupportedVersion from None
+        raise
+    if decoded.version not in (UNSET, PAYLOAD_VERSION):
+        raise UnsupportedVersion
+    return decoded
+
+
 class _Versioned(msgspec.Struct):
     version: msgspec.Raw = msgspec.Raw(b"%d" % PAYLOAD_VERSION)
 
 
-def has_another_version(body: bytes) -> bool:
+def _has_another_version(body: bytes) -> bool:
     """Say whether `body` is a JSON object, whatever else is in it, whose `version` is not the integer 1."""
     try:
         found = msgspec.json.decode(body.decode(), type=_Versioned).version

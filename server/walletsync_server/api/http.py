@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -21,6 +22,7 @@ class Request:
         query: what follows the `?`, as it came.
         headers: names in lower case; several of the same name joined by commas.
         body: the bytes.
+        argument: what the path has in the place of its route's parameter, if the route has one.
         peer: address of the other end of the connection, which may be a proxy; empty if it has none.
     """
 
@@ -29,6 +31,7 @@ class Request:
     query: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    argument: str = field(default="", repr=False)
     peer: str = field(default="", repr=False)
 
     def parameters(self, name: str) -> list[str]:
@@ -66,3 +69,8 @@ def json_response(
 def empty_response(status: int, headers: Mapping[str, str] = _ALWAYS) -> Response:
     """Return an answer without a body, for statuses that have none."""
     return Response(status=status, headers={**_ALWAYS, **headers})
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a time in UTC as answers tell it, to the second."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -4,7 +4,7 @@ from walletsync.protocol import LoginAnswer, LoginRequest
 from walletsync_server.api.bearer import token_of
 from walletsync_server.api.bodies import decode
 from walletsync_server.api.emails import checked
-from walletsync_server.api.http import Request, Response, empty_response, json_response
+from walletsync_server.api.http import Request, Response, empty_response, json_response, rfc3339
 from walletsync_server.services import Services
 
 
@@ -17,7 +17,7 @@ def log_in(services: Services, request: Request) -> Response:
         device_id=issued.device_id,
         scope="*",
         user_id=issued.account_id,
-        expiration=issued.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        expiration=rfc3339(issued.expires_at),
     )
     return json_response(200, answer)
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from walletsync_server.live import Live
 from walletsync_server.services.about import About
 from walletsync_server.services.accounts import Accounts
+from walletsync_server.services.password_change import PasswordChange
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.seeds import Seeds
 from walletsync_server.services.store import Store
@@ -23,6 +24,7 @@ class Services:
 
     about: About
     accounts: Accounts
+    password_change: PasswordChange
     seeds: Seeds
     tokens: Tokens
     wallets: Wallets
@@ -60,16 +62,18 @@ def build_services(
     fresh = secrets.token_bytes(32)
     secret = store.write(lambda transaction: transaction.keep_secret(fresh))
     tokens = Tokens(store, clock, live)
+    passwords = passwords or Passwords(at_once=_cores())
     return Services(
         about=About(store, max_wallet_bytes=max_wallet_bytes),
         accounts=Accounts(
             store,
-            passwords=passwords or Passwords(at_once=_cores()),
+            passwords=passwords,
             tokens=tokens,
             may_sign_up=may_sign_up,
             clock=clock,
             live=live,
         ),
+        password_change=PasswordChange(store, passwords=passwords, live=live),
         seeds=Seeds(store, secret),
         tokens=tokens,
         wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, live=live),

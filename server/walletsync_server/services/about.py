@@ -2,6 +2,8 @@
 
 from walletsync.protocol import (
     FEATURE_BEARER_TOKEN,
+    FEATURE_DEVICES,
+    FEATURE_HISTORY,
     FEATURE_WALLET_IN_ANSWERS,
     KEPT_VERSIONS,
     MAX_DEVICES,
@@ -27,7 +29,7 @@ class About:
                 kept_versions=KEPT_VERSIONS,
                 devices=MAX_DEVICES,
             ),
-            features=[FEATURE_BEARER_TOKEN, FEATURE_WALLET_IN_ANSWERS],
+            features=[FEATURE_BEARER_TOKEN, FEATURE_DEVICES, FEATURE_HISTORY, FEATURE_WALLET_IN_ANSWERS],
         )
 
     def check_ready(self) -> None:

@@ -66,25 +66,54 @@ class Accounts:
             WrongCredentials: if there is no account with this address and password.
             TooManyDevices: if the account has as many other devices as it may.
         """
-        seen = self._store.read(lambda transaction: transaction.find_account(email))
-        matches = self._passwords.verify(seen.password_hash if seen else None, password)
-        if seen is None or not matches:
-            raise WrongCredentials
+        seen = self._authenticate(email, password)
 
         def issue(transaction: WriteTransaction) -> IssuedToken:
-            account = transaction.lock_account(seen.account_id)
-            if account is None or (account.password_hash, account.epoch) != (
-                seen.password_hash,
-                seen.epoch,
-            ):
-                raise WrongCredentials  # the password was changed while this one was being checked
-            return self._tokens.issue(transaction, account.account_id, device_id)
+            account = lock_unchanged(transaction, seen)
+            if account is None:
+                raise WrongCredentials
+            return self._tokens.issue(transaction, account, device_id)
 
         issued = self._store.write(issue)
         self._live.hang_up(issued.account_id, device_id)  # whoever listens with the token that this one replaces
         return issued
 
+    def delete(self, email: str, password: str) -> None:
+        """Remove the account and all that belongs to it.
+
+        Raises:
+            WrongCredentials: if there is no account with this address and password.
+        """
+        seen = self._authenticate(email, password)
+
+        def remove(transaction: WriteTransaction) -> None:
+            account = lock_unchanged(transaction, seen)
+            if account is None:
+                raise WrongCredentials
+            transaction.delete_account(account.account_id)
+
+        self._store.write(remove)
+        self._live.hang_up(seen.account_id)
+
+    def _authenticate(self, email: str, password: str) -> Account:
+        seen = self._store.read(lambda transaction: transaction.find_account(email))
+        matches = self._passwords.verify(seen.password_hash if seen else None, password)
+        if seen is None or not matches:
+            raise WrongCredentials
+        return seen
+
     def _is_retry(self, email: str, password: str, salt_seed: bytes | None) -> bool:
         existing = self._store.read(lambda transaction: transaction.find_account(email))
         matches = self._passwords.verify(existing.password_hash if existing else None, password)
         return existing is not None and matches and existing.salt_seed == salt_seed
+
+
+def lock_unchanged(transaction: WriteTransaction, seen: Account) -> Account | None:
+    """Lock an account whose password was checked before, and return it as it is now.
+
+    None if that password holds no more: it was changed while it was being checked, or the account is gone.
+    """
+    account = transaction.lock_account(seen.account_id)
+    if account is None or (account.password_hash, account.epoch) != (seen.password_hash, seen.epoch):
+        return None
+    return account

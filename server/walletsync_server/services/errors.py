@@ -10,8 +10,15 @@ ServiceError
 ├── AccountExists         somebody signed up with this address
 ├── TooManyDevices        the account has as many live tokens as it may
 ├── NoWallet              there is nothing to read yet
+├── NotFound
+│   ├── NoSuchVersion     a version of the wallet that is not kept
+│   └── NoSuchDevice      a device that holds no token
 ├── Conflict              the sequence is not the next one
 ├── NothingToFollow       the same, and there is no wallet that stands
+├── StalePasswordChange
+│   ├── SequenceUsed      another wallet came before the one of this change of the password
+│   ├── WalletRequired    the account has a wallet, and the change has none
+│   └── NoWalletToChange  the change has a wallet, and the account has none
 └── Unavailable           the database cannot be asked
 
 Each has a code for programs and a sentence that tells a person what to do. No sentence repeats what the client sent.
@@ -96,6 +103,49 @@ class NoWallet(ServiceError):
 
     code = ErrorCode.NO_WALLET
     sentence = "This account has no wallet yet; post one with sequence 1."
+
+
+class NotFound(ServiceError):
+    """What the address names is not there."""
+
+    code = ErrorCode.NOT_FOUND
+
+
+class NoSuchVersion(NotFound):
+    """This version of the wallet was never stored, or is kept no more."""
+
+    sentence = "This version of the wallet is not kept; the history lists those that are."
+
+
+class NoSuchDevice(NotFound):
+    """No device of this name holds a live token."""
+
+    sentence = "No device of this name is logged in to the account; the list of devices tells which are."
+
+
+class StalePasswordChange(ServiceError):
+    """The change of the password does not fit the wallet that stands; nothing was changed."""
+
+
+class SequenceUsed(StalePasswordChange):
+    """The wallet of the change is not the next one."""
+
+    code = ErrorCode.CONFLICT
+    sentence = "The wallet was changed meanwhile; nothing was changed: get it, then change the password again."
+
+
+class WalletRequired(StalePasswordChange):
+    """The account has a wallet, and the change does not bring it under the new key."""
+
+    code = ErrorCode.WALLET_REQUIRED
+    sentence = "The account has a wallet; send it along, encrypted with the new key."
+
+
+class NoWalletToChange(StalePasswordChange):
+    """The change brings a wallet, and the account has none."""
+
+    code = ErrorCode.NO_WALLET
+    sentence = "The account has no wallet; leave encryptedWallet, sequence and hmac out."
 
 
 class Conflict(ServiceError):

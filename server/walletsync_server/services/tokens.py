@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from walletsync.protocol import MAX_DEVICES, TOKEN_DAYS
 from walletsync_server.live import Live
-from walletsync_server.services.errors import TooManyDevices, Unauthorized
+from walletsync_server.services.errors import NoSuchDevice, TooManyDevices, Unauthorized
 from walletsync_server.services.store import Store
-from walletsync_server.storage.interface import ReadTransaction, Token, WriteTransaction
+from walletsync_server.storage.interface import Account, ReadTransaction, Token, WriteTransaction
 
 LIFETIME = timedelta(days=TOKEN_DAYS)
 
@@ -33,13 +33,14 @@ class Tokens:
         self._clock = clock
         self._live = live
 
-    def issue(self, transaction: WriteTransaction, account_id: int, device_id: str) -> IssuedToken:
-        """Store a new token in place of the device's old one. The caller holds the account's lock.
+    def issue(self, transaction: WriteTransaction, account: Account, device_id: str) -> IssuedToken:
+        """Store a new token in place of the device's old one. The caller holds the lock of `account`, as it is now.
 
         Raises:
             TooManyDevices: if as many other devices have a live one as may.
         """
         now = self._clock()
+        account_id = account.account_id
         transaction.delete_expired_tokens(account_id, now)
         if transaction.count_other_tokens(account_id, device_id) >= MAX_DEVICES:
             raise TooManyDevices
@@ -48,6 +49,7 @@ class Tokens:
             Token(
                 account_id=account_id,
                 device_id=device_id,
+                epoch=account.epoch,
                 token_hash=_hash(token),
                 created_at=now,
                 expires_at=now + LIFETIME,
@@ -91,6 +93,38 @@ class Tokens:
 
         self._store.write(delete)
         self._live.hang_up(known.account_id, known.device_id)
+
+    def devices(self, token: str | None) -> list[Token]:
+        """Return the live tokens of the account, one per device, in the order of their device ids.
+
+        Raises:
+            Unauthorized: if the caller's own token is not alive.
+        """
+
+        def look(transaction: ReadTransaction) -> list[Token]:
+            account_id = self.authenticate(transaction, token).account_id
+            return [each for each in transaction.tokens_of(account_id) if not self._is_over(each)]
+
+        return self._store.read(look)
+
+    def revoke_device(self, token: str | None, device_id: str) -> None:
+        """Make the token of another device of the account void, or one's own.
+
+        Raises:
+            Unauthorized: if the caller's own token is not alive.
+            NoSuchDevice: if that device holds no live token.
+        """
+        known = self._store.read(lambda transaction: self.authenticate(transaction, token))
+
+        def delete(transaction: WriteTransaction) -> None:
+            self.lock(transaction, known)
+            held = [each for each in transaction.tokens_of(known.account_id) if each.device_id == device_id]
+            if not held or self._is_over(held[0]):
+                raise NoSuchDevice
+            transaction.delete_token(held[0])
+
+        self._store.write(delete)
+        self._live.hang_up(known.account_id, device_id)
 
     def _is_over(self, token: Token) -> bool:
         return token.expires_at <= self._clock()

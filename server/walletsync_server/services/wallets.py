@@ -5,10 +5,10 @@ from datetime import datetime
 
 from walletsync.protocol import KEPT_VERSIONS, wallet_digest
 from walletsync_server.live import Live
-from walletsync_server.services.errors import Conflict, NothingToFollow, NoWallet, TooLarge
+from walletsync_server.services.errors import Conflict, NoSuchVersion, NothingToFollow, NoWallet, TooLarge
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import Tokens
-from walletsync_server.storage.interface import ReadTransaction, WriteTransaction
+from walletsync_server.storage.interface import KeptVersion, ReadTransaction, WriteTransaction
 from walletsync_server.storage.interface import Wallet as Wallet  # what `Wallets` returns
 
 
@@ -48,28 +48,37 @@ class Wallets:
             raise NoWallet
         return found
 
+    def history(self, token: str | None) -> list[KeptVersion]:
+        """Return what is known of each version that is kept, the current one first.
+
+        Raises:
+            Unauthorized: if the token is not alive.
+        """
+        return self._store.read(lambda t: t.history(self._tokens.authenticate(t, token).account_id))
+
+    def version(self, token: str | None, sequence: int) -> Wallet:
+        """Return one version of the wallet.
+
+        Raises:
+            Unauthorized: if the token is not alive.
+            NoSuchVersion: if that one is not kept.
+        """
+        found = self._store.read(lambda t: t.wallet_at(self._tokens.authenticate(t, token).account_id, sequence))
+        if found is None:
+            raise NoSuchVersion
+        return found
+
     def write(self, token: str | None, *, sequence: int, encrypted_wallet: str, hmac: str) -> Wallet:
         """Make this the current wallet if it is the next one, or if it is the current one already; return it.
 
         Raises:
-            TooLarge: if the encrypted wallet is over the limit.
             Unauthorized: if the token is not alive, or died before the write.
+            TooLarge: if the encrypted wallet is over the limit.
             NothingToFollow: if there is no wallet and the sequence is not 1.
             Conflict: if another wallet is the current one and this is not the next.
         """
-        if len(encrypted_wallet.encode()) > self._max_bytes:
-            raise TooLarge(
-                f"encryptedWallet has more than {self._max_bytes} bytes; this server stores no larger wallet."
-            )
         known = self._store.read(lambda transaction: self._tokens.authenticate(transaction, token))
-        posted = Wallet(
-            sequence=sequence,
-            encrypted_wallet=encrypted_wallet,
-            hmac=hmac,
-            digest=wallet_digest(sequence, encrypted_wallet, hmac),
-            device_id=known.device_id,
-            stored_at=self._clock(),
-        )
+        posted = self.checked(sequence, encrypted_wallet, hmac, known.device_id)
 
         def swap(transaction: WriteTransaction) -> Wallet:
             current = self._tokens.lock(transaction, known)
@@ -83,6 +92,25 @@ class Wallets:
         if current is posted:
             self._live.publish(known.account_id, sequence)
         return current
+
+    def checked(self, sequence: int, encrypted_wallet: str, hmac: str, device_id: str) -> Wallet:
+        """Return a version that came just now, as it would be stored.
+
+        Raises:
+            TooLarge: if the encrypted wallet is over the limit.
+        """
+        if len(encrypted_wallet.encode()) > self._max_bytes:
+            raise TooLarge(
+                f"encryptedWallet has more than {self._max_bytes} bytes; this server stores no larger wallet."
+            )
+        return Wallet(
+            sequence=sequence,
+            encrypted_wallet=encrypted_wallet,
+            hmac=hmac,
+            digest=wallet_digest(sequence, encrypted_wallet, hmac),
+            device_id=device_id,
+            stored_at=self._clock(),
+        )
 
 
 def _answer_without_writing(transaction: ReadTransaction, account_id: int, posted: Wallet) -> Wallet:

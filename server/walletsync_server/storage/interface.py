@@ -52,11 +52,25 @@ class Wallet:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptVersion:
+    """What the history tells of one version. `size` is the encrypted wallet's bytes of UTF-8."""
+
+    sequence: int
+    stored_at: datetime
+    size: int
+    device_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Token:
-    """What is known of a token: whose it is and how long it lives. Of itself only the SHA-256 is kept."""
+    """What is known of a token: whose it is and how long it lives. Of itself only the SHA-256 is kept.
+
+    `epoch` is the account's when the token was issued.
+    """
 
     account_id: int
     device_id: str
+    epoch: int
     token_hash: bytes = field(repr=False)
     created_at: datetime
     expires_at: datetime
@@ -75,7 +89,11 @@ class ReadTransaction(ABC):
 
     @abstractmethod
     def find_token(self, token_hash: bytes) -> Token | None:
-        """Return the token with this SHA-256, if there is one, expired or not."""
+        """Return the token with this SHA-256, expired or not; None also if its account has a later epoch."""
+
+    @abstractmethod
+    def tokens_of(self, account_id: int) -> list[Token]:
+        """Return the account's tokens of its present epoch, expired ones too, in the order of their device ids."""
 
     @abstractmethod
     def current_digest(self, account_id: int) -> bytes | None:
@@ -88,6 +106,14 @@ class ReadTransaction(ABC):
     @abstractmethod
     def digest_at(self, account_id: int, sequence: int) -> bytes | None:
         """Return the digest of that version, the current one or an older one that is kept; None if it is not kept."""
+
+    @abstractmethod
+    def wallet_at(self, account_id: int, sequence: int) -> Wallet | None:
+        """Return that version, the current one or an older one that is kept; None if it is not kept."""
+
+    @abstractmethod
+    def history(self, account_id: int) -> list[KeptVersion]:
+        """Return what is known of each version that is kept, the current one first, without reading wallets."""
 
 
 class WriteTransaction(ReadTransaction):
@@ -109,6 +135,14 @@ class WriteTransaction(ReadTransaction):
         """
 
     @abstractmethod
+    def replace_password(self, account_id: int, password_hash: str, salt_seed: bytes) -> None:
+        """Set both and raise the epoch by one, which voids every token. The caller holds the lock."""
+
+    @abstractmethod
+    def delete_account(self, account_id: int) -> None:
+        """Remove the account and all that belongs to it. The caller holds the lock."""
+
+    @abstractmethod
     def append_wallet(self, account_id: int, wallet: Wallet) -> None:
         """Add a version and make it the current one. The caller holds the lock and has checked the sequence."""
 
@@ -123,6 +157,10 @@ class WriteTransaction(ReadTransaction):
     @abstractmethod
     def delete_token(self, token: Token) -> None:
         """Remove a token; nothing happens if it is gone."""
+
+    @abstractmethod
+    def delete_tokens(self, account_id: int) -> None:
+        """Remove all tokens of the account."""
 
     @abstractmethod
     def delete_expired_tokens(self, account_id: int, now: datetime) -> None:

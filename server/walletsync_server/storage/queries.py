@@ -1,5 +1,6 @@
 """Every query, in SQLAlchemy Core. One class per kind of transaction; neither begins nor ends one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 from walletsync_server.storage.interface import (
     Account,
     AddressTaken,
+    KeptVersion,
     ReadTransaction,
     Token,
     Wallet,
@@ -21,20 +23,32 @@ _SECRET = "secret"  # noqa: S105 - the name of a row, not its value
 # Built once: making a statement costs more than running it.
 _ACCOUNT_OF_EMAIL = sa.select(accounts).where(accounts.c.email == sa.bindparam("email"))
 _ACCOUNT_LOCKED = sa.select(accounts).where(accounts.c.account_id == sa.bindparam("account")).with_for_update()
-_TOKEN_OF_HASH = sa.select(tokens).where(tokens.c.token_hash == sa.bindparam("hash"))
+_ALIVE = (tokens.c.account_id == accounts.c.account_id) & (tokens.c.epoch == accounts.c.epoch)
+_LIVE_TOKENS = sa.select(tokens).join_from(tokens, accounts, _ALIVE)
+_TOKEN_OF_HASH = _LIVE_TOKENS.where(tokens.c.token_hash == sa.bindparam("hash"))
+_TOKENS_OF_ACCOUNT = _LIVE_TOKENS.where(tokens.c.account_id == sa.bindparam("account")).order_by(tokens.c.device_id)
 _IS_CURRENT = (wallets.c.account_id == accounts.c.account_id) & (wallets.c.sequence == accounts.c.current_sequence)
 _CURRENT_DIGEST = (
     sa.select(wallets.c.digest)
     .join_from(accounts, wallets, _IS_CURRENT)
     .where(accounts.c.account_id == sa.bindparam("account"))
 )
-_CURRENT_WALLET = (
-    sa.select(*(column for column in wallets.c if column.name != "account_id"))
-    .join_from(accounts, wallets, _IS_CURRENT)
-    .where(accounts.c.account_id == sa.bindparam("account"))
+_WALLET = sa.select(*(column for column in wallets.c if column.name != "account_id"))
+_CURRENT_WALLET = _WALLET.join_from(accounts, wallets, _IS_CURRENT).where(
+    accounts.c.account_id == sa.bindparam("account")
 )
-_DIGEST_AT = sa.select(wallets.c.digest).where(
-    wallets.c.account_id == sa.bindparam("account"), wallets.c.sequence == sa.bindparam("sequence")
+_IS_AT = (wallets.c.account_id == sa.bindparam("account")) & (wallets.c.sequence == sa.bindparam("sequence"))
+_DIGEST_AT = sa.select(wallets.c.digest).where(_IS_AT)
+_WALLET_AT = _WALLET.where(_IS_AT)
+_HISTORY = (
+    sa.select(
+        wallets.c.sequence,
+        wallets.c.stored_at,
+        wallets.c.device_id,
+        sa.func.length(sa.type_coerce(wallets.c.encrypted_wallet, sa.LargeBinary)).label("size"),
+    )
+    .where(wallets.c.account_id == sa.bindparam("account"))
+    .order_by(wallets.c.sequence.desc())
 )
 
 
@@ -58,6 +72,10 @@ class SqlReadTransaction(ReadTransaction):
         row = self._row(_TOKEN_OF_HASH, hash=token_hash)
         return row and Token(**row)
 
+    def tokens_of(self, account_id: int) -> list[Token]:
+        """See `ReadTransaction`."""
+        return [Token(**row) for row in self._rows(_TOKENS_OF_ACCOUNT, account=account_id)]
+
     def current_digest(self, account_id: int) -> bytes | None:
         """See `ReadTransaction`."""
         return self._value(_CURRENT_DIGEST, account=account_id)
@@ -70,6 +88,18 @@ class SqlReadTransaction(ReadTransaction):
     def digest_at(self, account_id: int, sequence: int) -> bytes | None:
         """See `ReadTransaction`."""
         return self._value(_DIGEST_AT, account=account_id, sequence=sequence)
+
+    def wallet_at(self, account_id: int, sequence: int) -> Wallet | None:
+        """See `ReadTransaction`."""
+        row = self._row(_WALLET_AT, account=account_id, sequence=sequence)
+        return row and Wallet(**row)
+
+    def history(self, account_id: int) -> list[KeptVersion]:
+        """See `ReadTransaction`."""
+        return [KeptVersion(**row) for row in self._rows(_HISTORY, account=account_id)]
+
+    def _rows(self, statement: sa.Select[*tuple[Any, ...]], **values: object) -> Sequence[Any]:
+        return self._connection.execute(statement, values).mappings().all()
 
     def _row(self, statement: sa.Select[*tuple[Any, ...]], **values: object) -> Any:
         return self._connection.execute(statement, values).mappings().one_or_none()
@@ -91,6 +121,19 @@ class SqlWriteTransaction(SqlReadTransaction, WriteTransaction):
         statement = insert(accounts).on_conflict_do_nothing(index_elements=[accounts.c.email])
         if not self._connection.execute(statement, vars(account)).rowcount:
             raise AddressTaken
+
+    def replace_password(self, account_id: int, password_hash: str, salt_seed: bytes) -> None:
+        """See `WriteTransaction`."""
+        self._connection.execute(
+            sa.update(accounts)
+            .where(accounts.c.account_id == account_id)
+            .values(password_hash=password_hash, salt_seed=salt_seed, epoch=accounts.c.epoch + 1)
+        )
+
+    def delete_account(self, account_id: int) -> None:
+        """See `WriteTransaction`."""
+        for table in (tokens, wallets, accounts):
+            self._connection.execute(sa.delete(table).where(table.c.account_id == account_id))
 
     def append_wallet(self, account_id: int, wallet: Wallet) -> None:
         """See `WriteTransaction`."""
@@ -118,6 +161,10 @@ class SqlWriteTransaction(SqlReadTransaction, WriteTransaction):
         self._connection.execute(
             sa.delete(tokens).where(tokens.c.account_id == token.account_id, tokens.c.token_hash == token.token_hash)
         )
+
+    def delete_tokens(self, account_id: int) -> None:
+        """See `WriteTransaction`."""
+        self._connection.execute(sa.delete(tokens).where(tokens.c.account_id == account_id))
 
     def delete_expired_tokens(self, account_id: int, now: datetime) -> None:
         """See `WriteTransaction`."""

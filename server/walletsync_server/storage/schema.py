@@ -80,6 +80,7 @@ tokens = sa.Table(
     metadata,
     sa.Column("account_id", sa.ForeignKey(accounts.c.account_id), primary_key=True),
     sa.Column("device_id", Utf8, primary_key=True),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("token_hash", sa.LargeBinary, nullable=False, index=True),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("expires_at", Moment, nullable=False),

@@ -1,0 +1,34 @@
+"""Changing the password."""
+
+from msgspec import UNSET
+
+from walletsync.protocol import PasswordAnswer, PasswordRequest
+from walletsync_server.api.bodies import decode_versioned
+from walletsync_server.api.emails import checked
+from walletsync_server.api.http import Request, Response, json_response
+from walletsync_server.services import Services
+from walletsync_server.services.errors import BadRequest
+from walletsync_server.services.wallets import Wallet
+
+_NO_DEVICE = ""  # the request proves a password, and no device
+
+
+def change_password(services: Services, request: Request) -> Response:
+    """POST `/password`."""
+    body = decode_versioned(request.body, PasswordRequest)
+    services.password_change.change(
+        checked(body.email),
+        old=body.old_password,
+        new=body.new_password,
+        salt_seed=bytes.fromhex(body.client_salt_seed),
+        wallet=_wallet(services, body),
+    )
+    return json_response(200, PasswordAnswer())
+
+
+def _wallet(services: Services, body: PasswordRequest) -> Wallet | None:
+    if body.encrypted_wallet is UNSET and body.sequence is UNSET and body.hmac is UNSET:
+        return None
+    if body.encrypted_wallet is UNSET or body.sequence is UNSET or body.hmac is UNSET:
+        raise BadRequest("Of encryptedWallet, sequence and hmac send all three, or none if the account has no wallet.")
+    return services.wallets.checked(body.sequence, body.encrypted_wallet, body.hmac, _NO_DEVICE)

@@ -1,0 +1,93 @@
+"""Changing the password: the password, the seed and the wallet under the new key, in one transaction or not at all."""
+
+from walletsync_server.live import Live
+from walletsync_server.services.accounts import lock_unchanged
+from walletsync_server.services.errors import (
+    BadRequest,
+    NoWalletToChange,
+    SequenceUsed,
+    WalletRequired,
+    WrongCredentials,
+)
+from walletsync_server.services.passwords import Passwords
+from walletsync_server.services.store import Store
+from walletsync_server.storage.interface import Account, ReadTransaction, Wallet, WriteTransaction
+
+
+class PasswordChange:
+    """Changes passwords, and knows its own changes when they come again because the answer was lost."""
+
+    def __init__(self, store: Store, *, passwords: Passwords, live: Live) -> None:
+        self._store = store
+        self._live = live
+        self._passwords = passwords
+
+    def change(self, email: str, old: str, new: str, salt_seed: bytes, wallet: Wallet | None) -> None:
+        """Replace password and seed, and with them every version of the wallet; all devices are signed out.
+
+        A change of which everything is current already is a retry: it changes nothing and succeeds. Whatever is wrong
+        with address or password costs the same work.
+
+        Args:
+            email: canonical.
+            old: the derived login password that holds.
+            new: the one that shall hold.
+            salt_seed: 32 bytes.
+            wallet: the wallet under the new key, with the next sequence; None if the account has none.
+
+        Raises:
+            BadRequest: if both passwords are the same.
+            WrongCredentials: if there is no account with this address and password.
+            StalePasswordChange: if the wallet is not the next one, or there is one too many or too few.
+        """
+        if old == new:
+            raise BadRequest("oldPassword and newPassword are the same; nothing would change.")
+        seen = self._store.read(lambda transaction: transaction.find_account(email))
+        matches = self._passwords.verify(seen.password_hash if seen else None, old)
+        if seen is not None and matches and self._replace(seen, self._passwords.hash(new), salt_seed, wallet):
+            return
+        if not self._is_current(email, new, salt_seed, wallet):
+            raise WrongCredentials
+
+    def _replace(self, seen: Account, password_hash: str, salt_seed: bytes, wallet: Wallet | None) -> bool:
+        """Return whether the password that was checked still holds; if not, perhaps this request came twice."""
+
+        def replace(transaction: WriteTransaction) -> bool:
+            account = lock_unchanged(transaction, seen)
+            if account is None:
+                return False
+            _check_fit(account.current_sequence, wallet)
+            transaction.replace_password(account.account_id, password_hash, salt_seed)
+            transaction.delete_tokens(account.account_id)
+            if wallet is not None:
+                transaction.prune_wallets(account.account_id, 0)  # they are under the old key
+                transaction.append_wallet(account.account_id, wallet)
+            return True
+
+        replaced = self._store.write(replace)
+        if replaced:
+            self._live.hang_up(seen.account_id)
+        return replaced
+
+    def _is_current(self, email: str, new: str, salt_seed: bytes, wallet: Wallet | None) -> bool:
+        def look(transaction: ReadTransaction) -> tuple[Account | None, bytes | None]:
+            account = transaction.find_account(email)
+            return account, transaction.current_digest(account.account_id) if account else None
+
+        account, digest = self._store.read(look)
+        matches = self._passwords.verify(account.password_hash if account else None, new)
+        return (
+            account is not None
+            and matches
+            and account.salt_seed == salt_seed
+            and digest == (wallet.digest if wallet else None)
+        )
+
+
+def _check_fit(current_sequence: int, wallet: Wallet | None) -> None:
+    if current_sequence == 0 and wallet is not None:
+        raise NoWalletToChange
+    if current_sequence > 0 and wallet is None:
+        raise WalletRequired
+    if wallet is not None and wallet.sequence != current_sequence + 1:
+        raise SequenceUsed
