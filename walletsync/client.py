@@ -3,11 +3,12 @@
 import base64
 import os
 import re
+from collections.abc import Callable
 from typing import Any, Literal, Self
 
 from walletsync import crypto, merge
 from walletsync.api import Api, Conflict
-from walletsync.device import Device, Unlocked
+from walletsync.device import Device, OnConflict, Unlocked
 from walletsync.errors import (
     InvalidAddress,
     NotReady,
@@ -296,30 +297,45 @@ class Client:
                 self._device.give_up(pending)
             raise
 
-    def sync(self) -> Synced:
+    def sync(self, on_conflict: OnConflict | None = None) -> Synced:
         """Get, merge and POST until this device and the server have the same. Signs in where it has to.
 
-        Raises what its steps raise, and:
+        Conflicts wait in `conflicts` unless `on_conflict` decides them: "mine", "theirs", or a function that takes a
+        conflict and returns the value to keep (MISSING deletes), or the conflict itself to leave it for later. It
+        decides every conflict that waits, those of earlier syncs as well, and what it decides is POSTed with the rest.
+        A value that has no place in the document leaves its conflict waiting.
+
+        Raises what its steps raise, what `on_conflict` raises, and:
             SyncGaveUp: the server answered every try with a conflict; the edits are kept.
         """
-        waiting = len(self.conflicts)
+        if not (on_conflict in (None, "mine", "theirs") or callable(on_conflict)):
+            raise UsageError('`on_conflict` is "mine", "theirs", or a function that takes a conflict.')
+        waiting = self._device.state.conflicts
+        asked: set[merge.Conflict] = set()
+
+        def decide() -> None:
+            if on_conflict is not None:
+                self._device.decide(on_conflict, asked)
+
         if self._must_sign_in():
             self.get_auth_token()
-            sequence = self._sync()
+            sequence = self._sync(decide)
         else:
             try:
-                sequence = self._sync()
+                sequence = self._sync(decide)
             except Unauthorized:  # tokens expire
                 self.get_auth_token()
-                sequence = self._sync()
-        return Synced(sequence, self.conflicts[waiting:])
+                sequence = self._sync(decide)
+        return Synced(sequence, self._device.conflicts(but=waiting))
 
-    def _sync(self) -> int:
+    def _sync(self, decide: Callable[[], None]) -> int:
         """Return the sequence that device and server have in the end."""
         for _ in range(_MAX_TRIES):
             self._get_if_any()
+            decide()
             if self._device.known is None or self.has_local_changes:
                 self.post_wallet()
+                decide()  # the answer may have been a later version
             if self._device.known is not None and not self.has_local_changes:
                 return self._device.known.sequence
         raise SyncGaveUp(

@@ -6,9 +6,10 @@ server presents is opened, compared with what this device knows, and only then m
 
 import os
 import uuid
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -16,13 +17,17 @@ from walletsync import continuity, crypto
 from walletsync.continuity import Known, Version
 from walletsync.errors import BadWallet, DocumentError, NotReady, StoreUnusable, UsageError, WalletTooLarge
 from walletsync.formats.base import Format
-from walletsync.merge import Conflict, Merged
+from walletsync.merge import Conflict, Merged, same
 from walletsync.payload import Payload
 from walletsync.protocol import MAX_SEQUENCE, WalletAnswer, wallet_digest
 from walletsync.results import Fetched, WalletState
 from walletsync.store import DeviceState, PendingWrite, Store, SyncedVersion
 
 _FIRST_EPOCH = 1
+
+OnConflict: TypeAlias = Literal["mine", "theirs"] | Callable[[Conflict], Any]
+"""Who decides conflicts: one side always, or a function that returns the value to keep (MISSING deletes), or the
+conflict itself to leave it for later."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +94,14 @@ class Device:
         is_edited = self.state.document != (None if synced is None else synced.document)
         return is_edited or self.state.pending is not None
 
-    def conflicts(self) -> tuple[Conflict, ...]:
-        """Return what waits for a decision; `theirs` is what the document has there now."""
-        if not self.state.conflicts:
+    def conflicts(self, *, but: tuple[Conflict, ...] = ()) -> tuple[Conflict, ...]:
+        """Return what waits for a decision, but not `but` of an earlier state; `theirs` is what the document has there
+        now."""
+        waiting = [conflict for conflict in self.state.conflicts if all(conflict is not other for other in but)]
+        if not waiting:
             return ()
         document = self.document()
-        return tuple(
-            replace(conflict, theirs=self.format.value_at(document, conflict.path)) for conflict in self.state.conflicts
-        )
+        return tuple(replace(conflict, theirs=self.format.value_at(document, conflict.path)) for conflict in waiting)
 
     def resolve(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> Any:
         """Decide a conflict and return the document; `Client.resolve` says more."""
@@ -108,12 +113,31 @@ class Device:
                 "This conflict is not among `conflicts`: it is decided already, or the document has changed there "
                 "since. Look at `conflicts` again."
             )
+        return self._settle(shown.index(conflict), conflict, conflict.mine if keep == "mine" else conflict.theirs)
+
+    def decide(self, on_conflict: OnConflict, asked: set[Conflict]) -> None:
+        """Decide every conflict that waits and is not in `asked`, and put those into it.
+
+        A conflict whose value has no place in the document goes on waiting.
+        """
+        while undecided := [conflict for conflict in self.conflicts() if conflict not in asked]:
+            conflict = undecided[0]
+            asked.add(conflict)
+            value = on_conflict(conflict) if callable(on_conflict) else getattr(conflict, on_conflict)
+            waiting = self.conflicts()  # asked for again: the function may have changed the document
+            if value is not conflict and conflict in waiting:
+                with suppress(DocumentError):
+                    self._settle(waiting.index(conflict), conflict, value)
+
+    def _settle(self, index: int, conflict: Conflict, value: Any) -> Any:
+        """Put `value` in the place of the conflict, which is the one at `index`; return the document."""
         document = self.document()
-        if keep == "mine":
-            document = self.format.replace(document, conflict.path, conflict.mine)
-        waiting = list(self.state.conflicts)
-        del waiting[shown.index(conflict)]
-        self.save(document=self.format.encode(document), conflicts=tuple(waiting))
+        if not same(value, conflict.theirs):
+            document = self.format.replace(document, conflict.path, value)
+        self.save(
+            document=self.format.encode(document),
+            conflicts=self.state.conflicts[:index] + self.state.conflicts[index + 1 :],
+        )
         return document
 
     # Versions

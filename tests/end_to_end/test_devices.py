@@ -56,7 +56,8 @@ def test_five_devices_editing_at_random_converge(device: Device) -> None:
             segments.append(f"{number:04}")
             client.set_document(append(client.get_document(), segments[-1]))
         else:
-            chance.choice([client.get_wallet, client.post_wallet, client.sync])()
+            verbs: list[Callable[[], object]] = [client.get_wallet, client.post_wallet, client.sync]
+            chance.choice(verbs)()
     settle(*devices)
     documents = {client.get_document() for client in devices}
     assert len(documents) == 1
