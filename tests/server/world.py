@@ -1,6 +1,7 @@
 """The services over a storage that a test can interrupt, and a clock that it moves."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ from tests.server.helpers import PASSWORD, FakeClock
 from walletsync_server.live import Live
 from walletsync_server.services import Services
 from walletsync_server.services.wallets import Wallet
+from walletsync_server.steps import finished
 from walletsync_server.storage.interface import ReadTransaction, Storage, WriteTransaction
 
 T = TypeVar("T")
@@ -27,13 +29,13 @@ class Interrupted(Storage):
     def read(self, work: Callable[[ReadTransaction], T]) -> T:
         return self._storage.read(work)
 
-    def write(self, work: Callable[[WriteTransaction], T]) -> T:
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
         meanwhile, self.before_write = self.before_write, None
         if meanwhile:
             meanwhile()
         self.writing = True
         try:
-            return self._storage.write(work)
+            return self._storage.submit(work)
         finally:
             self.writing = False
 
@@ -52,7 +54,7 @@ class World:
         return self.services.accounts.log_in(email, PASSWORD, device).token
 
     def write(self, token: str, sequence: int, text: str = "-") -> Wallet:
-        return self.services.wallets.write(token, sequence=sequence, encrypted_wallet=text, hmac="h")
+        return finished(self.services.wallets.write(token, sequence=sequence, encrypted_wallet=text, hmac="h"))
 
     def read(self, token: str) -> Wallet | bytes:
         return self.services.wallets.read(token, lambda digest: False)

@@ -21,8 +21,9 @@ from walletsync_server.api import about, accounts, devices, errors, history, pas
 from walletsync_server.api.http import Request, Response
 from walletsync_server.services import Services
 from walletsync_server.services.errors import ServiceError, TooLarge, Unavailable
+from walletsync_server.steps import Steps, finished
 
-Handler = Callable[[Services, Request], Response]
+Handler = Callable[[Services, Request], Response | Steps[Response]]
 
 ROOT = ("",)
 API = (API_PREFIX,)
@@ -92,9 +93,13 @@ class Api:
 
     def answer(self, request: Request) -> Response:
         """Return the answer to any request, and log that it came. Never raises."""
+        return finished(self.answering(request))
+
+    def answering(self, request: Request) -> Steps[Response]:
+        """Do what `answer` does without holding the thread while the disk works."""
         started = time.perf_counter()
         template, argument = self._find(request.path)
-        response = self._answer(replace(request, argument=argument), self._table.get(template))
+        response = yield from self._answer(replace(request, argument=argument), self._table.get(template))
         logs.request(
             # Both are the client's words, so only those that this server knows are repeated.
             method=request.method if request.method in METHODS else "other",
@@ -113,7 +118,7 @@ class Api:
                 return template, path.removeprefix(prefix)
         return "", ""
 
-    def _answer(self, request: Request, methods: Mapping[str, Handler] | None) -> Response:
+    def _answer(self, request: Request, methods: Mapping[str, Handler] | None) -> Steps[Response]:
         if methods is None:
             return errors.not_found()
         handler = methods.get(request.method)
@@ -122,7 +127,8 @@ class Api:
         try:
             if len(request.body) > self.body_limit:
                 raise TooLarge
-            return handler(self._services, request)
+            answer = handler(self._services, request)
+            return answer if isinstance(answer, Response) else (yield from answer)
         except Unavailable as error:
             logs.unavailable(str(error.__cause__))
             return errors.refusal(error)

@@ -10,6 +10,7 @@ from walletsync_server.api.bodies import decode_versioned
 from walletsync_server.api.http import Request, Response, empty_response, json_response
 from walletsync_server.services import Services
 from walletsync_server.services.wallets import Wallet
+from walletsync_server.steps import Steps
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
@@ -28,10 +29,10 @@ def get_wallet(services: Services, request: Request) -> Response:
     return wallet_response(found)
 
 
-def post_wallet(services: Services, request: Request) -> Response:
+def post_wallet(services: Services, request: Request) -> Steps[Response]:
     """POST `/wallet`."""
     body = decode_versioned(request.body, WalletRequest)
-    wallet = services.wallets.write(
+    wallet = yield from services.wallets.write(
         token_of(request, None if body.token is UNSET else body.token),
         sequence=body.sequence,
         encrypted_wallet=body.encrypted_wallet,

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from walletsync_server.services.errors import Unavailable
+from walletsync_server.steps import Steps
 from walletsync_server.storage.interface import (
     ReadTransaction,
     Storage,
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 
 class Store:
-    """`Storage.read` and `Storage.write`, raising `Unavailable` where those raise `StorageError`."""
+    """`Storage.read`, `write` and `submit`, raising `Unavailable` where those raise `StorageError`."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -30,6 +31,13 @@ class Store:
         """See `Storage.write`."""
         with _unavailable():
             return self._storage.write(work)
+
+    def writing(self, work: Callable[[WriteTransaction], T]) -> Steps[T]:
+        """Do what `write` does without holding the thread meanwhile."""
+        with _unavailable():
+            written = self._storage.submit(work)
+            yield written
+            return written.result()
 
 
 @contextmanager

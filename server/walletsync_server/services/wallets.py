@@ -8,6 +8,7 @@ from walletsync_server.live import Live
 from walletsync_server.services.errors import Conflict, NoSuchVersion, NothingToFollow, NoWallet, TooLarge
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import Tokens
+from walletsync_server.steps import Steps
 from walletsync_server.storage.interface import KeptVersion, ReadTransaction, WriteTransaction
 from walletsync_server.storage.interface import Wallet as Wallet  # what `Wallets` returns
 
@@ -68,7 +69,7 @@ class Wallets:
             raise NoSuchVersion
         return found
 
-    def write(self, token: str | None, *, sequence: int, encrypted_wallet: str, hmac: str) -> Wallet:
+    def write(self, token: str | None, *, sequence: int, encrypted_wallet: str, hmac: str) -> Steps[Wallet]:
         """Make this the current wallet if it is the next one, or if it is the current one already; return it.
 
         Raises:
@@ -88,7 +89,7 @@ class Wallets:
                 return posted
             return _answer_without_writing(transaction, known.account_id, posted)
 
-        current = self._store.write(swap)
+        current = yield from self._store.writing(swap)
         if current is posted:
             self._live.publish(known.account_id, sequence)
         return current

@@ -17,6 +17,15 @@ def driver_errors_end_here() -> Iterator[None]:
         raise failure(error) from error
 
 
+def translated(error: Exception) -> Exception:
+    """Return `error`, or the `StorageError` for it if the driver or SQLAlchemy raised it."""
+    if not isinstance(error, sa.exc.SQLAlchemyError):
+        return error
+    told = failure(error)
+    told.__cause__ = error
+    return told
+
+
 def failure(error: Exception) -> StorageError:
     """Return a new error that names the kind of `error` and no values."""
     return StorageError(f"The database failed ({_kind(error)}).")

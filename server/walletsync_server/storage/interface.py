@@ -6,6 +6,7 @@ the contract; one suite of tests runs them against every engine. Decisions (may 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -187,15 +188,20 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def write(self, work: Callable[[WriteTransaction], T]) -> T:
-        """Return `work(transaction)` once all of it is on the disk.
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
+        """Begin a write; the future has what `work(transaction)` returned once all of it is on the disk.
 
-        If `work` raises, nothing of it is stored and the exception is passed on. `work` may run in another thread,
-        in one commit with the work of others, which neither see each other's failures nor suffer from them.
+        If `work` raises, nothing of it is stored and the future has the exception. `work` may run in another thread,
+        in one commit with the work of others, which neither see each other's failures nor suffer from them. What was
+        submitted cannot be cancelled.
 
         Raises:
-            StorageError: if the database cannot do it. Nothing is stored.
+            StorageError: in the future or at once, if the database cannot do it. Nothing is stored.
         """
+
+    def write(self, work: Callable[[WriteTransaction], T]) -> T:
+        """Return what `work(transaction)` returned, once all of it is on the disk. See `submit`."""
+        return self.submit(work).result()
 
     @abstractmethod
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """`Storage` over SQLAlchemy: a writer and a pool of readers."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -34,10 +35,9 @@ class SqlStorage(Storage):
         with driver_errors_end_here(), self._readers.begin() as connection:
             return work(SqlReadTransaction(connection))
 
-    def write(self, work: Callable[[WriteTransaction], T]) -> T:
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
         """See `Storage`."""
-        with driver_errors_end_here():
-            return self._writer.run(work)
+        return self._writer.submit(work)
 
     def close(self) -> None:
         """See `Storage`."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from walletsync_server.storage.failures import failure
+from walletsync_server.storage.failures import failure, translated
 from walletsync_server.storage.interface import StorageError, WriteTransaction
 from walletsync_server.storage.queries import SqlWriteTransaction
 
@@ -23,14 +23,14 @@ MAX_BATCH = 64
 
 
 class Writer(ABC):
-    """Runs jobs, each all or nothing, and returns only when their commit is done."""
+    """Runs jobs, each all or nothing, and answers only when their commit is done."""
 
     @abstractmethod
-    def run(self, work: Callable[[WriteTransaction], T]) -> T:
-        """Return what `work` returns, once it is committed; raise what it raises, with nothing stored.
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
+        """Return a future of what `work` returns, done once it is committed; see `Storage.submit`.
 
         Raises:
-            StorageError: if the transaction around it could not begin or commit, or after `close`.
+            StorageError: after `close`.
         """
 
     @abstractmethod
@@ -45,13 +45,16 @@ class _Job:
     value: Any = None
     error: BaseException | None = None
 
+    def __post_init__(self) -> None:
+        self.future.set_running_or_notify_cancel()  # who waits may give up, but what was submitted is written
+
     def run(self, connection: sa.Connection) -> None:
         """Run in a savepoint and remember how it went; only a broken connection raises."""
         savepoint = connection.begin_nested()
         try:
             self.value = self.work(SqlWriteTransaction(connection))
         except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the job was given
-            self.error = error
+            self.error = translated(error)
             savepoint.rollback()
         else:
             savepoint.commit()
@@ -85,15 +88,14 @@ class InlineWriter(Writer):
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, work: Callable[[WriteTransaction], T]) -> T:
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
         """See `Writer`."""
         job = _Job(work)
         with self._lock:
             if self._closed:
                 raise StorageError("The database is closed.")
             _run_together(self._engine, [job])
-        value: T = job.future.result()
-        return value
+        return job.future
 
     def close(self) -> None:
         """See `Writer`."""
@@ -112,15 +114,14 @@ class ThreadedWriter(Writer):
         self._thread = threading.Thread(target=self._loop, name="storage-writer", daemon=True)
         self._thread.start()
 
-    def run(self, work: Callable[[WriteTransaction], T]) -> T:
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
         """See `Writer`."""
         job = _Job(work)
         with self._lock:  # so that no job lands behind the end mark
             if self._closed:
                 raise StorageError("The database is closed.")
             self._jobs.put(job)
-        value: T = job.future.result()
-        return value
+        return job.future
 
     def close(self) -> None:
         """See `Writer`."""
