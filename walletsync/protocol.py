@@ -68,14 +68,93 @@ class ErrorCode(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-Email = Annotated[str, Meta(min_length=3, max_length=254)]
-Password = Annotated[str, Meta(min_length=8, max_length=1024)]
-DeviceId = Annotated[str, Meta(min_length=1, max_length=128)]
-SaltSeed = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{64}\Z")]
-Token = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-Sequence = Annotated[int, Meta(ge=1, le=MAX_SEQUENCE)]
-Hmac = Annotated[str, Meta(min_length=1, max_length=256)]
-EncryptedWallet = Annotated[str, Meta(min_length=1)]
+_EMAIL_TEXT = (
+    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
+    r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
+)
+
+# What stands in `Meta` beside the limits is for readers of the document that a server makes from these types.
+Email = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=254,
+        description="ASCII in lower case; nothing is folded.",
+        examples=["alice@example.com"],
+        extra_json_schema={"pattern": f"^{_EMAIL_TEXT}$"},
+    ),
+]
+Password = Annotated[
+    str,
+    Meta(
+        min_length=8,
+        max_length=1024,
+        description="The derived login password, never the user's own.",
+        examples=["5c7a0e9d4f2b81663d09ce57a1b4f8e2"],
+    ),
+]
+DeviceId = Annotated[
+    str, Meta(min_length=1, max_length=128, description="The device's own name for itself.", examples=["laptop"])
+]
+SaltSeed = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[0-9a-fA-F]{64}\Z",
+        description="32 bytes in hex, from which the client salts the keys that it derives.",
+        examples=["00112233445566778899aabbccddeeff" * 2],
+    ),
+]
+Token = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[0-9a-f]{64}\Z",
+        description="What a device shows instead of the password.",
+        examples=["0123456789abcdef" * 4],
+    ),
+]
+Sequence = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=MAX_SEQUENCE,
+        description="Goes up by exactly one with every accepted wallet; the first has 1.",
+        examples=[7],
+    ),
+]
+Hmac = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=256,
+        description="Opaque to the server, made by the client over sequence and wallet.",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    ),
+]
+EncryptedWallet = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        description="Opaque to the server. Its limit in bytes of UTF-8 stands in `/.well-known/walletsync`.",
+        examples=["AAECAwQFBgcICQoLDA0ODw=="],
+    ),
+]
+PayloadVersion = Annotated[
+    int,
+    Meta(
+        description="Format of the wallet payload. Absent means 1.",
+        examples=[PAYLOAD_VERSION],
+        extra_json_schema={"const": PAYLOAD_VERSION},
+    ),
+]
+"""Checked by hand where it comes in, since another version has an error code of its own."""
+Time = Annotated[
+    str,
+    Meta(
+        description="RFC 3339, in UTC.",
+        examples=["2026-11-23T08:00:00Z"],
+        extra_json_schema={"format": "date-time"},
+    ),
+]
 
 
 class Message(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -96,7 +175,7 @@ class SignupRequest(Message, frozen=True):
 class SignupAnswer(Message, frozen=True):
     """201 to POST `/signup`."""
 
-    verified: bool
+    verified: Annotated[bool, Meta(description="False until the link in the mail was followed.", examples=[True])]
 
 
 class LoginRequest(Message, frozen=True):
@@ -110,27 +189,30 @@ class LoginRequest(Message, frozen=True):
 class LoginAnswer(Message, frozen=True):
     """200 to POST `/auth/full`. `expiration` is RFC 3339, in UTC."""
 
-    token: str
-    device_id: str
-    scope: str
-    user_id: int
-    expiration: str | None = None
+    token: Annotated[str, Meta(examples=["0123456789abcdef" * 4])]
+    device_id: Annotated[str, Meta(examples=["laptop"])]
+    scope: Annotated[str, Meta(examples=["*"])]
+    user_id: Annotated[int, Meta(examples=[4711])]
+    expiration: Time | None = None
 
 
 class SeedAnswer(Message, frozen=True):
     """200 to GET `/client-salt-seed`."""
 
-    client_salt_seed: str
+    client_salt_seed: Annotated[str, Meta(examples=["00112233445566778899aabbccddeeff" * 2])]
 
 
 class WalletRequest(Message, frozen=True):
-    """POST `/wallet`. `version` is checked by hand, since a wrong one has an error code of its own."""
+    """POST `/wallet`."""
 
     encrypted_wallet: EncryptedWallet
     sequence: Sequence
     hmac: Hmac
-    version: int | UnsetType = UNSET
-    token: str | UnsetType = UNSET
+    version: PayloadVersion | UnsetType = UNSET
+    token: (
+        Annotated[str, Meta(description="For clients that send no header.", examples=["0123456789abcdef" * 4])]
+        | UnsetType
+    ) = UNSET
 
 
 class WalletAnswer(Message, frozen=True):
@@ -139,16 +221,18 @@ class WalletAnswer(Message, frozen=True):
     encrypted_wallet: EncryptedWallet
     sequence: Sequence
     hmac: Hmac
-    version: int = PAYLOAD_VERSION
+    version: PayloadVersion = PAYLOAD_VERSION
 
 
 class KeptVersion(Message, frozen=True):
     """One version in the history. `time` is RFC 3339, in UTC; `size` is the encrypted wallet's bytes of UTF-8."""
 
     sequence: Sequence
-    time: str
-    size: int
-    device_id: str
+    time: Time
+    size: Annotated[int, Meta(examples=[4096])]
+    device_id: Annotated[
+        str, Meta(description="Who wrote it; empty if that was a change of the password.", examples=["laptop"])
+    ]
 
 
 class HistoryAnswer(Message, frozen=True):
@@ -158,7 +242,7 @@ class HistoryAnswer(Message, frozen=True):
 
 
 class PasswordRequest(Message, frozen=True):
-    """POST `/password`. The three fields of the wallet, under the new key, come all or none. See `WalletRequest`."""
+    """POST `/password`. The three fields of the wallet, under the new key, come all or none."""
 
     email: Email
     old_password: Password
@@ -167,7 +251,7 @@ class PasswordRequest(Message, frozen=True):
     encrypted_wallet: EncryptedWallet | UnsetType = UNSET
     sequence: Sequence | UnsetType = UNSET
     hmac: Hmac | UnsetType = UNSET
-    version: int | UnsetType = UNSET
+    version: PayloadVersion | UnsetType = UNSET
 
 
 class PasswordAnswer(Message, frozen=True):
@@ -177,9 +261,9 @@ class PasswordAnswer(Message, frozen=True):
 class Device(Message, frozen=True):
     """A device that holds a token. Both times are RFC 3339, in UTC."""
 
-    device_id: str
-    since: str
-    expiration: str
+    device_id: DeviceId
+    since: Time
+    expiration: Time
 
 
 class DevicesAnswer(Message, frozen=True):
@@ -208,10 +292,10 @@ class ErrorAnswer(Message, frozen=True, omit_defaults=True):
     server cannot know any more. `code` is absent only in answers of other servers.
     """
 
-    error: str
-    code: str | UnsetType = UNSET
-    applied: bool | UnsetType = UNSET
-    version: int | UnsetType = UNSET
+    error: Annotated[str, Meta(description="A sentence for a person, which may change.", examples=["Try again."])]
+    code: Annotated[str, Meta(description="Stable, for programs.", examples=["busy"])] | UnsetType = UNSET
+    applied: Annotated[bool, Meta(examples=[False])] | UnsetType = UNSET
+    version: PayloadVersion | UnsetType = UNSET
     encrypted_wallet: EncryptedWallet | UnsetType = UNSET
     sequence: Sequence | UnsetType = UNSET
     hmac: Hmac | UnsetType = UNSET
@@ -220,25 +304,22 @@ class ErrorAnswer(Message, frozen=True, omit_defaults=True):
 class Limits(Struct, frozen=True, kw_only=True, rename="camel"):
     """What the server accepts at most: bytes of `encryptedWallet`, versions kept, devices of an account."""
 
-    encrypted_wallet_bytes: int
-    kept_versions: int
-    devices: int
+    encrypted_wallet_bytes: Annotated[int, Meta(examples=[MAX_WALLET_BYTES])]
+    kept_versions: Annotated[int, Meta(examples=[KEPT_VERSIONS])]
+    devices: Annotated[int, Meta(examples=[MAX_DEVICES])]
 
 
 class WellKnown(Struct, frozen=True, kw_only=True, rename="camel"):
     """GET `/.well-known/walletsync`. Later servers may tell more, so unknown fields are ignored here, and only here."""
 
-    name: str
-    server_version: str
-    payload_versions: list[int]
+    name: Annotated[str, Meta(examples=["walletsync"])]
+    server_version: Annotated[str, Meta(examples=["1.0.0"])]
+    payload_versions: list[Annotated[int, Meta(examples=[PAYLOAD_VERSION])]]
     limits: Limits
-    features: list[str]
+    features: list[Annotated[str, Meta(examples=[FEATURE_WALLET_IN_ANSWERS])]]
 
 
-_EMAIL = re.compile(
-    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
-    r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
-)
+_EMAIL = re.compile(_EMAIL_TEXT)
 
 
 def canonical_email(address: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import flask
 import pytest
 
+from tests.server import described
 from tests.server.helpers import (
     PASSWORD,
     Account,
@@ -35,10 +36,14 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[flask.Flask]:
 
 @pytest.fixture(params=["flask", "process"])
 def wire(request: pytest.FixtureRequest) -> Wire:
-    """Both ways to a server."""
-    if request.param == "flask":
-        return FlaskWire(request.getfixturevalue("app"))
-    return HttpWire(request.getfixturevalue("running_server").url)
+    """Both ways to a server; every answer has to be as the OpenAPI document says."""
+    wire: Wire = (
+        FlaskWire(request.getfixturevalue("app"))
+        if request.param == "flask"
+        else HttpWire(request.getfixturevalue("running_server").url)
+    )
+    wire.watch = described.check
+    return wire
 
 
 @pytest.fixture

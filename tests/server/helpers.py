@@ -49,7 +49,9 @@ class Answer:
 
 
 class Wire(ABC):
-    """A way to a server where everybody may sign up."""
+    """A way to a server where everybody may sign up. `watch` sees method, target and answer of every exchange."""
+
+    watch: Callable[[str, str, Answer], None] | None = None
 
     @abstractmethod
     def send(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
@@ -70,7 +72,10 @@ class Wire(ABC):
         sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
-        return self.send(method, target, data, sent)
+        answer = self.send(method, target, data, sent)
+        if self.watch:
+            self.watch(method, target, answer)
+        return answer
 
 
 class FlaskWire(Wire):

@@ -1,7 +1,18 @@
 """What the server says about itself."""
 
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from walletsync.protocol import Message
 from walletsync_server.api.http import Request, Response, json_response
 from walletsync_server.services import Services
+
+
+class Health(Message, frozen=True):
+    """What works."""
+
+    status: Annotated[Literal["ok"], Meta(examples=["ok"])] = "ok"
 
 
 def well_known(services: Services, _request: Request) -> Response:
@@ -11,10 +22,10 @@ def well_known(services: Services, _request: Request) -> Response:
 
 def healthy(_services: Services, _request: Request) -> Response:
     """GET `/healthz`: the process answers."""
-    return json_response(200, {"status": "ok"})
+    return json_response(200, Health())
 
 
 def ready(services: Services, _request: Request) -> Response:
     """GET `/readyz`: the database answers, too."""
     services.about.check_ready()
-    return json_response(200, {"status": "ok"})
+    return json_response(200, Health())

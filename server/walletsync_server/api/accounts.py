@@ -1,22 +1,19 @@
 """Sign-up, and the end of an account."""
 
 from walletsync.protocol import DeleteAccountRequest, SignupAnswer, SignupRequest
-from walletsync_server.api.bodies import decode
 from walletsync_server.api.emails import checked
 from walletsync_server.api.http import Request, Response, empty_response, json_response
 from walletsync_server.services import Services
 
 
-def sign_up(services: Services, request: Request) -> Response:
+def sign_up(services: Services, _request: Request, body: SignupRequest) -> Response:
     """POST `/signup`."""
-    body = decode(request.body, SignupRequest)
     seed = bytes.fromhex(body.client_salt_seed) if body.client_salt_seed else None
     services.accounts.sign_up(checked(body.email), body.password, seed)
     return json_response(201, SignupAnswer(verified=True))
 
 
-def delete_account(services: Services, request: Request) -> Response:
+def delete_account(services: Services, _request: Request, body: DeleteAccountRequest) -> Response:
     """POST `/account/delete`."""
-    body = decode(request.body, DeleteAccountRequest)
     services.accounts.delete(checked(body.email), body.password)
     return empty_response(204)

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
-from walletsync.protocol import PAYLOAD_VERSION, Message, PasswordRequest, WalletRequest
+from walletsync.protocol import PAYLOAD_VERSION, Message
 from walletsync_server.services.errors import BadRequest, UnsupportedVersion
 
 M = TypeVar("M", bound=Message)
@@ -22,36 +22,28 @@ def decode(body: bytes, message: type[M]) -> M:
 
     Raises:
         BadRequest: if it is no JSON object, or not exactly this message.
+        UnsupportedVersion: if the message has a `version`, and this is another one; its other fields may be anything.
     """
     if not body.strip():
         raise BadRequest("The body is empty; send a JSON object.")
+    try:
+        found = _decode(body, message)
+    except BadRequest:
+        if "version" in message.__struct_fields__ and _has_another_version(body):
+            raise UnsupportedVersion from None
+        raise
+    if getattr(found, "version", UNSET) not in (UNSET, PAYLOAD_VERSION):
+        raise UnsupportedVersion
+    return found
+
+
+def _decode(body: bytes, message: type[M]) -> M:
     try:
         return msgspec.json.decode(body, type=message, strict=True)
     except msgspec.ValidationError as error:
         raise BadRequest(_sentence(str(error), message)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("The body is no JSON in UTF-8; send a JSON object.") from None
-
-
-V = TypeVar("V", WalletRequest, PasswordRequest)
-
-
-def decode_versioned(body: bytes, message: type[V]) -> V:
-    """Return the message in `body`, one that has a wallet in it.
-
-    Raises:
-        UnsupportedVersion: if its `version` is not 1, whatever its other fields are.
-        BadRequest: see `decode`.
-    """
-    try:
-        decoded = decode(body, message)
-    except BadRequest:
-        if _has_another_version(body):
-            raise UnsupportedVersion from None
-        raise
-    if decoded.version not in (UNSET, PAYLOAD_VERSION):
-        raise UnsupportedVersion
-    return decoded
 
 
 class _Versioned(msgspec.Struct):

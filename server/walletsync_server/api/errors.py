@@ -8,6 +8,14 @@ from walletsync.protocol import PAYLOAD_VERSION, ErrorAnswer, ErrorCode
 from walletsync_server.api.http import Response, json_response
 from walletsync_server.services import errors
 
+
+class Fault(errors.ServiceError):
+    """What nobody foresaw."""
+
+    code = ErrorCode.INTERNAL_ERROR
+    sentence = "The server failed; try again, and tell its operator if it stays so."
+
+
 STATUS: dict[type[errors.ServiceError], int] = {
     errors.BadRequest: 400,
     errors.UnsupportedVersion: 400,
@@ -26,6 +34,7 @@ STATUS: dict[type[errors.ServiceError], int] = {
     errors.Conflict: 409,
     errors.NothingToFollow: 409,
     errors.Unavailable: 503,
+    Fault: 500,
 }
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}  # a 401 must name a way in (RFC 9110, 15.5.2)
 
@@ -57,12 +66,7 @@ def method_not_allowed(allowed: Iterable[str]) -> Response:
 
 def unexpected() -> Response:
     """Answer a fault of the server. What it was stands in the log, not here."""
-    return error_response(
-        500,
-        ErrorCode.INTERNAL_ERROR,
-        "The server failed; try again, and tell its operator if it stays so.",
-        {},
-    )
+    return refusal(Fault())
 
 
 def unreadable(status: int) -> Response:

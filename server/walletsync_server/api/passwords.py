@@ -3,7 +3,6 @@
 from msgspec import UNSET
 
 from walletsync.protocol import PasswordAnswer, PasswordRequest
-from walletsync_server.api.bodies import decode_versioned
 from walletsync_server.api.emails import checked
 from walletsync_server.api.http import Request, Response, json_response
 from walletsync_server.services import Services
@@ -13,9 +12,8 @@ from walletsync_server.services.wallets import Wallet
 _NO_DEVICE = ""  # the request proves a password, and no device
 
 
-def change_password(services: Services, request: Request) -> Response:
+def change_password(services: Services, _request: Request, body: PasswordRequest) -> Response:
     """POST `/password`."""
-    body = decode_versioned(request.body, PasswordRequest)
     services.password_change.change(
         checked(body.email),
         old=body.old_password,

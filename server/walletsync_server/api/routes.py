@@ -1,8 +1,10 @@
 """The route table, and the one function that answers any request by it."""
 
+import functools
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from walletsync.protocol import (
     API_PREFIX,
@@ -10,24 +12,58 @@ from walletsync.protocol import (
     DELETE_ACCOUNT_PATH,
     DEVICES_PATH,
     HISTORY_PATH,
+    MAX_SEQUENCE,
     PASSWORD_PATH,
     SEED_PATH,
     SIGNUP_PATH,
     WALLET_PATH,
     WELL_KNOWN_PATH,
+    DeleteAccountRequest,
+    DeviceId,
+    DevicesAnswer,
+    HistoryAnswer,
+    LoginAnswer,
+    LoginRequest,
+    PasswordAnswer,
+    PasswordRequest,
+    SeedAnswer,
+    Sequence,
+    SignupAnswer,
+    SignupRequest,
+    WalletAnswer,
+    WalletRequest,
+    WellKnown,
 )
 from walletsync_server import logs
-from walletsync_server.api import about, accounts, devices, errors, history, passwords, seeds, tokens, wallets
-from walletsync_server.api.http import Request, Response
+from walletsync_server.api import about, accounts, devices, errors, history, openapi, passwords, seeds, tokens, wallets
+from walletsync_server.api.about import Health
+from walletsync_server.api.http import Request, Response, json_response
+from walletsync_server.api.table import Answer, Match, Parameter, Reads, Route, Table
 from walletsync_server.services import Services
-from walletsync_server.services.errors import ServiceError, TooLarge, Unavailable
+from walletsync_server.services.errors import (
+    AccountExists,
+    BadRequest,
+    Conflict,
+    NoSuchDevice,
+    NoSuchVersion,
+    NotAllowed,
+    NothingToFollow,
+    NoWallet,
+    NoWalletToChange,
+    SequenceUsed,
+    ServiceError,
+    TooLarge,
+    TooManyDevices,
+    Unavailable,
+    WalletRequired,
+    WrongCredentials,
+)
 from walletsync_server.steps import Steps, finished
-
-Handler = Callable[[Services, Request], Response | Steps[Response]]
 
 ROOT = ("",)
 API = (API_PREFIX,)
 BOTH = ("", API_PREFIX)
+OPENAPI_PATH = "/openapi.json"
 
 _LONGEST_ESCAPE = len(r"\u0000")  # the most that JSON can make of one byte of a wallet
 _BODY_ALLOWANCE = 64 * 1024  # bytes for everything but the wallet
@@ -39,47 +75,208 @@ def body_limit(max_wallet_bytes: int) -> int:
     return _LONGEST_ESCAPE * max_wallet_bytes + _BODY_ALLOWANCE
 
 
-@dataclass(frozen=True)
-class Route:
-    """One row of the table: what answers `method` on `path` below each of `prefixes`.
+def describe(_services: Services, _request: Request) -> Response:
+    """GET `/openapi.json`."""
+    return json_response(200, _document())
 
-    A path may end with a parameter, `/{name}`, which stands for all that is left, slashes too, but not for nothing.
-    """
 
-    method: str
-    path: str
-    handler: Handler
-    prefixes: Iterable[str]
+@functools.cache
+def _document() -> Mapping[str, Any]:
+    return openapi.document(ROUTES)
 
+
+_ETAG = {"ETag": "Names this version; made from sequence, hmac and wallet."}
 
 ROUTES = (
-    Route("POST", SIGNUP_PATH, accounts.sign_up, BOTH),
-    Route("POST", AUTH_PATH, tokens.log_in, BOTH),
-    Route("DELETE", AUTH_PATH, tokens.log_out, BOTH),
-    Route("GET", SEED_PATH, seeds.salt_seed, API),
-    Route("GET", WALLET_PATH, wallets.get_wallet, BOTH),
-    Route("POST", WALLET_PATH, wallets.post_wallet, BOTH),
-    Route("GET", HISTORY_PATH, history.list_versions, API),
-    Route("GET", f"{HISTORY_PATH}/{{sequence}}", history.get_version, API),
-    Route("POST", PASSWORD_PATH, passwords.change_password, API),
-    Route("GET", DEVICES_PATH, devices.list_devices, API),
-    Route("DELETE", f"{DEVICES_PATH}/{{deviceId}}", devices.revoke_device, API),
-    Route("POST", DELETE_ACCOUNT_PATH, accounts.delete_account, API),
-    Route("GET", WELL_KNOWN_PATH, about.well_known, ROOT),
-    Route("GET", "/healthz", about.healthy, ROOT),
-    Route("GET", "/readyz", about.ready, ROOT),
+    Route(
+        method="POST",
+        path=SIGNUP_PATH,
+        handler=Reads(SignupRequest, accounts.sign_up),
+        prefixes=BOTH,
+        summary="Make an account. The same address, password and seed again is taken for a repetition.",
+        answers={201: Answer("The account is there.", SignupAnswer)},
+        refusals=(NotAllowed, AccountExists, Unavailable),
+    ),
+    Route(
+        method="POST",
+        path=AUTH_PATH,
+        handler=Reads(LoginRequest, tokens.log_in),
+        prefixes=BOTH,
+        summary="Log a device in. The token that it had before is void.",
+        answers={200: Answer("A token for this device.", LoginAnswer)},
+        refusals=(WrongCredentials, TooManyDevices, Unavailable),
+    ),
+    Route(
+        method="DELETE",
+        path=AUTH_PATH,
+        handler=tokens.log_out,
+        prefixes=BOTH,
+        summary="Log the device out that asks.",
+        answers={204: Answer("The token is void.")},
+        needs_token=True,
+        refusals=(Unavailable,),
+    ),
+    Route(
+        method="GET",
+        path=SEED_PATH,
+        handler=seeds.salt_seed,
+        prefixes=API,
+        summary="Get the salt seed of an account. Unknown addresses have one, too, always the same.",
+        parameters=(
+            Parameter(
+                name="email",
+                place="query",
+                says="The address in standard base64 with padding. Line breaks in it are dropped.",
+                required=True,
+                example="YWxpY2VAZXhhbXBsZS5jb20=",
+            ),
+        ),
+        answers={200: Answer("The seed.", SeedAnswer)},
+        refusals=(Unavailable,),
+    ),
+    Route(
+        method="GET",
+        path=WALLET_PATH,
+        handler=wallets.get_wallet,
+        prefixes=BOTH,
+        summary="Get the current wallet.",
+        parameters=(
+            Parameter(
+                name="If-None-Match",
+                place="header",
+                says="Entity tags of versions that the client has.",
+                example='"9f86d081884c7d65"',
+            ),
+        ),
+        answers={
+            200: Answer("The current wallet.", WalletAnswer, _ETAG),
+            304: Answer("The client has it.", headers=_ETAG),
+        },
+        needs_token=True,
+        refusals=(NoWallet, Unavailable),
+    ),
+    Route(
+        method="POST",
+        path=WALLET_PATH,
+        handler=Reads(WalletRequest, wallets.post_wallet),
+        prefixes=BOTH,
+        summary="Replace the wallet, if its sequence is the next one.",
+        answers={200: Answer("It is the current wallet now, or was already.", WalletAnswer, _ETAG)},
+        needs_token=True,
+        refusals=(Conflict, NothingToFollow, Unavailable),
+    ),
+    Route(
+        method="GET",
+        path=HISTORY_PATH,
+        handler=history.list_versions,
+        prefixes=API,
+        summary="List the versions of the wallet that are kept.",
+        answers={200: Answer("The versions, the current one first.", HistoryAnswer)},
+        needs_token=True,
+        refusals=(Unavailable,),
+    ),
+    Route(
+        method="GET",
+        path=f"{HISTORY_PATH}/{{sequence}}",
+        handler=history.get_version,
+        prefixes=API,
+        summary="Get a version of the wallet that is kept.",
+        parameters=(
+            Parameter(
+                name="sequence",
+                place="path",
+                kind=Sequence,
+                says=f"From 1 to {MAX_SEQUENCE}.",
+                required=True,
+                example=7,
+            ),
+        ),
+        answers={200: Answer("That version.", WalletAnswer, _ETAG)},
+        needs_token=True,
+        refusals=(BadRequest, NoSuchVersion, Unavailable),
+    ),
+    Route(
+        method="POST",
+        path=PASSWORD_PATH,
+        handler=Reads(PasswordRequest, passwords.change_password),
+        prefixes=API,
+        summary="Change password and seed, and with them the wallet, if there is one. All devices are logged out.",
+        answers={200: Answer("All of it is changed, or was already.", PasswordAnswer)},
+        refusals=(WrongCredentials, SequenceUsed, WalletRequired, NoWalletToChange, Unavailable),
+    ),
+    Route(
+        method="GET",
+        path=DEVICES_PATH,
+        handler=devices.list_devices,
+        prefixes=API,
+        summary="List the devices that are logged in.",
+        answers={200: Answer("The devices.", DevicesAnswer)},
+        needs_token=True,
+        refusals=(Unavailable,),
+    ),
+    Route(
+        method="DELETE",
+        path=f"{DEVICES_PATH}/{{deviceId}}",
+        handler=devices.revoke_device,
+        prefixes=API,
+        summary="Log a device out.",
+        parameters=(
+            Parameter(
+                name="deviceId",
+                place="path",
+                kind=DeviceId,
+                says="The device's own name for itself, percent-encoded.",
+                required=True,
+                example="laptop",
+            ),
+        ),
+        answers={204: Answer("Its token is void.")},
+        needs_token=True,
+        refusals=(NoSuchDevice, Unavailable),
+    ),
+    Route(
+        method="POST",
+        path=DELETE_ACCOUNT_PATH,
+        handler=Reads(DeleteAccountRequest, accounts.delete_account),
+        prefixes=API,
+        summary="Delete the account and everything of it.",
+        answers={204: Answer("Nothing of the account is left.")},
+        refusals=(WrongCredentials, Unavailable),
+    ),
+    Route(
+        method="GET",
+        path=WELL_KNOWN_PATH,
+        handler=about.well_known,
+        prefixes=ROOT,
+        summary="Ask what this server accepts and what it can do beyond the common protocol.",
+        answers={200: Answer("The server about itself.", WellKnown)},
+    ),
+    Route(
+        method="GET",
+        path=OPENAPI_PATH,
+        handler=describe,
+        prefixes=ROOT,
+        summary="Get this document.",
+        answers={200: Answer("An OpenAPI document.", dict[str, Any])},
+    ),
+    Route(
+        method="GET",
+        path="/healthz",
+        handler=about.healthy,
+        prefixes=ROOT,
+        summary="Ask whether the process answers.",
+        answers={200: Answer("It does.", Health)},
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        handler=about.ready,
+        prefixes=ROOT,
+        summary="Ask whether the database answers, too.",
+        answers={200: Answer("It does.", Health)},
+        refusals=(Unavailable,),
+    ),
 )
-
-
-def _by_path() -> dict[str, dict[str, Handler]]:
-    table: dict[str, dict[str, Handler]] = {}
-    for route in ROUTES:
-        for prefix in route.prefixes:
-            methods = table.setdefault(prefix + route.path, {})
-            methods[route.method] = route.handler
-            if route.method == "GET":
-                methods["HEAD"] = route.handler
-    return table
 
 
 class Api:
@@ -87,8 +284,7 @@ class Api:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._table = _by_path()
-        self._parametrised = {path.partition("{")[0]: path for path in self._table if "{" in path}
+        self._table = Table(ROUTES)
         self.body_limit = body_limit(services.about.description.limits.encrypted_wallet_bytes)
 
     def answer(self, request: Request) -> Response:
@@ -98,36 +294,27 @@ class Api:
     def answering(self, request: Request) -> Steps[Response]:
         """Do what `answer` does without holding the thread while the disk works."""
         started = time.perf_counter()
-        template, argument = self._find(request.path)
-        response = yield from self._answer(replace(request, argument=argument), self._table.get(template))
+        match = self._table.find(request.path)
+        response = yield from self._answer(match, request)
         logs.request(
             # Both are the client's words, so only those that this server knows are repeated.
             method=request.method if request.method in METHODS else "other",
-            route=template or "none",
+            route=match.template if match else "none",
             status=response.status,
             seconds=time.perf_counter() - started,
         )
         return replace(response, body=b"") if request.method == "HEAD" else response
 
-    def _find(self, path: str) -> tuple[str, str]:
-        """Return the path of the route as the table has it, empty if there is none, and the parameter's value."""
-        if path in self._table and path not in self._parametrised.values():
-            return path, ""
-        for prefix, template in self._parametrised.items():
-            if path.startswith(prefix) and path != prefix:
-                return template, path.removeprefix(prefix)
-        return "", ""
-
-    def _answer(self, request: Request, methods: Mapping[str, Handler] | None) -> Steps[Response]:
-        if methods is None:
+    def _answer(self, match: Match | None, request: Request) -> Steps[Response]:
+        if match is None:
             return errors.not_found()
-        handler = methods.get(request.method)
+        handler = match.methods.get(request.method)
         if handler is None:
-            return errors.method_not_allowed(methods)
+            return errors.method_not_allowed(match.methods)
         try:
             if len(request.body) > self.body_limit:
                 raise TooLarge
-            answer = handler(self._services, request)
+            answer = handler(self._services, replace(request, argument=match.argument))
             return answer if isinstance(answer, Response) else (yield from answer)
         except Unavailable as error:
             logs.unavailable(str(error.__cause__))

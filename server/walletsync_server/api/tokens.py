@@ -2,15 +2,13 @@
 
 from walletsync.protocol import LoginAnswer, LoginRequest
 from walletsync_server.api.bearer import token_of
-from walletsync_server.api.bodies import decode
 from walletsync_server.api.emails import checked
 from walletsync_server.api.http import Request, Response, empty_response, json_response, rfc3339
 from walletsync_server.services import Services
 
 
-def log_in(services: Services, request: Request) -> Response:
+def log_in(services: Services, _request: Request, body: LoginRequest) -> Response:
     """POST `/auth/full`."""
-    body = decode(request.body, LoginRequest)
     issued = services.accounts.log_in(checked(body.email), body.password, body.device_id)
     answer = LoginAnswer(
         token=issued.token,

@@ -6,7 +6,6 @@ from msgspec import UNSET
 
 from walletsync.protocol import WalletAnswer, WalletRequest
 from walletsync_server.api.bearer import token_of
-from walletsync_server.api.bodies import decode_versioned
 from walletsync_server.api.http import Request, Response, empty_response, json_response
 from walletsync_server.services import Services
 from walletsync_server.services.wallets import Wallet
@@ -29,9 +28,8 @@ def get_wallet(services: Services, request: Request) -> Response:
     return wallet_response(found)
 
 
-def post_wallet(services: Services, request: Request) -> Steps[Response]:
+def post_wallet(services: Services, request: Request, body: WalletRequest) -> Steps[Response]:
     """POST `/wallet`."""
-    body = decode_versioned(request.body, WalletRequest)
     wallet = yield from services.wallets.write(
         token_of(request, None if body.token is UNSET else body.token),
         sequence=body.sequence,

@@ -1,0 +1,143 @@
+"""What a row of the route table says, for the dispatcher and for the document alike, and how a path finds its row."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from walletsync.protocol import Message
+from walletsync_server.api.bodies import decode
+from walletsync_server.api.errors import Fault
+from walletsync_server.api.http import Request, Response
+from walletsync_server.services import Services
+from walletsync_server.services.errors import BadRequest, ServiceError, TooLarge, Unauthorized, UnsupportedVersion
+from walletsync_server.steps import Steps
+
+M = TypeVar("M", bound=Message)
+Handler = Callable[[Services, Request], Response | Steps[Response]]
+
+PAGE = "text/html; charset=utf-8"
+"""The content of an answer that is a page."""
+
+
+@dataclass(frozen=True)
+class Reads(Generic[M]):
+    """A handler that gets the body as a message; a body that is none never reaches it."""
+
+    message: type[M]
+    handler: Callable[[Services, Request, M], Response | Steps[Response]]
+
+    def __call__(self, services: Services, request: Request) -> Response | Steps[Response]:
+        """Answer the request.
+
+        Raises:
+            BadRequest: if the body is not exactly this message.
+            UnsupportedVersion: if the message has a version, and this is another one.
+        """
+        return self.handler(services, request, decode(request.body, self.message))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """Something that a request says outside of its body. `kind` is its type, as msgspec reads it."""
+
+    name: str
+    place: Literal["path", "query", "header"]
+    kind: Any = str
+    says: str
+    required: bool = False
+    example: str | int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that is no error.
+
+    Attributes:
+        says: a sentence.
+        content: the type of its JSON body, or a media type such as `PAGE`, or None if it has no body.
+        headers: name → sentence, of those that it always has and that mean something here.
+    """
+
+    says: str
+    content: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One row of the table: what answers `method` on `path` below each of `prefixes`.
+
+    Attributes:
+        path: may end in a name in braces, which stands for all that follows, at least one character. The handler finds
+            it in `Request.argument`.
+        summary: a sentence for the document.
+        answers: status → what it means, all that are no error.
+        needs_token: whether the handler asks for a live token, in the header, or in the query or body.
+        refusals: what the services refuse, beyond what follows from the rest of the row (see `all_refusals`).
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    prefixes: Iterable[str]
+    summary: str
+    answers: Mapping[int, Answer]
+    parameters: tuple[Parameter, ...] = ()
+    needs_token: bool = False
+    refusals: tuple[type[ServiceError], ...] = ()
+
+    @property
+    def message(self) -> type[Message] | None:
+        """The type of the body, None if the handler reads none."""
+        return self.handler.message if isinstance(self.handler, Reads) else None
+
+    @property
+    def name(self) -> str:
+        """The handler's name."""
+        function = self.handler.handler if isinstance(self.handler, Reads) else self.handler
+        return function.__name__
+
+    @property
+    def all_refusals(self) -> tuple[type[ServiceError], ...]:
+        """Everything that may be refused here: `refusals`, and what follows from the rest of the row."""
+        implied: list[type[ServiceError]] = [TooLarge]  # bodies are measured first, whoever reads them
+        if self.message or any(each.required and each.place != "path" for each in self.parameters):
+            implied.append(BadRequest)
+        if self.message and "version" in self.message.__struct_fields__:
+            implied.append(UnsupportedVersion)
+        if self.needs_token:
+            implied.append(Unauthorized)
+        return tuple(dict.fromkeys([*implied, *self.refusals, Fault]))
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where a path leads. `template` is the path as the table has it, safe to log."""
+
+    template: str
+    methods: Mapping[str, Handler]
+    argument: str = field(default="", repr=False)
+
+
+class Table:
+    """Finds the rows of a path. Every GET is a HEAD, too."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._methods: dict[str, dict[str, Handler]] = {}
+        for route in routes:
+            for prefix in route.prefixes:
+                methods = self._methods.setdefault(prefix + route.path, {})
+                methods[route.method] = route.handler
+                if route.method == "GET":
+                    methods["HEAD"] = route.handler
+        self._closed = {path: methods for path, methods in self._methods.items() if "{" not in path}
+        self._open = {path.partition("{")[0]: path for path in self._methods if "{" in path}
+
+    def find(self, path: str) -> Match | None:
+        """Return where `path` leads, None if nowhere. A path without a name in braces goes first."""
+        if path in self._closed:
+            return Match(path, self._closed[path])
+        for start, template in self._open.items():
+            if path.startswith(start) and path != start:
+                return Match(template, self._methods[template], path.removeprefix(start))
+        return None
