@@ -1,5 +1,6 @@
 """Serving the application over HTTP until somebody says stop. The only module that knows waitress."""
 
+import errno
 import socket
 import sys
 import threading
@@ -54,8 +55,18 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen()  # only now is the port taken: two sockets can be bound to it
     except OSError as error:
         listener.close()
-        raise CannotListen(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+        raise CannotListen(f"Cannot listen on {host}, port {port}: {error.strerror}.{_advice(error)}") from error
     return listener
+
+
+def _advice(error: OSError) -> str:
+    """Return what to do about it, where that is known, with a space before it."""
+    known = {
+        errno.EADDRINUSE: " Another program listens there: stop it, or choose another with --port.",
+        errno.EADDRNOTAVAIL: " This machine has no such address; choose one of its own with --host.",
+        errno.EACCES: " Ports below 1024 are for the administrator: choose a higher one with --port.",
+    }
+    return known.get(error.errno or 0, "")
 
 
 def url_of(listener: socket.socket) -> str:

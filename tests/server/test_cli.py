@@ -73,7 +73,7 @@ def test_signal_ends_it_cleanly(tmp_path: Path, number: int) -> None:
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, "")
     assert "event=stopped" in err
-    assert [path.name for path in tmp_path.iterdir()] == ["walletsync.db"]
+    assert {path.name for path in tmp_path.iterdir()} == {"walletsync.db", "walletsync.db.lock"}
 
 
 def test_end_of_stdin_ends_it_cleanly(tmp_path: Path) -> None:
@@ -165,6 +165,7 @@ def test_occupied_port_is_a_clear_failure(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     assert port in ended.stderr
     assert "already in use" in ended.stderr
+    assert "choose another with --port" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not list(tmp_path.iterdir())
 
@@ -174,6 +175,7 @@ def test_occupied_port_is_a_clear_failure(tmp_path: Path) -> None:
     [
         (["--host", "no-such-host.invalid"], "no-such-host.invalid"),
         (["--host", "192.0.2.1"], "192.0.2.1"),
+        (["--host", "192.0.2.1"], "choose one of its own with --host"),
         (["--host", "a..b"], "'a..b': this is no host name"),
         (["--host", "x" * 80], "no host name"),
         (["--host", "\udcff"], "no host name"),

@@ -44,9 +44,9 @@ def test_files_are_the_owners_only(file: Path) -> None:
         os.umask(before)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()}
     storage.close()
-    names = ["walletsync.db", "walletsync.db-shm", "walletsync.db-wal"]
+    names = ["walletsync.db", "walletsync.db-shm", "walletsync.db-wal", "walletsync.db.lock"]
     assert modes == dict.fromkeys(names, 0o600)
-    assert [path.name for path in file.parent.iterdir()] == ["walletsync.db"]
+    assert {path.name for path in file.parent.iterdir()} == {"walletsync.db", "walletsync.db.lock"}
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,16 @@ def test_broken_sqlite_is_refused_at_the_start(file: Path, monkeypatch: pytest.M
 
 
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
-    """A missing folder, a folder, and another kind of file are named in the error; the file stays as it is."""
+    """A missing folder, a folder, and another kind of file are named with the reason; the file stays as it is."""
     other = tmp_path / "notes.txt"
     other.write_text("these are my notes, and no database\n" * 100)
-    for path in (tmp_path / "missing" / "x.db", tmp_path, other):
-        with pytest.raises(StorageError, match=path.name):
+    reasons = {
+        tmp_path / "missing" / "x.db": "its folder does not exist",
+        tmp_path: "Is a directory",
+        other: "the file is no SQLite database",
+    }
+    for path, reason in reasons.items():
+        with pytest.raises(StorageError, match=f"{path.name} .*{reason}"):
             open_sqlite(path)
     assert other.read_text().startswith("these are my notes")
 
@@ -101,7 +106,7 @@ def test_database_of_another_program_is_refused(file: Path) -> None:
     with pytest.raises(StorageError, match=r"walletsync\.db .* another program"):
         open_sqlite(file)
     assert file.read_bytes() == before
-    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert {path.name for path in file.parent.iterdir()} == {file.name, f"{file.name}.lock"}
     file.write_bytes(b"")
     open_sqlite(file).close()
 

@@ -3,16 +3,35 @@
 Data goes to stdout, talk to stderr. Exit status: 0 it worked, 1 it did not, 2 it was called or set up wrongly.
 """
 
+from typing import Any
+
 import click
 
 from walletsync_server import __version__
+from walletsync_server.cli.database import backup_command, migrate_command, restore_command, verify_backup_command
 from walletsync_server.cli.serve import serve_command
+from walletsync_server.storage.interface import StorageError
 
 
-@click.group()
+class _Commands(click.Group):
+    """Ends with status 1 and a sentence where the database cannot do what a command needs."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See `click.Group`."""
+        try:
+            return super().invoke(ctx)
+        except StorageError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Commands)
 @click.version_option(__version__, package_name="walletsync-server")
 def main() -> None:
-    """The walletsync server: keeps encrypted wallets, and can read none of them."""
+    """The walletsync server: keeps encrypted wallets, and can read none of them.
+
+    Exit status: 0 it worked, 1 it did not, 2 it was called or set up wrongly.
+    """
 
 
-main.add_command(serve_command)
+for command in (serve_command, migrate_command, backup_command, verify_backup_command, restore_command):
+    main.add_command(command)

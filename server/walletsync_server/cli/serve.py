@@ -18,7 +18,6 @@ from walletsync_server.configuration import Configuration
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.serving import CannotListen, bind, serve, url_of
 from walletsync_server.settings import Settings
-from walletsync_server.storage.interface import StorageError
 
 NOBODY = "Nobody can sign up here yet: allow an address with --allow ADDRESS, or everybody with --accounts open."
 
@@ -47,7 +46,7 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     logs.configure()
     try:
         _run(settings, stop_with_stdin=stop_with_stdin)
-    except (CannotListen, StorageError) as error:
+    except CannotListen as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
         raise click.ClickException(f"{settings.database_file}: {error} {error.__cause__}") from None

@@ -5,15 +5,33 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 
-def migrate(connection: sa.Connection) -> None:
+def migrate(connection: sa.Connection) -> tuple[str | None, str | None]:
     """Run the migrations that the database has not seen, inside the transaction of `connection`.
+
+    Returns:
+        The revision of the schema before, None for an empty database, and the one after.
 
     Raises:
         alembic.util.CommandError: if the database has seen a migration that this package does not know.
     """
+    before = revision_of(connection)
     command.upgrade(configuration(connection), "head")
+    return before, revision_of(connection)
+
+
+def revision_of(connection: sa.Connection) -> str | None:
+    """Return the revision of a database's schema, None if it has none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_known(connection: sa.Connection, revision: str) -> bool:
+    """Say whether this package knows a revision, so that it can bring the database up to date."""
+    known = ScriptDirectory.from_config(configuration(connection)).walk_revisions()
+    return revision in {each.revision for each in known}
 
 
 def configuration(connection: sa.Connection) -> Config:

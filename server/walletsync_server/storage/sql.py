@@ -13,6 +13,7 @@ from walletsync_server.storage.interface import (
     StorageError,
     WriteTransaction,
 )
+from walletsync_server.storage.lock import DatabaseLock
 from walletsync_server.storage.queries import SqlReadTransaction
 from walletsync_server.storage.writer import Writer
 
@@ -20,12 +21,13 @@ T = TypeVar("T")
 
 
 class SqlStorage(Storage):
-    """Reads go to `readers`, writes through `writer`, which uses `writing`. Owns all three."""
+    """Reads go to `readers`, writes through `writer`, which uses `writing`. Owns them all, and `lock`."""
 
-    def __init__(self, *, writing: sa.Engine, writer: Writer, readers: sa.Engine) -> None:
+    def __init__(self, *, writing: sa.Engine, writer: Writer, readers: sa.Engine, lock: DatabaseLock) -> None:
         self._writing = writing
         self._writer = writer
         self._readers = readers
+        self._lock = lock
         self._closed = False
 
     def read(self, work: Callable[[ReadTransaction], T]) -> T:
@@ -45,3 +47,4 @@ class SqlStorage(Storage):
         self._writer.close()
         self._readers.dispose()
         self._writing.dispose()  # the last one out writes SQLite's log back into the file
+        self._lock.release()

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import event
 
 from walletsync_server.storage.failures import driver_errors_end_here
 from walletsync_server.storage.interface import Storage, StorageError
+from walletsync_server.storage.lock import DatabaseLock, cannot_open
 from walletsync_server.storage.migrate import migrate
 from walletsync_server.storage.sql import SqlStorage
 from walletsync_server.storage.writer import InlineWriter, ThreadedWriter
@@ -37,24 +39,56 @@ def open_sqlite(file: Path, *, inline: bool = False) -> Storage:
     Raises:
         StorageError: with a sentence for the operator, if this cannot be done.
     """
+    with ExitStack() as undo:
+        lock = _lock(file)
+        undo.callback(lock.release)
+        writing, _ = _open(file)
+        undo.pop_all()
+    writer = InlineWriter(writing) if inline else ThreadedWriter(writing)
+    return SqlStorage(
+        writing=writing,
+        writer=writer,
+        readers=engine(file, readonly=True, pool_size=READERS),
+        lock=lock,
+    )
+
+
+def migrate_sqlite(file: Path) -> tuple[str | None, str | None]:
+    """Make the database in `file` if it is missing and bring its schema up to date, as `open_sqlite` does.
+
+    Returns:
+        The revision of the schema before, None for a new database, and the one after.
+
+    Raises:
+        StorageError: with a sentence for the operator, if this cannot be done.
+    """
+    lock = _lock(file)
+    try:
+        writing, revisions = _open(file)
+        writing.dispose()
+    finally:
+        lock.release()
+    return revisions
+
+
+def _lock(file: Path) -> DatabaseLock:
+    """Lock the database as one of those that have it open, unless this SQLite must not touch it."""
     refuse_broken_sqlite(driver.sqlite_version_info)
+    return DatabaseLock(file)
+
+
+def _open(file: Path) -> tuple[sa.Engine, tuple[str | None, str | None]]:
     _make_private(file)
-    writing = _engine(file, readonly=False, pool_size=1)
+    writing = engine(file, readonly=False, pool_size=1)
     try:
         with driver_errors_end_here(), writing.begin() as connection:
-            migrate(connection)
+            return writing, migrate(connection)
     except StorageError as error:
         writing.dispose()
         raise StorageError(f"{file} cannot be opened as a database. {error}") from error
     except CommandError as error:
         writing.dispose()
         raise StorageError(f"{file} was made by a newer version of walletsync-server; run that one.") from error
-    writer = InlineWriter(writing) if inline else ThreadedWriter(writing)
-    return SqlStorage(
-        writing=writing,
-        writer=writer,
-        readers=_engine(file, readonly=True, pool_size=READERS),
-    )
 
 
 def refuse_broken_sqlite(version: tuple[int, ...]) -> None:
@@ -75,11 +109,12 @@ def _make_private(file: Path) -> None:
     try:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        raise StorageError(f"{file} cannot be opened as a database: {error.strerror}.") from error
+        raise StorageError(cannot_open(file, error)) from error
 
 
-def _engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
-    engine = sa.create_engine(
+def engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
+    """Return connections to a database file, set as this package needs them; raises `StorageError` as they open."""
+    made = sa.create_engine(
         sa.URL.create("sqlite", database=str(file)),
         module=driver,
         # The driver must not begin transactions by itself: `_begin` says which kind.
@@ -95,24 +130,24 @@ def _engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
         hide_parameters=True,
     )
 
-    @event.listens_for(engine, "connect")
+    @event.listens_for(made, "connect")
     def _set(connection: Any, record: object) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
         if readonly:
             connection.execute("PRAGMA query_only = ON")
         else:
-            _refuse_foreign_tables(connection)
+            refuse_foreign_tables(connection)
             _use_write_ahead_log(connection)
             connection.execute("PRAGMA synchronous = FULL")
 
-    @event.listens_for(engine, "begin")
+    @event.listens_for(made, "begin")
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
-    return engine
+    return made
 
 
-def _refuse_foreign_tables(connection: Any) -> None:
+def refuse_foreign_tables(connection: Any) -> None:
     """Raise `StorageError` if another program has made tables in the file; nothing is written to it."""
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     if names and "alembic_version" not in names:

@@ -1,0 +1,87 @@
+"""`migrate`, `backup`, `restore` and `verify-backup`: the database as a whole."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from walletsync_server.cli.options import settings_options
+from walletsync_server.cli.progress import progress
+from walletsync_server.configuration import Configuration
+from walletsync_server.storage.files import back_up, restore
+from walletsync_server.storage.sqlite import migrate_sqlite
+from walletsync_server.storage.verify import verify
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("migrate")
+@settings_options("database")
+def migrate_command(configuration: Configuration) -> None:
+    """Bring the database's schema up to date, as `serve` does when it starts.
+
+    An older version of this program cannot use the database afterwards, so make a backup first.
+
+    Example: walletsync-server migrate --database sqlite:////var/lib/walletsync/walletsync.db
+    """
+    file = configuration.settings.database_file
+    before, after = migrate_sqlite(file)
+    if before == after:
+        click.echo(f"{file} is up to date: its schema is {after}.")
+    else:
+        click.echo(f"{file}: brought from {before or 'nothing'} to {after}.")
+
+
+@click.command("backup")
+@settings_options("database")
+@click.argument("file", type=_FILE)
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+def backup_command(configuration: Configuration, file: Path, force: bool) -> None:
+    """Write all that the server keeps into FILE, while it goes on serving.
+
+    The backup is one moment's consistent state. It appears under its name when it is complete and on the disk,
+    readable for its owner only. Keep it as you keep the database: it holds addresses and encrypted wallets.
+
+    Example: walletsync-server backup "/var/backups/walletsync-$(date +%F).db"
+    """
+    with progress("Backing up") as bar:
+        back_up(configuration.settings.database_file, file, replace=force, progress=bar)
+    click.echo(f"{file}: {file.stat().st_size} bytes. `walletsync-server verify-backup` reads and checks all of it.")
+
+
+@click.command("verify-backup")
+@click.argument("file", type=_FILE)
+def verify_backup_command(file: Path) -> None:
+    """Read all of the backup FILE and say whether it is whole.
+
+    Checks the file's structure, its schema, that each account's versions follow each other up to the current one, and
+    that each is as it was stored. Needs no keys, no settings and no server, and writes nothing.
+
+    Example: walletsync-server verify-backup /var/backups/walletsync-2026-01-31.db
+    """
+    with progress("Checking") as bar:
+        found = verify(file, progress=bar)
+    for fault in found.faults:
+        click.echo(fault, err=True)
+    if found.faults:
+        raise click.ClickException(f"{file} is damaged: {len(found.faults)} faults. Use another backup.")
+    click.echo(f"{file} is whole: {found.accounts} accounts, {found.versions} versions, schema {found.schema}.")
+
+
+@click.command("restore")
+@settings_options("database")
+@click.argument("file", type=_FILE)
+def restore_command(configuration: Configuration, file: Path) -> None:
+    """Put the backup FILE in place of the database. The server must not be running.
+
+    FILE is checked first, as `verify-backup` does. The database that was there is kept beside the new one. No login
+    survives: every device has to log in again, and whoever had a newer wallet is asked before it is pushed again.
+
+    Example: walletsync-server restore /var/backups/walletsync-2026-01-31.db
+    """
+    database = configuration.settings.database_file
+    with progress("Checking") as bar:
+        aside = restore(file, database, now=datetime.now(UTC), progress=bar)
+    click.echo(f"{database} is what {file} was, without any login.")
+    if aside:
+        click.echo(f"The database before is kept as {aside}; remove it when you do not need it any more.")

@@ -1,0 +1,49 @@
+"""Who has a database open: many at once, or one that replaces it."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from walletsync_server.storage.interface import StorageError
+
+
+class DatabaseInUse(StorageError):
+    """Another process has the database open, or is replacing it."""
+
+
+class DatabaseLock:
+    """Holds the lock of a database file from now until `release`, or until the process ends, however it does.
+
+    It is the kernel's lock on a file beside the database, which stays there: the name of a locked file must not be
+    given to another.
+
+    Raises:
+        DatabaseInUse: if it is held by others in a way that excludes this one.
+        StorageError: if the file beside the database cannot be made.
+    """
+
+    def __init__(self, database: Path, *, exclusive: bool = False) -> None:
+        file = database.with_name(f"{database.name}.lock")
+        try:
+            self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(cannot_open(database, error)) from error
+        try:
+            fcntl.flock(self._descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            said = "is in use: stop the server, and wait for other commands" if exclusive else "is being replaced"
+            raise DatabaseInUse(f"{database} {said}; then try again.") from None
+
+    def release(self) -> None:
+        """Let others have it. Twice is fine."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def cannot_open(database: Path, error: OSError) -> str:
+    """Return what to tell an operator whose database cannot be opened."""
+    if not database.parent.is_dir():
+        return f"{database} cannot be opened as a database: its folder does not exist. Make it, or name another file."
+    return f"{database} cannot be opened as a database: {error.strerror}."
