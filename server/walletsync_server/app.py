@@ -7,6 +7,7 @@ from datetime import datetime
 import flask
 
 from walletsync_server.api import flask_door
+from walletsync_server.api.edge import Edge
 from walletsync_server.api.routes import Api
 from walletsync_server.services import build_services, utc_now
 from walletsync_server.services.passwords import Passwords
@@ -43,11 +44,16 @@ def create_app(
             max_wallet_bytes=settings.max_wallet_bytes,
             clock=clock,
             passwords=passwords,
+            password_queue=settings.password_queue,
+            rates=settings.rates,
         )
         undo.pop_all()
+    edge = Edge(
+        trusted_proxies=settings.trusted_proxies, public_url=settings.public_url, cors_origins=settings.cors_origins
+    )
     app = flask.Flask(__name__, static_folder=None)
     app.extensions[_STORAGE] = storage
-    flask_door.attach(app, Api(services))
+    flask_door.attach(app, Api(services, edge))
     return app
 
 

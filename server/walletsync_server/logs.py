@@ -1,7 +1,7 @@
 """The log: one line per event, and in none of them a token, password, seed, address, body or query.
 
-Lines go through Python's `logging` to stderr as key=value. What other libraries log is reduced to the template of
-their message, since arguments and exception messages can carry what clients sent, and to its place where the message
+Lines go through Python's `logging` to stderr, as key=value or JSON. What other libraries log is reduced to the template
+of their message, since arguments and exception messages can carry what clients sent, and to its place where the message
 came without arguments: values may be in it already.
 """
 
@@ -9,53 +9,64 @@ import logging
 import sys
 import threading
 import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
 from types import TracebackType
+from typing import Any
 
 import structlog
 
 _NAME = "walletsync_server"
-_log = structlog.wrap_logger(
-    logging.getLogger(_NAME),
-    processors=[
-        structlog.stdlib.filter_by_level,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-    ],
-    wrapper_class=structlog.stdlib.BoundLogger,
-    cache_logger_on_first_use=True,
-)
+_log = logging.getLogger(_NAME)
+_LOGFMT = structlog.processors.LogfmtRenderer()
+_JSON = structlog.processors.JSONRenderer()
 
 
-def configure() -> None:
-    """Send the log of this process to stderr. For a process that is a server, not for one that embeds it."""
+def configure(format: str = "logfmt", level: str = "info") -> None:
+    """Send the log of this process to stderr. For a process that is a server, not for one that embeds it.
+
+    Args:
+        format: of the lines, `logfmt` or `json`.
+        level: the least that is told of: `debug`, `info`, `warning` or `error`. Other libraries begin at warnings,
+            unless it is `debug`.
+    """
+    least = logging.getLevelNamesMapping()[level.upper()]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Careful())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger(_NAME).setLevel(logging.INFO)
+    handler.setFormatter(_Careful(_JSON if format == "json" else _LOGFMT))
+    logging.basicConfig(
+        handlers=[handler], level=least if level == "debug" else max(least, logging.WARNING), force=True
+    )
+    _log.setLevel(least)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for every waiting request
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
 
 
-def request(*, method: str, route: str, status: int, seconds: float) -> None:
-    """Log that a request was answered. `route` is a template, never the path that came."""
-    _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+def request(*, method: str, route: str, status: int, code: str, seconds: float, request_id: str) -> None:
+    """Log that a request was answered, with the code of the error if it was one.
+
+    `route` is a template, never the path that came.
+    """
+    values: dict[str, object] = {"method": method, "route": route, "status": status}
+    if code:
+        values["code"] = code
+    _tell(logging.INFO, "request", **values, ms=round(seconds * 1000, 1), request_id=request_id)
 
 
 def event(name: str, **values: object) -> None:
     """Log something of the server's own life. The values must not come from clients."""
-    _log.info(name, **values)
+    _tell(logging.INFO, name, **values)
 
 
-def unavailable(reason: str) -> None:
+def unavailable(reason: str, request_id: str) -> None:
     """Log that the database could not be asked. `reason` is the storage's, which has no values in it."""
-    _log.error("unavailable", reason=reason)
+    _tell(logging.ERROR, "unavailable", reason=reason, request_id=request_id)
 
 
-def unexpected(error: BaseException) -> None:
-    """Log a fault by its type and where it happened, without its message."""
-    _log.error("unexpected_error", **describe(error))
+def unexpected(error: BaseException, request_id: str = "") -> None:
+    """Log a fault by its type and where it happened, without its message; also during which request, if it was one."""
+    about = {"request_id": request_id} if request_id else {}
+    _tell(logging.ERROR, "unexpected_error", **describe(error), **about)
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -73,17 +84,40 @@ def describe(error: BaseException) -> dict[str, str]:
     return {"type": " < ".join(kinds), "frames": " < ".join(frames)}
 
 
+def _tell(level: int, name: str, **values: object) -> None:
+    if _log.isEnabledFor(level):
+        _log.log(level, _Event({"event": name, **values}))
+
+
+class _Event:
+    """The message of a line of ours: written out only by whoever shows it."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+
+    def __str__(self) -> str:
+        return str(_LOGFMT(None, "", dict(self.values)))
+
+
 class _Careful(logging.Formatter):
     """Our own lines as they are; of others' only logger, template or else place, and the kind of exception."""
 
+    def __init__(self, render: Callable[[Any, str, dict[str, Any]], str | bytes]) -> None:
+        super().__init__()
+        self._render = render
+
     def format(self, record: logging.LogRecord) -> str:
-        if record.name == _NAME:
-            return record.getMessage()
-        what = str(record.msg) if record.args else f"{record.module}:{record.lineno}"
-        event_dict = {"level": record.levelname.lower(), "event": what, "logger": record.name}
-        if record.exc_info and record.exc_info[1]:
-            event_dict |= describe(record.exc_info[1])
-        return str(structlog.processors.LogfmtRenderer()(None, "", dict(event_dict)))
+        """Return the line."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line: dict[str, Any] = {"timestamp": time, "level": record.levelname.lower()}
+        if isinstance(record.msg, _Event):
+            line |= record.msg.values
+        else:
+            line |= {"event": str(record.msg) if record.args else f"{record.module}:{record.lineno}"}
+            line |= {"logger": record.name}
+            if record.exc_info and record.exc_info[1]:
+                line |= describe(record.exc_info[1])
+        return str(self._render(None, "", line))
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

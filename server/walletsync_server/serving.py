@@ -108,6 +108,7 @@ def serve(
         # Beyond these waitress would use temporary files: tokens and wallets on a disk that may be full.
         inbuf_overflow=2 * cut,
         outbuf_overflow=2 * cut,
+        clear_untrusted_proxy_headers=False,  # whom to trust is decided behind every front door by one rule
         log_socket_errors=False,  # a line for each client that hangs up, and thousands while descriptors are out
     )
     server.channel_class = _Channel

@@ -11,9 +11,14 @@ from urllib.parse import urlsplit
 import limits
 
 from walletsync.protocol import MAX_WALLET_BYTES, canonical_email
+from walletsync_server.services.passwords import QUEUE
+from walletsync_server.services.throttle import OFF, Rates
 
 OPEN, ALLOWLIST, EMAIL = "open", "allowlist", "email"
+LOGFMT, JSON = "logfmt", "json"
+LOG_LEVELS = "debug", "info", "warning", "error"
 STARTTLS, TLS, NO_TLS = "starttls", "tls", "none"
+_ANY_ORIGIN = "*"
 _SQLITE = "sqlite:///"
 _CHECK, _HELP, _METAVAR = "check", "help", "metavar"
 
@@ -95,8 +100,9 @@ def _network(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    right = "must be an origin as browsers send it, such as https://wallet.example.com."
-    return "" if _has_host(value) and value == "{0.scheme}://{0.netloc}".format(urlsplit(value)) else right
+    right = "must be an origin as browsers send it, such as https://wallet.example.com, or * for all."
+    is_one = _has_host(value) and value == "{0.scheme}://{0.netloc}".format(urlsplit(value))
+    return "" if is_one or value == _ANY_ORIGIN else right
 
 
 def _public_url(value: str) -> str:
@@ -117,11 +123,13 @@ def _has_host(url: str) -> bool:
 
 
 def _rate(value: str) -> str:
+    if value == OFF:
+        return ""
     try:
         rates = limits.parse_many(value)
     except ValueError:
         rates = []
-    right = "must be how often something may happen, such as 30/minute, or several such as 5/second;100/hour."
+    right = f"must be how often something may happen, such as 30/minute, several such as 5/second;100/hour, or {OFF}."
     return "" if rates and all(rate.amount for rate in rates) else right
 
 
@@ -186,14 +194,23 @@ class Settings:
     )
     mail_from: str = _setting("", "Address that our mails come from.", "ADDRESS", _or_empty(_address))
     sockets_per_account: int = _setting(10, "WebSockets that an account may have open.", "NUMBER", _number(1))
-    rate_signup: str = _setting("30/minute", "Sign-ups that are accepted from one address.", "RATE", _rate)
-    rate_login: str = _setting("30/minute", "Logins that are accepted from one address.", "RATE", _rate)
-    rate_seed: str = _setting(
-        "60/minute", "Questions for a salt seed that are accepted from one address.", "RATE", _rate
+    rate_signup: str = _setting(
+        Rates.signup, "Sign-ups that one address may try; off for no limit, as with the other rates.", "RATE", _rate
     )
-    rate_resend: str = _setting("5/minute", "Requests to mail again that are accepted from one address.", "RATE", _rate)
+    rate_login: str = _setting(
+        Rates.login,
+        "Passwords that one address may try at accounts where nobody knows it; off ends the limits of accounts, too.",
+        "RATE",
+        _rate,
+    )
+    rate_seed: str = _setting(Rates.seed, "Salt seeds that one address may ask for.", "RATE", _rate)
+    rate_resend: str = _setting(Rates.resend, "Mails that one address may ask for again.", "RATE", _rate)
     password_queue: int = _setting(
-        100, "Passwords that may wait to be checked; beyond it clients are asked to come back.", "NUMBER", _number(1)
+        QUEUE, "Passwords that may wait to be checked; beyond it clients are asked to come back.", "NUMBER", _number(1)
+    )
+    log_format: str = _setting(LOGFMT, "How lines of the log are written.", f"{LOGFMT}|{JSON}", _one_of(LOGFMT, JSON))
+    log_level: str = _setting(
+        "info", "The least that the log tells; debug is for developers.", "|".join(LOG_LEVELS), _one_of(*LOG_LEVELS)
     )
 
     def __post_init__(self) -> None:
@@ -205,6 +222,11 @@ class Settings:
     def database_file(self) -> Path:
         """The file that `database` names."""
         return Path(self.database.removeprefix(_SQLITE))
+
+    @property
+    def rates(self) -> Rates:
+        """The rates as the services take them."""
+        return Rates(signup=self.rate_signup, login=self.rate_login, seed=self.rate_seed, resend=self.rate_resend)
 
     @property
     def nobody_may_sign_up(self) -> bool:

@@ -13,11 +13,14 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
+from walletsync_server.services.throttle import OFF
 from walletsync_server.settings import TABLE
 
 _STARTS_WITH = "Listening on "
+UNLIMITED: dict[str, Any] = {"rate_signup": OFF, "rate_login": OFF, "rate_seed": OFF, "rate_resend": OFF}
+"""Settings of a server that takes as many requests as a test sends."""
 Value: TypeAlias = str | int | Iterable[str]
 
 
@@ -34,7 +37,7 @@ class RunningServer:
         database: the file to serve. By default one in a temporary directory, removed by `close`.
         accounts: who may sign up, as `walletsync-server serve --accounts`.
         allow: addresses that may sign up with `allowlist`.
-        settings: more of `Settings`, by name, such as `{"rate_login": "5/minute"}`.
+        settings: more of `Settings`, by name, such as `{"rate_login": "5/minute"}`; without one, rates are not limited.
         patience: seconds that a start or a stop may take.
     """
 
@@ -50,7 +53,12 @@ class RunningServer:
         self._directory = tempfile.TemporaryDirectory(prefix="walletsync-server-")
         self._log_file = Path(self._directory.name) / "server.log"
         self.database = database or Path(self._directory.name) / "walletsync.db"
-        self._settings: dict[str, Value] = {"accounts": accounts, "allow": tuple(allow), **(settings or {})}
+        self._settings: dict[str, Value] = {
+            **UNLIMITED,
+            "accounts": accounts,
+            "allow": tuple(allow),
+            **(settings or {}),
+        }
         self._patience = patience
         self._port = 0
         self._process: subprocess.Popen[str] | None = None

@@ -23,13 +23,14 @@ from walletsync_server.live import Live
 from walletsync_server.services import build_services
 from walletsync_server.settings import Settings
 from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.testing import UNLIMITED
 
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[flask.Flask]:
     """The application in this process, with cheap passwords."""
     file = tmp_path_factory.mktemp("app") / "walletsync.db"
-    app = create_app(Settings(database=f"sqlite:///{file}", accounts="open"), passwords=cheap_passwords())
+    app = create_app(Settings(database=f"sqlite:///{file}", accounts="open", **UNLIMITED), passwords=cheap_passwords())
     yield app
     close_app(app)
 

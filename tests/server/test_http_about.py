@@ -106,7 +106,7 @@ def test_unexpected_error_is_500_without_its_message(
 ) -> None:
     """A fault is a 500 in JSON; type and stack are logged, messages nowhere, since they can carry values."""
 
-    def fail(self: Seeds, email: str) -> str:
+    def fail(self: Seeds, email: str, client: str) -> str:
         try:
             raise KeyError(CANARY)
         except KeyError as error:

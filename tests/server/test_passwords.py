@@ -61,10 +61,7 @@ class Crowded(PasswordHasher):
 
     def _look(self) -> None:
         if self.passwords is not None:
-            free = self.passwords._turn.acquire(blocking=False)
-            self.room.append(free)
-            if free:
-                self.passwords._turn.release()
+            self.room.append(self.passwords.running < self.passwords._at_once)
 
 
 @pytest.mark.parametrize(("at_once", "room"), [(1, False), (2, True)])
@@ -86,9 +83,9 @@ def test_default_hashing_uses_the_cores(
     """Without a hashing given, as many run at once as this process has cores, also where no affinity is told."""
     seen: list[int] = []
 
-    def passwords(at_once: int) -> Passwords:
+    def passwords(at_once: int, queue: int) -> Passwords:
         seen.append(at_once)
-        return Passwords(at_once)
+        return Passwords(at_once, queue=queue)
 
     monkeypatch.setattr(services, "Passwords", passwords)
     monkeypatch.setattr(os, "cpu_count", lambda: count)

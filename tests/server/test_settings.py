@@ -69,7 +69,7 @@ MAIL: dict[str, Any] = {"mail_server": "mail.example.com", "mail_from": "sync@ex
         ({"public_url": "https://[sync"}, ["public_url"]),
         ({"public_url": "https://sync.example.com:0"}, ["public_url"]),
         ({"trusted_proxies": ["127.0.0.1", "10.0.0.1/8"]}, ["trusted_proxies"]),
-        ({"cors_origins": ["*"]}, ["cors_origins"]),
+        ({"cors_origins": ["https://*.example.com*/"]}, ["cors_origins"]),
         ({"cors_origins": ["https://wallet.example.com/"]}, ["cors_origins"]),
         ({"metrics_host": "", "metrics_port": 65536}, ["metrics_host", "metrics_port"]),
         ({"mail_server": "mail.example.com"}, ["mail_from"]),

@@ -110,8 +110,8 @@ def test_tokens_are_found_by_their_hash(storage: Storage, alice: Account) -> Non
         storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
     found = [storage.read(lambda t, x=x: t.find_token(x.token_hash)) for x in (first, second, other)]  # type: ignore[misc]
     assert found == [None, second, other]
-    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "a")) == 1
-    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "b")) == 2
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "a", NOW - timedelta(days=1))) == 1
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "b", NOW - timedelta(days=1))) == 2
 
 
 def test_tokens_are_deleted(storage: Storage, alice: Account) -> None:
@@ -119,10 +119,10 @@ def test_tokens_are_deleted(storage: Storage, alice: Account) -> None:
     for number, device in enumerate("abc"):
         storage.write(lambda t, d=device, n=number: t.put_token(token(d, n)))  # type: ignore[misc]
     storage.write(lambda t: t.delete_expired_tokens(alice.account_id, NOW + timedelta(days=1)))
-    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "")) == 1
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "", NOW - timedelta(days=1))) == 1
     storage.write(lambda t: t.delete_token(token("c", 2)))
     storage.write(lambda t: t.delete_token(token("c", 2)))
-    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "")) == 0
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "", NOW - timedelta(days=1))) == 0
 
 
 def test_tokens_of_other_accounts_stay_and_do_not_count(storage: Storage, alice: Account) -> None:
@@ -131,11 +131,11 @@ def test_tokens_of_other_accounts_stay_and_do_not_count(storage: Storage, alice:
     bobs = [token("a", 1, BOB.account_id), token("b", 2, BOB.account_id)]
     for each in [*bobs, token("a", 3)]:
         storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
-    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "")) == 1
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "", NOW - timedelta(days=1))) == 1
     storage.write(lambda t: t.delete_expired_tokens(alice.account_id, NOW + timedelta(days=9)))
     storage.write(lambda t: t.put_token(token("b", 4)))
     storage.write(lambda t: t.delete_token(replace(bobs[0], account_id=alice.account_id)))
-    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "")) == 1
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "", NOW - timedelta(days=1))) == 1
     assert [storage.read(lambda t, x=x: t.find_token(x.token_hash)) for x in bobs] == bobs  # type: ignore[misc]
 
 

@@ -6,14 +6,14 @@ from walletsync_server.api.http import Request, Response, empty_response, json_r
 from walletsync_server.services import Services
 
 
-def sign_up(services: Services, _request: Request, body: SignupRequest) -> Response:
+def sign_up(services: Services, request: Request, body: SignupRequest) -> Response:
     """POST `/signup`."""
     seed = bytes.fromhex(body.client_salt_seed) if body.client_salt_seed else None
-    services.accounts.sign_up(checked(body.email), body.password, seed)
+    services.accounts.sign_up(checked(body.email), body.password, seed, request.client)
     return json_response(201, SignupAnswer(verified=True))
 
 
-def delete_account(services: Services, _request: Request, body: DeleteAccountRequest) -> Response:
+def delete_account(services: Services, request: Request, body: DeleteAccountRequest) -> Response:
     """POST `/account/delete`."""
-    services.accounts.delete(checked(body.email), body.password)
+    services.accounts.delete(checked(body.email), body.password, request.client)
     return empty_response(204)

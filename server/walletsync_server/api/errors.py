@@ -33,6 +33,8 @@ STATUS: dict[type[errors.ServiceError], int] = {
     errors.NoWalletToChange: 409,
     errors.Conflict: 409,
     errors.NothingToFollow: 409,
+    errors.RateLimited: 429,
+    errors.Busy: 503,
     errors.Unavailable: 503,
     Fault: 500,
 }
@@ -46,6 +48,8 @@ def refusal(error: errors.ServiceError) -> Response:
         return json_response(status, _conflict(error))
     if isinstance(error, errors.NothingToFollow):
         return json_response(status, ErrorAnswer(error=error.sentence, code=error.code, applied=False))
+    if isinstance(error, errors.Later):
+        return error_response(status, error.code, error.sentence, {"Retry-After": str(error.retry_after)})
     return error_response(status, error.code, error.sentence, _CHALLENGE if status == 401 else {})
 
 

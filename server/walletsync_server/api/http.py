@@ -7,7 +7,14 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+from walletsync.protocol import ErrorAnswer
+
+_ALWAYS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +31,7 @@ class Request:
         body: the bytes.
         argument: what the path has in the place of its route's parameter, if the route has one.
         peer: address of the other end of the connection, which may be a proxy; empty if it has none.
+        client: address of the client, as far as it is known: that of `peer`, or what trusted proxies say. Set by `Api`.
     """
 
     method: str
@@ -33,6 +41,7 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     argument: str = field(default="", repr=False)
     peer: str = field(default="", repr=False)
+    client: str = field(default="", repr=False)
 
     def parameters(self, name: str) -> list[str]:
         """Return the decoded values that the query has under `name`."""
@@ -42,11 +51,15 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """One HTTP answer. `headers` are complete but for what a door adds about itself and the connection."""
+    """One HTTP answer. `headers` are complete but for what a door adds about itself and the connection.
+
+    `code` is the code of an error, empty without one; it is in the body as well.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+    code: str = ""
 
 
 def json_response(
@@ -56,6 +69,7 @@ def json_response(
     body = msgspec.json.encode(message)
     return Response(
         status=status,
+        code=(message.code or "") if isinstance(message, ErrorAnswer) else "",
         headers={
             **_ALWAYS,
             **headers,

@@ -12,7 +12,7 @@ from walletsync_server.services.wallets import Wallet
 _NO_DEVICE = ""  # the request proves a password, and no device
 
 
-def change_password(services: Services, _request: Request, body: PasswordRequest) -> Response:
+def change_password(services: Services, request: Request, body: PasswordRequest) -> Response:
     """POST `/password`."""
     services.password_change.change(
         checked(body.email),
@@ -20,6 +20,7 @@ def change_password(services: Services, _request: Request, body: PasswordRequest
         new=body.new_password,
         salt_seed=bytes.fromhex(body.client_salt_seed),
         wallet=_wallet(services, body),
+        client=request.client,
     )
     return json_response(200, PasswordAnswer())
 

@@ -37,12 +37,14 @@ from walletsync.protocol import (
 from walletsync_server import logs
 from walletsync_server.api import about, accounts, devices, errors, history, openapi, passwords, seeds, tokens, wallets
 from walletsync_server.api.about import Health
+from walletsync_server.api.edge import Edge
 from walletsync_server.api.http import Request, Response, json_response
 from walletsync_server.api.table import Answer, Match, Parameter, Reads, Route, Table
 from walletsync_server.services import Services
 from walletsync_server.services.errors import (
     AccountExists,
     BadRequest,
+    Busy,
     Conflict,
     NoSuchDevice,
     NoSuchVersion,
@@ -50,6 +52,7 @@ from walletsync_server.services.errors import (
     NothingToFollow,
     NoWallet,
     NoWalletToChange,
+    RateLimited,
     SequenceUsed,
     ServiceError,
     TooLarge,
@@ -95,7 +98,7 @@ ROUTES = (
         prefixes=BOTH,
         summary="Make an account. The same address, password and seed again is taken for a repetition.",
         answers={201: Answer("The account is there.", SignupAnswer)},
-        refusals=(NotAllowed, AccountExists, Unavailable),
+        refusals=(NotAllowed, AccountExists, RateLimited, Busy, Unavailable),
     ),
     Route(
         method="POST",
@@ -104,7 +107,7 @@ ROUTES = (
         prefixes=BOTH,
         summary="Log a device in. The token that it had before is void.",
         answers={200: Answer("A token for this device.", LoginAnswer)},
-        refusals=(WrongCredentials, TooManyDevices, Unavailable),
+        refusals=(WrongCredentials, TooManyDevices, RateLimited, Busy, Unavailable),
     ),
     Route(
         method="DELETE",
@@ -132,7 +135,7 @@ ROUTES = (
             ),
         ),
         answers={200: Answer("The seed.", SeedAnswer)},
-        refusals=(Unavailable,),
+        refusals=(RateLimited, Unavailable),
     ),
     Route(
         method="GET",
@@ -202,7 +205,7 @@ ROUTES = (
         prefixes=API,
         summary="Change password and seed, and with them the wallet, if there is one. All devices are logged out.",
         answers={200: Answer("All of it is changed, or was already.", PasswordAnswer)},
-        refusals=(WrongCredentials, SequenceUsed, WalletRequired, NoWalletToChange, Unavailable),
+        refusals=(WrongCredentials, SequenceUsed, WalletRequired, NoWalletToChange, RateLimited, Busy, Unavailable),
     ),
     Route(
         method="GET",
@@ -241,7 +244,7 @@ ROUTES = (
         prefixes=API,
         summary="Delete the account and everything of it.",
         answers={204: Answer("Nothing of the account is left.")},
-        refusals=(WrongCredentials, Unavailable),
+        refusals=(WrongCredentials, RateLimited, Busy, Unavailable),
     ),
     Route(
         method="GET",
@@ -282,8 +285,9 @@ ROUTES = (
 class Api:
     """Answers requests; every front door hands them here. `body_limit` is in bytes."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, edge: Edge | None = None) -> None:
         self._services = services
+        self._edge = edge or Edge()
         self._table = Table(ROUTES)
         self.body_limit = body_limit(services.about.description.limits.encrypted_wallet_bytes)
 
@@ -294,33 +298,45 @@ class Api:
     def answering(self, request: Request) -> Steps[Response]:
         """Do what `answer` does without holding the thread while the disk works."""
         started = time.perf_counter()
+        request_id = self._edge.request_id_of(request)
         match = self._table.find(request.path)
-        response = yield from self._answer(match, request)
+        response = yield from self._answer(match, request, request_id)
+        return self._completed(request, response, match, time.perf_counter() - started, request_id)
+
+    def _completed(
+        self, request: Request, response: Response, match: Match | None, seconds: float, request_id: str
+    ) -> Response:
+        """Log the answer, and return it with the headers that every answer has."""
         logs.request(
             # Both are the client's words, so only those that this server knows are repeated.
             method=request.method if request.method in METHODS else "other",
             route=match.template if match else "none",
             status=response.status,
-            seconds=time.perf_counter() - started,
+            code=response.code,
+            seconds=seconds,
+            request_id=request_id,
         )
-        return replace(response, body=b"") if request.method == "HEAD" else response
+        headers = {**response.headers, **self._edge.headers_for(request), "X-Request-Id": request_id}
+        body = b"" if request.method == "HEAD" else response.body
+        return Response(status=response.status, headers=headers, body=body, code=response.code)
 
-    def _answer(self, match: Match | None, request: Request) -> Steps[Response]:
+    def _answer(self, match: Match | None, request: Request, request_id: str) -> Steps[Response]:
         if match is None:
             return errors.not_found()
         handler = match.methods.get(request.method)
         if handler is None:
-            return errors.method_not_allowed(match.methods)
+            return self._edge.preflight(request, match.methods) or errors.method_not_allowed(match.methods)
         try:
             if len(request.body) > self.body_limit:
                 raise TooLarge
-            answer = handler(self._services, replace(request, argument=match.argument))
+            known = replace(request, argument=match.argument, client=self._edge.hops.client_of(request))
+            answer = handler(self._services, known)
             return answer if isinstance(answer, Response) else (yield from answer)
         except Unavailable as error:
-            logs.unavailable(str(error.__cause__))
+            logs.unavailable(str(error.__cause__), request_id)
             return errors.refusal(error)
         except ServiceError as error:
             return errors.refusal(error)
         except Exception as error:  # noqa: BLE001 - the last resort: a client gets JSON and no word of the fault
-            logs.unexpected(error)
+            logs.unexpected(error, request_id)
             return errors.unexpected()

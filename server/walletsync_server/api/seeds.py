@@ -9,4 +9,4 @@ from walletsync_server.services import Services
 def salt_seed(services: Services, request: Request) -> Response:
     """GET `/client-salt-seed?email=<base64>`."""
     email = from_base64(request.parameters("email"))
-    return json_response(200, SeedAnswer(client_salt_seed=services.seeds.seed_of(email)))
+    return json_response(200, SeedAnswer(client_salt_seed=services.seeds.seed_of(email, request.client)))

@@ -7,9 +7,9 @@ from walletsync_server.api.http import Request, Response, empty_response, json_r
 from walletsync_server.services import Services
 
 
-def log_in(services: Services, _request: Request, body: LoginRequest) -> Response:
+def log_in(services: Services, request: Request, body: LoginRequest) -> Response:
     """POST `/auth/full`."""
-    issued = services.accounts.log_in(checked(body.email), body.password, body.device_id)
+    issued = services.accounts.log_in(checked(body.email), body.password, body.device_id, request.client)
     answer = LoginAnswer(
         token=issued.token,
         device_id=issued.device_id,

@@ -43,7 +43,7 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     settings = configuration.settings
     if stop_with_stdin and sys.stdin is None:
         raise click.UsageError("--stop-with-stdin needs a standard input that is open.")
-    logs.configure()
+    logs.configure(settings.log_format, settings.log_level)
     try:
         _run(settings, stop_with_stdin=stop_with_stdin)
     except CannotListen as error:

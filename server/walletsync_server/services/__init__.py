@@ -10,9 +10,10 @@ from walletsync_server.live import Live
 from walletsync_server.services.about import About
 from walletsync_server.services.accounts import Accounts
 from walletsync_server.services.password_change import PasswordChange
-from walletsync_server.services.passwords import Passwords
+from walletsync_server.services.passwords import QUEUE, Passwords
 from walletsync_server.services.seeds import Seeds
 from walletsync_server.services.store import Store
+from walletsync_server.services.throttle import NO_RATES, Rates, Throttle
 from walletsync_server.services.tokens import Tokens
 from walletsync_server.services.wallets import Wallets
 from walletsync_server.storage.interface import Storage
@@ -42,6 +43,8 @@ def build_services(
     max_wallet_bytes: int,
     clock: Callable[[], datetime] = utc_now,
     passwords: Passwords | None = None,
+    password_queue: int = QUEUE,
+    rates: Rates = NO_RATES,
     live: Live | None = None,
 ) -> Services:
     """Wire the services over `storage`; the server's secret is made now if the database has none.
@@ -52,6 +55,8 @@ def build_services(
         max_wallet_bytes: limit of `encryptedWallet`, in bytes of UTF-8.
         clock: returns the time, aware.
         passwords: the hashing; by default as many at once as this process has cores.
+        password_queue: how many more may wait for it.
+        rates: how often clients may ask for what costs; by default as often as they like.
         live: who is told of new wallets and of revoked tokens; by default nobody.
 
     Raises:
@@ -62,19 +67,21 @@ def build_services(
     fresh = secrets.token_bytes(32)
     secret = store.write(lambda transaction: transaction.keep_secret(fresh))
     tokens = Tokens(store, clock, live)
-    passwords = passwords or Passwords(at_once=_cores())
+    throttle = Throttle(rates, secret=secret, clock=lambda: clock().timestamp())
+    passwords = passwords or Passwords(at_once=_cores(), queue=password_queue)
     return Services(
         about=About(store, max_wallet_bytes=max_wallet_bytes),
         accounts=Accounts(
             store,
             passwords=passwords,
+            throttle=throttle,
             tokens=tokens,
             may_sign_up=may_sign_up,
             clock=clock,
             live=live,
         ),
-        password_change=PasswordChange(store, passwords=passwords, live=live),
-        seeds=Seeds(store, secret),
+        password_change=PasswordChange(store, passwords=passwords, throttle=throttle, live=live),
+        seeds=Seeds(store, secret, throttle),
         tokens=tokens,
         wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, live=live),
     )

@@ -8,8 +8,9 @@ from walletsync_server.live import Live
 from walletsync_server.services.errors import AccountExists, NotAllowed, WrongCredentials
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.store import Store
+from walletsync_server.services.throttle import Throttle
 from walletsync_server.services.tokens import IssuedToken, Tokens
-from walletsync_server.storage.interface import Account, AddressTaken, WriteTransaction
+from walletsync_server.storage.interface import Account, AddressTaken, ReadTransaction, WriteTransaction
 
 MAX_ACCOUNT_ID = 2**53 - 1
 """The largest integer that every JSON parser reads exactly."""
@@ -23,6 +24,7 @@ class Accounts:
         store: Store,
         *,
         passwords: Passwords,
+        throttle: Throttle,
         tokens: Tokens,
         may_sign_up: Callable[[str], bool],
         clock: Callable[[], datetime],
@@ -30,18 +32,28 @@ class Accounts:
     ) -> None:
         self._store = store
         self._passwords = passwords
+        self._throttle = throttle
         self._tokens = tokens
         self._may_sign_up = may_sign_up
         self._clock = clock
         self._live = live
 
-    def sign_up(self, email: str, password: str, salt_seed: bytes | None) -> None:
+    def sign_up(self, email: str, password: str, salt_seed: bytes | None, client: str = "") -> None:
         """Make an account. The same address, password and seed again is taken for a retry and changes nothing.
 
+        Args:
+            email: canonical.
+            password: the derived login password.
+            salt_seed: 32 bytes, if the client knows one.
+            client: the address that asks, as `Throttle` wants it.
+
         Raises:
+            RateLimited: if there were too many sign-ups from there, or too many passwords were tried at this account.
+            Busy: if too many passwords wait to be hashed.
             NotAllowed: if this address may not sign up here.
             AccountExists: if the address has an account with another password or seed.
         """
+        self._throttle.sign_up(client)
         if not self._may_sign_up(email):
             raise NotAllowed
         account = Account(
@@ -54,19 +66,28 @@ class Accounts:
         try:
             self._store.write(lambda transaction: transaction.insert_account(account))
         except AddressTaken:
+            self._throttle.guess(client, email)  # since the answer says whether the password is right
             if not self._is_retry(email, password, salt_seed):
                 raise AccountExists from None
 
-    def log_in(self, email: str, password: str, device_id: str) -> IssuedToken:
+    def log_in(self, email: str, password: str, device_id: str, client: str = "") -> IssuedToken:
         """Return a new token for this device; the one that it had is void.
 
         An unknown address and a wrong password cost the same work and raise the same error.
 
+        Args:
+            email: canonical.
+            password: the derived login password.
+            device_id: what the device calls itself.
+            client: the address that asks, as `Throttle` wants it.
+
         Raises:
+            RateLimited: if too many passwords were tried, see `Throttle`.
+            Busy: if too many wait to be checked.
             WrongCredentials: if there is no account with this address and password.
             TooManyDevices: if the account has as many other devices as it may.
         """
-        seen = self._authenticate(email, password)
+        seen = self._authenticate(email, password, client, device_id)
 
         def issue(transaction: WriteTransaction) -> IssuedToken:
             account = lock_unchanged(transaction, seen)
@@ -78,13 +99,15 @@ class Accounts:
         self._live.hang_up(issued.account_id, device_id)  # whoever listens with the token that this one replaces
         return issued
 
-    def delete(self, email: str, password: str) -> None:
+    def delete(self, email: str, password: str, client: str = "") -> None:
         """Remove the account and all that belongs to it.
 
         Raises:
+            RateLimited: if too many passwords were tried, see `Throttle`.
+            Busy: if too many wait to be checked.
             WrongCredentials: if there is no account with this address and password.
         """
-        seen = self._authenticate(email, password)
+        seen = self._authenticate(email, password, client)
 
         def remove(transaction: WriteTransaction) -> None:
             account = lock_unchanged(transaction, seen)
@@ -95,11 +118,20 @@ class Accounts:
         self._store.write(remove)
         self._live.hang_up(seen.account_id)
 
-    def _authenticate(self, email: str, password: str) -> Account:
-        seen = self._store.read(lambda transaction: transaction.find_account(email))
+    def _authenticate(self, email: str, password: str, client: str, device_id: str = "") -> Account:
+        """Return the account whose password this is; the attempt counts, right or wrong."""
+
+        def look(transaction: ReadTransaction) -> tuple[Account | None, bool]:
+            account = transaction.find_account(email)
+            # Asked in either case, so that an address without an account takes the same time.
+            return account, transaction.has_token(account.account_id if account else 0, device_id)
+
+        seen, is_known = self._store.read(look)
+        self._throttle.guess(client, email, device_id, is_known=is_known)
         matches = self._passwords.verify(seen.password_hash if seen else None, password)
         if seen is None or not matches:
             raise WrongCredentials
+        self._throttle.guessed_right(client, email, device_id)
         return seen
 
     def _is_retry(self, email: str, password: str, salt_seed: bytes | None) -> bool:

@@ -19,6 +19,9 @@ ServiceError
 │   ├── SequenceUsed      another wallet came before the one of this change of the password
 │   ├── WalletRequired    the account has a wallet, and the change has none
 │   └── NoWalletToChange  the change has a wallet, and the account has none
+├── Later                 not now; `retry_after` says when
+│   ├── RateLimited       too many requests of this kind
+│   └── Busy              too many passwords wait to be checked
 └── Unavailable           the database cannot be asked
 
 Each has a code for programs and a sentence that tells a person what to do. No sentence repeats what the client sent.
@@ -171,8 +174,36 @@ class NothingToFollow(ServiceError):
     sentence = "This account has no wallet yet, so the first one must have sequence 1."
 
 
+class Later(ServiceError):
+    """Not now. `retry_after` is in seconds, at least 1."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(self.sentence.format(in_words(retry_after)))
+        self.retry_after = retry_after
+
+
+class RateLimited(Later):
+    """There were too many requests of this kind."""
+
+    code = ErrorCode.RATE_LIMITED
+    sentence = "There were too many requests of this kind; try again in {}."
+
+
+class Busy(Later):
+    """As many passwords wait to be checked as may."""
+
+    code = ErrorCode.BUSY
+    sentence = "The server is busy checking other passwords; nothing was done, try again in {}."
+
+
 class Unavailable(ServiceError):
     """The database cannot be asked; nothing was stored."""
 
     code = ErrorCode.UNAVAILABLE
     sentence = "The server cannot reach its database; nothing was stored, try again later."
+
+
+def in_words(seconds: int) -> str:
+    """Return a time to wait for a person, rounded up."""
+    number, unit = (seconds, "second") if seconds < 100 else (-(-seconds // 60), "minute")
+    return f"{number} {unit}{'' if number == 1 else 's'}"

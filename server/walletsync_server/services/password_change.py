@@ -11,18 +11,20 @@ from walletsync_server.services.errors import (
 )
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.store import Store
+from walletsync_server.services.throttle import Throttle
 from walletsync_server.storage.interface import Account, ReadTransaction, Wallet, WriteTransaction
 
 
 class PasswordChange:
     """Changes passwords, and knows its own changes when they come again because the answer was lost."""
 
-    def __init__(self, store: Store, *, passwords: Passwords, live: Live) -> None:
+    def __init__(self, store: Store, *, passwords: Passwords, throttle: Throttle, live: Live) -> None:
         self._store = store
         self._live = live
         self._passwords = passwords
+        self._throttle = throttle
 
-    def change(self, email: str, old: str, new: str, salt_seed: bytes, wallet: Wallet | None) -> None:
+    def change(self, email: str, old: str, new: str, salt_seed: bytes, wallet: Wallet | None, client: str = "") -> None:
         """Replace password and seed, and with them every version of the wallet; all devices are signed out.
 
         A change of which everything is current already is a retry: it changes nothing and succeeds. Whatever is wrong
@@ -34,20 +36,26 @@ class PasswordChange:
             new: the one that shall hold.
             salt_seed: 32 bytes.
             wallet: the wallet under the new key, with the next sequence; None if the account has none.
+            client: the address that asks, as `Throttle` wants it.
 
         Raises:
+            RateLimited: if too many passwords were tried, see `Throttle`.
+            Busy: if too many wait to be checked.
             BadRequest: if both passwords are the same.
             WrongCredentials: if there is no account with this address and password.
             StalePasswordChange: if the wallet is not the next one, or there is one too many or too few.
         """
         if old == new:
             raise BadRequest("oldPassword and newPassword are the same; nothing would change.")
+        self._throttle.guess(client, email)
         seen = self._store.read(lambda transaction: transaction.find_account(email))
         matches = self._passwords.verify(seen.password_hash if seen else None, old)
         if seen is not None and matches and self._replace(seen, self._passwords.hash(new), salt_seed, wallet):
-            return
+            return self._throttle.guessed_right(client, email)
+        self._throttle.guess(client, email)  # the answer now depends on the new password
         if not self._is_current(email, new, salt_seed, wallet):
             raise WrongCredentials
+        return self._throttle.guessed_right(client, email)
 
     def _replace(self, seen: Account, password_hash: str, salt_seed: bytes, wallet: Wallet | None) -> bool:
         """Return whether the password that was checked still holds; if not, perhaps this request came twice."""

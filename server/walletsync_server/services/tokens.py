@@ -13,6 +13,9 @@ from walletsync_server.services.store import Store
 from walletsync_server.storage.interface import Account, ReadTransaction, Token, WriteTransaction
 
 LIFETIME = timedelta(days=TOKEN_DAYS)
+LATELY = timedelta(days=TOKEN_DAYS)
+"""How long an expired token is kept, so that its device can still be told from a stranger (see `Throttle`)."""
+_BATCH = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +44,8 @@ class Tokens:
         """
         now = self._clock()
         account_id = account.account_id
-        transaction.delete_expired_tokens(account_id, now)
-        if transaction.count_other_tokens(account_id, device_id) >= MAX_DEVICES:
+        transaction.delete_expired_tokens(account_id, now - LATELY)
+        if transaction.count_other_tokens(account_id, device_id, now) >= MAX_DEVICES:
             raise TooManyDevices
         token = secrets.token_hex(32)
         transaction.put_token(
@@ -125,6 +128,15 @@ class Tokens:
 
         self._store.write(delete)
         self._live.hang_up(known.account_id, device_id)
+
+    def purge(self) -> int:
+        """Remove the tokens of all accounts that expired some time ago, a few at a time; return how many."""
+        moment = self._clock() - LATELY
+        removed = 0
+        while expired := self._store.read(lambda transaction: transaction.expired_tokens(moment, _BATCH)):
+            self._store.write(lambda transaction: [transaction.delete_token(token) for token in expired])
+            removed += len(expired)
+        return removed
 
     def _is_over(self, token: Token) -> bool:
         return token.expires_at <= self._clock()

@@ -97,6 +97,14 @@ class ReadTransaction(ABC):
         """Return the account's tokens of its present epoch, expired ones too, in the order of their device ids."""
 
     @abstractmethod
+    def has_token(self, account_id: int, device_id: str) -> bool:
+        """Say whether this device has a token of this account, expired or not."""
+
+    @abstractmethod
+    def expired_tokens(self, moment: datetime, most: int) -> list[Token]:
+        """Return tokens of any accounts that expired at `moment` or before, at most `most`."""
+
+    @abstractmethod
     def current_digest(self, account_id: int) -> bytes | None:
         """Return the digest of the current wallet without reading the wallet; None if there is no wallet."""
 
@@ -168,8 +176,8 @@ class WriteTransaction(ReadTransaction):
         """Remove the account's tokens that expired at `now` or before."""
 
     @abstractmethod
-    def count_other_tokens(self, account_id: int, device_id: str) -> int:
-        """Return how many tokens the account has beside that device's."""
+    def count_other_tokens(self, account_id: int, device_id: str, now: datetime) -> int:
+        """Return how many tokens that expire after `now` the account has beside that device's."""
 
     @abstractmethod
     def keep_secret(self, fresh: bytes) -> bytes:

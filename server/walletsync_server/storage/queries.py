@@ -27,6 +27,9 @@ _ALIVE = (tokens.c.account_id == accounts.c.account_id) & (tokens.c.epoch == acc
 _LIVE_TOKENS = sa.select(tokens).join_from(tokens, accounts, _ALIVE)
 _TOKEN_OF_HASH = _LIVE_TOKENS.where(tokens.c.token_hash == sa.bindparam("hash"))
 _TOKENS_OF_ACCOUNT = _LIVE_TOKENS.where(tokens.c.account_id == sa.bindparam("account")).order_by(tokens.c.device_id)
+_TOKEN_OF_DEVICE = sa.select(sa.true()).where(
+    tokens.c.account_id == sa.bindparam("account"), tokens.c.device_id == sa.bindparam("device")
+)
 _IS_CURRENT = (wallets.c.account_id == accounts.c.account_id) & (wallets.c.sequence == accounts.c.current_sequence)
 _CURRENT_DIGEST = (
     sa.select(wallets.c.digest)
@@ -75,6 +78,16 @@ class SqlReadTransaction(ReadTransaction):
     def tokens_of(self, account_id: int) -> list[Token]:
         """See `ReadTransaction`."""
         return [Token(**row) for row in self._rows(_TOKENS_OF_ACCOUNT, account=account_id)]
+
+    def has_token(self, account_id: int, device_id: str) -> bool:
+        """See `ReadTransaction`."""
+        found = self._connection.execute(_TOKEN_OF_DEVICE, {"account": account_id, "device": device_id})
+        return found.first() is not None
+
+    def expired_tokens(self, moment: datetime, most: int) -> list[Token]:
+        """See `ReadTransaction`."""
+        statement = sa.select(tokens).where(tokens.c.expires_at <= moment).limit(most)
+        return [Token(**row) for row in self._connection.execute(statement).mappings()]
 
     def current_digest(self, account_id: int) -> bytes | None:
         """See `ReadTransaction`."""
@@ -170,9 +183,11 @@ class SqlWriteTransaction(SqlReadTransaction, WriteTransaction):
         """See `WriteTransaction`."""
         self._connection.execute(sa.delete(tokens).where(tokens.c.account_id == account_id, tokens.c.expires_at <= now))
 
-    def count_other_tokens(self, account_id: int, device_id: str) -> int:
+    def count_other_tokens(self, account_id: int, device_id: str, now: datetime) -> int:
         """See `WriteTransaction`."""
-        statement = sa.select(sa.func.count()).where(tokens.c.account_id == account_id, tokens.c.device_id != device_id)
+        statement = sa.select(sa.func.count()).where(
+            tokens.c.account_id == account_id, tokens.c.device_id != device_id, tokens.c.expires_at > now
+        )
         return self._connection.execute(statement).scalar_one()
 
     def keep_secret(self, fresh: bytes) -> bytes:

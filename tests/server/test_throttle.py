@@ -1,0 +1,252 @@
+"""How often clients may ask: whose requests count together, who waits, and who is never shut out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from walletsync_server.services.counters import Counters
+from walletsync_server.services.errors import RateLimited
+from walletsync_server.services.throttle import NO_RATES, Rates, Throttle, network_of
+
+ALICE, BOB = "alice@example.com", "bob@example.com"
+HOME, CAFE = "192.0.2.1", "198.51.100.7"
+RATES = Rates(signup="2/hour", login="1000/minute", seed="3/minute;4/hour", resend="1/hour")
+PAIR, STRANGERS = 20, 100
+DAY = 24 * 60 * 60
+
+
+@dataclass
+class Seconds:
+    """A clock that stands until it is moved."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def throttle(clock: Seconds) -> Throttle:
+    return Throttle(RATES, secret=b"secret", clock=clock)
+
+
+def allowed(ask: Callable[[], None], most: int = 2000) -> int:
+    """Return how often `ask` works before it is refused."""
+    for count in range(most):
+        try:
+            ask()
+        except RateLimited:
+            return count
+    return most
+
+
+def guesses(throttle: Throttle, client: str, email: str = ALICE, device: str = "", known: bool = False) -> int:
+    return allowed(lambda: throttle.guess(client, email, device, is_known=known))
+
+
+def strange_network(number: int) -> str:
+    return f"203.0.{number // 256}.{number % 256}"
+
+
+def use_up_strangers(throttle: Throttle, email: str = ALICE) -> None:
+    """Guess from many networks until every stranger is refused."""
+    used = sum(guesses(throttle, strange_network(number), email) for number in range(10))
+    assert used == STRANGERS
+
+
+def test_each_network_has_its_own_allowance(throttle: Throttle) -> None:
+    """Sign-ups of one network are refused after some; another network's are not, nor other kinds of requests."""
+    assert allowed(lambda: throttle.sign_up(HOME)) == 2
+    assert allowed(lambda: throttle.sign_up(CAFE)) == 2
+    assert allowed(lambda: throttle.ask_for_mail(HOME)) == 1
+    assert allowed(lambda: throttle.ask_for_seed(HOME)) == 3
+
+
+def test_refusal_says_when_to_come_back(throttle: Throttle, clock: Seconds) -> None:
+    """The wait is in whole seconds, at least one, and after it the request is taken."""
+    throttle.ask_for_mail(HOME)
+    clock.now += 3000.5
+    with pytest.raises(RateLimited) as refused:
+        throttle.ask_for_mail(HOME)
+    assert refused.value.retry_after == 600
+    assert "10 minutes" in str(refused.value)
+    clock.now += refused.value.retry_after - 1
+    with pytest.raises(RateLimited) as refused:
+        throttle.ask_for_mail(HOME)
+    assert refused.value.retry_after == 1
+    assert "1 second." in str(refused.value)
+    clock.now += 1
+    throttle.ask_for_mail(HOME)
+
+
+def test_several_rates_hold_together(throttle: Throttle, clock: Seconds) -> None:
+    """Where two rates are given, both hold, and the wait is the longer one."""
+    assert allowed(lambda: throttle.ask_for_seed(HOME)) == 3
+    clock.now += 60
+    with pytest.raises(RateLimited) as refused:
+        throttle.ask_for_seed(HOME)
+    assert refused.value.retry_after == 3600 - 60
+
+
+def test_guesses_at_one_account_are_few(throttle: Throttle, clock: Seconds) -> None:
+    """One network guesses a few times an hour at one account, and is free to log in to another one."""
+    assert guesses(throttle, HOME) == PAIR
+    assert guesses(throttle, HOME, BOB) == PAIR
+    clock.now += 3600
+    assert guesses(throttle, HOME) == PAIR
+
+
+def test_all_strangers_together_guess_little(throttle: Throttle) -> None:
+    """However many networks take part, an account is guessed at a hundred times an hour by strangers."""
+    use_up_strangers(throttle)
+    assert guesses(throttle, CAFE) == 0
+    assert guesses(throttle, CAFE, BOB) == PAIR
+
+
+def test_network_guesses_little_at_all_accounts_together() -> None:
+    """Trying one password at many accounts is limited by the network's own allowance."""
+    throttle = Throttle(replace(RATES, login="30/minute"), secret=b"s")
+    numbers = iter(range(1000))
+    assert allowed(lambda: throttle.guess(CAFE, f"user{next(numbers)}@example.com")) == 30
+
+
+def test_known_device_is_never_locked_out(throttle: Throttle) -> None:
+    """A device with a token gets in from anywhere, whatever strangers do: to its account, or beside it."""
+    use_up_strangers(throttle)
+    assert guesses(throttle, HOME) == 0
+    assert guesses(throttle, HOME, device="laptop", known=True) == PAIR
+    assert guesses(throttle, HOME, device="phone", known=True) == PAIR
+
+
+def test_known_device_is_not_locked_out_by_its_neighbours() -> None:
+    """Neither guesses at the same account nor at others, from the same network, use up a known device's allowance."""
+    throttle = Throttle(replace(RATES, login="5/minute"), secret=b"s")
+    assert guesses(throttle, HOME, BOB) == 5
+    assert guesses(throttle, HOME) == 0
+    assert guesses(throttle, HOME, device="laptop", known=True) == PAIR
+
+
+def test_known_network_is_never_locked_out(throttle: Throttle) -> None:
+    """From where somebody logged in before, a new device gets in as well, for months; nobody elsewhere profits."""
+    throttle.guessed_right(HOME, ALICE)
+    use_up_strangers(throttle)
+    assert guesses(throttle, CAFE) == 0
+    assert guesses(throttle, HOME) == PAIR
+    use_up_strangers(throttle, BOB)
+    assert guesses(throttle, HOME, BOB) == 0
+
+
+def test_network_is_forgotten_in_the_end(throttle: Throttle, clock: Seconds) -> None:
+    """A network that nobody has logged in from for three months is a stranger again."""
+    throttle.guessed_right(HOME, ALICE)
+    clock.now += 90 * DAY - 1
+    use_up_strangers(throttle)
+    throttle.guess(HOME, ALICE)
+    clock.now += 1
+    with pytest.raises(RateLimited):
+        throttle.guess(HOME, ALICE)
+
+
+def test_device_stays_known_after_its_token_was_revoked(throttle: Throttle) -> None:
+    """A password change signs every device out; each can sign in again, wherever it is."""
+    throttle.guessed_right(HOME, ALICE, "laptop")
+    use_up_strangers(throttle)
+    assert guesses(throttle, CAFE, device="laptop") == PAIR
+    assert guesses(throttle, CAFE, device="phone") == 0
+    use_up_strangers(throttle, BOB)
+    assert guesses(throttle, CAFE, BOB, device="laptop") == 0
+
+
+def test_address_without_account_is_treated_alike(throttle: Throttle) -> None:
+    """The throttle is not told whether an account exists: for strangers the same numbers hold."""
+    for email in (ALICE, "nobody@example.com"):
+        assert guesses(throttle, HOME, email, device="laptop") == PAIR
+        assert sum(guesses(throttle, strange_network(number), email) for number in range(10)) == STRANGERS - PAIR
+
+
+def test_off_is_off() -> None:
+    """An operator, or a test, can do without limits."""
+    throttle = Throttle(NO_RATES, secret=b"s")
+    asks: list[Callable[[], None]] = [
+        lambda: throttle.sign_up(HOME),
+        lambda: throttle.ask_for_seed(HOME),
+        lambda: throttle.ask_for_mail(HOME),
+        lambda: throttle.guess(HOME, ALICE),
+        lambda: throttle.guess(HOME, ALICE, "laptop", is_known=True),
+    ]
+    assert [allowed(ask, 500) for ask in asks] == [500] * 5
+
+
+def test_what_is_counted_names_nobody(throttle: Throttle) -> None:
+    """The keys hold no address and no device, and differ under another secret."""
+    throttle.guess(HOME, ALICE, "laptop")
+    keys = list(throttle._strangers._limiter.storage._counted)  # type: ignore[attr-defined]
+    assert len(keys) == 1
+    assert not any(word in keys[0] for word in (HOME, ALICE, "laptop"))
+    other = Throttle(RATES, secret=b"other")
+    other.guess(HOME, ALICE, "laptop")
+    assert keys != list(other._strangers._limiter.storage._counted)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("client", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("somewhere", "somewhere"),
+    ],
+)
+def test_networks(client: str, network: str) -> None:
+    """An IPv4 address counts by itself, however it is written; of IPv6 a household's 64 bits."""
+    assert network_of(client) == network
+
+
+def test_counters_are_bounded() -> None:
+    """With more clients than there is room for, the oldest counter goes; the others go on."""
+    counters = Counters(3, Seconds())
+    for key in "abcd":
+        counters.incr(key, 60)
+    assert len(counters) == 3
+    assert [counters.get(key) for key in "abcd"] == [0, 1, 1, 1]
+    assert counters.incr("b", 60) == 2
+    assert len(counters) == 3
+
+
+def test_counters_that_are_over_make_room() -> None:
+    """Counters whose window is over do not stay, and one that begins again is the youngest."""
+    clock = Seconds()
+    counters = Counters(3, clock)
+    counters.incr("a", 10)
+    counters.incr("b", 20)
+    clock.now += 10
+    assert counters.get("a") == 0
+    assert counters.get_expiry("a") == clock.now
+    assert counters.get_expiry("b") == clock.now + 10
+    assert counters.incr("a", 30) == 1
+    assert list(counters._counted) == ["b", "a"]
+    clock.now += 10
+    counters.incr("c", 10)
+    assert list(counters._counted) == ["a", "c"]
+
+
+def test_counters_do_what_a_storage_does() -> None:
+    """They are cleared one by one or all at once, and always work."""
+    counters = Counters(5)
+    for key in "abc":
+        counters.incr(key, 60, amount=2)
+    counters.clear("a")
+    counters.clear("a")
+    assert [counters.get(key) for key in "abc"] == [0, 2, 2]
+    assert counters.reset() == 2
+    assert (len(counters), counters.check()) == (0, True)
