@@ -5,6 +5,7 @@ No text that a server chose gets into an error: it could be a secret of ours, re
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET
@@ -13,18 +14,28 @@ from walletsync import errors
 from walletsync.protocol import (
     API_PREFIX,
     AUTH_PATH,
+    DELETE_ACCOUNT_PATH,
+    DEVICES_PATH,
     FEATURE_BEARER_TOKEN,
+    FEATURE_HISTORY,
     FEATURE_WALLET_IN_ANSWERS,
+    HISTORY_PATH,
     MAX_WALLET_BYTES,
+    PASSWORD_PATH,
     PAYLOAD_VERSION,
     SEED_PATH,
     SIGNUP_PATH,
     WALLET_PATH,
     WELL_KNOWN_PATH,
+    DeleteAccountRequest,
+    DevicesAnswer,
     ErrorAnswer,
     ErrorCode,
+    HistoryAnswer,
     LoginAnswer,
     LoginRequest,
+    PasswordAnswer,
+    PasswordRequest,
     SeedAnswer,
     SignupAnswer,
     SignupRequest,
@@ -35,7 +46,8 @@ from walletsync.protocol import (
 from walletsync.realm import normalised_url
 from walletsync.transport import Transport
 
-_OK, _CREATED, _NOT_FOUND, _CONFLICT, _TOO_LARGE = 200, 201, 404, 409, 413
+_OK, _CREATED, _NO_CONTENT = 200, 201, 204
+_UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _TOO_LARGE = 401, 404, 409, 413
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_WALLET_ANSWER_BYTES = 64 * 1024 * 1024
 
@@ -52,8 +64,8 @@ class Conflict:
 class Api:
     """One server's API. `url` is its origin and path.
 
-    `tells_current` and `max_wallet_bytes` are what `discover` learned: whether answers to a POST carry the current
-    wallet, and how large `encryptedWallet` may be.
+    `tells_current`, `keeps_history` and `max_wallet_bytes` are what `discover` learned: whether answers to a POST carry
+    the current wallet, whether earlier versions can be read, and how large `encryptedWallet` may be.
     """
 
     def __init__(
@@ -69,6 +81,7 @@ class Api:
         if proxy is not None and self.url.startswith("http:") and not allow_plain_http:
             normalised_url(proxy)  # a proxy beyond this machine would see what plain http carries
         self.tells_current = False
+        self.keeps_history = False
         self.max_wallet_bytes = MAX_WALLET_BYTES
         self._takes_bearer = False
         self._transport = Transport(timeout=timeout, proxy=proxy, ca_file=ca_file)
@@ -92,6 +105,7 @@ class Api:
             )
         self._takes_bearer = True
         self.tells_current = FEATURE_WALLET_IN_ANSWERS in well_known.features
+        self.keeps_history = FEATURE_HISTORY in well_known.features
         self.max_wallet_bytes = well_known.limits.encrypted_wallet_bytes
         return True
 
@@ -142,6 +156,64 @@ class Api:
             return Conflict(_wallet_of(_decode(body, ErrorAnswer)))
         raise self._error(status, body, {401: errors.Unauthorized})
 
+    def history(self, token: str) -> HistoryAnswer:
+        """List the versions that the server keeps."""
+        headers, field = self._credentials(token)
+        status, body = self._exchange("GET", HISTORY_PATH, headers=headers, query=field)
+        if status != _OK:
+            raise self._error(status, body, {401: errors.Unauthorized})
+        return _decode(body, HistoryAnswer)
+
+    def version(self, token: str, sequence: int) -> WalletAnswer:
+        """Get one version that the server keeps, the one that was asked for."""
+        headers, field = self._credentials(token)
+        status, body = self._exchange("GET", f"{HISTORY_PATH}/{sequence}", headers=headers, query=field)
+        if status != _OK:
+            raise self._error(status, body, {401: errors.Unauthorized, 404: errors.NotKept})
+        answer = _supported(_decode(body, WalletAnswer))
+        if answer.sequence != sequence:
+            raise errors.ProtocolError(
+                f"The server was asked for version {sequence} of the wallet and presents version {answer.sequence}. "
+                "Nothing of it was used; ask whoever runs the server."
+            )
+        return answer
+
+    def change_password(self, request: PasswordRequest) -> None:
+        """Change password, seed and wallet at once; the same request again is the same change."""
+        status, body = self._exchange("POST", PASSWORD_PATH, json=request)
+        if status != _OK:
+            raise self._error(status, body, {401: errors.WrongCredentials, 409: errors.PasswordUnchanged})
+        _decode(body, PasswordAnswer)
+
+    def devices(self, token: str) -> DevicesAnswer:
+        """List the devices that hold a token."""
+        headers, field = self._credentials(token)
+        status, body = self._exchange("GET", DEVICES_PATH, headers=headers, query=field)
+        if status != _OK:
+            raise self._error(status, body, {401: errors.Unauthorized})
+        return _decode(body, DevicesAnswer)
+
+    def revoke_device(self, token: str, device_id: str) -> None:
+        """Make the token of a device void."""
+        headers, field = self._credentials(token)
+        path = f"{DEVICES_PATH}/{quote(device_id, safe='')}"
+        status, body = self._exchange("DELETE", path, headers=headers, query=field)
+        if status != _NO_CONTENT:
+            raise self._error(status, body, {401: errors.Unauthorized, 404: errors.NotKept})
+
+    def sign_out(self, token: str) -> None:
+        """Make the token void; one that is void already is fine."""
+        headers, field = self._credentials(token)
+        status, body = self._exchange("DELETE", AUTH_PATH, headers=headers, query=field)
+        if status not in (_NO_CONTENT, _UNAUTHORIZED):
+            raise self._error(status, body)
+
+    def delete_account(self, request: DeleteAccountRequest) -> None:
+        """Delete the account and all that the server has of it."""
+        status, body = self._exchange("POST", DELETE_ACCOUNT_PATH, json=request)
+        if status != _NO_CONTENT:
+            raise self._error(status, body, {401: errors.WrongCredentials})
+
     def _credentials(self, token: str) -> tuple[dict[str, str], dict[str, str]]:
         """Return headers and fields that carry the token: a field only for a server that knows nothing else."""
         if self._takes_bearer:
@@ -165,7 +237,7 @@ class Api:
             query=query,
             headers={"Content-Type": "application/json"} | (headers or {}),
             body=None if json is None else msgspec.json.encode(json),
-            limit=_MAX_WALLET_ANSWER_BYTES if path == WALLET_PATH else _MAX_ANSWER_BYTES,
+            limit=_MAX_WALLET_ANSWER_BYTES if path.startswith(WALLET_PATH) else _MAX_ANSWER_BYTES,
         )
         return answer.status, answer.body
 
@@ -192,6 +264,10 @@ _HINTS: dict[type[errors.ServerError], str] = {
     errors.AccountExists: "An account with this address exists: sign in with get_auth_token() instead.",
     errors.NotVerified: "The address is not confirmed yet: open the link in the mail that the server sent.",
     errors.NotAllowed: "It does not let this address sign up; ask whoever runs it to allow it.",
+    errors.NotKept: "It is not among those that the server lists: history() and devices() tell which are.",
+    errors.PasswordUnchanged: (
+        "The password is unchanged, since the server has another wallet than this device: sync(), then change it again."
+    ),
     errors.NoWallet: "There is no wallet yet: set_document(), then sync(), makes the first one.",
 }
 _HINTS_BY_CODE: dict[str | None, str] = {

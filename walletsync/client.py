@@ -1,56 +1,33 @@
 """`Client` is one device of one person: the verbs of the tour, and `sync()`, the loop that uses them."""
 
-import base64
 import os
-import re
-from collections.abc import Callable
 from typing import Any, Literal, Self
 
-from walletsync import crypto, merge
-from walletsync.api import Api, Conflict
-from walletsync.device import Device, OnConflict, Unlocked
-from walletsync.errors import (
-    InvalidAddress,
-    NotReady,
-    NoWallet,
-    ProtocolError,
-    RollbackDetected,
-    SeedChanged,
-    ServerError,
-    StoreUnusable,
-    SyncGaveUp,
-    Unauthorized,
-    UsageError,
-    WrongPassword,
-)
+from walletsync import history, merge, passwords
+from walletsync.api import Api
+from walletsync.device import Device, OnConflict
+from walletsync.errors import UsageError
 from walletsync.formats.base import Format
 from walletsync.formats.json import JSONFormat
-from walletsync.protocol import (
-    LoginRequest,
-    SignupRequest,
-    WalletAnswer,
-    WalletRequest,
-    canonical_email,
-)
 from walletsync.realm import is_text, normalised_realm
 from walletsync.results import (
     Account,
     AuthToken,
     Fetched,
+    Fingerprint,
+    KeptVersion,
     OutOfDate,
+    PasswordChanged,
     Posted,
     Registered,
+    SignedInDevice,
     Synced,
     WalletState,
 )
-from walletsync.store import PendingWrite
+from walletsync.session import Session
+from walletsync.syncing import Syncing
 
-_MAX_TRIES = 8
-_REFUSED_FOR_GOOD = (400, 413)
-"""Answers to a POST that say surely that this very request is not stored, and never will be."""
 _MAX_DEVICE_ID = 128
-_TOKEN = re.compile(r"[0-9A-Za-z._~+/=-]{1,512}")
-_SEED = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Client:
@@ -97,12 +74,10 @@ class Client:
             ca_file=ca_file,
             allow_plain_http=allow_plain_http,
         )
-        self._realm = self._api.url if realm is None else normalised_realm(realm)
-        self._password: str | None = None
-        self._unlocked: Unlocked | None = None
-        self._proven: Unlocked | None = None
-        self._has_discovered = False
+        bound_to = self._api.url if realm is None else normalised_realm(realm)
         self._device = Device(JSONFormat() if format is None else format, store, device_id)
+        self._session = Session(self._api, self._device, bound_to)
+        self._syncing = Syncing(self._api, self._device, self._session)
 
     def __repr__(self) -> str:
         return f"Client({self._api.url!r}, device_id={self.device_id!r})"
@@ -125,48 +100,30 @@ class Client:
         """This device's name among those of the account."""
         return self._device.state.device_id
 
-    def set_account(self, email: str, password: str) -> Account:
+    def set_account(self, email: str, password: str, *, accept_new_password: bool = False) -> Account:
         """Say whose wallet this is. Nothing is sent; the password stays in this process, and is the only thing between
         the server and the wallet: how good it is, is not checked.
+
+        `accept_new_password` is the consent that a device needs once after the password was changed on another one:
+        with it the next log-in takes another salt seed than the one that this device knows. Its edits are kept.
 
         Raises:
             InvalidAddress: the address is not in its canonical form.
             UsageError: the password is empty, or no text.
             StoreUnusable: the store belongs to another account or realm.
         """
-        try:
-            email = canonical_email(email)
-        except ValueError as error:
-            raise InvalidAddress(f"The account cannot be set: {error}.") from None
-        if not password or not is_text(password):
-            raise UsageError("The password is empty, or no text. It protects the wallet: choose a long one.")
-        state = self._device.state
-        is_bound = any((state.seed, state.offered_seed, state.synced))
-        if is_bound and (state.email, state.realm) != (email, self._realm):
-            raise StoreUnusable(
-                f"This store belongs to another account ({state.email} at {state.realm}). Use a store of its own for "
-                "each account; if it is the server that moved, pass its earlier URL as `realm=`."
-            )
-        self._device.save(email=email, realm=self._realm)
-        self._password, self._unlocked, self._proven = password, None, None
-        return Account(email, self._realm)
+        return self._session.set_account(email, password, accept_new_password=accept_new_password)
 
     def register(self) -> Registered:
         """Make the account on the server. After a lost answer, call it again.
 
+        If the account that this device knows was deleted, it is made anew: its wallet starts again at sequence 1, with
+        the document of this device.
+
         Raises:
             AccountExists, NotAllowed: the server will not make it.
         """
-        email, _ = self._account()
-        self._discover()
-        state = self._device.state
-        seed = state.seed or state.offered_seed or crypto.new_seed()
-        # Kept before it is sent, so that a repeated call offers the same one: to the server that is a lost answer. It
-        # counts as the account's once it opened the door: a server may say 201 of an address that is taken.
-        self._device.save(offered_seed=seed)
-        login = self._unlock(seed).keys.login
-        answer = self._api.signup(SignupRequest(email=email, password=login, client_salt_seed=seed.hex()))
-        return Registered(email, answer.verified)
+        return self._session.register()
 
     def get_auth_token(self) -> AuthToken:
         """Sign this device in: fetch the account's salt seed, derive the keys, trade the login key for a token.
@@ -176,19 +133,57 @@ class Client:
             SeedChanged: the server tells another seed than this device knows; no login was sent.
             ProtocolError: the seed is no seed; no login was sent.
         """
-        email, _ = self._account()
-        self._discover()
-        told = self._api.seed(base64.b64encode(email.encode()).decode()).client_salt_seed
-        seed = self._trusted_seed(told)
-        unlocked = self._unlock(seed)
-        answer = self._api.login(LoginRequest(email=email, password=unlocked.keys.login, device_id=self.device_id))
-        if answer.device_id != self.device_id or not _TOKEN.fullmatch(answer.token):
-            raise ProtocolError(
-                "The server's answer holds no token for this device, so none was kept. Ask whoever runs the server."
-            )
-        self._device.save(offered_seed=None, seed=seed, token=answer.token)
-        self._proven = unlocked
-        return AuthToken(answer.token, answer.device_id, answer.expiration)
+        return self._session.sign_in()
+
+    def sign_out(self) -> None:
+        """Give this device's token back. The document and what it knows of the account stay."""
+        self._session.sign_out()
+
+    def change_password(self, new: str, *, old: str | None = None) -> PasswordChanged:
+        """Change the account's password; `old` is by default the one of `set_account()`.
+
+        The wallet is encrypted again under a new key and every device is signed out; this one signs in again, the
+        others ask for the new password. Interrupted at any point, exactly one of the two passwords holds: call this
+        again with the same two, and the same request is sent again, until the outcome is known.
+
+        Raises:
+            UnsyncedEdits: this device has edits that the server is not known to have; nothing was sent. sync() first.
+            WrongPassword: the old one is not that of the wallet; or a change is under way with another new one.
+            PasswordUnchanged: another device has stored a version meanwhile. sync(), then change it again.
+            WrongCredentials: the password was changed elsewhere.
+            ServerUnreachable: the outcome is not known yet; call it again.
+        """
+        return passwords.change_password(self._api, self._device, self._session, new, old)
+
+    @property
+    def has_open_password_change(self) -> bool:
+        """Whether a password change was begun here whose outcome is not known."""
+        return self._device.state.password_change is not None
+
+    def devices(self) -> tuple[SignedInDevice, ...]:
+        """Return the devices that hold a token, as the server tells."""
+        token, _ = self._session.signed_in()
+        return tuple(
+            SignedInDevice(device.device_id, device.since, device.expiration)
+            for device in self._api.devices(token).devices
+        )
+
+    def revoke_device(self, device_id: str) -> None:
+        """Sign a device out: its token is void at once. It keeps what it has, and can log in if it has the password.
+
+        Raises:
+            NotKept: no device of this name is signed in.
+        """
+        token, _ = self._session.signed_in()
+        self._api.revoke_device(token, device_id)
+
+    def delete_account(self) -> None:
+        """Delete the account: nothing of it is left on the server. The document stays on this device.
+
+        Raises:
+            WrongCredentials: the server does not know this address with this password, perhaps since it is deleted.
+        """
+        self._session.delete_account()
 
     # The document
 
@@ -259,8 +254,7 @@ class Client:
             NoWallet: there is none on the server, and this device has seen none.
             RollbackDetected, ForkDetected, BadWallet: nothing was changed.
         """
-        token, unlocked = self._signed_in()
-        return self._device.take(self._fetch(token), unlocked)
+        return self._syncing.get()
 
     def post_wallet(self) -> Posted | OutOfDate:
         """POST the document as the next version, with or without edits.
@@ -272,30 +266,7 @@ class Client:
             NotReady, WrongPassword, WalletTooLarge: nothing was sent.
             RollbackDetected, ForkDetected, BadWallet: in a conflict, as `get_wallet`.
         """
-        token, unlocked = self._signed_in()
-        pending = self._device.state.pending
-        if pending is not None:
-            settled = self._repeat(pending, token, unlocked)
-            if isinstance(settled, OutOfDate) or not self.has_local_changes:
-                return settled
-        pending = self._device.seal_next(unlocked, self._api.max_wallet_bytes)
-        try:
-            return self._send(pending, token, unlocked)
-        except ServerError as error:
-            if error.status in _REFUSED_FOR_GOOD:
-                self._device.give_up(pending)
-            raise
-
-    def _repeat(self, pending: PendingWrite, token: str, unlocked: Unlocked) -> Posted | OutOfDate:
-        """Send a write again whose outcome is not known."""
-        try:
-            return self._send(pending, token, unlocked)
-        except ServerError as error:
-            if error.status in _REFUSED_FOR_GOOD:
-                # It may have landed earlier all the same, and then the current wallet shows it.
-                self._device.take(self._fetch(token), unlocked)
-                self._device.give_up(pending)
-            raise
+        return self._syncing.post()
 
     def sync(self, on_conflict: OnConflict | None = None) -> Synced:
         """Get, merge and POST until this device and the server have the same. Signs in where it has to.
@@ -308,152 +279,52 @@ class Client:
         Raises what its steps raise, what `on_conflict` raises, and:
             SyncGaveUp: the server answered every try with a conflict; the edits are kept.
         """
-        if not (on_conflict in (None, "mine", "theirs") or callable(on_conflict)):
-            raise UsageError('`on_conflict` is "mine", "theirs", or a function that takes a conflict.')
-        waiting = self._device.state.conflicts
-        asked: set[merge.Conflict] = set()
+        return self._syncing.sync(on_conflict)
 
-        def decide() -> None:
-            if on_conflict is not None:
-                self._device.decide(on_conflict, asked)
+    def accept_restored_server(self) -> Synced:
+        """Consent to what the server has, though this device has seen later versions, and sync.
 
-        if self._must_sign_in():
-            self.get_auth_token()
-            sequence = self._sync(decide)
-        else:
-            try:
-                sequence = self._sync(decide)
-            except Unauthorized:  # tokens expire
-                self.get_auth_token()
-                sequence = self._sync(decide)
-        return Synced(sequence, self._device.conflicts(but=waiting))
+        For a server that was restored from a backup, or an account that was made anew. Everything that this device has
+        is put on top of what the server has and POSTed, with a record that lets the other devices follow. If the backup
+        is older than a password change, `set_account()` with the password of that time comes first. Call it again
+        after an interruption.
 
-    def _sync(self, decide: Callable[[], None]) -> int:
-        """Return the sequence that device and server have in the end."""
-        for _ in range(_MAX_TRIES):
-            self._get_if_any()
-            decide()
-            if self._device.known is None or self.has_local_changes:
-                self.post_wallet()
-                decide()  # the answer may have been a later version
-            if self._device.known is not None and not self.has_local_changes:
-                return self._device.known.sequence
-        raise SyncGaveUp(
-            f"The server had a later version each of {_MAX_TRIES} times. The edits are kept; try again in a while."
-        )
+        Raises what `sync()` raises.
+        """
+        return self._syncing.accept_restored_server()
 
-    def _get_if_any(self) -> None:
-        try:
-            self.get_wallet()
-        except NoWallet:
-            if self._device.state.document is None:
-                raise
-            # The one of this device will be the first.
+    # History
 
-    def _fetch(self, token: str) -> WalletAnswer:
-        try:
-            return self._api.get_wallet(token)
-        except NoWallet:
-            if self._device.known is None:
-                raise
-            raise RollbackDetected(
-                f"The server says that there is no wallet, but this device has seen version "
-                f"{self._device.known.sequence}. Nothing was changed here. The account may have been deleted, or the "
-                "server restored from a backup; ask whoever runs it before you go on."
-            ) from None
+    def history(self) -> tuple[KeptVersion, ...]:
+        """Return the versions that the server keeps, as it tells them, the current one first."""
+        token, _ = self._session.signed_in()
+        return history.kept_versions(self._api, token)
 
-    def _send(self, pending: PendingWrite, token: str, unlocked: Unlocked) -> Posted | OutOfDate:
-        request = WalletRequest(encrypted_wallet=pending.encrypted_wallet, sequence=pending.sequence, hmac=pending.hmac)
-        answer = self._api.post_wallet(token, request)
-        if isinstance(answer, Conflict):
-            return self._out_of_date(pending, answer.latest or self._fetch(token), unlocked)
-        if not _is(answer, pending) and (answer is not None or self._api.tells_current):
-            raise ProtocolError(
-                "The server accepted the wallet, but does not present it as the current one. The edits are kept: sync "
-                "again, and ask whoever runs the server if it goes on."
-            )
-        self._device.acknowledge(pending)
-        return Posted(pending.sequence)
+    def version(self, sequence: int) -> Any:
+        """Return the document of an earlier version; nothing on this device changes.
 
-    def _out_of_date(self, pending: PendingWrite, latest: WalletAnswer, unlocked: Unlocked) -> Posted | OutOfDate:
-        fetched = self._device.take(latest, unlocked)
-        if _is(latest, pending):
-            return Posted(pending.sequence)  # a lost answer: it had landed
-        if self._device.state.pending is not None:
-            raise ProtocolError(
-                f"The server refuses version {pending.sequence} as out of date, but has no later one than this device. "
-                "The edits are kept; ask whoever runs the server."
-            )
-        return OutOfDate(fetched.sequence, fetched.conflicts)
+        Raises:
+            NotKept: the server does not keep it (any more).
+            NotReady: this device has not got that far yet; sync() first.
+            ForkDetected, BadWallet: what the server presents is not that version of this account's history.
+        """
+        token, unlocked = self._session.signed_in()
+        return history.document_of(self._api, self._device, token, unlocked, sequence)
 
-    # What the verbs need
+    def restore(self, sequence: int) -> Synced:
+        """Make the document of an earlier version the current one again, as a new version, and sync.
 
-    def _account(self) -> tuple[str, str]:
-        """Return address and password."""
-        if self._password is None or self._device.state.email is None:
-            raise NotReady("Whose wallet is it? Call set_account() first.")
-        return self._device.state.email, self._password
+        Raises what `version()` and `sync()` raise, and:
+            UnsyncedEdits: they would be overwritten; sync() first.
+        """
+        history.check_is_synced(self._device)
+        self.set_document(self.version(sequence))
+        return self.sync()
 
-    def _signed_in(self) -> tuple[str, Unlocked]:
-        """Return the token, and keys that are proven: a wallet sealed under a mistyped password is lost to everyone."""
-        self._account()
-        self._discover()
-        token, seed = self._device.state.token, self._device.state.seed
-        if token is None or seed is None or self._must_sign_in():
-            raise NotReady("This device is not signed in: call get_auth_token() first.")
-        unlocked = self._unlock(seed)
-        if unlocked is not self._proven:
-            if not self._device.is_opened_by(unlocked):
-                raise WrongPassword(
-                    "The password is not that of the wallet on this device. Nothing was sent. Call set_account() with "
-                    "the right one."
-                )
-            self._proven = unlocked
-        return token, unlocked
+    def fingerprint(self) -> Fingerprint:
+        """Return what two people compare by eye: the same digits at the same version mean the same history.
 
-    def _must_sign_in(self) -> bool:
-        """Tell whether there is no token, or nothing but a log-in can prove the password."""
-        state = self._device.state
-        return state.token is None or (self._proven is None and state.synced is None and state.pending is None)
-
-    def _discover(self) -> None:
-        """Ask once per process what the server can do."""
-        if self._has_discovered:
-            return
-        has_extras = self._api.discover()
-        if self._device.state.has_seen_extras and not has_extras:
-            raise ProtocolError(
-                "The server does not tell any more what it can do, though it once did. Check its address; something in "
-                "between may be hiding /.well-known/walletsync."
-            )
-        self._device.save(has_seen_extras=has_extras)
-        self._has_discovered = True
-
-    def _trusted_seed(self, told: str) -> bytes:
-        if not _SEED.fullmatch(told) or not int(told, 16):
-            raise ProtocolError(
-                "What the server tells as the account's salt seed is none. No login was sent; ask whoever runs it."
-            )
-        seed = bytes.fromhex(told)
-        if self._device.state.seed not in (None, seed):
-            raise SeedChanged(
-                "The server tells another salt seed for this account than this device knows. No login was sent. If the "
-                "password was changed on another device, begin anew on this one, with a store of its own."
-            )
-        return seed
-
-    def _unlock(self, seed: bytes) -> Unlocked:
-        """Return the keys; derived anew only for another account, password or seed."""
-        email, password = self._account()
-        binding = crypto.Binding(self._realm, email, seed)
-        if self._unlocked is None or self._unlocked.binding != binding:
-            self._unlocked = Unlocked(binding, crypto.derive(password, binding))
-        return self._unlocked
-
-
-def _is(answer: WalletAnswer | None, pending: PendingWrite) -> bool:
-    return answer is not None and (answer.sequence, answer.encrypted_wallet, answer.hmac) == (
-        pending.sequence,
-        pending.encrypted_wallet,
-        pending.hmac,
-    )
+        Raises:
+            NotReady: nothing is synced yet.
+        """
+        return history.fingerprint(self._device)

@@ -4,6 +4,9 @@ Every version is authentic (crypto) before it comes here. What is left for a lyi
 version it shows to whom: an old one (rollback), or one of two lines that it keeps apart (fork). Each version names the
 digest of the one before it and, per device, the last write that its author had seen. So every later version of the same
 line covers all that this device knows; a version that does not is from another line.
+
+A line may be left for another one with a person's consent only: after a server was restored from a backup, the version
+that goes on from there carries a `Restore`, and whoever knows no more than that covers follows.
 """
 
 from collections.abc import Mapping
@@ -12,7 +15,7 @@ from msgspec import Struct
 
 from walletsync.crypto import NO_PREVIOUS
 from walletsync.errors import BadWallet, ForkDetected, RollbackDetected
-from walletsync.payload import Entry
+from walletsync.payload import Entry, Restore
 
 
 class Version(Struct, frozen=True, kw_only=True):
@@ -24,6 +27,7 @@ class Version(Struct, frozen=True, kw_only=True):
     epoch: int
     device: str
     entries: Mapping[str, Entry]
+    restores: tuple[Restore, ...] = ()
 
     @property
     def entry(self) -> Entry:
@@ -38,6 +42,12 @@ class Known(Struct, frozen=True, kw_only=True):
     digest: str
     epoch: int
     entries: dict[str, Entry]
+    restores: tuple[Restore, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The name of the restore that this line began with, "" for the account's first line."""
+        return self.restores[-1].name if self.restores else ""
 
 
 def after(version: Version) -> Known:
@@ -47,18 +57,24 @@ def after(version: Version) -> Known:
         digest=version.digest,
         epoch=version.epoch,
         entries={**version.entries, version.device: version.entry},
+        restores=version.restores,
     )
 
 
-def has_landed(write: Version, seen: Version) -> bool:
-    """Tell whether this device's `write`, whose answer got lost, is `seen` itself or came before it on its line."""
-    return seen.entry == write.entry or seen.entries.get(write.device) == write.entry
+def has_landed(write: Entry, device: str, seen: Version) -> bool:
+    """Tell whether `device`'s own `write`, whose answer got lost, is in what `seen` carries.
+
+    It is `seen` itself, or came before it on its line, or was on a line that was brought along after a restore.
+    """
+    lines = [seen.entries, *(restore.entries for restore in seen.restores)]
+    return seen.entry == write or any(entries.get(device) == write for entries in lines)
 
 
-def is_news(known: Known | None, version: Version, device: str) -> bool:
+def is_news(known: Known | None, version: Version, device: str, *, rekeyed: bool = False) -> bool:
     """Return True if `version` continues `known`, False if it is the very same version.
 
-    `device` is this device's own id. A device that knows nothing yet (None) has to take what it is shown.
+    `device` is this device's own id. A device that knows nothing yet (None) has to take what it is shown. `rekeyed`:
+    `version` is sealed under another salt seed than what is known, as it is after a password change.
 
     Raises:
         RollbackDetected: it is older than what this device has seen.
@@ -68,47 +84,87 @@ def is_news(known: Known | None, version: Version, device: str) -> bool:
     _check_itself(version)
     if known is None:
         return True
-    if version.sequence < known.sequence or version.epoch < known.epoch:
-        raise RollbackDetected(
-            f"The server presented version {version.sequence} of the wallet, older than version {known.sequence} that "
-            "this device has already seen. Nothing was changed here. The server may have been restored from a backup; "
-            "ask whoever runs it before you go on."
-        )
     if version.sequence == known.sequence and version.digest == known.digest:
         return False
-    if not _descends(known, version, device):
+    if _was_brought_along(known, version, device):
+        return True
+    if version.epoch < known.epoch or (rekeyed and version.epoch == known.epoch):
+        raise RollbackDetected(
+            "The server presented a wallet from before a password change that this device knows of. Nothing was "
+            f"changed here. {_IF_RESTORED}"
+        )
+    if version.sequence < known.sequence:
+        raise RollbackDetected(
+            f"The server presented version {version.sequence} of the wallet, older than version {known.sequence} that "
+            f"this device has already seen. Nothing was changed here. {_IF_RESTORED}"
+        )
+    if not _descends(known, version, device, rekeyed):
         raise ForkDetected(
             f"The server presented a version {version.sequence} of the wallet that does not descend from version "
             f"{known.sequence} that this device has seen: it shows different histories to your devices. Nothing was "
-            "changed here. Keep both devices as they are and ask whoever runs the server."
+            f"changed here. {_IF_RESTORED}"
         )
     return True
 
 
+_IF_RESTORED = (
+    "Ask whoever runs the server: if it was restored from a backup, or the account was made anew, "
+    "accept_restored_server() goes on from there with everything that this device has."
+)
+
+
+def precedes(version: Version, known: Known) -> bool:
+    """Tell whether `version` is `known` or came before it on its line."""
+    return (
+        version.sequence <= known.sequence
+        and version.epoch <= known.epoch
+        and version.restores == tuple(made for made in known.restores if made.sequence <= version.sequence)
+        and _covers_all(known.entries, after(version).entries)
+    )
+
+
 def _check_itself(version: Version) -> None:
-    """The version before is the last write of exactly one device, and the others' are older."""
+    """The version before is the last write of exactly one device, and the others' and all restores are older."""
     before = version.sequence - 1
     latest = [entry for entry in version.entries.values() if entry.sequence >= before]
     if version.sequence == 1:
         consistent = version.previous == NO_PREVIOUS.hex() and not version.entries
     else:
         consistent = latest == [Entry(before, version.previous)]
-    if not consistent:
+    restored = [restore.sequence for restore in version.restores]
+    if not consistent or restored != sorted(set(restored)) or max(restored, default=1) > version.sequence:
         raise BadWallet(
             f"Version {version.sequence} of the wallet is authentic, but contradicts itself about the versions before "
             "it. Nothing of it was used; update the program that wrote it."
         )
 
 
-def _descends(known: Known, version: Version, device: str) -> bool:
-    if version.sequence == known.sequence or version.epoch != known.epoch:
+def _was_brought_along(known: Known, version: Version, device: str) -> bool:
+    """Tell whether someone consented to leave the line of `known`, having seen all of it."""
+    return version.epoch >= known.epoch and any(
+        restore.line == known.line
+        and restore.entries.get(device) == known.entries.get(device)
+        and _covers_all(restore.entries, known.entries)
+        for restore in version.restores
+    )
+
+
+def _descends(known: Known, version: Version, device: str, rekeyed: bool) -> bool:
+    if version.sequence == known.sequence or version.restores[: len(known.restores)] != known.restores:
+        return False
+    # The epoch rises with the keys and with nothing else, but that a restore may bring back earlier keys.
+    if version.restores == known.restores and (version.epoch == known.epoch) == rekeyed:
         return False
     # A device knows its own writes: one too few or one too many is another line.
     if version.device == device or version.entries.get(device) != known.entries.get(device):
         return False
     # Covering the last version's own entry is what makes `previous` match where `version` follows directly, since
     # `previous` is the entry of the version before.
-    return all(_covers(version.entries.get(other), entry) for other, entry in known.entries.items())
+    return _covers_all(version.entries, known.entries)
+
+
+def _covers_all(seen: Mapping[str, Entry], entries: Mapping[str, Entry]) -> bool:
+    return all(_covers(seen.get(device), entry) for device, entry in entries.items())
 
 
 def _covers(seen: Entry | None, entry: Entry) -> bool:

@@ -6,36 +6,34 @@ server presents is opened, compared with what this device knows, and only then m
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from walletsync import continuity, crypto
+from walletsync import continuity, crypto, versions
 from walletsync.continuity import Known, Version
-from walletsync.errors import BadWallet, DocumentError, NotReady, StoreUnusable, UsageError, WalletTooLarge
+from walletsync.errors import DocumentError, ForkDetected, NotReady, StoreUnusable, UsageError, WalletTooLarge
 from walletsync.formats.base import Format
 from walletsync.merge import Conflict, Merged, same
-from walletsync.payload import Payload
-from walletsync.protocol import MAX_SEQUENCE, WalletAnswer, wallet_digest
+from walletsync.payload import Entry, Restore
+from walletsync.protocol import MAX_SEQUENCE, WalletAnswer
 from walletsync.results import Fetched, WalletState
-from walletsync.store import DeviceState, PendingWrite, Store, SyncedVersion
+from walletsync.store import DeviceState, PasswordChange, SealedVersion, Store
+from walletsync.versions import Unlocked
 
 _FIRST_EPOCH = 1
+
+_NO_ACCOUNT = dict.fromkeys(
+    ("offered_seed", "seed", "previous_seed", "token", "synced", "pending", "password_change", "owed_restore")
+)
+"""What a device does not know of an account that does not exist."""
 
 OnConflict: TypeAlias = Literal["mine", "theirs"] | Callable[[Conflict], Any]
 """Who decides conflicts: one side always, or a function that returns the value to keep (MISSING deletes), or the
 conflict itself to leave it for later."""
-
-
-@dataclass(frozen=True)
-class Unlocked:
-    """An account's binding and the keys for it."""
-
-    binding: crypto.Binding
-    keys: crypto.Keys
 
 
 class Device:
@@ -63,6 +61,53 @@ class Device:
     def known(self) -> Known | None:
         """What this device knows of the account's history."""
         return None if self.state.synced is None else self.state.synced.known
+
+    # The account
+
+    def enter(self, seed: bytes, token: str) -> None:
+        """The server has let this device in with `seed`: it is the account's."""
+        state = self.state
+        changes: dict[str, Any] = {}
+        if state.password_change is not None and seed == state.password_change.seed:
+            changes = self._changed_by(state.password_change)
+        elif seed == state.offered_seed and state.seed not in (None, seed):
+            changes = dict(_NO_ACCOUNT)  # it was gone and is made anew: its first version is yet to come
+        elif state.seed not in (None, seed, state.previous_seed):
+            changes = {"previous_seed": state.seed, "password_change": None}
+        self.save(**changes | {"seed": seed, "token": token, "offered_seed": None})
+
+    def leave(self) -> None:
+        """The account is deleted. The document stays."""
+        self.save(**_NO_ACCOUNT)
+
+    def begin_password_change(self, unlocked: Unlocked, limit: int) -> PasswordChange:
+        """Seal the wallet, if there is one, under the new keys, and keep the change before it leaves."""
+        wallet = None
+        if self.state.synced is not None:
+            about = self._next_version()
+            wallet = self._sealed(unlocked, limit, msgspec.structs.replace(about, epoch=about.epoch + 1))
+        change = PasswordChange(seed=unlocked.binding.seed, wallet=wallet)
+        self.save(password_change=change)
+        return change
+
+    def password_changed(self, change: PasswordChange) -> None:
+        """The server has `change`: the new seed is the account's, and no token is valid any more."""
+        self.save(**self._changed_by(change))
+
+    def give_up_password_change(self) -> None:
+        """The server has surely not taken the change, and never will: the old seed stays the account's."""
+        self.save(password_change=None)
+
+    def _changed_by(self, change: PasswordChange) -> dict[str, Any]:
+        # What was pending under the old seed cannot have landed: the change took its place.
+        return {
+            "seed": change.seed,
+            "previous_seed": self.state.seed,
+            "token": None,
+            "synced": change.wallet,
+            "pending": None,
+            "password_change": None,
+        }
 
     # The document
 
@@ -92,7 +137,7 @@ class Device:
         """Tell whether there is anything that the server is not known to have."""
         synced = self.state.synced
         is_edited = self.state.document != (None if synced is None else synced.document)
-        return is_edited or self.state.pending is not None
+        return is_edited or self.state.pending is not None or self.state.owed_restore is not None
 
     def conflicts(self, *, but: tuple[Conflict, ...] = ()) -> tuple[Conflict, ...]:
         """Return what waits for a decision, but not `but` of an earlier state; `theirs` is what the document has there
@@ -142,163 +187,186 @@ class Device:
 
     # Versions
 
-    def is_opened_by(self, unlocked: Unlocked) -> bool | None:
-        """Tell whether these are the keys of the wallet that this device has; None if it has none to tell by."""
-        wallet = self.state.synced or self.state.pending
-        if wallet is None:
-            return None
-        try:
-            crypto.unseal(
-                unlocked.keys,
-                unlocked.binding,
-                sequence=wallet.sequence,
-                encrypted_wallet=wallet.encrypted_wallet,
-                hmac=wallet.hmac,
-            )
-        except BadWallet:
-            return False
-        return True
+    @property
+    def is_behind_password_change(self) -> bool:
+        """Whether what this device has or sent last is sealed under an earlier seed than the account's present one."""
+        versions_here = (self.state.synced, self.state.pending)
+        return any(version is not None and version.seed != self.state.seed for version in versions_here)
 
-    def seal_next(self, unlocked: Unlocked, limit: int) -> PendingWrite:
+    def is_opened_by(self, unlocked: Unlocked) -> bool | None:
+        """Tell whether these are the account's keys; None if no wallet on this device is under its present seed."""
+        for version in (self.state.synced, self.state.pending):
+            if version is not None and version.seed == unlocked.binding.seed:
+                return versions.is_opened_by(unlocked, version)
+        return None
+
+    def seal_next(self, unlocked: Unlocked, limit: int) -> SealedVersion:
         """Make the next version of the document, of at most `limit` bytes, and keep it before it leaves."""
-        document = self._encoded_document()
-        about = self._next_version()
-        payload = Payload(
-            format=self.format.name,
-            device=self.state.device_id,
-            entries=dict(about.entries),
-            document=document,
-        )
-        sealed = crypto.seal(
-            unlocked.keys,
-            unlocked.binding,
-            epoch=about.epoch,
-            sequence=about.sequence,
-            previous=bytes.fromhex(about.previous),
-            plaintext=payload.encode(),
-        )
-        size = len(sealed.encrypted_wallet)
-        if size > limit:
-            raise WalletTooLarge(
-                f"The encrypted wallet has {size:,} bytes, the server takes {limit:,}. Nothing was sent and nothing "
-                "is lost; make the document smaller."
-            )
-        pending = PendingWrite(
-            sequence=about.sequence,
-            encrypted_wallet=sealed.encrypted_wallet,
-            hmac=sealed.hmac,
-            document=document,
-        )
+        pending = self._sealed(unlocked, limit, self._next_version())
         self.save(pending=pending)
         return pending
 
-    def acknowledge(self, pending: PendingWrite) -> None:
+    def acknowledge(self, pending: SealedVersion) -> None:
         """The server has `pending`: it is the synced version now."""
-        self.save(synced=self._synced_by(pending), pending=None)
+        self.save(**self._settled_as(pending), pending=None)
 
-    def give_up(self, pending: PendingWrite) -> None:
+    def give_up(self, pending: SealedVersion) -> None:
         """The server will never have `pending`; its edits are in the document."""
         if self.state.pending == pending:
             self.save(pending=None)
 
     def take(self, wallet: WalletAnswer, unlocked: Unlocked) -> Fetched:
         """Accept what the server presents, if it continues what this device knows, and merge local edits onto it."""
-        version, payload = self._open(wallet, unlocked)
+        version, document = versions.unseal(unlocked, wallet, self.format.name)
         synced, pending = self._settled(version)
         known = None if synced is None else synced.known
-        if not continuity.is_news(known, version, self.state.device_id):
-            self.save(synced=synced, pending=pending)
+        rekeyed = synced is not None and synced.seed != unlocked.binding.seed
+        if not continuity.is_news(known, version, self.state.device_id, rekeyed=rekeyed):
+            self.save(**self._settled_as(synced), pending=pending)
             return Fetched(version.sequence, newer=False)
+        base = self.format.empty() if synced is None else self.format.decode(synced.document)
+        return self._move_to(wallet, unlocked, version, document, base)
+
+    def read(self, wallet: WalletAnswer, unlocked: Unlocked) -> Any:
+        """Return the document of an earlier version that the server presents; nothing on this device changes.
+
+        Raises:
+            ForkDetected: it is authentic, but did not come before what this device knows.
+        """
+        version, document = versions.unseal(unlocked, wallet, self.format.name)
+        if not self._is_on_line(version):
+            raise ForkDetected(
+                f"The server presented a version {version.sequence} of the wallet that is not in the history that this "
+                "device knows. Nothing of it was used. sync() first; ask whoever runs the server if it happens again."
+            )
+        return self.format.decode(document)
+
+    def go_on_from(self, wallet: WalletAnswer | None, older: Iterable[WalletAnswer], unlocked: Unlocked) -> None:
+        """Leave the line that this device knows for `wallet`, the current one of a restored server, if any.
+
+        The document stays, with what others have written there on top; the next version tells the other devices.
+        `older` are the versions before `wallet`, the newest first: the first one that this device's line went through
+        as well is what both sides' changes are measured against.
+        """
+        owed = self.state.owed_restore or self._restore()
+        if wallet is None:
+            self.save(synced=None, pending=None, password_change=None, owed_restore=owed)
+            return
+        version, document = versions.unseal(unlocked, wallet, self.format.name)
+        base = self.format.empty()
+        for earlier, its_document in self._each_opened(wallet, older, unlocked):
+            if self._is_on_line(earlier):
+                base = self.format.decode(its_document)
+                break
+        self._move_to(wallet, unlocked, version, document, base, password_change=None, owed_restore=owed)
+
+    def _each_opened(
+        self, wallet: WalletAnswer, older: Iterable[WalletAnswer], unlocked: Unlocked
+    ) -> Iterator[tuple[Version, bytes]]:
+        yield versions.unseal(unlocked, wallet, self.format.name)
+        for earlier in older:
+            yield versions.unseal(unlocked, earlier, self.format.name)
+
+    def _is_on_line(self, version: Version) -> bool:
+        """Tell whether an authentic version under the account's present seed came before what this device knows."""
+        state = self.state
+        # Under a seed that is neither the line's nor the one before, it is of an account made anew.
+        return (
+            state.synced is not None
+            and state.seed in (state.synced.seed, state.previous_seed)
+            and continuity.precedes(version, state.synced.known)
+        )
+
+    def _restore(self) -> Restore | None:
+        """Return what the other devices need to know when this one leaves its line; None if it has seen nothing."""
+        known, pending = self.known, self.state.pending
+        if known is None:
+            return None
+        entries = dict(known.entries)
+        if pending is not None:  # it may have landed, and its edits are in the document
+            entries[self.state.device_id] = Entry(pending.sequence, pending.known.digest)
+        return Restore(name=uuid.uuid4().hex, sequence=0, line=known.line, epoch=known.epoch, entries=entries)
+
+    def _move_to(
+        self,
+        wallet: WalletAnswer,
+        unlocked: Unlocked,
+        version: Version,
+        document: bytes,
+        base: Any,
+        **changes: Any,
+    ) -> Fetched:
+        """Make `version` the synced one, with what this device changed since `base` on top, and the other `changes`."""
         mine = self.state.document
-        theirs = self.format.decode(payload.document)
-        merged = self._merged(synced, mine, theirs)
+        theirs = self.format.decode(document)
+        merged = Merged(theirs, ()) if mine is None else self.format.merge(base, self.format.decode(mine), theirs)
         # Another program may write the same document in other bytes: what we compare with is in ours.
-        base, document = self.format.encode(theirs), self.format.encode(merged.document)
+        in_our_bytes, edited = self.format.encode(theirs), self.format.encode(merged.document)
+        synced = SealedVersion(
+            seed=unlocked.binding.seed,
+            encrypted_wallet=wallet.encrypted_wallet,
+            hmac=wallet.hmac,
+            known=continuity.after(version),
+            document=in_our_bytes,
+        )
         # A pending write that is not on this version's line took the same sequence and never lands any more; what it
         # carried is in `mine`.
-        self.save(
-            document=document,
-            synced=SyncedVersion(
-                encrypted_wallet=wallet.encrypted_wallet,
-                hmac=wallet.hmac,
-                known=continuity.after(version),
-                document=base,
-            ),
-            pending=None,
-            conflicts=self.state.conflicts + merged.conflicts,
-        )
+        changes = {"pending": None} | self._settled_as(synced) | changes
+        self.save(**changes, document=edited, conflicts=self.state.conflicts + merged.conflicts)
         return Fetched(
             version.sequence,
             newer=True,
-            merged=mine is not None and document != base,
+            merged=mine is not None and edited != in_our_bytes,
             conflicts=merged.conflicts,
         )
 
-    def _merged(self, synced: SyncedVersion | None, mine: bytes | None, theirs: Any) -> Merged[Any]:
-        if mine is None:
-            return Merged(theirs, ())
-        base = self.format.empty() if synced is None else self.format.decode(synced.document)
-        return self.format.merge(base, self.format.decode(mine), theirs)
-
-    def _open(self, wallet: WalletAnswer, unlocked: Unlocked) -> tuple[Version, Payload]:
-        opened = crypto.unseal(
-            unlocked.keys,
-            unlocked.binding,
-            sequence=wallet.sequence,
-            encrypted_wallet=wallet.encrypted_wallet,
-            hmac=wallet.hmac,
-        )
-        payload = Payload.decode(opened.plaintext)
-        if payload.format != self.format.name:
-            raise DocumentError(
-                f"The wallet holds a document of the format {payload.format!r}, and this client was made for "
-                f"{self.format.name!r}. Nothing was changed; open it with its own format."
-            )
-        version = Version(
-            sequence=wallet.sequence,
-            digest=wallet_digest(wallet.sequence, wallet.encrypted_wallet, wallet.hmac).hex(),
-            previous=opened.previous.hex(),
-            epoch=opened.epoch,
-            device=payload.device,
-            entries=payload.entries,
-        )
-        return version, payload
-
-    def _settled(self, seen: Version) -> tuple[SyncedVersion | None, PendingWrite | None]:
+    def _settled(self, seen: Version) -> tuple[SealedVersion | None, SealedVersion | None]:
         """Find out from an authentic version whether the pending write landed; the server's word does not count."""
         pending = self.state.pending
-        if pending is not None and continuity.has_landed(self._version_of(pending), seen):
-            return self._synced_by(pending), None
+        if pending is None:
+            return self.state.synced, None
+        if continuity.has_landed(Entry(pending.sequence, pending.known.digest), self.state.device_id, seen):
+            return pending, None
         return self.state.synced, pending
 
-    def _synced_by(self, pending: PendingWrite) -> SyncedVersion:
-        return SyncedVersion(
-            encrypted_wallet=pending.encrypted_wallet,
-            hmac=pending.hmac,
-            known=continuity.after(self._version_of(pending)),
-            document=pending.document,
-        )
+    def _settled_as(self, synced: SealedVersion | None) -> dict[str, Any]:
+        """Return what changes when `synced` is the synced version: it also shows what came to nothing, or is done."""
+        change, owed = self.state.password_change, self.state.owed_restore
+        if synced is not None:
+            if change is not None and (change.wallet is None or change.wallet.sequence <= synced.sequence):
+                change = None  # its sequence was used up by this version, which is under the old seed
+            if owed is not None and owed.name in [restore.name for restore in synced.known.restores]:
+                owed = None
+        return {"synced": synced, "password_change": change, "owed_restore": owed}
 
-    def _version_of(self, pending: PendingWrite) -> Version:
-        digest = wallet_digest(pending.sequence, pending.encrypted_wallet, pending.hmac)
-        return msgspec.structs.replace(self._next_version(), digest=digest.hex())
+    def _sealed(self, unlocked: Unlocked, limit: int, about: Version) -> SealedVersion:
+        sealed = versions.seal(unlocked, about, self.format.name, self._encoded_document())
+        size = len(sealed.encrypted_wallet)
+        if size > limit:
+            raise WalletTooLarge(
+                f"The encrypted wallet has {size:,} bytes, the server takes {limit:,}. Nothing was sent and nothing "
+                "is lost; make the document smaller."
+            )
+        return sealed
 
     def _next_version(self) -> Version:
         """Return what this device's next version says of itself, but for its digest."""
         known = self.known
         if known is None:
-            sequence, previous, epoch = 1, crypto.NO_PREVIOUS.hex(), _FIRST_EPOCH
-        else:
-            sequence, previous, epoch = known.sequence + 1, known.digest, known.epoch
+            known = Known(sequence=0, digest=crypto.NO_PREVIOUS.hex(), epoch=_FIRST_EPOCH, entries={})
+        sequence = known.sequence + 1
         if sequence > MAX_SEQUENCE:
             raise UsageError("The wallet has had its last version; begin a new account for it.")
+        owed = self.state.owed_restore
+        owed_restores = () if owed is None else (msgspec.structs.replace(owed, sequence=sequence),)
         return Version(
             sequence=sequence,
             digest="",
-            previous=previous,
-            epoch=epoch,
+            previous=known.digest,
+            epoch=known.epoch if owed is None else max(known.epoch, owed.epoch),
             device=self.state.device_id,
-            entries={} if known is None else known.entries,
+            entries=known.entries,
+            restores=known.restores + owed_restores,
         )
 
     def _encoded_document(self) -> bytes:

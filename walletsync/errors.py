@@ -7,7 +7,8 @@ WalletSyncError
 │   ├── DocumentError          the document is not one of its format
 │   ├── WrongPassword          it does not open the wallet that this device has
 │   ├── WalletTooLarge         the encrypted wallet is over the server's limit
-│   └── NotReady               an earlier step is missing; the message names it
+│   ├── NotReady               an earlier step is missing; the message names it
+│   └── UnsyncedEdits          the device has edits that no version has; sync() first
 ├── ServerUnreachable          no answer: nothing is known of what the server did
 ├── ServerError                the server answered with an error (`status`, `code`)
 │   ├── Unauthorized           the token is missing, expired or revoked
@@ -15,7 +16,9 @@ WalletSyncError
 │   ├── NotVerified            the address is not confirmed yet
 │   ├── AccountExists          the address is taken
 │   ├── NotAllowed             the server does not let this address sign up
-│   └── NoWallet               the account has no wallet yet
+│   ├── NoWallet               the account has no wallet yet
+│   ├── NotKept                the version, or the device, is not among those that the server lists
+│   └── PasswordUnchanged      the server has another wallet than this device, so the old password holds
 ├── ProtocolError              the answer is not what the protocol says; nothing of it was used
 ├── SyncGaveUp                 the server answered every try with a conflict
 ├── IntegrityError             what the server presents cannot be trusted; local state is untouched
@@ -61,6 +64,10 @@ class NotReady(UsageError):
     """An earlier step is missing; the message names it."""
 
 
+class UnsyncedEdits(UsageError):
+    """The device has edits that no version has: they would be left behind."""
+
+
 class ServerUnreachable(WalletSyncError):
     """No answer came: the server may or may not have done what it was asked."""
 
@@ -99,6 +106,14 @@ class NotAllowed(ServerError):
 
 class NoWallet(ServerError):
     """The account has no wallet yet."""
+
+
+class NotKept(ServerError):
+    """The version, or the device, is not among those that the server lists."""
+
+
+class PasswordUnchanged(ServerError):
+    """The server has another wallet than this device, so it did not change the password."""
 
 
 class ProtocolError(WalletSyncError):

@@ -16,16 +16,32 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
 
 
+class Restore(Struct, frozen=True, forbid_unknown_fields=True):
+    """A person's consent to go on from a server that was restored from a backup, so that every device can see it.
+
+    Version `sequence` was the first to carry it. Its author had been on the line that began with the restore named
+    `line` ("" for the account's first line), in `epoch`, had seen the writes in `entries` there and brought them along.
+    """
+
+    name: str
+    sequence: int
+    line: str
+    epoch: int
+    entries: dict[str, Entry]
+
+
 class Payload(Struct, frozen=True, kw_only=True):
     """One version, decrypted.
 
     `format` is the name of the document's format, `device` the author's id, `entries` the last write of each device
-    that the author had seen when it wrote this version (which itself cannot be among them).
+    that the author had seen when it wrote this version (which itself cannot be among them), `restores` every restore of
+    the server that this line went through, in order.
     """
 
     format: str
     device: str
     entries: dict[str, Entry]
+    restores: tuple[Restore, ...] = ()
     document: bytes
 
     def __repr__(self) -> str:
@@ -33,7 +49,7 @@ class Payload(Struct, frozen=True, kw_only=True):
 
     def encode(self) -> bytes:
         """Return the plaintext."""
-        about = _About(format=self.format, device=self.device, entries=self.entries)
+        about = _About(format=self.format, device=self.device, entries=self.entries, restores=self.restores)
         return length_prefixed(json.encode(about)) + self.document
 
     @classmethod
@@ -57,11 +73,13 @@ class Payload(Struct, frozen=True, kw_only=True):
             format=about.format,
             device=about.device,
             entries=about.entries,
+            restores=about.restores,
             document=plaintext[4 + size :],
         )
 
 
-class _About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     format: str
     device: str
     entries: dict[str, Entry]
+    restores: tuple[Restore, ...] = ()

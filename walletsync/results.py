@@ -75,6 +75,46 @@ class Fetched:
 
 
 @dataclass(frozen=True)
+class PasswordChanged:
+    """The new password holds. `sequence` is the version under the new key, None for an account without a wallet."""
+
+    sequence: int | None
+
+
+@dataclass(frozen=True)
+class KeptVersion:
+    """A version that the server keeps, as the server tells it: when and by which device it was stored, and its size.
+
+    Only the version itself is authenticated, when it is opened. `time` is RFC 3339, in UTC; `size` is in bytes.
+    """
+
+    sequence: int
+    time: str
+    size: int
+    device: str
+
+
+@dataclass(frozen=True)
+class SignedInDevice:
+    """A device that holds a token, as the server tells it. Both times are RFC 3339, in UTC."""
+
+    device: str
+    since: str
+    expiration: str
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Two people, or two devices, that are at the same `sequence` and see the same `digits` have the same history."""
+
+    sequence: int
+    digits: str
+
+    def __str__(self) -> str:
+        return f"version {self.sequence}: {self.digits}"
+
+
+@dataclass(frozen=True)
 class Synced:
     """Device and server both have version `sequence`, with every edit of either in it or in `conflicts`."""
 

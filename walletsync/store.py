@@ -19,6 +19,7 @@ from msgspec import Struct
 from walletsync.continuity import Known
 from walletsync.errors import NotReady, StoreLocked, StoreUnusable
 from walletsync.merge import MISSING, Conflict, Item
+from walletsync.payload import Restore
 
 _APPLICATION_ID = 0x57535931  # "WSY1": tells our files from any other SQLite database
 _SCHEMA_VERSION = 1
@@ -33,9 +34,13 @@ class _Hidden(Struct, frozen=True, kw_only=True):
         return f"{type(self).__name__}(<hidden>)"
 
 
-class SyncedVersion(_Hidden, frozen=True, kw_only=True):
-    """The last version that this device got from or POSTed to the server; its `document` is the merge base."""
+class SealedVersion(_Hidden, frozen=True, kw_only=True):
+    """A version of the wallet as it travels, and what a device that has it knows and merges with.
 
+    `seed` is the account's salt seed that it is sealed under, `document` what it carries.
+    """
+
+    seed: bytes
     encrypted_wallet: str
     hmac: str
     known: Known
@@ -47,13 +52,14 @@ class SyncedVersion(_Hidden, frozen=True, kw_only=True):
         return self.known.sequence
 
 
-class PendingWrite(_Hidden, frozen=True, kw_only=True):
-    """A POST whose outcome is not known: a retry sends exactly this. `document` is what it carries."""
+class PasswordChange(_Hidden, frozen=True, kw_only=True):
+    """A password change whose outcome is not known: a retry sends exactly this, and both passwords typed again.
 
-    sequence: int
-    encrypted_wallet: str
-    hmac: str
-    document: bytes
+    `wallet` is the re-encrypted one; None for an account without a wallet.
+    """
+
+    seed: bytes
+    wallet: SealedVersion | None
 
 
 class DeviceState(_Hidden, frozen=True, kw_only=True):
@@ -67,12 +73,19 @@ class DeviceState(_Hidden, frozen=True, kw_only=True):
     """Made for a sign-up whose outcome is not known; the same one is offered again."""
     seed: bytes | None = None
     """The account's salt seed: a log-in or a sign-up with it succeeded."""
+    previous_seed: bytes | None = None
+    """The one before the last password change: a backup older than that brings it back."""
     token: str | None = None
     has_seen_extras: bool = False
     """The server has told in `.well-known` what it can do; it cannot take that back."""
     document: bytes | None = None
-    synced: SyncedVersion | None = None
-    pending: PendingWrite | None = None
+    synced: SealedVersion | None = None
+    """The last version that this device got from or POSTed to the server; its `document` is the merge base."""
+    pending: SealedVersion | None = None
+    """A POST whose outcome is not known: a retry sends exactly this."""
+    password_change: PasswordChange | None = None
+    owed_restore: Restore | None = None
+    """A person has consented to go on from a restored server; the next version tells the other devices."""
     conflicts: tuple[Conflict, ...] = ()
 
 

@@ -131,8 +131,8 @@ def test_a_store_holds_no_password_and_no_key(tmp_path: Path, device: Device) ->
     client = device("laptop", store=file)
     client.set_document({"a": 1})
     client.sync()
-    assert client._unlocked is not None
-    keys = client._unlocked.keys
+    assert client._session.unlocked is not None
+    keys = client._session.unlocked.keys
     content = file.read_bytes()
     for secret in (PASSWORD.encode(), keys.login.encode(), keys.encryption, keys.mac):
         for form in (secret, secret.hex().encode(), base64.b64encode(secret)):

@@ -139,10 +139,10 @@ def test_a_pending_write_has_landed_if_it_is_the_version_or_before_it() -> None:
     """The merged wallet itself authenticates whether a write whose answer got lost did land."""
     known = after(history("laptop", "phone")[-1])
     write = follow(known, "laptop", line="w")
-    assert has_landed(write, write)
-    assert has_landed(write, history("phone", "phone", known=after(write))[-1])
-    assert not has_landed(write, follow(known, "phone", line="other"))
-    assert not has_landed(write, history("phone", "phone", known=known, line="other")[-1])
+    assert has_landed(write.entry, "laptop", write)
+    assert has_landed(write.entry, "laptop", history("phone", "phone", known=after(write))[-1])
+    assert not has_landed(write.entry, "laptop", follow(known, "phone", line="other"))
+    assert not has_landed(write.entry, "laptop", history("phone", "phone", known=known, line="other")[-1])
 
 
 VERSION_2 = history("laptop", "phone")[1]

@@ -241,7 +241,7 @@ def test_endless_conflicts_end_after_eight_tries(device: Device, middle: Middle)
     laptop.set_document({"labels": [], "laptop": True})
     tries = 0
 
-    real_post = laptop.post_wallet
+    real_post = laptop._syncing.post
 
     def outrun() -> Any:
         nonlocal tries
@@ -251,12 +251,12 @@ def test_endless_conflicts_end_after_eight_tries(device: Device, middle: Middle)
         phone.post_wallet()
         return real_post()
 
-    laptop.post_wallet = outrun  # type: ignore[method-assign]  # makes the race happen each time
+    laptop._syncing.post = outrun  # type: ignore[method-assign]  # makes the race happen each time
     with pytest.raises(SyncGaveUp, match="each of 8 times"):
         laptop.sync()
     assert tries == 8
     assert laptop.get_document() == {"labels": [], "phone": 8, "laptop": True}
-    laptop.post_wallet = real_post  # type: ignore[method-assign]
+    laptop._syncing.post = real_post  # type: ignore[method-assign]
     laptop.sync()
     phone.sync()
     assert phone.get_document() == {"labels": [], "phone": 8, "laptop": True}

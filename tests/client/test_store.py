@@ -14,9 +14,17 @@ from msgspec.structs import replace
 from walletsync.continuity import Known
 from walletsync.errors import NotReady, StoreLocked, StoreUnusable
 from walletsync.merge import MISSING, Conflict, Item
-from walletsync.payload import Entry
-from walletsync.store import DeviceState, PendingWrite, Store, SyncedVersion
+from walletsync.payload import Entry, Restore
+from walletsync.store import DeviceState, PasswordChange, SealedVersion, Store
 
+RESTORE = Restore(name="r", sequence=2, line="", epoch=1, entries={"phone": Entry(7, "ef")})
+VERSION = SealedVersion(
+    seed=b"\xff" * 32,
+    encrypted_wallet="wallet",
+    hmac="hmac",
+    known=Known(sequence=3, digest="ab", epoch=1, entries={"phone": Entry(2, "cd")}, restores=(RESTORE,)),
+    document=b"{}",
+)
 FULL = DeviceState(
     device_id="laptop",
     format="json",
@@ -24,16 +32,14 @@ FULL = DeviceState(
     email="alice@example.com",
     offered_seed=bytes(32),
     seed=b"\xff" * 32,
+    previous_seed=b"\xfd" * 32,
     token="ab" * 32,
     has_seen_extras=True,
     document=b'{"a": 1}',
-    synced=SyncedVersion(
-        encrypted_wallet="wallet",
-        hmac="hmac",
-        known=Known(sequence=3, digest="ab", epoch=1, entries={"phone": Entry(2, "cd")}),
-        document=b"{}",
-    ),
-    pending=PendingWrite(sequence=4, encrypted_wallet="next", hmac="mac", document=b"\x00\xff"),
+    synced=VERSION,
+    pending=replace(VERSION, encrypted_wallet="next", document=b"\x00\xff"),
+    password_change=PasswordChange(seed=b"\xfe" * 32, wallet=replace(VERSION, seed=b"\xfe" * 32)),
+    owed_restore=RESTORE,
     conflicts=(
         Conflict(("a", Item("id", 7), "b"), MISSING, 10**30, [True, 1, 1.0, None]),
         Conflict((), {"x": "\u00e9"}, MISSING, {}),
@@ -243,5 +249,5 @@ def test_a_store_can_be_handed_to_another_thread(path: Path) -> None:
 
 def test_no_repr_shows_what_is_inside() -> None:
     """Token and document do not get into a log by being printed."""
-    for value in (FULL, FULL.synced, FULL.pending):
+    for value in (FULL, FULL.synced, FULL.password_change):
         assert repr(value) == f"{type(value).__name__}(<hidden>)"

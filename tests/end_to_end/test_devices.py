@@ -102,8 +102,8 @@ def test_nothing_that_a_device_knows_reaches_the_server_in_the_clear(
             client.set_document(document | {"more": "of it"})
             client.sync()
             received = b"".join(middle.bodies)
-            assert client._unlocked is not None
-            keys = client._unlocked.keys
+            assert client._session.unlocked is not None
+            keys = client._session.unlocked.keys
         server.stop()
         stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
         logged = server.log().encode()

@@ -1,0 +1,113 @@
+"""Changing the password: one request that either happens or does not, however often it is interrupted.
+
+A new seed, and the wallet sealed again under the keys that it and the new password make, one epoch and one version
+further. All of that is kept on the device before it leaves; the passwords are not, so a repetition needs both of them
+typed again. Until the outcome is known the device goes on under the old seed: whatever version lands there uses up the
+change's sequence, and then the change can never land. The server's answer counts only as far as that:
+
+200                              it has landed
+409, 400, 413                    this copy has not; an earlier one is ruled out by the version that took its sequence
+401                              the old password holds no longer; whether because of this change, the seed tells
+no answer                        send the same again
+"""
+
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from walletsync import crypto, versions
+from walletsync.api import Api
+from walletsync.device import Device
+from walletsync.errors import (
+    NotReady,
+    ServerError,
+    ServerUnreachable,
+    UsageError,
+    WrongCredentials,
+    WrongPassword,
+)
+from walletsync.history import check_is_synced
+from walletsync.protocol import PasswordRequest
+from walletsync.results import PasswordChanged
+from walletsync.session import Session, check_password, is_same_password
+from walletsync.store import PasswordChange
+from walletsync.syncing import REFUSED_FOR_GOOD
+from walletsync.versions import Unlocked
+
+
+def change_password(api: Api, device: Device, session: Session, new: str, old: str | None) -> PasswordChanged:
+    """Change the account's password; `Client.change_password` says more."""
+    email, password = session.account()
+    old = password if old is None else old
+    check_password(new)
+    if is_same_password(old, new):
+        raise UsageError("The new password is the old one. Nothing was sent.")
+    session.discover()
+    seed = device.state.seed
+    if seed is None:
+        raise NotReady("This device is not signed in: call get_auth_token() first.")
+    with_old = session.unlock(seed) if old == password else session.derive(old, seed)
+    change = device.state.password_change
+    if device.is_opened_by(with_old) is False:
+        if change is None and device.is_opened_by(with_new := session.derive(new, seed)):
+            return _finished(device, session, new, with_new)  # the repetition of one whose outcome got known meanwhile
+        raise WrongPassword("The old password is not that of the wallet on this device. Nothing was sent.")
+    is_repetition = change is not None
+    with_new = session.derive(new, crypto.new_seed() if change is None else change.seed)
+    if change is None:
+        check_is_synced(device)
+        change = device.begin_password_change(with_new, api.max_wallet_bytes)
+    elif change.wallet is not None and not versions.is_opened_by(with_new, change.wallet):
+        raise WrongPassword(
+            "A password change whose outcome is not known was begun with another new password. Give that one; or let "
+            "post_wallet() use up its sequence, and begin a new change."
+        )
+    _send(api, device, session, _request(email, with_old, with_new, change), change, again=is_repetition)
+    device.password_changed(change)
+    return _finished(device, session, new, with_new)
+
+
+def _request(email: str, with_old: Unlocked, with_new: Unlocked, change: PasswordChange) -> PasswordRequest:
+    """Return the one request of this change: a repetition is the same to the byte."""
+    request = PasswordRequest(
+        email=email,
+        old_password=with_old.keys.login,
+        new_password=with_new.keys.login,
+        client_salt_seed=change.seed.hex(),
+    )
+    if change.wallet is None:
+        return request
+    return replace(
+        request,
+        encrypted_wallet=change.wallet.encrypted_wallet,
+        sequence=change.wallet.sequence,
+        hmac=change.wallet.hmac,
+    )
+
+
+def _send(
+    api: Api, device: Device, session: Session, request: PasswordRequest, change: PasswordChange, *, again: bool
+) -> None:
+    """Return once the change has landed."""
+    try:
+        api.change_password(request)
+    except WrongCredentials:
+        # The old password holds no longer. Was it this very change, in an earlier copy?
+        if session.told_seed() == change.seed:
+            return
+        if not again:
+            device.give_up_password_change()
+        raise
+    except ServerError as error:
+        if error.status in REFUSED_FOR_GOOD and not again:
+            device.give_up_password_change()
+        raise
+
+
+def _finished(device: Device, session: Session, password: str, unlocked: Unlocked) -> PasswordChanged:
+    """Go on with the new password. Every token is void now, so this device signs in again."""
+    session.take_new_password(password, unlocked)
+    with suppress(ServerUnreachable, ServerError):  # the password is changed all the same; the next sync signs in
+        session.sign_in()
+    known = device.known
+    return PasswordChanged(None if known is None else known.sequence)

@@ -1,0 +1,192 @@
+"""Get, merge and POST: one device's document and the server's current wallet, brought together."""
+
+from collections.abc import Callable, Iterator
+
+from walletsync import merge
+from walletsync.api import Api, Conflict
+from walletsync.device import Device, OnConflict
+from walletsync.errors import (
+    ForkDetected,
+    NoWallet,
+    ProtocolError,
+    RollbackDetected,
+    ServerError,
+    SyncGaveUp,
+    Unauthorized,
+    UsageError,
+)
+from walletsync.protocol import WalletAnswer, WalletRequest
+from walletsync.results import Fetched, OutOfDate, Posted, Synced
+from walletsync.session import Session
+from walletsync.store import SealedVersion
+from walletsync.versions import Unlocked
+
+_MAX_TRIES = 8
+_MAX_OLDER = 100
+REFUSED_FOR_GOOD = (400, 413)
+"""Answers that say surely that this very request has changed nothing, and never will."""
+
+
+class Syncing:
+    """The verbs of `Client` that move wallets; their promises are written there."""
+
+    def __init__(self, api: Api, device: Device, session: Session) -> None:
+        self._api = api
+        self._device = device
+        self._session = session
+
+    def get(self) -> Fetched:
+        """Take the current wallet; `Client.get_wallet` says more."""
+        token, unlocked = self._session.signed_in()
+        return self._device.take(self._fetch(token), unlocked)
+
+    def post(self) -> Posted | OutOfDate:
+        """POST the document as the next version; `Client.post_wallet` says more."""
+        token, unlocked = self._session.signed_in()
+        if self._device.is_behind_password_change:
+            self._catch_up(token, unlocked)
+        pending = self._device.state.pending
+        if pending is not None:
+            settled = self._repeat(pending, token, unlocked)
+            if isinstance(settled, OutOfDate) or not self._device.has_local_changes():
+                return settled
+        pending = self._device.seal_next(unlocked, self._api.max_wallet_bytes)
+        try:
+            return self._send(pending, token, unlocked)
+        except ServerError as error:
+            if error.status in REFUSED_FOR_GOOD:
+                self._device.give_up(pending)
+            raise
+
+    def sync(self, on_conflict: OnConflict | None) -> Synced:
+        """Get, merge and POST until done; `Client.sync` says more."""
+        if not (on_conflict in (None, "mine", "theirs") or callable(on_conflict)):
+            raise UsageError('`on_conflict` is "mine", "theirs", or a function that takes a conflict.')
+        waiting = self._device.state.conflicts
+        asked: set[merge.Conflict] = set()
+
+        def decide() -> None:
+            if on_conflict is not None:
+                self._device.decide(on_conflict, asked)
+
+        if self._session.must_sign_in():
+            self._session.sign_in()
+            sequence = self._sync(decide)
+        else:
+            try:
+                sequence = self._sync(decide)
+            except Unauthorized:  # tokens expire
+                self._session.sign_in()
+                sequence = self._sync(decide)
+        return Synced(sequence, self._device.conflicts(but=waiting))
+
+    def accept_restored_server(self) -> Synced:
+        """Go on from what the server has; `Client.accept_restored_server` says more."""
+        waiting = self._device.state.conflicts
+        self._session.sign_in(accept_previous_seed=True)
+        token, unlocked = self._session.signed_in()
+        try:
+            current = self._api.get_wallet(token)
+        except NoWallet:
+            self._device.go_on_from(None, (), unlocked)
+        else:
+            try:
+                self._device.take(current, unlocked)
+            except (RollbackDetected, ForkDetected):
+                self._device.go_on_from(current, self._older(token, current.sequence), unlocked)
+        return Synced(self.sync(None).sequence, self._device.conflicts(but=waiting))
+
+    def _sync(self, decide: Callable[[], None]) -> int:
+        """Return the sequence that device and server have in the end."""
+        for _ in range(_MAX_TRIES):
+            self._get_if_any()
+            decide()
+            if self._device.known is None or self._device.has_local_changes():
+                self.post()
+                decide()  # the answer may have been a later version
+            if self._device.known is not None and not self._device.has_local_changes():
+                return self._device.known.sequence
+        raise SyncGaveUp(
+            f"The server had a later version each of {_MAX_TRIES} times. The edits are kept; try again in a while."
+        )
+
+    def _get_if_any(self) -> None:
+        try:
+            self.get()
+        except NoWallet:
+            if self._device.state.document is None:
+                raise
+            # The one of this device will be the first.
+
+    def _fetch(self, token: str) -> WalletAnswer:
+        try:
+            return self._api.get_wallet(token)
+        except NoWallet:
+            if self._device.known is None:
+                raise
+            raise RollbackDetected(
+                f"The server says that there is no wallet, but this device has seen version "
+                f"{self._device.known.sequence}. Nothing was changed here. Ask whoever runs the server: if it was "
+                "restored from a backup, accept_restored_server() goes on from there with everything that this device "
+                "has."
+            ) from None
+
+    def _older(self, token: str, sequence: int) -> Iterator[WalletAnswer]:
+        """Yield the versions before `sequence` that the server keeps, the newest first."""
+        if not self._api.keeps_history:
+            return
+        kept = sorted((version.sequence for version in self._api.history(token).versions), reverse=True)
+        for earlier in [number for number in kept if number < sequence][:_MAX_OLDER]:
+            yield self._api.version(token, earlier)
+
+    def _catch_up(self, token: str, unlocked: Unlocked) -> None:
+        """Settle what was begun under the password before: nothing sealed under that may leave any more."""
+        try:
+            self._device.take(self._fetch(token), unlocked)
+        except NoWallet:
+            pending = self._device.state.pending
+            if pending is not None:
+                self._device.give_up(pending)
+
+    def _repeat(self, pending: SealedVersion, token: str, unlocked: Unlocked) -> Posted | OutOfDate:
+        """Send a write again whose outcome is not known."""
+        try:
+            return self._send(pending, token, unlocked)
+        except ServerError as error:
+            if error.status in REFUSED_FOR_GOOD:
+                # It may have landed earlier all the same, and then the current wallet shows it.
+                self._device.take(self._fetch(token), unlocked)
+                self._device.give_up(pending)
+            raise
+
+    def _send(self, pending: SealedVersion, token: str, unlocked: Unlocked) -> Posted | OutOfDate:
+        request = WalletRequest(encrypted_wallet=pending.encrypted_wallet, sequence=pending.sequence, hmac=pending.hmac)
+        answer = self._api.post_wallet(token, request)
+        if isinstance(answer, Conflict):
+            return self._out_of_date(pending, answer.latest or self._fetch(token), unlocked)
+        if not _is(answer, pending) and (answer is not None or self._api.tells_current):
+            raise ProtocolError(
+                "The server accepted the wallet, but does not present it as the current one. The edits are kept: sync "
+                "again, and ask whoever runs the server if it goes on."
+            )
+        self._device.acknowledge(pending)
+        return Posted(pending.sequence)
+
+    def _out_of_date(self, pending: SealedVersion, latest: WalletAnswer, unlocked: Unlocked) -> Posted | OutOfDate:
+        fetched = self._device.take(latest, unlocked)
+        if _is(latest, pending):
+            return Posted(pending.sequence)  # a lost answer: it had landed
+        if self._device.state.pending is not None:
+            raise ProtocolError(
+                f"The server refuses version {pending.sequence} as out of date, but has no later one than this device. "
+                "The edits are kept; ask whoever runs the server."
+            )
+        return OutOfDate(fetched.sequence, fetched.conflicts)
+
+
+def _is(answer: WalletAnswer | None, pending: SealedVersion) -> bool:
+    return answer is not None and (answer.sequence, answer.encrypted_wallet, answer.hmac) == (
+        pending.sequence,
+        pending.encrypted_wallet,
+        pending.hmac,
+    )

@@ -1,0 +1,94 @@
+"""A version of the wallet, sealed and opened: what the payload says and what the envelope binds, put together."""
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from walletsync import continuity, crypto
+from walletsync.continuity import Version
+from walletsync.errors import BadWallet, DocumentError
+from walletsync.payload import Payload
+from walletsync.protocol import WalletAnswer, wallet_digest
+from walletsync.store import SealedVersion
+
+
+@dataclass(frozen=True)
+class Unlocked:
+    """An account's binding and the keys for it."""
+
+    binding: crypto.Binding
+    keys: crypto.Keys
+
+
+def seal(unlocked: Unlocked, about: Version, format_name: str, document: bytes) -> SealedVersion:
+    """Seal `document` as the version that `about` describes; its digest comes of the sealing."""
+    payload = Payload(
+        format=format_name,
+        device=about.device,
+        entries=dict(about.entries),
+        restores=about.restores,
+        document=document,
+    )
+    sealed = crypto.seal(
+        unlocked.keys,
+        unlocked.binding,
+        epoch=about.epoch,
+        sequence=about.sequence,
+        previous=bytes.fromhex(about.previous),
+        plaintext=payload.encode(),
+    )
+    digest = wallet_digest(about.sequence, sealed.encrypted_wallet, sealed.hmac).hex()
+    return SealedVersion(
+        seed=unlocked.binding.seed,
+        encrypted_wallet=sealed.encrypted_wallet,
+        hmac=sealed.hmac,
+        known=continuity.after(replace(about, digest=digest)),
+        document=document,
+    )
+
+
+def unseal(unlocked: Unlocked, wallet: WalletAnswer, format_name: str) -> tuple[Version, bytes]:
+    """Open what a server presents; return what it says of itself and its document.
+
+    Raises:
+        BadWallet: it is not authentic, or its author's program does not follow the protocol.
+        DocumentError: it is authentic, but of another format.
+    """
+    opened = crypto.unseal(
+        unlocked.keys,
+        unlocked.binding,
+        sequence=wallet.sequence,
+        encrypted_wallet=wallet.encrypted_wallet,
+        hmac=wallet.hmac,
+    )
+    payload = Payload.decode(opened.plaintext)
+    if payload.format != format_name:
+        raise DocumentError(
+            f"The wallet holds a document of the format {payload.format!r}, and this client was made for "
+            f"{format_name!r}. Nothing was changed; open it with its own format."
+        )
+    version = Version(
+        sequence=wallet.sequence,
+        digest=wallet_digest(wallet.sequence, wallet.encrypted_wallet, wallet.hmac).hex(),
+        previous=opened.previous.hex(),
+        epoch=opened.epoch,
+        device=payload.device,
+        entries=payload.entries,
+        restores=payload.restores,
+    )
+    return version, payload.document
+
+
+def is_opened_by(unlocked: Unlocked, version: SealedVersion) -> bool:
+    """Tell whether these are the keys that `version` is sealed under."""
+    try:
+        crypto.unseal(
+            unlocked.keys,
+            unlocked.binding,
+            sequence=version.sequence,
+            encrypted_wallet=version.encrypted_wallet,
+            hmac=version.hmac,
+        )
+    except BadWallet:
+        return False
+    return True
