@@ -3,6 +3,9 @@
 No text that a server chose gets into an error: it could be a secret of ours, reflected.
 """
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -48,6 +51,7 @@ from walletsync.transport import Transport
 
 _OK, _CREATED, _NO_CONTENT = 200, 201, 204
 _UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _TOO_LARGE = 401, 404, 409, 413
+_NOT_NOW = (429, 503)
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_WALLET_ANSWER_BYTES = 64 * 1024 * 1024
 
@@ -84,11 +88,25 @@ class Api:
         self.keeps_history = False
         self.max_wallet_bytes = MAX_WALLET_BYTES
         self._takes_bearer = False
+        self._patience = 0.0
+        self._sleep: Callable[[float], object] = time.sleep
         self._transport = Transport(timeout=timeout, proxy=proxy, ca_file=ca_file)
 
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
+
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Send a request again, inside, where the server asks to come back later, waiting `seconds` in all at most.
+
+        It says so of what it has not done, and all requests may come twice: that is how a lost answer is settled.
+        """
+        self._patience = seconds
+        try:
+            yield
+        finally:
+            self._patience = 0.0
 
     def discover(self) -> bool:
         """Learn the server's limits and features; return False if it definitely tells none (404)."""
@@ -230,16 +248,39 @@ class Api:
         query: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[int, bytes]:
-        """Send one request, return status and body of the answer."""
-        answer = self._transport.exchange(
-            method,
-            self.url + prefix + path,
-            query=query,
-            headers={"Content-Type": "application/json"} | (headers or {}),
-            body=None if json is None else msgspec.json.encode(json),
-            limit=_MAX_WALLET_ANSWER_BYTES if path.startswith(WALLET_PATH) else _MAX_ANSWER_BYTES,
+        """Send one request, again as long as the server wants that and `patience` lasts; return status and body.
+
+        Raises:
+            RetryLater: the server asks to come back later than that.
+        """
+        body = None if json is None else msgspec.json.encode(json)
+        while True:
+            answer = self._transport.exchange(
+                method,
+                self.url + prefix + path,
+                query=query,
+                headers={"Content-Type": "application/json"} | (headers or {}),
+                body=body,
+                limit=_MAX_WALLET_ANSWER_BYTES if path.startswith(WALLET_PATH) else _MAX_ANSWER_BYTES,
+            )
+            if answer.status not in _NOT_NOW or answer.retry_after is None:
+                return answer.status, answer.body
+            if answer.retry_after > self._patience:
+                raise self._not_now(answer.status, answer.body, answer.retry_after)
+            self._patience -= answer.retry_after
+            self._sleep(answer.retry_after)
+
+    def _not_now(self, status: int, body: bytes, retry_after: int) -> errors.RetryLater:
+        code = _code_of(body)
+        told = f"{status} {code}" if code else str(status)
+        number, unit = (retry_after, "second") if retry_after < 100 else (-(-retry_after // 60), "minute")
+        return errors.RetryLater(
+            f"The server {self.url} is too busy, or was asked too often ({told}). Try again in {number} {unit}"
+            f"{'' if number == 1 else 's'}; nothing is lost, and nothing is stored twice.",
+            status=status,
+            code=code,
+            retry_after=retry_after,
         )
-        return answer.status, answer.body
 
     def _error(
         self, status: int, body: bytes, meanings: dict[int, type[errors.ServerError]] | None = None

@@ -46,6 +46,7 @@ class Client:
         proxy: URL of an HTTP proxy. The environment's is ignored.
         ca_file: file of CA certificates to trust instead of the usual ones.
         timeout: seconds to wait for the network before giving up.
+        patience: seconds that a `sync()` waits in all for a server that asks to come back later.
         allow_plain_http: send tokens in the clear to a server beyond this machine.
 
     Raises:
@@ -63,6 +64,7 @@ class Client:
         proxy: str | None = None,
         ca_file: str | None = None,
         timeout: float = 30.0,
+        patience: float = 30.0,
         allow_plain_http: bool = False,
     ) -> None:
         if device_id is not None and not (1 <= len(device_id) <= _MAX_DEVICE_ID and is_text(device_id)):
@@ -74,6 +76,7 @@ class Client:
             ca_file=ca_file,
             allow_plain_http=allow_plain_http,
         )
+        self._patience = patience
         bound_to = self._api.url if realm is None else normalised_realm(realm)
         self._device = Device(JSONFormat() if format is None else format, store, device_id)
         self._session = Session(self._api, self._device, bound_to)
@@ -278,8 +281,10 @@ class Client:
 
         Raises what its steps raise, what `on_conflict` raises, and:
             SyncGaveUp: the server answered every try with a conflict; the edits are kept.
+            RetryLater: the server asks to come back later than `patience` allows to wait; the edits are kept.
         """
-        return self._syncing.sync(on_conflict)
+        with self._api.patience(self._patience):
+            return self._syncing.sync(on_conflict)
 
     def accept_restored_server(self) -> Synced:
         """Consent to what the server has, though this device has seen later versions, and sync.
@@ -291,7 +296,8 @@ class Client:
 
         Raises what `sync()` raises.
         """
-        return self._syncing.accept_restored_server()
+        with self._api.patience(self._patience):
+            return self._syncing.accept_restored_server()
 
     # History
 

@@ -18,7 +18,8 @@ WalletSyncError
 │   ├── NotAllowed             the server does not let this address sign up
 │   ├── NoWallet               the account has no wallet yet
 │   ├── NotKept                the version, or the device, is not among those that the server lists
-│   └── PasswordUnchanged      the server has another wallet than this device, so the old password holds
+│   ├── PasswordUnchanged      the server has another wallet than this device, so the old password holds
+│   └── RetryLater             not now; `retry_after` says when
 ├── ProtocolError              the answer is not what the protocol says; nothing of it was used
 ├── SyncGaveUp                 the server answered every try with a conflict
 ├── IntegrityError             what the server presents cannot be trusted; local state is untouched
@@ -114,6 +115,14 @@ class NotKept(ServerError):
 
 class PasswordUnchanged(ServerError):
     """The server has another wallet than this device, so it did not change the password."""
+
+
+class RetryLater(ServerError):
+    """The server has too much to do, or was asked too often; `retry_after` is how many seconds to wait, at least 1."""
+
+    def __init__(self, message: str, *, status: int, code: str | None = None, retry_after: int) -> None:
+        super().__init__(message, status=status, code=code)
+        self.retry_after = retry_after
 
 
 class ProtocolError(WalletSyncError):

@@ -6,12 +6,16 @@ of TLS. No text that a server chose, and no query, which can carry a token, gets
 """
 
 import logging
+import math
+import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -27,14 +31,17 @@ from walletsync.errors import ProtocolError, ServerUnreachable, UsageError
 _EXCHANGE_SECONDS = 300.0
 """A whole exchange takes no longer. `timeout` bounds only each wait, and a server may send a little at a time."""
 _CHUNK_BYTES = 64 * 1024
+_LONGEST_RETRY_SECONDS = 24 * 60 * 60
+_SECONDS = re.compile(r"[0-9]{1,15}")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and body of an HTTP answer."""
+    """Status and body of an HTTP answer, and its `Retry-After` in seconds, from 1 to a day, None without one."""
 
     status: int
     body: bytes
+    retry_after: int | None = None
 
 
 class Transport:
@@ -95,7 +102,7 @@ class Transport:
                     stream=True,
                 ) as answer,
             ):
-                return Answer(answer.status_code, _read(answer, url, limit))
+                return Answer(answer.status_code, _read(answer, url, limit), _retry_after(answer))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # The exception's own text would show the query, or what the server wrote.
             why = "it took too long" if self._watch.has_cut else type(error).__name__
@@ -119,6 +126,19 @@ def _read(answer: requests.Response, url: str, limit: int) -> bytes:
         if len(body) > limit:
             raise ProtocolError(f"The answer of {url} does not end: it was cut off after {limit:,} bytes.")
     return bytes(body)
+
+
+def _retry_after(answer: requests.Response) -> int | None:
+    """Return the header in seconds; it has seconds or a date (RFC 9110, 10.2.3). What is neither counts as none."""
+    told = answer.headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(told):
+        seconds = int(told)
+    else:
+        try:
+            seconds = math.ceil(parsedate_to_datetime(told).timestamp() - time.time())
+        except (ValueError, OverflowError):
+            return None
+    return min(max(seconds, 1), _LONGEST_RETRY_SECONDS)
 
 
 class _Session(requests.Session):
