@@ -1,7 +1,8 @@
 """One device's durable state: in memory, or in one SQLite file of mode 0600.
 
 The file holds the document and the token, so nobody else may read it; it never holds the password or a key. A change is
-one transaction: after a crash the state is the one before or the one after. One process at a time has the file open.
+one transaction: after a crash the state is the one before or the one after. One process at a time has the file open;
+another one waits a while, and then says who has it.
 """
 
 import errno
@@ -9,7 +10,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -23,6 +24,8 @@ from walletsync.payload import Restore
 
 _APPLICATION_ID = 0x57535931  # "WSY1": tells our files from any other SQLite database
 _SCHEMA_VERSION = 1
+_PATIENCE_SECONDS = 5.0
+"""How long to wait for another process to close the file."""
 
 _T = TypeVar("_T")
 
@@ -93,7 +96,7 @@ class Store:
     """Keeps a `DeviceState`. `path` None keeps it in memory.
 
     Raises:
-        StoreLocked: another process, or another client of this one, has the file open.
+        StoreLocked: another process, or another client of this one, still has the file open after a few seconds.
         StoreUnusable: the file is not a store, is damaged, or cannot be made.
     """
 
@@ -101,6 +104,7 @@ class Store:
         # Resolved, so that no name has a meaning of its own to SQLite.
         file = None if path is None else _private_file(path)
         self._name = "in memory" if file is None else str(file)
+        self._holder = None if file is None else file.with_name(f"{file.name}-holder")
         self._database = self._reporting(
             lambda: sqlite3.connect(
                 ":memory:" if file is None else file,
@@ -110,11 +114,13 @@ class Store:
             )
         )
         self._saved: DeviceState | None = None
+        self._told_holder = False
         with ExitStack() as on_failure:
             on_failure.callback(self._database.close)
             self._reporting(self._prepare)
             if file is not None:
                 file.chmod(0o600)  # only now is it known to be ours
+            self._tell_holder()
             on_failure.pop_all()
 
     def load(self) -> DeviceState | None:
@@ -147,6 +153,10 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file. The state stays in it."""
+        if self._holder is not None and self._told_holder:
+            self._told_holder = False
+            with suppress(OSError):
+                self._holder.unlink()
         self._database.close()
 
     def _write(self, rows: list[tuple[str, bytes]]) -> None:
@@ -154,7 +164,29 @@ class Store:
             self._database.execute("BEGIN")
             self._database.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", rows)
 
+    def _told_by_holder(self) -> int | None:
+        """Return the process that has the file open, as far as it has told."""
+        if self._holder is None:
+            return None
+        try:
+            return int(self._holder.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _tell_holder(self) -> None:
+        """Leave word for others of who has the file open: a courtesy, so it may fail. The lock is SQLite's."""
+        if self._holder is None:
+            return
+        with suppress(OSError):
+            flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW
+            with os.fdopen(os.open(self._holder, flags, 0o600), "w") as file:
+                self._told_holder = True
+                file.write(str(os.getpid()))
+
     def _prepare(self) -> None:
+        # Waiting for another client of this very process would be waiting for ourselves.
+        patience = 0.0 if self._told_by_holder() == os.getpid() else _PATIENCE_SECONDS
+        self._database.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
         # EXCLUSIVE keeps the lock from the first transaction until the file is closed.
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA synchronous = EXTRA")
@@ -187,10 +219,16 @@ class Store:
             name = getattr(error, "sqlite_errorname", type(error).__name__)
             if name == "SQLITE_BUSY":
                 raise StoreLocked(
-                    f"The store {self._name} is open in another process or client. Close that one first: two would "
-                    "overwrite each other's edits."
+                    f"The store {self._name} is open in {self._who()}. Close that one first: two would overwrite each "
+                    "other's edits."
                 ) from None
             raise self._unusable(f"cannot be used ({name})") from None
+
+    def _who(self) -> str:
+        holder = self._told_by_holder()
+        if holder == os.getpid():
+            return f"another client of this process, {holder}"
+        return "another process" if holder is None else f"the process {holder}"
 
     def _unusable(self, why: str) -> StoreUnusable:
         return StoreUnusable(

@@ -5,12 +5,15 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from walletsync import store as store_room
 from walletsync.continuity import Known
 from walletsync.errors import NotReady, StoreLocked, StoreUnusable
 from walletsync.merge import MISSING, Conflict, Item
@@ -94,18 +97,79 @@ def test_the_journal_is_for_its_owner_only(path: Path) -> None:
         assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
 
+HOLD = """
+import sys
+from walletsync.store import Store
+store = Store(sys.argv[1])
+print("open", flush=True)
+sys.stdin.readline()
+store.close()
+print("closed", flush=True)
+sys.stdin.readline()
+"""
+
+
+@contextmanager
+def held_by_another_process(path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Another process has the store open, until it reads a line; it ends with its input."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield process
+
+
 def test_a_second_client_on_the_file_is_refused(path: Path) -> None:
-    """Two would overwrite each other's edits, in this process or in another."""
-    program = f"from walletsync.store import Store; Store({os.fspath(path)!r})"
+    """Two of one process would overwrite each other's edits, and waiting for oneself would never end."""
     with Store(path) as store:
         store.save(FULL)
-        with pytest.raises(StoreLocked, match="open in another process"):
+        with pytest.raises(StoreLocked, match=f"another client of this process, {os.getpid()}"):
             Store(path)
-        other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-        assert "StoreLocked" in other.stderr
         store.save(replace(FULL, token=None))
     with Store(path) as store:
         assert store.load() == replace(FULL, token=None)
+
+
+def test_a_second_process_says_who_has_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while it gives up, with the number of the process that has it; if that has not told, without."""
+    monkeypatch.setattr(store_room, "_PATIENCE_SECONDS", 0.1)
+    with held_by_another_process(path) as process:
+        with pytest.raises(StoreLocked, match=f"is open in the process {process.pid}[.] Close that one"):
+            Store(path)
+        path.with_name(f"{path.name}-holder").unlink()
+        with pytest.raises(StoreLocked, match="is open in another process"):
+            Store(path)
+
+
+def test_a_second_process_waits_until_the_file_is_free(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first closes it while the second waits: the second goes on."""
+    monkeypatch.setattr(store_room, "_PATIENCE_SECONDS", 600.0)
+    with held_by_another_process(path) as process, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(Store, path)
+        process.communicate("\n")
+        with waiting.result(600) as store:
+            store.save(FULL)
+
+
+def test_a_process_that_was_killed_holds_nothing(path: Path) -> None:
+    """What it left behind beside the file says who had it, and keeps nobody out."""
+    with held_by_another_process(path) as process:
+        process.kill()
+    assert path.with_name(f"{path.name}-holder").read_text() == str(process.pid)
+    with Store(path) as store:
+        store.save(FULL)
+        assert path.with_name(f"{path.name}-holder").read_text() == str(os.getpid())
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_telling_who_has_the_file_is_only_a_courtesy(path: Path) -> None:
+    """Where that cannot be written, the store works all the same, and nothing is followed or removed."""
+    elsewhere = path.with_name("elsewhere")
+    elsewhere.write_text("of somebody else")
+    path.with_name(f"{path.name}-holder").symlink_to(elsewhere)
+    with Store(path) as store:
+        store.save(FULL)
+    assert elsewhere.read_text() == "of somebody else"
 
 
 def database(path: Path, *statements: str) -> None:
@@ -249,5 +313,6 @@ def test_a_store_can_be_handed_to_another_thread(path: Path) -> None:
 
 def test_no_repr_shows_what_is_inside() -> None:
     """Token and document do not get into a log by being printed."""
+    assert VERSION.sequence == 3
     for value in (FULL, FULL.synced, FULL.password_change):
         assert repr(value) == f"{type(value).__name__}(<hidden>)"
