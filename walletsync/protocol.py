@@ -285,6 +285,10 @@ class ResendRequest(Message, frozen=True):
     email: Email
 
 
+class ResendAnswer(Message, frozen=True):
+    """200 to POST `/verify/resend`: if a sign-up waits, a mail will come."""
+
+
 class ErrorAnswer(Message, frozen=True, omit_defaults=True):
     """Any error. Only a 409 to POST `/wallet` has more than `error` and `code`.
 

@@ -9,13 +9,13 @@ import flask
 from walletsync_server.api import flask_door
 from walletsync_server.api.edge import Edge
 from walletsync_server.api.routes import Api
+from walletsync_server.mailer import Mailer, route_of
 from walletsync_server.services import build_services, utc_now
 from walletsync_server.services.passwords import Passwords
-from walletsync_server.settings import Settings
-from walletsync_server.storage.interface import Storage
+from walletsync_server.settings import EMAIL, Settings
 from walletsync_server.storage.sqlite import open_sqlite
 
-_STORAGE = "walletsync_storage"
+_CLOSING = "walletsync_closing"
 
 
 def create_app(
@@ -32,6 +32,7 @@ def create_app(
         passwords: the password hashing; for tests.
 
     Raises:
+        SettingsError: if the password of the mail server cannot be read.
         StorageError: if the database cannot be opened.
         Unavailable: if it was opened and does not answer.
     """
@@ -42,22 +43,28 @@ def create_app(
             storage,
             may_sign_up=settings.may_sign_up,
             max_wallet_bytes=settings.max_wallet_bytes,
+            confirm_addresses=settings.accounts == EMAIL,
             clock=clock,
             passwords=passwords,
             password_queue=settings.password_queue,
             rates=settings.rates,
         )
-        undo.pop_all()
+        services.signups.purge()
+        if settings.accounts == EMAIL:
+            mailer = Mailer(services.mails, route_of(settings), purge=services.signups.purge, clock=clock)
+            mailer.start()
+            undo.callback(mailer.close)
+        closing = undo.pop_all()
     edge = Edge(
         trusted_proxies=settings.trusted_proxies, public_url=settings.public_url, cors_origins=settings.cors_origins
     )
     app = flask.Flask(__name__, static_folder=None)
-    app.extensions[_STORAGE] = storage
+    app.extensions[_CLOSING] = closing
     flask_door.attach(app, Api(services, edge))
     return app
 
 
 def close_app(app: flask.Flask) -> None:
-    """Finish the writes that were begun and release the database. Twice is fine."""
-    storage: Storage = app.extensions[_STORAGE]
-    storage.close()
+    """Finish the mail and the writes that were begun, and release the database. Twice is fine."""
+    closing: ExitStack = app.extensions[_CLOSING]
+    closing.close()

@@ -63,6 +63,11 @@ def unavailable(reason: str, request_id: str) -> None:
     _tell(logging.ERROR, "unavailable", reason=reason, request_id=request_id)
 
 
+def mail_failed(error: BaseException) -> None:
+    """Log that mails could not be sent, by the kind of failure and the mail server's code, without its words."""
+    _tell(logging.WARNING, "mail_failed", smtp_code=getattr(error, "smtp_code", None), **describe(error))
+
+
 def unexpected(error: BaseException, request_id: str = "") -> None:
     """Log a fault by its type and where it happened, without its message; also during which request, if it was one."""
     about = {"request_id": request_id} if request_id else {}

@@ -9,8 +9,8 @@ from walletsync_server.services import Services
 def sign_up(services: Services, request: Request, body: SignupRequest) -> Response:
     """POST `/signup`."""
     seed = bytes.fromhex(body.client_salt_seed) if body.client_salt_seed else None
-    services.accounts.sign_up(checked(body.email), body.password, seed, request.client)
-    return json_response(201, SignupAnswer(verified=True))
+    verified = services.accounts.sign_up(checked(body.email), body.password, seed, request.client)
+    return json_response(201, SignupAnswer(verified=verified))
 
 
 def delete_account(services: Services, request: Request, body: DeleteAccountRequest) -> Response:

@@ -22,6 +22,7 @@ STATUS: dict[type[errors.ServiceError], int] = {
     errors.TooLarge: 413,
     errors.Unauthorized: 401,
     errors.WrongCredentials: 401,
+    errors.NotVerified: 401,
     errors.NotAllowed: 403,
     errors.AccountExists: 409,
     errors.TooManyDevices: 403,

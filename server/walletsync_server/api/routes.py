@@ -14,8 +14,10 @@ from walletsync.protocol import (
     HISTORY_PATH,
     MAX_SEQUENCE,
     PASSWORD_PATH,
+    RESEND_PATH,
     SEED_PATH,
     SIGNUP_PATH,
+    VERIFY_PATH,
     WALLET_PATH,
     WELL_KNOWN_PATH,
     DeleteAccountRequest,
@@ -26,20 +28,35 @@ from walletsync.protocol import (
     LoginRequest,
     PasswordAnswer,
     PasswordRequest,
+    ResendAnswer,
+    ResendRequest,
     SeedAnswer,
     Sequence,
     SignupAnswer,
     SignupRequest,
+    Token,
     WalletAnswer,
     WalletRequest,
     WellKnown,
 )
 from walletsync_server import logs
-from walletsync_server.api import about, accounts, devices, errors, history, openapi, passwords, seeds, tokens, wallets
+from walletsync_server.api import (
+    about,
+    accounts,
+    devices,
+    errors,
+    history,
+    openapi,
+    passwords,
+    seeds,
+    tokens,
+    verification,
+    wallets,
+)
 from walletsync_server.api.about import Health
 from walletsync_server.api.edge import Edge
 from walletsync_server.api.http import Request, Response, json_response
-from walletsync_server.api.table import Answer, Match, Parameter, Reads, Route, Table
+from walletsync_server.api.table import PAGE, Answer, Match, Parameter, Reads, Route, Table
 from walletsync_server.services import Services
 from walletsync_server.services.errors import (
     AccountExists,
@@ -50,6 +67,7 @@ from walletsync_server.services.errors import (
     NoSuchVersion,
     NotAllowed,
     NothingToFollow,
+    NotVerified,
     NoWallet,
     NoWalletToChange,
     RateLimited,
@@ -89,6 +107,14 @@ def _document() -> Mapping[str, Any]:
 
 
 _ETAG = {"ETag": "Names this version; made from sequence, hmac and wallet."}
+_VERIFY_TOKEN = Parameter(
+    name="verifyToken",
+    place="query",
+    kind=Token,
+    says="The token in the link, which works for two days and once.",
+    required=True,
+    example="5a" * 32,
+)
 
 ROUTES = (
     Route(
@@ -97,7 +123,7 @@ ROUTES = (
         handler=Reads(SignupRequest, accounts.sign_up),
         prefixes=BOTH,
         summary="Make an account. The same address, password and seed again is taken for a repetition.",
-        answers={201: Answer("The account is there.", SignupAnswer)},
+        answers={201: Answer("The account is there, or waits until its address is confirmed.", SignupAnswer)},
         refusals=(NotAllowed, AccountExists, RateLimited, Busy, Unavailable),
     ),
     Route(
@@ -107,7 +133,7 @@ ROUTES = (
         prefixes=BOTH,
         summary="Log a device in. The token that it had before is void.",
         answers={200: Answer("A token for this device.", LoginAnswer)},
-        refusals=(WrongCredentials, TooManyDevices, RateLimited, Busy, Unavailable),
+        refusals=(WrongCredentials, NotVerified, TooManyDevices, RateLimited, Busy, Unavailable),
     ),
     Route(
         method="DELETE",
@@ -244,7 +270,42 @@ ROUTES = (
         prefixes=API,
         summary="Delete the account and everything of it.",
         answers={204: Answer("Nothing of the account is left.")},
-        refusals=(WrongCredentials, RateLimited, Busy, Unavailable),
+        refusals=(WrongCredentials, NotVerified, RateLimited, Busy, Unavailable),
+    ),
+    Route(
+        method="POST",
+        path=RESEND_PATH,
+        handler=Reads(ResendRequest, verification.resend),
+        prefixes=API,
+        summary="Ask for another mail. The answer does not tell whether anything waits to be confirmed.",
+        answers={200: Answer("If something waits, a mail will come.", ResendAnswer)},
+        refusals=(RateLimited, Unavailable),
+    ),
+    Route(
+        method="GET",
+        path=VERIFY_PATH,
+        handler=verification.show_button,
+        prefixes=API,
+        summary="Open the link in a mail: a page with a button, which does the same as POST.",
+        parameters=(_VERIFY_TOKEN,),
+        answers={
+            200: Answer("The page. Nothing was looked up or changed.", PAGE),
+            400: Answer("A page: the link is not complete.", PAGE),
+        },
+    ),
+    Route(
+        method="POST",
+        path=VERIFY_PATH,
+        handler=verification.confirm,
+        prefixes=API,
+        summary="Confirm an address. Made by the button on the link's page; the body is of no matter.",
+        parameters=(_VERIFY_TOKEN,),
+        answers={
+            200: Answer("A page: the account is ready.", PAGE),
+            400: Answer("A page: the link is not complete.", PAGE),
+            404: Answer("A page: the link was used, has expired or never was.", PAGE),
+        },
+        refusals=(Unavailable,),
     ),
     Route(
         method="GET",

@@ -101,7 +101,8 @@ class Route:
     def all_refusals(self) -> tuple[type[ServiceError], ...]:
         """Everything that may be refused here: `refusals`, and what follows from the rest of the row."""
         implied: list[type[ServiceError]] = [TooLarge]  # bodies are measured first, whoever reads them
-        if self.message or any(each.required and each.place != "path" for each in self.parameters):
+        wanting = self.message or any(each.required and each.place != "path" for each in self.parameters)
+        if wanting and 400 not in self.answers:
             implied.append(BadRequest)
         if self.message and "version" in self.message.__struct_fields__:
             implied.append(UnsupportedVersion)

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from walletsync_server.live import Live
 from walletsync_server.services.about import About
 from walletsync_server.services.accounts import Accounts
+from walletsync_server.services.mail import Mails
 from walletsync_server.services.password_change import PasswordChange
 from walletsync_server.services.passwords import QUEUE, Passwords
 from walletsync_server.services.seeds import Seeds
+from walletsync_server.services.signups import Signups
 from walletsync_server.services.store import Store
 from walletsync_server.services.throttle import NO_RATES, Rates, Throttle
 from walletsync_server.services.tokens import Tokens
@@ -25,8 +27,10 @@ class Services:
 
     about: About
     accounts: Accounts
+    mails: Mails
     password_change: PasswordChange
     seeds: Seeds
+    signups: Signups
     tokens: Tokens
     wallets: Wallets
 
@@ -41,6 +45,7 @@ def build_services(
     *,
     may_sign_up: Callable[[str], bool],
     max_wallet_bytes: int,
+    confirm_addresses: bool = False,
     clock: Callable[[], datetime] = utc_now,
     passwords: Passwords | None = None,
     password_queue: int = QUEUE,
@@ -53,6 +58,7 @@ def build_services(
         storage: open, and closed by whoever opened it.
         may_sign_up: decides about a canonical e-mail address.
         max_wallet_bytes: limit of `encryptedWallet`, in bytes of UTF-8.
+        confirm_addresses: whether a sign-up waits until its address is confirmed by mail.
         clock: returns the time, aware.
         passwords: the hashing; by default as many at once as this process has cores.
         password_queue: how many more may wait for it.
@@ -69,6 +75,7 @@ def build_services(
     tokens = Tokens(store, clock, live)
     throttle = Throttle(rates, secret=secret, clock=lambda: clock().timestamp())
     passwords = passwords or Passwords(at_once=_cores(), queue=password_queue)
+    signups = Signups(store, passwords=passwords, secret=secret, clock=clock)
     return Services(
         about=About(store, max_wallet_bytes=max_wallet_bytes),
         accounts=Accounts(
@@ -79,9 +86,12 @@ def build_services(
             may_sign_up=may_sign_up,
             clock=clock,
             live=live,
+            signups=signups if confirm_addresses else None,
         ),
+        mails=Mails(store, clock),
         password_change=PasswordChange(store, passwords=passwords, throttle=throttle, live=live),
         seeds=Seeds(store, secret, throttle),
+        signups=signups,
         tokens=tokens,
         wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, live=live),
     )

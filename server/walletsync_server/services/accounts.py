@@ -1,23 +1,24 @@
 """Who has an account: signing up and logging in."""
 
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 
 from walletsync_server.live import Live
-from walletsync_server.services.errors import AccountExists, NotAllowed, WrongCredentials
+from walletsync_server.services.account_ids import new_account_id
+from walletsync_server.services.errors import AccountExists, NotAllowed, NotVerified, WrongCredentials
 from walletsync_server.services.passwords import Passwords
+from walletsync_server.services.signups import Signups
 from walletsync_server.services.store import Store
 from walletsync_server.services.throttle import Throttle
 from walletsync_server.services.tokens import IssuedToken, Tokens
 from walletsync_server.storage.interface import Account, AddressTaken, ReadTransaction, WriteTransaction
 
-MAX_ACCOUNT_ID = 2**53 - 1
-"""The largest integer that every JSON parser reads exactly."""
-
 
 class Accounts:
-    """Sign-up and login. `may_sign_up` decides about a canonical address."""
+    """Sign-up and login. `may_sign_up` decides about a canonical address.
+
+    With `signups`, an address has to be confirmed before it has an account; without, it has one at once.
+    """
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Accounts:
         may_sign_up: Callable[[str], bool],
         clock: Callable[[], datetime],
         live: Live,
+        signups: Signups | None = None,
     ) -> None:
         self._store = store
         self._passwords = passwords
@@ -37,9 +39,12 @@ class Accounts:
         self._may_sign_up = may_sign_up
         self._clock = clock
         self._live = live
+        self._signups = signups
 
-    def sign_up(self, email: str, password: str, salt_seed: bytes | None, client: str = "") -> None:
-        """Make an account. The same address, password and seed again is taken for a retry and changes nothing.
+    def sign_up(self, email: str, password: str, salt_seed: bytes | None, client: str = "") -> bool:
+        """Make an account and say whether it can be used at once, or let the sign-up wait for its confirmation.
+
+        The same address, password and seed again is taken for a retry and changes nothing.
 
         Args:
             email: canonical.
@@ -51,13 +56,16 @@ class Accounts:
             RateLimited: if there were too many sign-ups from there, or too many passwords were tried at this account.
             Busy: if too many passwords wait to be hashed.
             NotAllowed: if this address may not sign up here.
-            AccountExists: if the address has an account with another password or seed.
+            AccountExists: if the address has an account with another password or seed. Never where sign-ups wait.
         """
         self._throttle.sign_up(client)
         if not self._may_sign_up(email):
             raise NotAllowed
+        if self._signups is not None:
+            self._signups.add(email, password, salt_seed)
+            return False
         account = Account(
-            account_id=1 + secrets.randbelow(MAX_ACCOUNT_ID),
+            account_id=new_account_id(),
             email=email,
             password_hash=self._passwords.hash(password),
             salt_seed=salt_seed,
@@ -69,6 +77,17 @@ class Accounts:
             self._throttle.guess(client, email)  # since the answer says whether the password is right
             if not self._is_retry(email, password, salt_seed):
                 raise AccountExists from None
+        return True
+
+    def mail_again(self, email: str, client: str = "") -> None:
+        """Mail about what waits to be confirmed for this address, if anything does; nobody learns whether.
+
+        Raises:
+            RateLimited: if the address `client` asked too often.
+        """
+        self._throttle.ask_for_mail(client)
+        if self._signups is not None:
+            self._signups.mail_again(email)
 
     def log_in(self, email: str, password: str, device_id: str, client: str = "") -> IssuedToken:
         """Return a new token for this device; the one that it had is void.
@@ -85,6 +104,7 @@ class Accounts:
             RateLimited: if too many passwords were tried, see `Throttle`.
             Busy: if too many wait to be checked.
             WrongCredentials: if there is no account with this address and password.
+            NotVerified: if a sign-up with them waits to be confirmed.
             TooManyDevices: if the account has as many other devices as it may.
         """
         seen = self._authenticate(email, password, client, device_id)
@@ -106,6 +126,7 @@ class Accounts:
             RateLimited: if too many passwords were tried, see `Throttle`.
             Busy: if too many wait to be checked.
             WrongCredentials: if there is no account with this address and password.
+            NotVerified: if a sign-up with them waits to be confirmed.
         """
         seen = self._authenticate(email, password, client)
 
@@ -129,8 +150,9 @@ class Accounts:
         seen, is_known = self._store.read(look)
         self._throttle.guess(client, email, device_id, is_known=is_known)
         matches = self._passwords.verify(seen.password_hash if seen else None, password)
+        waits = self._signups is not None and self._signups.waits(email, password)  # looked up in any case: same work
         if seen is None or not matches:
-            raise WrongCredentials
+            raise NotVerified if waits else WrongCredentials
         self._throttle.guessed_right(client, email, device_id)
         return seen
 

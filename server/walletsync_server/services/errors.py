@@ -6,6 +6,7 @@ ServiceError
 ├── TooLarge              over a limit that `.well-known` tells
 ├── Unauthorized          no token, or none that is alive
 ├── WrongCredentials      address or password, and nobody learns which
+├── NotVerified           the password is right, the address not confirmed yet
 ├── NotAllowed            this address may not sign up here
 ├── AccountExists         somebody signed up with this address
 ├── TooManyDevices        the account has as many live tokens as it may
@@ -78,6 +79,15 @@ class WrongCredentials(ServiceError):
 
     code = ErrorCode.WRONG_CREDENTIALS
     sentence = "Address or password is wrong; check both, and the server that you ask."
+
+
+class NotVerified(ServiceError):
+    """A sign-up with this address and this password waits to be confirmed."""
+
+    code = ErrorCode.NOT_VERIFIED
+    sentence = (
+        "This sign-up is not confirmed yet; open the link in the mail that we sent, or sign up again for another."
+    )
 
 
 class NotAllowed(ServiceError):

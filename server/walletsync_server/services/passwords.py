@@ -36,10 +36,10 @@ class Passwords:
         self.running = self.waiting = self.refused = 0
         self._nobodys = hasher.hash(secrets.token_hex(32))
 
-    def hash(self, password: str) -> str:
-        """Return what to store: algorithm, parameters, a fresh salt and the hash in one string."""
+    def hash(self, password: str, salt: bytes | None = None) -> str:
+        """Return what to store: algorithm, parameters, salt (a fresh one by default) and the hash in one string."""
         with self._in_turn():
-            return self._hasher.hash(password)
+            return self._hasher.hash(password, salt=salt)
 
     def verify(self, stored: str | None, password: str) -> bool:
         """Say whether `stored` was made from `password`; for None do the same work and say no."""

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
+from walletsync_server.storage.signup_interface import Mail as Mail
+from walletsync_server.storage.signup_interface import Signup as Signup
+from walletsync_server.storage.signup_interface import SignupReads, SignupWrites
+
 T = TypeVar("T")
 
 
@@ -77,7 +81,7 @@ class Token:
     expires_at: datetime
 
 
-class ReadTransaction(ABC):
+class ReadTransaction(SignupReads):
     """One consistent view of the database."""
 
     @abstractmethod
@@ -125,7 +129,7 @@ class ReadTransaction(ABC):
         """Return what is known of each version that is kept, the current one first, without reading wallets."""
 
 
-class WriteTransaction(ReadTransaction):
+class WriteTransaction(ReadTransaction, SignupWrites):
     """A transaction that is durable as a whole once `Storage.write` returns, or leaves no trace."""
 
     @abstractmethod
@@ -149,7 +153,7 @@ class WriteTransaction(ReadTransaction):
 
     @abstractmethod
     def delete_account(self, account_id: int) -> None:
-        """Remove the account and all that belongs to it. The caller holds the lock."""
+        """Remove the account and all that belongs to it, sign-ups of its address too. The caller holds the lock."""
 
     @abstractmethod
     def append_wallet(self, account_id: int, wallet: Wallet) -> None:

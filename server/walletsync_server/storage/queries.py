@@ -1,8 +1,6 @@
 """Every query, in SQLAlchemy Core. One class per kind of transaction; neither begins nor ends one."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -16,7 +14,8 @@ from walletsync_server.storage.interface import (
     Wallet,
     WriteTransaction,
 )
-from walletsync_server.storage.schema import accounts, server_values, tokens, wallets
+from walletsync_server.storage.schema import accounts, mails, server_values, signups, tokens, wallets
+from walletsync_server.storage.signup_queries import SqlSignupReads, SqlSignupWrites
 
 _SECRET = "secret"  # noqa: S105 - the name of a row, not its value
 
@@ -55,11 +54,8 @@ _HISTORY = (
 )
 
 
-class SqlReadTransaction(ReadTransaction):
+class SqlReadTransaction(SqlSignupReads, ReadTransaction):
     """Reads on one connection, inside the transaction that its owner began."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
 
     def ping(self) -> None:
         """See `ReadTransaction`."""
@@ -111,17 +107,11 @@ class SqlReadTransaction(ReadTransaction):
         """See `ReadTransaction`."""
         return [KeptVersion(**row) for row in self._rows(_HISTORY, account=account_id)]
 
-    def _rows(self, statement: sa.Select[*tuple[Any, ...]], **values: object) -> Sequence[Any]:
-        return self._connection.execute(statement, values).mappings().all()
-
-    def _row(self, statement: sa.Select[*tuple[Any, ...]], **values: object) -> Any:
-        return self._connection.execute(statement, values).mappings().one_or_none()
-
     def _value(self, statement: sa.Select[bytes], **values: object) -> bytes | None:
         return self._connection.execute(statement, values).scalar_one_or_none()
 
 
-class SqlWriteTransaction(SqlReadTransaction, WriteTransaction):
+class SqlWriteTransaction(SqlReadTransaction, SqlSignupWrites, WriteTransaction):
     """Reads and writes on one connection, inside the transaction that its owner began."""
 
     def lock_account(self, account_id: int) -> Account | None:
@@ -145,6 +135,9 @@ class SqlWriteTransaction(SqlReadTransaction, WriteTransaction):
 
     def delete_account(self, account_id: int) -> None:
         """See `WriteTransaction`."""
+        email = sa.select(accounts.c.email).where(accounts.c.account_id == account_id).scalar_subquery()
+        for table in (signups, mails):
+            self._connection.execute(sa.delete(table).where(table.c.email == email))
         for table in (tokens, wallets, accounts):
             self._connection.execute(sa.delete(table).where(table.c.account_id == account_id))
 

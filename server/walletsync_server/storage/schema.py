@@ -93,3 +93,30 @@ server_values = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.LargeBinary, nullable=False),
 )
+
+# A sign-up that waits for its address to be confirmed. It belongs to no account, and knows nothing of others.
+signups = sa.Table(
+    "signups",
+    metadata,
+    sa.Column("email", sa.Text, primary_key=True),
+    sa.Column("signup_id", sa.LargeBinary, primary_key=True),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("salt_seed", sa.LargeBinary, nullable=True),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False, index=True),
+)
+
+# The mails that wait, and for a while those that were sent: their links work, and an address gets only so many.
+mails = sa.Table(
+    "mails",
+    metadata,
+    sa.Column("email", sa.Text, primary_key=True),
+    sa.Column("mail_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("signup_id", sa.LargeBinary, nullable=True),
+    sa.Column("created_at", Moment, nullable=False, index=True),
+    sa.Column("due_at", Moment, nullable=False),
+    sa.Column("attempts", sa.BigInteger, nullable=False),
+    sa.Column("sent_at", Moment, nullable=True),
+    sa.Column("token_hash", sa.LargeBinary, nullable=True, index=True),
+    sa.Index("ix_mails_sent_at_due_at", "sent_at", "due_at"),
+)

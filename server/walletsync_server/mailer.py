@@ -1,0 +1,148 @@
+"""Sends the mails of the queue over SMTP, in a thread of its own, so that no request waits for a mail server."""
+
+import smtplib
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from walletsync_server import logs
+from walletsync_server.services.letters import compose
+from walletsync_server.services.mail import Mails, Outgoing
+from walletsync_server.settings import STARTTLS, TLS, Settings
+
+TIMEOUT_SECONDS = 20.0
+"""How long the mail server may say nothing."""
+PAUSE_SECONDS = 1.0
+"""How long between two looks at the queue. Mails are not sent at once: the time of an answer must not depend on what
+its mail says."""
+LONGEST_PAUSE_SECONDS = 60.0
+"""The same after several failures, each of which doubles it."""
+PURGE_SECONDS = 3600.0
+"""How long between two purges of what has expired."""
+STOP_SECONDS = 5.0
+"""How long a mail that is being sent may still take when the server stops."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """How mails leave this machine."""
+
+    host: str
+    port: int
+    security: str
+    username: str
+    password: str = field(repr=False)
+    sender: str
+    public_url: str
+
+
+def route_of(settings: Settings) -> Route:
+    """Return what `settings` say about it.
+
+    Raises:
+        SettingsError: if the password cannot be read.
+    """
+    return Route(
+        host=settings.mail_server,
+        port=settings.mail_port,
+        security=settings.mail_security,
+        username=settings.mail_username,
+        password=settings.mail_password(),
+        sender=settings.mail_from,
+        public_url=settings.public_url,
+    )
+
+
+def connect(route: Route) -> smtplib.SMTP:
+    """Return a connection to the mail server, encrypted to a certificate that was verified, and logged in.
+
+    Raises:
+        OSError: if any of that fails; nothing secret was sent over a connection that is not encrypted.
+    """
+    name = urlsplit(route.public_url).hostname or None  # else smtplib asks the DNS who this machine is
+    context = ssl.create_default_context()
+    connection: smtplib.SMTP
+    if route.security == TLS:
+        connection = smtplib.SMTP_SSL(route.host, route.port, name, timeout=TIMEOUT_SECONDS, context=context)
+    else:
+        connection = smtplib.SMTP(route.host, route.port, name, timeout=TIMEOUT_SECONDS)
+    try:
+        if route.security == STARTTLS:
+            connection.starttls(context=context)
+        if route.username:
+            connection.login(route.username, route.password)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Mailer:
+    """The thread, from `start` to `close`. It outlives every failure, of the mail server and of the database."""
+
+    def __init__(self, mails: Mails, route: Route, *, purge: Callable[[], None], clock: Callable[[], datetime]) -> None:
+        self._mails = mails
+        self._route = route
+        self._purge = purge
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mailer", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish the mail that is being sent, within `STOP_SECONDS`; the others wait for the next start."""
+        self._stopping.set()
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        pause, purge_at = PAUSE_SECONDS, time.monotonic() + PURGE_SECONDS
+        while not self._stopping.wait(pause):
+            try:
+                if time.monotonic() >= purge_at:
+                    self._purge()
+                    purge_at = time.monotonic() + PURGE_SECONDS
+                self._deliver()
+            except Exception as error:  # noqa: BLE001 - the last resort: what fails now is tried again
+                logs.mail_failed(error)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            else:
+                pause = PAUSE_SECONDS
+
+    def _deliver(self) -> None:
+        """Send what is due, over one connection."""
+        if not self._mails.are_due():
+            return
+        with connect(self._route) as connection:
+            while not self._stopping.is_set() and (outgoing := self._mails.take()):
+                self._send(connection, outgoing)
+
+    def _send(self, connection: smtplib.SMTP, outgoing: Outgoing) -> None:
+        """Send one mail and say what became of it; raise what ends the connection."""
+        try:
+            message = compose(outgoing, sender=self._route.sender, public_url=self._route.public_url, now=self._clock())
+            connection.send_message(message, self._route.sender, [outgoing.to])
+        except smtplib.SMTPRecipientsRefused as error:
+            self._refused(outgoing, error.recipients[outgoing.to][0])
+        except smtplib.SMTPDataError as error:
+            self._refused(outgoing, error.smtp_code)
+        except Exception:
+            self._mails.failed(outgoing)
+            raise
+        else:
+            self._mails.sent(outgoing)
+            logs.event("mail_sent")
+
+    def _refused(self, outgoing: Outgoing, code: int) -> None:
+        """Give a mail up, or try it again later, as the mail server's code says. The next mail may fare better."""
+        logs.event("mail_refused", smtp_code=code)
+        if code >= 500:
+            self._mails.refused(outgoing)
+        else:
+            self._mails.failed(outgoing)
