@@ -1,6 +1,6 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help docs docs-check test bench lint format lab serve lock clean
+.PHONY: help docs docs-check test security bench lint format lab serve lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -23,6 +23,9 @@ docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, 
 test: $(READY) ## run every test, with branch coverage of the rooms that must have all of it
 	@$(BIN)/python -m pytest --cov --cov-report=
 	@$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include="$(WHOLE)"
+
+security: $(READY) ## run the slow tests of what an attacker or a fault can do; some minutes
+	@$(BIN)/python -m pytest -m security
 
 lint: $(READY) ## check formatting, style and types
 	@$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ PASSWORD = "correct horse battery staple"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_kdf: derive keys at the full cost of the suite, 256 MiB")
+    config.addinivalue_line("markers", "security: takes minutes; `make security` runs it, `make test` does not")
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from walletsync_server.cli import main
 from walletsync_server.services.passwords import PASSWORD_HASHER
+from walletsync_server.testing import UNLIMITED
 
 _STARTS_WITH = "Listening on "
 _PATIENCE_SECONDS = 30.0
@@ -36,6 +37,8 @@ class ForkedServer:
         self.log = database.with_suffix(".log")
         self.url = ""
         words = ["serve", "--port", "0", "--database", f"sqlite:///{database}", "--accounts", "open", *options]
+        for name, value in UNLIMITED.items():
+            words += [f"--{name.replace('_', '-')}", value]
         self._stdout, theirs = _forks.Pipe(duplex=False)
         # Not a daemon of multiprocessing, which would send SIGTERM at the end: `kill` is how a test ends it.
         self._process: BaseProcess = _forks.Process(target=_serve, args=(words, theirs, self.log))

@@ -34,6 +34,7 @@ class State:
 
     password: str
     seed: str
+    epoch: int = 1
     versions: tuple[Version, ...] = ()
     tokens: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -57,17 +58,19 @@ class Stored:
 
     password_hash: str = field(repr=False)
     seed: bytes = field(repr=False)
+    epoch: int
     sequence: int
     versions: tuple[tuple[int, bytes, bytes, bytes, bytes], ...] = field(repr=False)
-    tokens: Mapping[str, bytes] = field(repr=False)
+    tokens: Mapping[str, tuple[int, bytes]] = field(repr=False)  # epoch and hash of each device's
 
     def is_exactly(self, state: State) -> bool:
         """Say whether this is the whole of `state` and nothing else, byte for byte."""
         return (
-            (self.sequence, self.seed.hex()) == (state.sequence, state.seed)
+            (self.seed.hex(), self.epoch, self.sequence) == (state.seed, state.epoch, state.sequence)
             and self.versions == tuple(version.row for version in state.versions)
             and self.tokens.keys() == state.tokens.keys()
-            and all(token is None or _hash(token) == self.tokens[device] for device, token in state.tokens.items())
+            and all(epoch == state.epoch for epoch, _ in self.tokens.values())
+            and all(token is None or _hash(token) == self.tokens[device][1] for device, token in state.tokens.items())
             and _matches(self.password_hash, state.password)
         )
 
@@ -84,10 +87,13 @@ def stored_accounts(database: Path) -> dict[str, Stored]:
         connection.execute("BEGIN")
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        rows = connection.execute("SELECT account_id, email, password_hash, salt_seed, current_sequence FROM accounts")
+        columns = "account_id, email, password_hash, salt_seed, epoch, current_sequence"
+        rows = connection.execute(f"SELECT {columns} FROM accounts").fetchall()  # noqa: S608 - no input
         return {
-            email: Stored(password_hash, seed, sequence, _versions(connection, account), _tokens(connection, account))
-            for account, email, password_hash, seed, sequence in rows.fetchall()
+            email: Stored(
+                password_hash, seed, epoch, sequence, _versions(connection, account), _tokens(connection, account)
+            )
+            for account, email, password_hash, seed, epoch, sequence in rows
         }
     finally:
         connection.close()
@@ -99,9 +105,9 @@ def _versions(connection: driver.Connection, account: int) -> tuple[tuple[int, b
     return tuple(connection.execute(f"SELECT {columns} FROM wallets {order}", (account,)))  # noqa: S608 - no input
 
 
-def _tokens(connection: driver.Connection, account: int) -> dict[str, bytes]:
-    rows = connection.execute("SELECT device_id, token_hash FROM tokens WHERE account_id = ?", (account,))
-    return {device.decode(): token for device, token in rows}
+def _tokens(connection: driver.Connection, account: int) -> dict[str, tuple[int, bytes]]:
+    rows = connection.execute("SELECT device_id, epoch, token_hash FROM tokens WHERE account_id = ?", (account,))
+    return {device.decode(): (epoch, token) for device, epoch, token in rows}
 
 
 def _hash(token: str) -> bytes:

@@ -1,6 +1,7 @@
 """Somebody who uses an account while the server is killed again and again, and never takes a lie."""
 
 import random
+import threading
 from http.client import HTTPConnection, HTTPException
 
 from tests.attack import steps
@@ -41,14 +42,12 @@ class Person:
     Attributes:
         state: what was acknowledged; None as long as there is no account.
         unknown: the request that was cut, if the last one was.
-        acknowledged: how many requests were.
     """
 
     def __init__(self, email: str, seed: int) -> None:
         self.email = email
         self.state: State | None = None
         self.unknown: Step | None = None
-        self.acknowledged = 0
         self._random = random.Random(seed)
 
     def settle(self, stored: Stored | None) -> None:
@@ -62,15 +61,17 @@ class Person:
         assert found, f"{self.email}: {stored} is stored, which is none of {may_be}"
         self.state = found[0]
 
-    def live(self, url: str) -> None:
-        """Send one request after the other until one is cut."""
+    def live(self, url: str, acknowledged: threading.Semaphore) -> None:
+        """Send one request after the other until one is cut, and release `acknowledged` after every other."""
         wire = KeptWire(url)
         try:
             if self.unknown and self.unknown.repeatable:
                 self._take(wire, self.unknown)
+                acknowledged.release()
             while True:
                 self._look(wire)
                 self._take(wire, self._next())
+                acknowledged.release()
         except Cut:
             pass
         finally:
@@ -81,7 +82,6 @@ class Person:
         answer = step.send(wire)
         assert answer.status == step.status, f"{step} was answered {answer}"
         self.state, self.unknown = step.after(answer), None
-        self.acknowledged += 1
 
     def _look(self, wire: Wire) -> None:
         """Read the wallet with a token that was acknowledged: it must be the one that was."""
@@ -100,17 +100,24 @@ class Person:
         """Return what to do next."""
         state = self.state
         if state is None:
-            return steps.sign_up(self.email, State(self._word(), self._random.randbytes(32).hex()))
+            return steps.sign_up(self.email, State(self._word(), self._seed()))
         device = self._random.choice(DEVICES)
         chance = self._random.random()
         if state.tokens.get(device) is None or chance < 0.1:
             return steps.log_in(self.email, state, device)
         if chance < 0.2:
             return steps.log_out(state, device)
+        if chance < 0.3:
+            return steps.change_password(self.email, state, self._word(), self._seed(), self._wallet())
+        if chance < 0.33:
+            return steps.delete_account(self.email, state)
         return steps.post(state, device, self._wallet())
 
     def _word(self) -> str:
         return self._random.randbytes(8).hex()
+
+    def _seed(self) -> str:
+        return self._random.randbytes(32).hex()
 
     def _wallet(self) -> str:
         size = self._random.choices([1, 300, 5_000, _LARGE], [10, 70, 15, 5])[0]

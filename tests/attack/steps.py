@@ -60,3 +60,20 @@ def post(state: State, device: str, wallet: str) -> Step:
     body = wallet_body(version.sequence, wallet, version.hmac)
     after = state.with_version(version)
     return Step("post", "POST", "/wallet", 200, lambda answer: after, body, state.tokens[device], repeatable=True)
+
+
+def change_password(email: str, state: State, password: str, seed: str, wallet: str) -> Step:
+    """Replace password and seed, and the wallet if there is one; all tokens and the versions before are gone."""
+    body = {"email": email, "oldPassword": state.password, "newPassword": password, "clientSaltSeed": seed}
+    after = State(password, seed, state.epoch + 1)
+    if state.versions:
+        version = Version(state.sequence + 1, wallet, f"hmac of {state.sequence + 1} under a new key", "")
+        body |= wallet_body(version.sequence, version.wallet, version.hmac)
+        after = after.with_version(version)
+    return Step("password", "POST", "/password", 200, lambda answer: after, body, repeatable=True)
+
+
+def delete_account(email: str, state: State) -> Step:
+    """Remove the account."""
+    body = {"email": email, "password": state.password}
+    return Step("delete", "POST", "/account/delete", 204, lambda answer: None, body)

@@ -1,0 +1,61 @@
+"""Faults that the kernel hands to a running server at a chosen system call on its database's files, by strace."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+KILL, EIO, ENOSPC = "signal=SIGKILL", "error=EIO", "error=ENOSPC"
+CALLS = ("write", "pwrite64", "ftruncate", "fallocate", "fsync", "fdatasync")
+"""What SQLite changes files with, and makes the changes durable."""
+_FILES = ("", "-wal", "-shm")
+
+
+def require_strace() -> None:
+    """Install strace where it is missing and may be; fail where it cannot be had."""
+    if shutil.which("strace") is None and os.geteuid() == 0:
+        subprocess.run(["apt-get", "update"], check=True, capture_output=True)  # noqa: S607 - wherever it is
+        subprocess.run(["apt-get", "install", "-y", "strace"], check=True, capture_output=True)  # noqa: S607
+    assert shutil.which("strace"), "these tests inject faults with strace: install it"
+
+
+class Trace:
+    """What strace saw. Complete once `traced` has ended."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    @property
+    def calls(self) -> list[str]:
+        """The names of the system calls that changed the database's files, in their order."""
+        lines = (line.split(maxsplit=1)[1] for line in self._file.read_text().splitlines())
+        return [line.partition("(")[0] for line in lines if line.startswith(CALLS)]
+
+    @property
+    def hit(self) -> bool:
+        """Whether the fault came about."""
+        text = self._file.read_text()
+        return "(INJECTED)" in text or "killed by SIGKILL" in text
+
+
+@contextmanager
+def traced(pid: int, database: Path, fault: str = "", call: str = "", number: int = 0) -> Iterator[Trace]:
+    """Watch what the process does with the database's files; its `number`th `call` on them gets the `fault`."""
+    output = database.with_suffix(".strace")
+    words = ["strace", "-f", "-o", str(output), "-p", str(pid), "-e", f"trace={','.join(CALLS)}"]
+    for suffix in _FILES:
+        words += ["-P", f"{database}{suffix}"]
+    if fault:
+        words += ["-e", f"inject={call}:{fault}:when={number}"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as strace:
+        assert strace.stderr is not None
+        line = strace.stderr.readline()
+        assert "attached" in line, f"strace cannot watch the server: {line}"
+        try:
+            yield Trace(output)
+        finally:
+            # After the kill it may wait for the end of a thread for ever; else it has to let the process go on.
+            strace.send_signal(signal.SIGKILL if fault == KILL else signal.SIGTERM)
