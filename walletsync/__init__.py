@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from walletsync import errors as errors
     from walletsync.client import Client as Client
     from walletsync.errors import WalletSyncError as WalletSyncError
+    from walletsync.formats.bip329 import BIP329Format as BIP329Format
     from walletsync.formats.json import JSONFormat as JSONFormat
 
 _HOME = {
+    "BIP329Format": "walletsync.formats.bip329",
     "Client": "walletsync.client",
     "JSONFormat": "walletsync.formats.json",
     "WalletSyncError": "walletsync.errors",
 }
 
-__all__ = ["Client", "JSONFormat", "WalletSyncError", "errors"]
+__all__ = ["BIP329Format", "Client", "JSONFormat", "WalletSyncError", "errors"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ At every path, from the top down, the first rule that fits decides:
 deletes and the other left alone is deleted; deleting against editing is a conflict.
 
 Everything here is pure: no argument is changed, and no result shares an object or a list with an
-argument. Values are what `json.loads` makes. The recursion goes as deep as the value, so it is for
+argument. Values are what `json.loads` or `exactjson.loads` makes. The recursion goes as deep as the value, so it is for
 the format to bound the nesting.
 """
 
@@ -140,7 +140,7 @@ def same(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(map(same, a.values(), map(b.get, a)))
     if kind is list:
         return len(a) == len(b) and all(map(same, a, b))
-    if kind is float:  # By its text: -0.0 is not 0.0, and NaN would not even be itself.
+    if isinstance(a, float):  # By its text: -0.0 is not 0.0, and NaN would not even be itself.
         return repr(a) == repr(b)
     return bool(a == b)
 

@@ -6,7 +6,6 @@ another one waits a while, and then says who has it.
 """
 
 import errno
-import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 from msgspec import Struct
 
+from walletsync import exactjson
 from walletsync.continuity import Known
 from walletsync.errors import NotReady, StoreLocked, StoreUnusable
 from walletsync.merge import MISSING, Conflict, Item
@@ -254,8 +254,8 @@ def _private_file(path: str | os.PathLike[str]) -> Path:
 
 
 def _encode_conflicts(conflicts: tuple[Conflict, ...]) -> bytes:
-    # The standard library's json, since a wallet may hold integers of any size.
-    return json.dumps([_plain_conflict(conflict) for conflict in conflicts]).encode()
+    # Exact, since a wallet may hold integers of any size, and a label file numbers of any spelling.
+    return exactjson.dumps([_plain_conflict(conflict) for conflict in conflicts]).encode()
 
 
 def _plain_conflict(conflict: Conflict) -> dict[str, Any]:
@@ -272,7 +272,7 @@ def _decode_conflicts(data: bytes) -> tuple[Conflict, ...]:
             mine=plain.get("mine", MISSING),
             theirs=plain.get("theirs", MISSING),
         )
-        for plain in json.loads(data)
+        for plain in exactjson.loads(str(data, "utf-8"))
     )
 
 

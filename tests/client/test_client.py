@@ -371,7 +371,7 @@ def test_two_documents_made_before_the_first_sync_are_merged(device: Device) -> 
 
 def test_the_public_names_are_these() -> None:
     """What `walletsync` offers is a decision, not an accident."""
-    assert walletsync.__all__ == ["Client", "JSONFormat", "WalletSyncError", "errors"]
+    assert walletsync.__all__ == ["BIP329Format", "Client", "JSONFormat", "WalletSyncError", "errors"]
     assert set(walletsync.__all__) <= set(dir(walletsync))
     assert all(hasattr(walletsync, name) for name in walletsync.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Server'"):

@@ -1,6 +1,5 @@
 """What every format promises, and what the JSON format takes and refuses."""
 
-import copy
 import json
 import traceback
 from collections import OrderedDict
@@ -14,71 +13,62 @@ from hypothesis import strategies as st
 
 import walletsync
 from append_log import AppendLog
+from tests.labels import LABEL_FILES
 from walletsync.errors import DocumentError, UsageError
 from walletsync.formats.base import Format
+from walletsync.formats.bip329 import BIP329Format
 from walletsync.formats.json import MAX_DEPTH, JSONFormat
+from walletsync.formats.testing import PROMISES, Promise
 from walletsync.merge import MISSING, Conflict, Item
 
-# One row for each format: the format, and three of its documents that are all different.
+KEYED = JSONFormat({"/accounts": "id"})
+ACCOUNTS: list[dict[str, Any]] = [
+    {"accounts": []},
+    {"accounts": [{"id": 1, "n": 1}, {"id": True}]},
+    {"accounts": [{"id": 1, "n": 2}, {"id": 2}]},
+    {"accounts": [{"id": 1}, {"id": 1}], "other": {"a": [1, {}]}},
+    {"accounts": [{"id": 1, "n": 3}, {"id": 1.0}], "other": {"a": [1.0], "b": None}},
+]
+
+# One row for each format: documents that are all different, and bytes that are none.
 FORMATS = [
-    pytest.param(JSONFormat(), [{"a": 1}, {"a": True}, {"a": 1.0, "b": [None, {}]}], id="json"),
-    pytest.param(AppendLog(), ["-:cfF6", "-:cfF6:565b", "-:cfF6:6De1"], id="append-log"),
+    pytest.param(
+        JSONFormat(),
+        [{"a": 1}, {"a": True}, {"a": 1.0, "b": [None, {}]}, {"b": {"c": "ü", "d": 0.5}}, {"b": {"c": "u"}}],
+        [b"", b"\xff", b"5", b"{", b"null", b"\xef\xbb\xbf{}"],
+        id="json",
+    ),
+    pytest.param(KEYED, ACCOUNTS, [b"[]"], id="json with keys"),
+    pytest.param(
+        BIP329Format(),
+        LABEL_FILES,
+        [b"5", b"{}", b"[]", b"null", b"\xff", b"\xef\xbb\xbf\n", b'{"type":"tx","ref":"a"', b'{"type":"tx","ref":1}'],
+        id="bip329",
+    ),
+    pytest.param(
+        AppendLog(),
+        ["-:cfF6", "-:cfF6:565b", "-:cfF6:6De1", "-:cfF6:565b:6De1"],
+        [b"", b"\xff", b"-:\n", b"-:cfF6\n", b"null"],
+        id="append-log",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("format_", "documents"), FORMATS)
-class TestEveryFormat:
-    """The contract of `Format`, run over each."""
-
-    def test_decoding_gives_back_what_was_encoded(self, format_: Format[Any], documents: list[Any]) -> None:
-        """To the last type, and the empty document as well; other documents have other bytes."""
-        documents = [format_.empty(), *documents]
-        encoded = [format_.encode(document) for document in documents]
-        assert repr([format_.decode(data) for data in encoded]) == repr(documents)
-        assert len(set(encoded)) == len(documents)
-        assert [format_.encode(document) for document in documents] == encoded
-
-    def test_empty_is_new_each_time(self, format_: Format[Any], documents: list[Any]) -> None:
-        """A wallet that begins empty cannot change how another one begins."""
-        first = format_.empty()
-        changed = format_.replace(first, (), documents[0])
-        assert format_.encode(first) == format_.encode(format_.empty()) != format_.encode(changed)
-
-    def test_what_only_one_side_changed_is_taken(self, format_: Format[Any], documents: list[Any]) -> None:
-        """And what both changed alike is no conflict."""
-        base, side, _ = documents
-        for sides in ((base, base, side), (base, side, base), (base, side, side)):
-            merged = format_.merge(*sides)
-            assert merged.conflicts == ()
-            assert format_.encode(merged.document) == format_.encode(side)
-
-    def test_a_conflict_is_decided_with_replace(self, format_: Format[Any], documents: list[Any]) -> None:
-        """The document has theirs until then, and is a valid one before and after."""
-        mine, theirs, base = documents
-        merged = format_.merge(base, mine, theirs)
-        format_.encode(merged.document)
-        for conflict in merged.conflicts:
-            decided = format_.replace(merged.document, conflict.path, conflict.mine)
-            format_.encode(decided)
-
-    def test_no_argument_is_changed(self, format_: Format[Any], documents: list[Any]) -> None:
-        """A caller may keep what it passed."""
-        before = copy.deepcopy(documents)
-        format_.merge(*documents)
-        format_.replace(documents[0], (), documents[1])
-        format_.encode(documents[2])
-        assert repr(documents) == repr(before)
-
-    @pytest.mark.parametrize("data", [b"", b"\xff", b"5", b"{", b"-:\n", b"-:cfF6\n", b"\xef\xbb\xbf{}", b"null"])
-    def test_other_bytes_are_refused(self, format_: Format[Any], documents: list[Any], data: bytes) -> None:
-        """The only error is DocumentError."""
+@pytest.mark.parametrize(("format_", "documents", "refused"), FORMATS)
+def test_every_format_refuses_other_bytes(format_: Format[Any], documents: list[Any], refused: list[bytes]) -> None:
+    """The only error is DocumentError."""
+    for data in refused:
         with pytest.raises(DocumentError):
             format_.decode(data)
 
-    def test_the_whole_document_cannot_be_deleted(self, format_: Format[Any], documents: list[Any]) -> None:
-        """There is always a document; an empty one has to be said."""
-        with pytest.raises(DocumentError):
-            format_.replace(documents[0], (), MISSING)
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+@pytest.mark.parametrize(("format_", "documents", "refused"), FORMATS)
+def test_every_format_keeps_each_promise(
+    format_: Format[Any], documents: list[Any], refused: list[bytes], promise: Promise
+) -> None:
+    """The contract of `Format`, one by one."""
+    promise(format_, documents)
 
 
 class Colour(StrEnum):

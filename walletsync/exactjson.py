@@ -1,0 +1,106 @@
+"""JSON in which every number keeps its spelling: 105620.00 stays 105620.00, where a float would become 105620.0.
+
+For values that go back into a file that another program wrote. Numbers that Python writes the same way are plain int
+and float; only the others are a `Number`. Strict otherwise: no name twice in an object, no NaN, no Infinity.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+
+class Number(float):
+    """A number spelled otherwise than Python spells it, such as 1.10, 1e5 or -0; `text` is the spelling."""
+
+    __slots__ = ("text",)
+
+    text: str
+
+    def __new__(cls, text: str) -> "Number":  # noqa: D102 - the class says what its argument is
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def loads(text: str) -> Any:
+    """Return the value that `text` is. Raises ValueError (JSONDecodeError mostly), and RecursionError if too deep."""
+    return _DECODER.decode(text)
+
+
+def dumps(value: Any) -> str:
+    """Return `value` as compact JSON: what `loads` made is written as it was, but for spaces and escapes.
+
+    Raises TypeError or ValueError for what is no value.
+    """
+    kind = type(value)
+    if kind is dict:
+        return "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:{dumps(value[name])}" for name in value) + "}"
+    if kind is list:
+        return "[" + ",".join(map(dumps, value)) + "]"
+    if kind is Number:
+        return str(value.text)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How somebody wrote an object: what stands around its entries, and each entry's value and text by its name."""
+
+    opening: str
+    separator: str
+    closing: str
+    entries: dict[str, tuple[Any, str]]
+
+
+def spelling(text: str) -> Spelling:
+    """Return how an object is written; `text` is one of at least one entry that `loads` takes."""
+    entries: dict[str, tuple[Any, str]] = {}
+    start = first = text.index('"')
+    end, separator = 0, ","
+    while text[start] == '"':
+        if len(entries) == 1:
+            separator = text[end:start]
+        name, colon = _DECODER.raw_decode(text, start)
+        value, end = _DECODER.raw_decode(text, _after(_COLON, text, colon))
+        entries[name] = (value, text[start:end])
+        start = _after(_COMMA, text, end)
+    return Spelling(text[:first], separator, text[end:], entries)
+
+
+def _after(punctuation: re.Pattern[str], text: str, position: int) -> int:
+    found = punctuation.match(text, position)
+    return position if found is None else found.end()
+
+
+_COLON, _COMMA = (re.compile(rf"[ \t\r\n]*{mark}[ \t\r\n]*") for mark in ":,")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError("an object has the same name twice")
+    return entries
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    return number if repr(number) == text else Number(text)
+
+
+def _int(text: str) -> int | float:
+    try:
+        number = int(text)
+    except ValueError:  # more digits than Python converts
+        return Number(text)
+    return number if number or text == "0" else Number(text)
+
+
+def _constant(_: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are no numbers of JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_int, parse_constant=_constant)

@@ -1,0 +1,242 @@
+"""Does a format keep what `walletsync.formats.base.Format` promises? Run `check` over it, in any test framework.
+
+    check(MyFormat(), [first, second, third, …], refused=[b"no document"])
+
+The documents should differ in what your format merges: some edited in one place, some in another, some in the same one
+differently, one with as much in it as a real wallet's. Each promise is run over every three of them, so a dozen is
+plenty. `PROMISES` has them one by one, for a framework that wants a test for each.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from itertools import permutations, product
+from typing import Any, Final, TypeAlias
+
+from walletsync.errors import DocumentError
+from walletsync.formats.base import Format
+from walletsync.merge import MISSING, Conflict, Merged, same
+
+_MOST_DAMAGES = 200
+_HISTORIES = 20
+_STEPS = 40
+
+
+class PromiseBroken(AssertionError):
+    """The format does not do what `Format` promises. Says which promise, and with which documents by their numbers."""
+
+
+Promise: TypeAlias = Callable[[Format[Any], Sequence[Any]], None]
+
+
+def check(format: Format[Any], documents: Sequence[Any], *, refused: Iterable[bytes] = ()) -> None:
+    """Run every promise over `documents`, at least three that are all different, and `refused`, which are none.
+
+    Raises PromiseBroken for the first that is not kept. What the format raises by mistake goes through.
+    """
+    if len(documents) < 3:
+        raise ValueError("Give at least three documents: a base, mine and theirs.")
+    for promise in PROMISES:
+        promise(format, documents)
+    for data in refused:
+        _require(_decoded(format, data) is MISSING, "what is no document is refused with DocumentError")
+
+
+def comes_back(format: Format[Any], documents: Sequence[Any]) -> None:
+    """What was encoded is decoded to the same, and only equal documents have equal bytes."""
+    all_documents = [*documents, format.empty()]
+    encoded = [format.encode(document) for document in all_documents]
+    for number, (document, data) in enumerate(zip(all_documents, encoded, strict=True)):
+        _require(type(data) is bytes, "a document is encoded as bytes", number)
+        _require(_comes_back(format, document), "decoding gives back what was encoded", number)
+        _require(format.encode(format.decode(data)) == data, "equal documents have equal bytes", number)
+    _require(format.encode(format.empty()) == encoded[-1], "every empty document is the same")
+    _require(len(set(encoded)) == len(encoded), "the documents, the empty one too, have different bytes")
+
+
+def is_named(format: Format[Any], _: Sequence[Any]) -> None:
+    """The name is a word that can be stored beside the document."""
+    _require(type(format.name) is str and format.name.isprintable() and format.name != "", "a format has a name")
+
+
+def refuses_damage(format: Format[Any], documents: Sequence[Any]) -> None:
+    """Bytes that were cut off or changed are refused with DocumentError, or are another document that comes back."""
+    for number, document in enumerate(documents):
+        data = format.encode(document)
+        step = len(data) // _MOST_DAMAGES + 1
+        for place in range(0, len(data), step):
+            for damaged in (data[:place], data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :]):
+                decoded = _decoded(format, damaged)
+                if decoded is not MISSING:
+                    _require(_comes_back(format, decoded), "what is taken for a document comes back", number)
+
+
+def changes_no_argument(format: Format[Any], documents: Sequence[Any]) -> None:
+    """Documents that were passed stay as they are, whatever is done with them."""
+    before = [format.encode(document) for document in documents]
+    for sides in product(range(len(documents)), repeat=3):
+        merged = _merged(format, documents, *sides)
+        for conflict in merged.conflicts:
+            _decided(format, documents[sides[2]], conflict, conflict.mine)
+        _require([format.encode(document) for document in documents] == before, "no argument is changed", *sides)
+
+
+def takes_the_side_that_changed(format: Format[Any], documents: Sequence[Any]) -> None:
+    """If only one side changed anything, or both did the same, the result is that, without a conflict."""
+    for base, side in product(range(len(documents)), repeat=2):
+        for sides in ((base, side, side), (base, base, side), (base, side, base)):
+            merged = _merged(format, documents, *sides)
+            _require(merged.conflicts == (), "what only one side changed, or both alike, is no conflict", *sides)
+            _require(
+                format.encode(merged.document) == format.encode(documents[side]), "the changed side is taken", *sides
+            )
+
+
+def merges_to_a_document(format: Format[Any], documents: Sequence[Any]) -> None:
+    """Whatever the three are, the result is a valid document, the same one each time."""
+    for sides in product(range(len(documents)), repeat=3):
+        first, second = (_merged(format, documents, *sides) for _ in range(2))
+        _require(_comes_back(format, first.document), "a merged document is a valid one", *sides)
+        _require(
+            format.encode(first.document) == format.encode(second.document),
+            "the same arguments give the same document",
+            *sides,
+        )
+        _require(first.conflicts == second.conflicts, "the same arguments give the same conflicts", *sides)
+
+
+def shows_conflicts(format: Format[Any], documents: Sequence[Any]) -> None:
+    """A conflict has what each side has in its place, and the document has theirs; none lies inside another."""
+    for sides in product(range(len(documents)), repeat=3):
+        merged = _merged(format, documents, *sides)
+        for conflict in merged.conflicts:
+            shown = (conflict.base, conflict.mine, conflict.theirs)
+            for value, side in zip(shown, sides, strict=True):
+                found = format.value_at(documents[side], conflict.path)
+                _require(same(found, value), "a conflict has what each side has in its place", *sides)
+            found = format.value_at(merged.document, conflict.path)
+            _require(same(found, conflict.theirs), "where there is a conflict, the document has theirs", *sides)
+        for one, other in permutations((conflict.path for conflict in merged.conflicts), 2):
+            _require(other[: len(one)] != one, "no conflict lies inside another", *sides)
+
+
+def shows_both_devices_the_same_conflicts(format: Format[Any], documents: Sequence[Any]) -> None:
+    """With mine and theirs exchanged, the conflicts are in the same places."""
+    for base, mine, theirs in product(range(len(documents)), repeat=3):
+        here = {conflict.path for conflict in _merged(format, documents, base, mine, theirs).conflicts}
+        there = {conflict.path for conflict in _merged(format, documents, base, theirs, mine).conflicts}
+        _require(here == there, "both devices find the same conflicts", base, mine, theirs)
+
+
+def decides_conflicts(format: Format[Any], documents: Sequence[Any]) -> None:
+    """Every conflict can be decided for each of its three values, and all of them one after the other."""
+    for sides in product(range(len(documents)), repeat=3):
+        merged = _merged(format, documents, *sides)
+        for kept in ("base", "mine", "theirs"):
+            decided = merged.document
+            for conflict in merged.conflicts:
+                value = getattr(conflict, kept)
+                decided = _decided(format, decided, conflict, value)
+                _require(decided is not MISSING, "a conflict can be decided for each side", *sides)
+                found = format.value_at(decided, conflict.path)
+                _require(same(found, value), "a decision is in the document", *sides)
+            _require(_comes_back(format, decided), "a decided document is a valid one", *sides)
+
+
+def replaces_the_whole(format: Format[Any], documents: Sequence[Any]) -> None:
+    """At the path () stands the whole document, which can be replaced, and not deleted."""
+    for number, document in enumerate(documents):
+        _require(same(format.value_at(document, ()), document), "at () stands the whole document", number)
+        replaced = format.replace(format.empty(), (), document)
+        _require(format.encode(replaced) == format.encode(document), "the whole document can be replaced", number)
+        try:
+            format.replace(document, (), MISSING)
+        except DocumentError:
+            continue
+        _require(False, "the whole document cannot be deleted", number)
+
+
+def converges(format: Format[Any], documents: Sequence[Any]) -> None:
+    """Devices that edit and sync in any order all have the same once each has synced."""
+    for seed in range(_HISTORIES):
+        chance = random.Random(seed)  # noqa: S311 - the same histories each time
+        devices = Devices(format, 4)
+        for _ in range(_STEPS):
+            number = chance.randrange(4)
+            if chance.random() < 0.5:
+                devices.documents[number] = chance.choice(documents)
+            else:
+                devices.sync(number)
+        devices.settle()
+        encoded = {format.encode(document) for document in devices.documents}
+        _require(len(encoded) == 1, f"any order of devices converges (history {seed})")
+
+
+PROMISES: Final[tuple[Promise, ...]] = (
+    is_named,
+    comes_back,
+    refuses_damage,
+    changes_no_argument,
+    takes_the_side_that_changed,
+    merges_to_a_document,
+    shows_conflicts,
+    shows_both_devices_the_same_conflicts,
+    decides_conflicts,
+    replaces_the_whole,
+    converges,
+)
+"""Every promise that can be run, in the order in which it makes sense to mend them."""
+
+
+class Devices:
+    """Devices that share a document as `Client.sync` does, without encryption, server and network."""
+
+    def __init__(self, format: Format[Any], number: int) -> None:
+        """Let `number` devices begin with the empty document."""
+        self.format = format
+        self.shared = format.empty()
+        self.documents = [format.empty() for _ in range(number)]
+        self.bases = [format.empty() for _ in range(number)]
+
+    def sync(self, number: int) -> Merged[Any]:
+        """Let a device merge what is shared under its own edits, and share the result."""
+        merged = self.format.merge(self.bases[number], self.documents[number], self.shared)
+        self.shared = self.documents[number] = self.bases[number] = merged.document
+        return merged
+
+    def settle(self) -> None:
+        """Sync every device, and once more, so that each has the edits of all."""
+        for number in [*range(len(self.documents))] * 2:
+            self.sync(number)
+
+
+def _merged(format: Format[Any], documents: Sequence[Any], base: int, mine: int, theirs: int) -> Merged[Any]:
+    return format.merge(documents[base], documents[mine], documents[theirs])
+
+
+def _decoded(format: Format[Any], data: bytes) -> Any:
+    """Return the document, or MISSING if it is refused."""
+    try:
+        return format.decode(data)
+    except DocumentError:
+        return MISSING
+
+
+def _decided(format: Format[Any], document: Any, conflict: Conflict, value: Any) -> Any:
+    """Return the document with a decision in it, or MISSING if that is refused."""
+    try:
+        return format.replace(document, conflict.path, value)
+    except DocumentError:
+        return MISSING
+
+
+def _comes_back(format: Format[Any], document: Any) -> bool:
+    try:
+        return same(format.decode(format.encode(document)), document)
+    except DocumentError:
+        return False
+
+
+def _require(is_kept: bool, promise: str, *numbers: int) -> None:
+    if not is_kept:
+        where = f", with the documents {', '.join(map(str, numbers))}" if numbers else ""
+        raise PromiseBroken(f"Broken: {promise}{where}.")
