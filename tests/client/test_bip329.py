@@ -446,7 +446,8 @@ def test_files_of_real_size_merge_line_by_line(make: Any) -> None:
     gone = (set(before) - set(ours)) | (set(before) - set(others))
     assert set(both) == (set(ours) | set(others)) - gone
     assert len(gone) == 160
-    kept = [each for each in both if each in set(before)]
+    old = set(before)
+    kept = [each for each in both if each in old]
     assert kept == [each for each in before if each not in gone]
     if make is sparrow:
         assert 900_000 < len(base.encode()) < 1_400_000
