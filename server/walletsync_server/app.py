@@ -9,11 +9,13 @@ import flask
 from walletsync_server.api import flask_door
 from walletsync_server.api.edge import Edge
 from walletsync_server.api.routes import Api
+from walletsync_server.chores import purging
 from walletsync_server.mailer import Mailer, route_of
-from walletsync_server.services import build_services, utc_now
+from walletsync_server.metrics import Metrics
+from walletsync_server.services import Services, build_services, utc_now
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.settings import EMAIL, Settings
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sqlite import open_sqlite, take_no_notice
 
 _CLOSING = "walletsync_closing"
 
@@ -33,10 +35,12 @@ def create_app(
 
     Raises:
         SettingsError: if the password of the mail server cannot be read.
+        CannotShowMetrics: if their address cannot be listened on.
         StorageError: if the database cannot be opened.
         Unavailable: if it was opened and does not answer.
     """
-    storage = open_sqlite(settings.database_file)
+    metrics = Metrics() if settings.metrics_port else None
+    storage = open_sqlite(settings.database_file, on_commit=metrics.committed if metrics else take_no_notice)
     with ExitStack() as undo:
         undo.callback(storage.close)
         services = build_services(
@@ -50,6 +54,10 @@ def create_app(
             rates=settings.rates,
         )
         services.signups.purge()
+        undo.enter_context(purging(services.tokens.purge))
+        if metrics is not None:
+            _watch(metrics, services)
+            undo.enter_context(metrics.shown(settings.metrics_host, settings.metrics_port))
         if settings.accounts == EMAIL:
             mailer = Mailer(services.mails, route_of(settings), purge=services.signups.purge, clock=clock)
             mailer.start()
@@ -60,7 +68,7 @@ def create_app(
     )
     app = flask.Flask(__name__, static_folder=None)
     app.extensions[_CLOSING] = closing
-    flask_door.attach(app, Api(services, edge))
+    flask_door.attach(app, Api(services, edge, metrics))
     return app
 
 
@@ -68,3 +76,9 @@ def close_app(app: flask.Flask) -> None:
     """Finish the mail and the writes that were begun, and release the database. Twice is fine."""
     closing: ExitStack = app.extensions[_CLOSING]
     closing.close()
+
+
+def _watch(metrics: Metrics, services: Services) -> None:
+    passwords = services.passwords
+    metrics.watch("password_hashes_running", "Passwords that are being hashed now.", lambda: passwords.running)
+    metrics.watch("password_hashes_waiting", "Passwords that wait to be hashed.", lambda: passwords.waiting)

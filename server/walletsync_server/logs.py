@@ -58,9 +58,9 @@ def event(name: str, **values: object) -> None:
     _tell(logging.INFO, name, **values)
 
 
-def unavailable(reason: str, request_id: str) -> None:
+def unavailable(reason: str, request_id: str = "") -> None:
     """Log that the database could not be asked. `reason` is the storage's, which has no values in it."""
-    _tell(logging.ERROR, "unavailable", reason=reason, request_id=request_id)
+    _tell(logging.ERROR, "unavailable", reason=reason, **_about(request_id))
 
 
 def mail_failed(error: BaseException) -> None:
@@ -70,8 +70,7 @@ def mail_failed(error: BaseException) -> None:
 
 def unexpected(error: BaseException, request_id: str = "") -> None:
     """Log a fault by its type and where it happened, without its message; also during which request, if it was one."""
-    about = {"request_id": request_id} if request_id else {}
-    _tell(logging.ERROR, "unexpected_error", **describe(error), **about)
+    _tell(logging.ERROR, "unexpected_error", **describe(error), **_about(request_id))
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -87,6 +86,10 @@ def describe(error: BaseException) -> dict[str, str]:
         ]
         link = link.__cause__
     return {"type": " < ".join(kinds), "frames": " < ".join(frames)}
+
+
+def _about(request_id: str) -> dict[str, str]:
+    return {"request_id": request_id} if request_id else {}
 
 
 def _tell(level: int, name: str, **values: object) -> None:

@@ -57,6 +57,7 @@ from walletsync_server.api.about import Health
 from walletsync_server.api.edge import Edge
 from walletsync_server.api.http import Request, Response, json_response
 from walletsync_server.api.table import PAGE, Answer, Match, Parameter, Reads, Route, Table
+from walletsync_server.metrics import Metrics
 from walletsync_server.services import Services
 from walletsync_server.services.errors import (
     AccountExists,
@@ -346,8 +347,9 @@ ROUTES = (
 class Api:
     """Answers requests; every front door hands them here. `body_limit` is in bytes."""
 
-    def __init__(self, services: Services, edge: Edge | None = None) -> None:
+    def __init__(self, services: Services, edge: Edge | None = None, metrics: Metrics | None = None) -> None:
         self._services = services
+        self._metrics = metrics
         self._edge = edge or Edge()
         self._table = Table(ROUTES)
         self.body_limit = body_limit(services.about.description.limits.encrypted_wallet_bytes)
@@ -367,16 +369,14 @@ class Api:
     def _completed(
         self, request: Request, response: Response, match: Match | None, seconds: float, request_id: str
     ) -> Response:
-        """Log the answer, and return it with the headers that every answer has."""
-        logs.request(
-            # Both are the client's words, so only those that this server knows are repeated.
-            method=request.method if request.method in METHODS else "other",
-            route=match.template if match else "none",
-            status=response.status,
-            code=response.code,
-            seconds=seconds,
-            request_id=request_id,
-        )
+        """Log and count the answer, and return it with the headers that every answer has."""
+        # Both are the client's words, so only those that this server knows are repeated.
+        method = request.method if request.method in METHODS else "other"
+        route = match.template if match else "none"
+        status, code = response.status, response.code
+        logs.request(method=method, route=route, status=status, code=code, seconds=seconds, request_id=request_id)
+        if self._metrics is not None:
+            self._metrics.answered(method=method, route=route, status=status, code=code, seconds=seconds)
         headers = {**response.headers, **self._edge.headers_for(request), "X-Request-Id": request_id}
         body = b"" if request.method == "HEAD" else response.body
         return Response(status=response.status, headers=headers, body=body, code=response.code)

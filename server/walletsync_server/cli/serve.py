@@ -15,6 +15,7 @@ from walletsync_server.api.routes import body_limit
 from walletsync_server.app import close_app, create_app
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
+from walletsync_server.metrics import CannotShowMetrics
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.serving import CannotListen, bind, serve, url_of
 from walletsync_server.settings import Settings
@@ -46,7 +47,7 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     logs.configure(settings.log_format, settings.log_level)
     try:
         _run(settings, stop_with_stdin=stop_with_stdin)
-    except CannotListen as error:
+    except (CannotListen, CannotShowMetrics) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
         raise click.ClickException(f"{settings.database_file}: {error} {error.__cause__}") from None

@@ -29,6 +29,7 @@ class Services:
     accounts: Accounts
     mails: Mails
     password_change: PasswordChange
+    passwords: Passwords
     seeds: Seeds
     signups: Signups
     tokens: Tokens
@@ -90,6 +91,7 @@ def build_services(
         ),
         mails=Mails(store, clock),
         password_change=PasswordChange(store, passwords=passwords, throttle=throttle, live=live),
+        passwords=passwords,
         seeds=Seeds(store, secret, throttle),
         signups=signups,
         tokens=tokens,

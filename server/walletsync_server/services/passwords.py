@@ -24,8 +24,7 @@ _SECONDS = 0.05
 class Passwords:
     """Hashes and checks passwords, at most `at_once` at a time: more would only make all of them slower.
 
-    `running` and `waiting` say how many do so now, `refused` how many were sent away. All of its methods raise `Busy`
-    if `queue` wait already.
+    `running` and `waiting` say how many do so now. All of its methods raise `Busy` if `queue` wait already.
     """
 
     def __init__(self, at_once: int, hasher: PasswordHasher = PASSWORD_HASHER, *, queue: int = QUEUE) -> None:
@@ -33,7 +32,7 @@ class Passwords:
         self._at_once = at_once
         self._queue = queue
         self._turn = threading.Condition()
-        self.running = self.waiting = self.refused = 0
+        self.running = self.waiting = 0
         self._nobodys = hasher.hash(secrets.token_hex(32))
 
     def hash(self, password: str, salt: bytes | None = None) -> str:
@@ -65,7 +64,6 @@ class Passwords:
 
     def _wait(self) -> None:
         if self.waiting >= self._queue:
-            self.refused += 1
             raise Busy(max(1, math.ceil(self._queue * _SECONDS / self._at_once)))
         self.waiting += 1
         try:

@@ -16,7 +16,7 @@ from walletsync_server.storage.interface import Storage, StorageError
 from walletsync_server.storage.lock import DatabaseLock, cannot_open
 from walletsync_server.storage.migrate import migrate
 from walletsync_server.storage.sql import SqlStorage
-from walletsync_server.storage.writer import InlineWriter, ThreadedWriter
+from walletsync_server.storage.writer import InlineWriter, OnCommit, ThreadedWriter
 
 BUSY_SECONDS = 10.0
 """How long a write waits for another process that writes to the same file."""
@@ -27,7 +27,11 @@ _FIRST_BROKEN, _FIRST_MENDED = (3, 7, 0), (3, 51, 3)
 _ALSO_MENDED = ((3, 44), 6), ((3, 50), 7)
 
 
-def open_sqlite(file: Path, *, inline: bool = False) -> Storage:
+def take_no_notice(seconds: float, jobs: int) -> None:
+    """Take no notice of a commit."""
+
+
+def open_sqlite(file: Path, *, inline: bool = False, on_commit: OnCommit = take_no_notice) -> Storage:
     """Open the database in `file`, made with mode 0600 if it is new, and bring its schema up to date.
 
     Several processes may have the file open: SQLite lets one write at a time, the others wait `BUSY_SECONDS`.
@@ -35,6 +39,7 @@ def open_sqlite(file: Path, *, inline: bool = False) -> Storage:
     Args:
         file: where; its folder must exist.
         inline: run writes in the calling thread instead of one thread that groups commits.
+        on_commit: see there.
 
     Raises:
         StorageError: with a sentence for the operator, if this cannot be done.
@@ -44,7 +49,7 @@ def open_sqlite(file: Path, *, inline: bool = False) -> Storage:
         undo.callback(lock.release)
         writing, _ = _open(file)
         undo.pop_all()
-    writer = InlineWriter(writing) if inline else ThreadedWriter(writing)
+    writer = (InlineWriter if inline else ThreadedWriter)(writing, on_commit)
     return SqlStorage(
         writing=writing,
         writer=writer,

@@ -6,11 +6,12 @@ writing connection: it takes whatever is queued, runs each job in a savepoint, c
 
 import queue
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -20,6 +21,8 @@ from walletsync_server.storage.queries import SqlWriteTransaction
 
 T = TypeVar("T")
 MAX_BATCH = 64
+OnCommit: TypeAlias = Callable[[float, int], None]
+"""Called after each commit, or its failure: how many seconds it took, and how many jobs were in it."""
 
 
 class Writer(ABC):
@@ -67,8 +70,9 @@ class _Job:
             self.future.set_exception(self.error)
 
 
-def _run_together(engine: sa.Engine, jobs: list[_Job]) -> None:
+def _run_together(engine: sa.Engine, jobs: list[_Job], on_commit: OnCommit) -> None:
     """Run `jobs` in one commit and answer all of them; if the commit fails, all of them fail."""
+    started = time.perf_counter()
     try:
         with engine.begin() as connection:
             for job in jobs:
@@ -76,15 +80,18 @@ def _run_together(engine: sa.Engine, jobs: list[_Job]) -> None:
     except Exception as error:  # noqa: BLE001 - not swallowed: every one who waits gets an error of its own
         for job in jobs:
             job.error = failure(error)
+    seconds = time.perf_counter() - started
     for job in jobs:
         job.answer()
+    on_commit(seconds, len(jobs))
 
 
 class InlineWriter(Writer):
     """Runs each job in the calling thread, one at a time: no thread, no grouping, the same promises."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, on_commit: OnCommit) -> None:
         self._engine = engine
+        self._on_commit = on_commit
         self._lock = threading.Lock()
         self._closed = False
 
@@ -94,7 +101,7 @@ class InlineWriter(Writer):
         with self._lock:
             if self._closed:
                 raise StorageError("The database is closed.")
-            _run_together(self._engine, [job])
+            _run_together(self._engine, [job], self._on_commit)
         return job.future
 
     def close(self) -> None:
@@ -106,8 +113,9 @@ class InlineWriter(Writer):
 class ThreadedWriter(Writer):
     """Runs jobs in one thread of its own, as many in one commit as have come meanwhile, at most `MAX_BATCH`."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, on_commit: OnCommit) -> None:
         self._engine = engine
+        self._on_commit = on_commit
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -136,7 +144,7 @@ class ThreadedWriter(Writer):
         while going:
             going, jobs = self._take()
             if jobs:
-                _run_together(self._engine, jobs)
+                _run_together(self._engine, jobs, self._on_commit)
 
     def _take(self) -> tuple[bool, list[_Job]]:
         """Wait for a job and take it with those behind it; False if the end mark was among them."""

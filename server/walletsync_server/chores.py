@@ -1,0 +1,38 @@
+"""What the server does by itself from time to time."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from walletsync_server import logs
+from walletsync_server.services.errors import Unavailable
+
+PURGE_SECONDS = 60 * 60.0
+
+
+@contextmanager
+def purging(purge: Callable[[], int], *, every: float = PURGE_SECONDS) -> Iterator[None]:
+    """Call `purge` in a thread, at once and then every so many seconds, as long as this lasts.
+
+    A database that cannot be asked is logged, and asked again the next time.
+    """
+    over = threading.Event()
+
+    def run() -> None:
+        while True:
+            try:
+                removed = purge()
+            except Unavailable as error:
+                logs.unavailable(str(error.__cause__))
+            else:
+                logs.event("purged", tokens=removed)
+            if over.wait(every):
+                return
+
+    thread = threading.Thread(target=run, name="chores", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,170 @@
+"""What an operator's Prometheus sees of a real process, and what it can never see."""
+
+import random
+import socket
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.server.helpers import API, HttpWire, log_in, new_account, seed_of
+from walletsync_server.metrics import CannotShowMetrics, Metrics
+from walletsync_server.testing import RunningServer, ServerDidNotStart
+
+Labels = tuple[tuple[str, str], ...]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Scraped:
+    """The figures of one look, and the texts that explain them."""
+
+    def __init__(self, port: int) -> None:
+        self.answer = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30)
+        self.families = list(text_string_to_metric_families(self.answer.text))
+        self.samples = [sample for family in self.families for sample in family.samples]
+
+    def __call__(self, name: str, **labels: str) -> float:
+        """Return the sum of all samples of this name that have these labels."""
+        return sum(
+            sample.value
+            for sample in self.samples
+            if sample.name == f"walletsync_{name}" and labels.items() <= sample.labels.items()
+        )
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(port: int) -> Iterator[RunningServer]:
+    with RunningServer(accounts="open", settings={"metrics_port": port, "rate_resend": "1/hour"}) as server:
+        yield server
+
+
+def test_figures_move_with_what_happens(server: RunningServer, port: int) -> None:
+    """Requests, refusals, accepted writes, conflicts and commits are counted where they happen."""
+    wire = HttpWire(server.url)
+    before = Scraped(port)
+    account = new_account(wire)
+    assert [account.post(sequence).status for sequence in (1, 2, 2, 9)] == [200, 200, 200, 409]
+    assert wire("GET", "/wallet").status == 401
+    after = Scraped(port)
+
+    def moved(name: str, **labels: str) -> float:
+        return after(name, **labels) - before(name, **labels)
+
+    wallet = f"{API}/wallet"
+    assert moved("requests_total", route=wallet, method="POST") == 4
+    assert moved("requests_total", route=wallet, method="POST", status="409") == 1
+    assert moved("request_seconds_count", route=f"{API}/auth/full", method="POST") == 1
+    assert moved("request_seconds_sum", route=f"{API}/auth/full", method="POST") > 0.001
+    assert moved("wallet_writes_total") == 3
+    assert moved("wallet_conflicts_total") == 1
+    assert moved("refusals_total", route=wallet, code="conflict") == 1
+    assert moved("refusals_total", route="/wallet", code="unauthorized") == 1
+    assert moved("commit_seconds_count") >= 5
+    assert moved("commit_jobs_sum") >= 6
+    assert after("password_hashes_running") == 0
+    assert after("password_hashes_waiting") == 0
+
+
+def test_every_figure_is_explained(server: RunningServer, port: int) -> None:
+    """Each figure has a sentence, a name with the unit in it, and the process tells when it started."""
+    scraped = Scraped(port)
+    ours = [family for family in scraped.families if family.name.startswith("walletsync_")]
+    assert len(ours) >= 9
+    assert all(len(family.documentation) > 20 and family.documentation.endswith(".") for family in ours)
+    started = [sample.value for sample in scraped.samples if sample.name == "process_start_time_seconds"]
+    assert len(started) == 1
+    assert 0 < started[0] <= time.time()
+
+
+def test_labels_are_bounded(server: RunningServer, port: int) -> None:
+    """Whatever paths and methods clients make up, the figures stay the same in number, and repeat nothing."""
+    wire = HttpWire(server.url)
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    prefixes = ["", API, "/wallet", f"{API}/wallet/history", f"{API}/devices", "/.well-known"]
+
+    def word() -> str:
+        return "canary" + "".join(chance.choices("abcdef0123456789", k=8))
+
+    def known() -> set[tuple[str, Labels]]:
+        return {(sample.name, tuple(sorted(sample.labels.items()))) for sample in Scraped(port).samples}
+
+    for prefix in prefixes:
+        for method in ("GET", "POST", "DELETE", "BREW"):
+            wire(method, f"{prefix}/x")
+    before = known()
+    for _ in range(200):
+        method = chance.choice(["GET", "POST", "DELETE", word().upper()])
+        wire(method, f"{chance.choice(prefixes)}/{word()}?{word()}={word()}", headers={word(): word()})
+    assert known() == before
+    assert "canary" not in Scraped(port).answer.text.lower()
+    methods = {dict(labels)["method"] for _, labels in before if "method" in dict(labels)}
+    assert methods <= {"GET", "POST", "DELETE", "other"}
+
+
+def test_figures_name_no_account(server: RunningServer, port: int) -> None:
+    """No figure has an address, a device or an account in it."""
+    wire = HttpWire(server.url)
+    account = new_account(wire)
+    user = log_in(wire, account.email, device="canary device").json["userId"]
+    seed_of(wire, account.email)
+    text = Scraped(port).answer.text
+    assert not any(word in text for word in (account.email, "canary", str(user), account.token, "127.0.0.1"))
+    assert {name for sample in Scraped(port).samples for name in sample.labels} <= {
+        *("method", "route", "status", "code", "le")
+    }
+
+
+def test_metrics_are_not_on_the_servers_own_port(server: RunningServer) -> None:
+    """Clients cannot ask for them."""
+    assert HttpWire(server.url)("GET", "/metrics").status == 404
+
+
+def test_port_that_is_taken_is_told() -> None:
+    """A server whose metrics cannot be shown does not start, and says why in a sentence."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        server = RunningServer(settings={"metrics_port": port})
+        with pytest.raises(ServerDidNotStart, match=f"Cannot show metrics on 127.0.0.1, port {port}: Address already"):
+            server.start()
+        server.close()
+
+
+def test_nothing_is_shown_unless_asked_for() -> None:
+    """Without a port for metrics the process listens on one port only."""
+    with RunningServer() as server:
+        process = server._process
+        assert process is not None
+        listening = [each for each in psutil.Process(process.pid).net_connections() if each.status == "LISTEN"]
+        assert [each.laddr.port for each in listening] == [int(server.url.rpartition(":")[2])]
+
+
+def test_port_is_free_again_afterwards() -> None:
+    """Showing ends with the server: the port can be taken again at once, also in the same process."""
+    port = free_port()
+    for count in range(2):
+        metrics = Metrics()
+        metrics.watch("answer", "The answer to everything.", lambda: 42)
+        with metrics.shown("127.0.0.1", port):
+            assert Scraped(port)("answer") == 42
+            if not count:
+                with pytest.raises(CannotShowMetrics):
+                    Metrics().shown("127.0.0.1", port).__enter__()
+    with pytest.raises(requests.ConnectionError):
+        Scraped(port)
