@@ -81,6 +81,18 @@ def connect(route: Route) -> smtplib.SMTP:
     return connection
 
 
+def reason(error: Exception) -> str:
+    """Return why a mail server could not be used, in words that repeat nothing of a mail or a login."""
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return "it refuses the login: check mail_username and the file of mail_password_file"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not to be trusted: {error.verify_message}"
+    if isinstance(error, smtplib.SMTPException):
+        return f"it refuses ({type(error).__name__}): check mail_security and mail_from"
+    said = getattr(error, "strerror", None) or type(error).__name__
+    return f"it cannot be reached ({said}): check mail_server, mail_port and mail_security"
+
+
 class Mailer:
     """The thread, from `start` to `close`. It outlives every failure, of the mail server and of the database."""
 

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from walletsync_server import __version__
+from walletsync_server.cli.accounts import accounts_group
 from walletsync_server.cli.database import backup_command, migrate_command, restore_command, verify_backup_command
+from walletsync_server.cli.look import config_command, doctor_command
 from walletsync_server.cli.serve import serve_command
 from walletsync_server.storage.interface import StorageError
 
@@ -33,5 +35,14 @@ def main() -> None:
     """
 
 
-for command in (serve_command, migrate_command, backup_command, verify_backup_command, restore_command):
+for command in (
+    serve_command,
+    config_command,
+    doctor_command,
+    accounts_group,
+    backup_command,
+    verify_backup_command,
+    restore_command,
+    migrate_command,
+):
     main.add_command(command)

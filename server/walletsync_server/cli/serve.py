@@ -20,9 +20,10 @@ from walletsync_server.services.errors import Unavailable
 from walletsync_server.serving import CannotListen, bind, serve, url_of
 from walletsync_server.settings import Settings
 
-NOBODY = "Nobody can sign up here yet: allow an address with --allow ADDRESS, or everybody with --accounts open."
-
-
+NOBODY = (
+    "Nobody can sign up here but whom you allow: walletsync-server accounts add ADDRESS, or --allow ADDRESS. "
+    "Everybody may with --accounts open."
+)
 PLAIN = (
     "Clients reach this address without TLS, so anybody on the way can read passwords and tokens. Listen on 127.0.0.1, "
     "put a reverse proxy that speaks TLS in front, and give the proxy's address: --public-url https://…"

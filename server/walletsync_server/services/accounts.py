@@ -15,7 +15,7 @@ from walletsync_server.storage.interface import Account, AddressTaken, ReadTrans
 
 
 class Accounts:
-    """Sign-up and login. `may_sign_up` decides about a canonical address.
+    """Sign-up and login. Who may sign up: for whom `may_sign_up` says so, and whom the operator allowed.
 
     With `signups`, an address has to be confirmed before it has an account; without, it has one at once.
     """
@@ -59,7 +59,7 @@ class Accounts:
             AccountExists: if the address has an account with another password or seed. Never where sign-ups wait.
         """
         self._throttle.sign_up(client)
-        if not self._may_sign_up(email):
+        if not self._may_sign_up(email) and not self._store.read(lambda transaction: transaction.is_allowed(email)):
             raise NotAllowed
         if self._signups is not None:
             self._signups.add(email, password, salt_seed)

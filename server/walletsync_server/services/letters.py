@@ -34,6 +34,28 @@ password that you chose then.
 
 If it was not you, there is nothing to do.
 """
+_INVITATION = """\
+You are invited to keep your wallet in sync between your devices over the
+server at
+
+  {url}
+
+Give your wallet this server's address, and sign up with the address that
+this mail came to. The server keeps only what your devices have encrypted,
+and never sees your password.
+
+If you do not know what this is about, do nothing.
+"""
+
+
+def invitation(public_url: str) -> str:
+    """Return what somebody is told who may sign up at this address."""
+    return _INVITATION.format(url=public_url)
+
+
+def compose_invitation(to: str, *, sender: str, public_url: str, now: datetime) -> EmailMessage:
+    """Return the mail that says so; the arguments are those of `compose`."""
+    return _mail(to, "You are invited", invitation(public_url), sender=sender, now=now)
 
 
 def compose(outgoing: Outgoing, *, sender: str, public_url: str, now: datetime) -> EmailMessage:
@@ -45,14 +67,19 @@ def compose(outgoing: Outgoing, *, sender: str, public_url: str, now: datetime) 
         public_url: the server's address as clients write it, without a slash at its end.
         now: its date.
     """
+    subject = "Confirm your address" if outgoing.link else "You have an account already"
+    return _mail(outgoing.to, subject, _text(outgoing.link, public_url), sender=sender, now=now)
+
+
+def _mail(to: str, subject: str, text: str, *, sender: str, now: datetime) -> EmailMessage:
     message = EmailMessage()
     message["From"] = sender
-    message["To"] = _shown(outgoing.to)
-    message["Subject"] = "Confirm your address" if outgoing.link else "You have an account already"
+    message["To"] = _shown(to)
+    message["Subject"] = subject
     message["Date"] = format_datetime(now)
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"  # so that nobody's absence answers (RFC 3834)
-    message.set_content(_text(outgoing.link, public_url), cte="7bit")
+    message.set_content(text, cte="7bit")
     return message
 
 

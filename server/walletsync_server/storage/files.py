@@ -22,7 +22,7 @@ from walletsync_server.storage.verify import verify
 
 _PAGES_AT_ONCE = 1000
 _COMPANIONS = ("-wal", "-shm", "-journal")
-_NOT_REVIVED = ("tokens",)
+_NOT_REVIVED = ("tokens", "signups", "mails")
 """Tables whose rows a restored backup must not bring back to life."""
 
 Progress = Callable[[int, int], None]

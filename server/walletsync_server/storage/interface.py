@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
+from walletsync_server.storage.people import PeopleReads, PeopleWrites
 from walletsync_server.storage.signup_interface import Mail as Mail
 from walletsync_server.storage.signup_interface import Signup as Signup
 from walletsync_server.storage.signup_interface import SignupReads, SignupWrites
@@ -81,7 +82,7 @@ class Token:
     expires_at: datetime
 
 
-class ReadTransaction(SignupReads):
+class ReadTransaction(PeopleReads, SignupReads):
     """One consistent view of the database."""
 
     @abstractmethod
@@ -129,7 +130,7 @@ class ReadTransaction(SignupReads):
         """Return what is known of each version that is kept, the current one first, without reading wallets."""
 
 
-class WriteTransaction(ReadTransaction, SignupWrites):
+class WriteTransaction(ReadTransaction, PeopleWrites, SignupWrites):
     """A transaction that is durable as a whole once `Storage.write` returns, or leaves no trace."""
 
     @abstractmethod

@@ -30,8 +30,18 @@ def revision_of(connection: sa.Connection) -> str | None:
 
 def is_known(connection: sa.Connection, revision: str) -> bool:
     """Say whether this package knows a revision, so that it can bring the database up to date."""
-    known = ScriptDirectory.from_config(configuration(connection)).walk_revisions()
-    return revision in {each.revision for each in known}
+    return revision in {each.revision for each in _scripts(connection).walk_revisions()}
+
+
+def newest_revision(connection: sa.Connection) -> str:
+    """Return the revision that `migrate` brings a schema to."""
+    newest = _scripts(connection).get_current_head()
+    assert newest is not None  # noqa: S101 - for the type checker: this package has migrations
+    return newest
+
+
+def _scripts(connection: sa.Connection) -> ScriptDirectory:
+    return ScriptDirectory.from_config(configuration(connection))
 
 
 def configuration(connection: sa.Connection) -> Config:

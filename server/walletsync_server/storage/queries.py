@@ -14,6 +14,7 @@ from walletsync_server.storage.interface import (
     Wallet,
     WriteTransaction,
 )
+from walletsync_server.storage.people_queries import SqlPeopleReads, SqlPeopleWrites
 from walletsync_server.storage.schema import accounts, mails, server_values, signups, tokens, wallets
 from walletsync_server.storage.signup_queries import SqlSignupReads, SqlSignupWrites
 
@@ -54,7 +55,7 @@ _HISTORY = (
 )
 
 
-class SqlReadTransaction(SqlSignupReads, ReadTransaction):
+class SqlReadTransaction(SqlPeopleReads, SqlSignupReads, ReadTransaction):
     """Reads on one connection, inside the transaction that its owner began."""
 
     def ping(self) -> None:
@@ -111,7 +112,7 @@ class SqlReadTransaction(SqlSignupReads, ReadTransaction):
         return self._connection.execute(statement, values).scalar_one_or_none()
 
 
-class SqlWriteTransaction(SqlReadTransaction, SqlSignupWrites, WriteTransaction):
+class SqlWriteTransaction(SqlReadTransaction, SqlPeopleWrites, SqlSignupWrites, WriteTransaction):
     """Reads and writes on one connection, inside the transaction that its owner began."""
 
     def lock_account(self, account_id: int) -> Account | None:

@@ -120,3 +120,11 @@ mails = sa.Table(
     sa.Column("token_hash", sa.LargeBinary, nullable=True, index=True),
     sa.Index("ix_mails_sent_at_due_at", "sent_at", "due_at"),
 )
+
+# Who may sign up although the settings do not say so. An address belongs to no account before it has one.
+allowed_addresses = sa.Table(
+    "allowed_addresses",
+    metadata,
+    sa.Column("email", sa.Text, primary_key=True),
+    sa.Column("allowed_at", Moment, nullable=False),
+)

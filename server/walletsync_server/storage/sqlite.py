@@ -96,6 +96,12 @@ def _open(file: Path) -> tuple[sa.Engine, tuple[str | None, str | None]]:
         raise StorageError(f"{file} was made by a newer version of walletsync-server; run that one.") from error
 
 
+def sqlite_version() -> tuple[int, int, int]:
+    """Return the version of the SQLite that this package uses."""
+    version: tuple[int, int, int] = driver.sqlite_version_info
+    return version
+
+
 def refuse_broken_sqlite(version: tuple[int, ...]) -> None:
     """Raise `StorageError` for a SQLite that can corrupt a write-ahead log when it starts it anew.
 

@@ -1,0 +1,174 @@
+"""`accounts`: who may sign up, and who has an account. All of it works while the server runs, and at once."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from walletsync.protocol import canonical_email
+from walletsync_server.cli.options import settings_options, usage_error
+from walletsync_server.configuration import Configuration
+from walletsync_server.mailer import connect, reason, route_of
+from walletsync_server.services import utc_now
+from walletsync_server.services.letters import compose_invitation, invitation
+from walletsync_server.services.people import People, Person
+from walletsync_server.services.store import Store
+from walletsync_server.settings import ALLOWLIST, Settings, SettingsError
+from walletsync_server.storage.sqlite import open_sqlite
+
+
+class _Address(click.ParamType[str]):
+    """An e-mail address as the server wants it."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return canonical_email(value)
+        except ValueError as error:
+            self.fail(f"this is no address that can sign up: {error}.", param, ctx)
+
+
+@click.group("accounts")
+def accounts_group() -> None:
+    """Say who may sign up, and see who has an account.
+
+    What is changed here holds at once, also for a server that runs.
+
+    Example: walletsync-server accounts add alice@example.com
+    """
+
+
+@accounts_group.command("list")
+@settings_options("database")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object in a line for each address.")
+def list_command(configuration: Configuration, as_json: bool) -> None:
+    """Print every address that has an account, or may sign up by `accounts add` or the settings.
+
+    For each: since when it has an account, the version of its wallet, how many devices are logged in.
+
+    Example: walletsync-server accounts list --json
+    """
+    with _people(configuration.settings) as people:
+        for person in _with_allowed(people, configuration.settings):
+            if as_json:
+                click.echo(json.dumps(dataclasses.asdict(person), default=lambda moment: moment.isoformat()))
+            else:
+                click.echo(f"{person.email}  {_describe(person)}")
+
+
+@accounts_group.command("add")
+@settings_options("database")
+@click.argument("address", type=_Address())
+def add_command(configuration: Configuration, address: str) -> None:
+    """Let ADDRESS sign up. It makes its account itself, with a password that the server never sees.
+
+    Example: walletsync-server accounts add alice@example.com
+    """
+    with _people(configuration.settings) as people:
+        if people.allow(address):
+            click.echo(f"{address} may sign up.")
+        else:
+            click.echo(f"{address} was allowed already.")
+    _tell_if_needless(configuration.settings)
+
+
+@accounts_group.command("invite")
+@settings_options("database", "accounts", "public_url")
+@click.argument("address", type=_Address())
+def invite_command(configuration: Configuration, address: str) -> None:
+    """Let ADDRESS sign up, and tell it so by mail; without a mail server, print what to tell.
+
+    Needs public_url, which the invitation names. It holds no secret: the first who signs up with ADDRESS has its
+    account, unless accounts is email, where ADDRESS has to be confirmed.
+
+    Example: walletsync-server accounts invite alice@example.com
+    """
+    settings = configuration.settings
+    if not settings.public_url:
+        raise click.UsageError("An invitation names the server's address: set it with --public-url.")
+    if settings.accounts == ALLOWLIST:
+        with _people(settings) as people:
+            people.allow(address)
+    if not settings.mail_server:
+        click.echo(f"{address} may sign up. No mail server is set, so tell it yourself:\n", err=True)
+        click.echo(invitation(settings.public_url), nl=False)
+        return
+    try:
+        _send_invitation(settings, address)
+    except OSError as error:  # SMTPException is one
+        said = f"{address} may sign up, but could not be told: {settings.mail_server}: {reason(error)}."
+        raise click.ClickException(said) from None
+    click.echo(f"{address} may sign up, and was told so.")
+
+
+def _send_invitation(settings: Settings, address: str) -> None:
+    try:
+        route = route_of(settings)
+    except SettingsError as error:
+        raise usage_error(error) from None
+    message = compose_invitation(address, sender=route.sender, public_url=route.public_url, now=utc_now())
+    with connect(route) as connection:
+        connection.send_message(message, route.sender, [address])
+
+
+@accounts_group.command("remove")
+@settings_options("database")
+@click.argument("address", type=_Address())
+@click.option("--keep-account", is_flag=True, help="Only take the permission to sign up back; an account stays.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove_command(configuration: Configuration, address: str, keep_account: bool, yes: bool) -> None:
+    """Delete the account of ADDRESS and all that belongs to it, and take back that it may sign up.
+
+    Its wallet, all versions, its devices' logins and its password go. Only a backup has them then, and of a device
+    its own copy. Asks before it deletes an account.
+
+    Example: walletsync-server accounts remove alice@example.com
+    """
+    with _people(configuration.settings) as people:
+        person = people.find(address)
+        if person is None:
+            raise click.ClickException(f"{address} has no account and no permission; see `accounts list`.")
+        if person.created_at and not keep_account and not yes:
+            click.confirm(f"{address}: {_describe(person)}. Delete all of it?", abort=True, err=True)
+        removed = people.remove(address, account=not keep_account)
+    click.echo(f"{address}: {'the account is deleted, ' if removed.account else ''}it may not sign up any more.")
+    if configuration.settings.may_sign_up(address):
+        click.echo("The settings allow this address all the same: see `config`, accounts and allow.", err=True)
+
+
+@contextmanager
+def _people(settings: Settings) -> Iterator[People]:
+    storage = open_sqlite(settings.database_file, inline=True)
+    try:
+        yield People(Store(storage), utc_now)
+    finally:
+        storage.close()
+
+
+def _with_allowed(people: People, settings: Settings) -> Iterator[Person]:
+    """Return everybody, also those whom only the settings allow, in the order of the addresses."""
+    waiting = sorted(settings.allow, reverse=True)
+    for person in people.all():
+        while waiting and waiting[-1] < person.email:
+            yield Person(email=waiting.pop(), allowed=True)
+        if waiting and waiting[-1] == person.email:
+            person = dataclasses.replace(person, allowed=True)
+            waiting.pop()
+        yield person
+    yield from (Person(email=email, allowed=True) for email in reversed(waiting))
+
+
+def _describe(person: Person) -> str:
+    if person.created_at is None:
+        return "may sign up"
+    wallet = f"wallet version {person.current_sequence}" if person.current_sequence else "no wallet"
+    return f"account since {person.created_at:%Y-%m-%d}, {wallet}, devices: {person.devices}"
+
+
+def _tell_if_needless(settings: Settings) -> None:
+    if settings.accounts != ALLOWLIST:
+        click.echo(f"The settings let everybody sign up: accounts is {settings.accounts}.", err=True)

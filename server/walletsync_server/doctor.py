@@ -1,0 +1,127 @@
+"""What may be wrong with a server's set-up, and what to do about it. Changes nothing; the server may be running."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from walletsync_server.mailer import connect, reason, route_of
+from walletsync_server.settings import Settings, SettingsError
+from walletsync_server.storage.health import FILES, Health, examine
+from walletsync_server.storage.interface import StorageError
+from walletsync_server.storage.sqlite import refuse_broken_sqlite, sqlite_version
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+_MIB = 1024 * 1024
+LITTLE_SPACE, NO_SPACE = 1024 * _MIB, 64 * _MIB
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: its name, how it is (`ok`, `warn` or `fail`), and what to do if it is not well."""
+
+    name: str
+    level: str
+    sentence: str
+
+
+def diagnose(settings: Settings, *, now: datetime) -> Iterator[Finding]:
+    """Look at everything, one after the other; some of it takes a while."""
+    yield from _exposure(settings)
+    yield _sqlite()
+    file = settings.database_file
+    yield from _modes("database", [Path(f"{file}{more}") for more in FILES])
+    yield from _database(file, now)
+    yield _space(file)
+    if settings.mail_server:
+        yield from _mail(settings)
+
+
+def _exposure(settings: Settings) -> Iterator[Finding]:
+    if settings.plain_on_the_network:
+        said = f"the server listens on {settings.host} and knows of no TLS in front; put a proxy there, set public_url."
+        yield Finding("settings", WARN, said)
+    else:
+        yield Finding("settings", OK, "all make sense.")
+
+
+def _sqlite() -> Finding:
+    try:
+        refuse_broken_sqlite(sqlite_version())
+    except StorageError as error:
+        return Finding("SQLite", FAIL, str(error))
+    return Finding("SQLite", OK, f"version {'.'.join(map(str, sqlite_version()))}.")
+
+
+def _modes(name: str, files: list[Path]) -> Iterator[Finding]:
+    open_to_others = [file for file in files if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077]
+    if open_to_others:
+        names = " ".join(map(str, open_to_others))
+        yield Finding(f"{name} mode", WARN, f"other users of this machine may read or write; run: chmod 600 {names}")
+    elif files[0].exists():
+        yield Finding(f"{name} mode", OK, "for its owner only.")
+
+
+def _database(file: Path, now: datetime) -> Iterator[Finding]:
+    if not file.parent.is_dir():
+        yield Finding("database", FAIL, f"its folder {file.parent} does not exist; make it, or set another database.")
+    elif not file.exists():
+        yield Finding("database", WARN, f"{file} does not exist yet; `serve` makes it. Is it the one you mean?")
+    elif not os.access(file, os.R_OK | os.W_OK) or not os.access(file.parent, os.W_OK):
+        yield Finding("database", FAIL, f"this user may not write {file} or its folder; run as the server's user.")
+    else:
+        try:
+            health = examine(file)
+        except StorageError as error:
+            yield Finding("database", FAIL, f"{error} Restore a backup if it is damaged.")
+        else:
+            yield from _health(health, now)
+
+
+def _health(health: Health, now: datetime) -> Iterator[Finding]:
+    if health.faults:
+        yield Finding("database", FAIL, f"SQLite finds it damaged: {health.faults[0]} Restore a backup.")
+    else:
+        yield Finding("database", OK, "SQLite finds no fault; `backup` and `verify-backup` check every wallet.")
+    if health.revision == health.newest:
+        yield Finding("schema", OK, f"{health.revision}, up to date.")
+    elif health.is_known:
+        said = f"{health.revision}, not {health.newest} yet; make a backup, then `migrate` or start the server."
+        yield Finding("schema", WARN, said)
+    else:
+        said = "it was made by another program, or a newer version of this one; use that, or another database."
+        yield Finding("schema", FAIL, said)
+    if health.latest and health.latest > now:
+        said = f"it is {now:%Y-%m-%d %H:%M} UTC here, but the newest data is of {health.latest:%Y-%m-%d %H:%M}; set it."
+        yield Finding("clock", FAIL, said)
+    else:
+        yield Finding("clock", OK, f"{now:%Y-%m-%d %H:%M:%S} UTC, later than all data; compare it with yours.")
+
+
+def _space(file: Path) -> Finding:
+    folder = next(each for each in file.absolute().parents if each.is_dir())
+    free = shutil.disk_usage(folder).free
+    size = file.stat().st_size if file.exists() else 0
+    said = f"{free // _MIB} MiB are free in {folder}"
+    if free < NO_SPACE:
+        return Finding("disk", FAIL, f"{said}; writes will soon fail. Make room.")
+    if free < max(LITTLE_SPACE, size):
+        return Finding("disk", WARN, f"{said}; a restore needs {size // _MIB} MiB for itself. Make room.")
+    return Finding("disk", OK, f"{said}.")
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    if settings.mail_password_file:
+        yield from _modes("mail password", [Path(settings.mail_password_file)])
+    try:
+        with connect(route_of(settings)):
+            pass
+    except SettingsError as error:
+        yield Finding("mail", FAIL, str(error))
+    except OSError as error:  # SMTPException is one
+        yield Finding("mail", FAIL, f"{settings.mail_server}, port {settings.mail_port}: {reason(error)}.")
+    else:
+        yield Finding("mail", OK, f"{settings.mail_server} takes our mails.")

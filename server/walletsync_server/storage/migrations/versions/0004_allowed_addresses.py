@@ -1,0 +1,16 @@
+"""Addresses that the operator allows to sign up."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "allowed_addresses",
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("allowed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("email", name="pk_allowed_addresses"),
+    )

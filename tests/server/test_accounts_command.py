@@ -1,0 +1,120 @@
+"""`accounts`: who may sign up and who has an account, changed while the server runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.server.helpers import API, Account, HttpWire, log_in, sign_up
+from walletsync_server.cli import main
+from walletsync_server.testing import RunningServer
+
+ALICE, BOB = "alice@example.com", "bob@example.com"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "walletsync.db"
+
+
+def accounts(file: Path, *words: str, **options: str) -> Result:
+    command = ["accounts", words[0], "--database", f"sqlite:///{file}", *words[1:]]
+    return CliRunner().invoke(main, command, env=options)
+
+
+def test_permission_holds_at_once_while_the_server_runs(file: Path) -> None:
+    """Nobody, then the one who was added, then nobody again: without a restart."""
+    with RunningServer(database=file) as server:
+        wire = HttpWire(server.url)
+        assert sign_up(wire, ALICE).status == 403
+        assert accounts(file, "add", ALICE).stdout == f"{ALICE} may sign up.\n"
+        assert accounts(file, "add", ALICE).stdout == f"{ALICE} was allowed already.\n"
+        assert [sign_up(wire, address).status for address in (ALICE, BOB)] == [201, 403]
+        assert accounts(file, "add", BOB).exit_code == 0
+        assert "may not sign up any more" in accounts(file, "remove", BOB).stdout
+        assert sign_up(wire, BOB).status == 403
+
+
+def test_list_has_everybody(file: Path) -> None:
+    """Whoever has an account or may get one, by command or by setting, in order; each as a line or as JSON."""
+    assert accounts(file, "list").stdout == ""
+    with RunningServer(database=file, allow=["dora@example.com"]) as server:
+        wire = HttpWire(server.url)
+        for address in (BOB, "carol@example.com"):
+            accounts(file, "add", address)
+        for address in ("dora@example.com", BOB):
+            assert sign_up(wire, address).status == 201
+        bob = Account(wire, BOB, log_in(wire, BOB).json["token"])
+        assert bob.post(1).status == 200
+        allowed = f"{ALICE} dora@example.com zoe@example.com"
+        listed = accounts(file, "list", "--json", WALLETSYNC_ALLOW=allowed).stdout.splitlines()
+        lines = accounts(file, "list", WALLETSYNC_ALLOW=allowed).stdout.splitlines()
+    people = [json.loads(line) for line in listed]
+    since = [person.pop("created_at") for person in people]
+    assert people == [
+        {"email": ALICE, "allowed": True, "current_sequence": 0, "devices": 0},
+        {"email": BOB, "allowed": True, "current_sequence": 1, "devices": 1},
+        {"email": "carol@example.com", "allowed": True, "current_sequence": 0, "devices": 0},
+        {"email": "dora@example.com", "allowed": True, "current_sequence": 0, "devices": 0},
+        {"email": "zoe@example.com", "allowed": True, "current_sequence": 0, "devices": 0},
+    ]
+    assert [moment is not None for moment in since] == [False, True, False, True, False]
+    assert lines[0] == f"{ALICE}  may sign up"
+    assert lines[1] == f"{BOB}  account since {since[1][:10]}, wallet version 1, devices: 1"
+    assert lines[3] == f"dora@example.com  account since {since[3][:10]}, no wallet, devices: 0"
+
+
+def test_removed_account_is_gone(file: Path) -> None:
+    """Its token and password are of no use at once, and the address may not come back."""
+    with RunningServer(database=file) as server:
+        wire = HttpWire(server.url)
+        accounts(file, "add", ALICE)
+        sign_up(wire, ALICE)
+        alice = Account(wire, ALICE, log_in(wire, ALICE).json["token"])
+        assert alice.post(1, "everything that alice had").status == 200
+        removed = accounts(file, "remove", "--yes", ALICE)
+        assert removed.stdout == f"{ALICE}: the account is deleted, it may not sign up any more.\n"
+        assert alice.get().status == 401
+        assert log_in(wire, ALICE).status == 401
+        assert sign_up(wire, ALICE).status == 403
+    assert accounts(file, "list").stdout == ""
+
+
+def test_account_can_be_kept(file: Path) -> None:
+    """Only the permission is taken back: who has an account keeps it, and nobody is asked."""
+    with RunningServer(database=file) as server:
+        wire = HttpWire(server.url)
+        accounts(file, "add", ALICE)
+        sign_up(wire, ALICE)
+        assert "may not sign up any more" in accounts(file, "remove", "--keep-account", ALICE).stdout
+        assert log_in(wire, ALICE).status == 200
+        assert wire("POST", f"{API}/account/delete", {"email": ALICE, "password": "wrong password"}).status == 401
+    assert "account since" in accounts(file, "list").stdout
+
+
+@pytest.mark.parametrize(("answer", "stays"), [("y\n", False), ("n\n", True), ("", True)])
+def test_deletion_is_asked_for(file: Path, answer: str, stays: bool) -> None:
+    """Only a yes deletes; the question says what there is. No answer is a no."""
+    with RunningServer(database=file, accounts="open") as server:
+        sign_up(HttpWire(server.url), ALICE)
+        command = ["accounts", "remove", "--database", f"sqlite:///{file}", ALICE]
+        ended = CliRunner().invoke(main, command, input=answer)
+        assert ended.exit_code == (1 if stays else 0)
+        assert "no wallet, devices: 0. Delete all of it?" in ended.stderr
+        assert log_in(HttpWire(server.url), ALICE).status == (200 if stays else 401)
+
+
+def test_settings_that_allow_all_the_same_are_told(file: Path) -> None:
+    """An operator is not left to believe that a command decides where a setting does."""
+    assert "let everybody sign up" in accounts(file, "add", ALICE, WALLETSYNC_ACCOUNTS="open").stderr
+    assert "allow this address all the same" in accounts(file, "remove", ALICE, WALLETSYNC_ALLOW=ALICE).stderr
+
+
+def test_unknown_address_is_told(file: Path) -> None:
+    """Status 1 for an address that is not there, 2 for what is no address."""
+    missing = accounts(file, "remove", "--yes", ALICE)
+    assert (missing.exit_code, "no account and no permission" in missing.stderr) == (1, True)
+    for command in ("add", "remove"):
+        wrong = accounts(file, command, "Alice@example.com")
+        assert (wrong.exit_code, "lower case" in wrong.stderr) == (2, True)

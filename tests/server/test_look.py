@@ -1,0 +1,170 @@
+"""`config` and `doctor`: what is set and where it comes from; what is wrong and what to do about it."""
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from pysqlite3 import dbapi2 as driver
+
+from tests.server.records import ALICE, NOW, append, wallet
+from walletsync_server import doctor
+from walletsync_server.cli import main
+from walletsync_server.configuration import load
+from walletsync_server.doctor import FAIL, OK, WARN, Finding, diagnose
+from walletsync_server.settings import TABLE, Settings
+from walletsync_server.storage.sqlite import open_sqlite
+
+LATER = NOW + timedelta(days=1)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A database with one account and one wallet."""
+    file = tmp_path / "walletsync.db"
+    storage = open_sqlite(file)
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    append(storage, ALICE.account_id, wallet(1))
+    storage.close()
+    return file
+
+
+def run(*words: str, **variables: str) -> Result:
+    return CliRunner().invoke(main, words, env=variables)
+
+
+def found(file: Path, now: datetime = LATER, **settings: Any) -> dict[str, Finding]:
+    findings = list(diagnose(Settings(database=f"sqlite:///{file}", **settings), now=now))
+    return {finding.name: finding for finding in findings}
+
+
+def test_config_tells_value_and_origin(tmp_path: Path) -> None:
+    """Every setting has its value and whether it came from a flag, a variable, a file or nowhere."""
+    file = tmp_path / "server.toml"
+    file.write_text('allow = ["alice@example.com"]\n')
+    ended = run("config", "--json", "--port", "1", "--config", str(file), WALLETSYNC_HOST="::1")
+    shown = json.loads(ended.stdout)
+    assert list(shown) == list(TABLE)
+    assert shown["port"] == {"value": 1, "origin": "--port"}
+    assert shown["host"] == {"value": "::1", "origin": "WALLETSYNC_HOST"}
+    assert shown["allow"] == {"value": ["alice@example.com"], "origin": str(file)}
+    assert shown["accounts"] == {"value": "allowlist", "origin": "default"}
+
+
+def test_output_of_config_is_a_file_for_config(tmp_path: Path) -> None:
+    """What is printed sets the same again, and no secret is in it."""
+    secret = tmp_path / 'pass"word'
+    secret.write_text("open sesame")
+    words = ["--mail-server", "mail.example.com", "--mail-from", "a@example.com", "--mail-username", "ü \\"]
+    words += ["--mail-password-file", str(secret), "--allow", "alice@example.com", "--allow", "bob@example.com"]
+    ended = run("config", *words)
+    assert "sesame" not in ended.output
+    copy = tmp_path / "copy.toml"
+    copy.write_text(ended.stdout)
+    settings = load({}, {}, str(copy)).settings
+    assert settings.allow == ("alice@example.com", "bob@example.com")
+    assert (settings.mail_username, settings.mail_password_file) == ("ü \\", str(secret))
+
+
+def test_sound_server_is_well(file: Path) -> None:
+    """Nothing to do: every line is ok, and the status is 0."""
+    ended = run("doctor", "--database", f"sqlite:///{file}")
+    assert ended.exit_code == 0, ended.output
+    lines = [line.split()[0] for line in ended.stdout.splitlines()]
+    assert lines == [OK] * len(lines)
+    assert {"settings", "SQLite", "database mode", "database", "schema", "clock", "disk"} == found(file).keys()
+
+
+def test_doctor_changes_nothing(file: Path) -> None:
+    """Not the database, not even one that is not there yet."""
+    before = file.read_bytes()
+    run("doctor", "--database", f"sqlite:///{file}")
+    missing = file.with_name("new.db")
+    ended = run("doctor", "--database", f"sqlite:///{missing}")
+    assert (ended.exit_code, "does not exist yet" in ended.stdout) == (0, True)
+    assert file.read_bytes() == before
+    assert not missing.exists()
+
+
+def test_findings_as_json(file: Path) -> None:
+    """Programs get the same findings, and the same status."""
+    with driver.connect(str(file)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    ended = run("doctor", "--json", "--database", f"sqlite:///{file}")
+    findings = json.loads(ended.stdout)
+    assert ended.exit_code == 1
+    assert [finding["name"] for finding in findings if finding["level"] == FAIL] == ["schema"]
+    assert all(finding["sentence"] for finding in findings)
+
+
+def test_server_on_the_network_without_tls_is_warned_of(file: Path) -> None:
+    """Doctor says what `serve` says."""
+    assert found(file, host="192.0.2.1")["settings"].level == WARN
+    assert found(file, host="192.0.2.1", public_url="https://sync.example.com")["settings"].level == OK
+
+
+def test_broken_sqlite_fails(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SQLite that `serve` refuses."""
+    monkeypatch.setattr(doctor, "sqlite_version", lambda: (3, 40, 1))
+    assert found(file)["SQLite"].level == FAIL
+
+
+@pytest.mark.parametrize("more", ["", ".lock"])
+def test_database_that_others_can_read_is_warned_of(file: Path, more: str) -> None:
+    """With the command that mends it."""
+    Path(f"{file}{more}").chmod(0o640)
+    finding = found(file)["database mode"]
+    assert (finding.level, finding.sentence.endswith(f"chmod 600 {file}{more}")) == (WARN, True)
+
+
+def test_missing_folder_fails(tmp_path: Path) -> None:
+    """Where `serve` could make no database."""
+    assert found(tmp_path / "missing" / "w.db")["database"].level == FAIL
+
+
+def test_database_that_may_not_be_written_fails(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when it is run by another user than the server; the tests may run as root, so the answer is a stand-in."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "run as the server's user" in found(file)["database"].sentence
+
+
+def test_damaged_database_fails(file: Path) -> None:
+    """What SQLite's quick check finds, and what is no database at all."""
+    whole = file.read_bytes()
+    page = whole.rindex(b"alice@example.com") // 4096 * 4096
+    file.write_bytes(whole[:page] + b"\xff" + whole[page + 1 :])
+    finding = found(file)["database"]
+    assert (finding.level, "Restore a backup" in finding.sentence) == (FAIL, True)
+    file.write_bytes(b"text" * 1000)
+    finding = found(file)["database"]
+    assert (finding.level, "is no SQLite database" in finding.sentence) == (FAIL, True)
+
+
+def test_schema_is_compared(file: Path) -> None:
+    """An older one is to be migrated; another program's or a newer one is not ours to touch."""
+    for revision, level in (("0001", WARN), ("9999", FAIL)):
+        with driver.connect(str(file)) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        connection.close()
+        assert found(file)["schema"].level == level
+    file.write_bytes(b"")
+    assert found(file)["schema"].level == FAIL
+
+
+def test_clock_that_is_behind_the_data_fails(file: Path) -> None:
+    """A clock from before the newest wallet is wrong, or was."""
+    assert found(file, now=NOW - timedelta(seconds=1))["clock"].level == FAIL
+    assert found(file, now=datetime.now(UTC))["clock"].level == OK
+
+
+@pytest.mark.parametrize(("free", "level"), [(10, FAIL), (doctor.NO_SPACE, WARN), (doctor.LITTLE_SPACE, OK)])
+def test_little_space_is_told(file: Path, monkeypatch: pytest.MonkeyPatch, free: int, level: str) -> None:
+    """Before the disk is full."""
+    usage = shutil.disk_usage(file.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
+    assert found(file)["disk"].level == level
