@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import flask
@@ -105,6 +105,25 @@ class HttpWire(Wire):
             return Answer(response.status, names, response.read())
         finally:
             connection.close()
+
+
+class KeepAliveWire(Wire):
+    """TCP, to a real process, over one connection for as long as the server keeps it. To be closed."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def send(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
+        self._connection.request(method, target, body or None, headers)
+        response = self._connection.getresponse()
+        names = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, names, response.read())
 
 
 @dataclass

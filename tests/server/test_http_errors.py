@@ -249,13 +249,18 @@ def test_largest_body_holds_the_largest_wallet(account: Account) -> None:
     "path",
     [
         *("/", "/api/3", "/api/3/", "/api/2/wallet", "/wallet/", "/Wallet", "/client-salt-seed"),
-        *("/api/3/healthz", "/api/3/.well-known/walletsync", "/%00", "/%ff", "/static/x", "/a/../b"),
+        *("/api/3/healthz", "/api/3/.well-known/walletsync", "/%00", "/%0A", "/%ff", "/static/x", "/a/../b"),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_unknown_path_is_404(wire: Wire, method: str, path: str) -> None:
     """What is not in the table is 404 in JSON; flat paths are only those of the original clients."""
     assert_refused(wire(method, path), 404, "not_found")
+
+
+def test_slashes_count(app: Any) -> None:
+    """A path that begins with two slashes is another one."""
+    assert_refused(FlaskWire(app)("GET", "/%2Fhealthz"), 404, "not_found")
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_devices_are_listed(account: Account) -> None:
     assert [each["deviceId"] for each in get(account, f"{API}/devices").json["devices"]] == ["laptop"]
 
 
-@pytest.mark.parametrize("device", ["phone", "a/b", "ä b", "%41", "100%", "?x=1", "#"])
+@pytest.mark.parametrize("device", ["phone", "a/b", "a\nb", "ä b", "%41", "100%", "?x=1", "#"])
 def test_device_is_revoked(account: Account, device: str) -> None:
     """Its token is dead at once, and others live; whatever characters its name has."""
     token = log_in(account.wire, account.email, device=device).json["token"]

@@ -12,9 +12,9 @@ _ENDPOINT = "api"
 
 
 class _Everything(BaseConverter):
-    """Matches any rest of a path, slashes and emptiness included."""
+    """Matches any rest of a path, slashes, line breaks and emptiness included."""
 
-    regex = ".*"
+    regex = r"[\s\S]*"
     part_isolating = False
 
 
@@ -36,7 +36,7 @@ def _answer(api: Api, request: flask.Request) -> flask.Response:
     response = api.answer(
         Request(
             method=request.method,
-            path=request.path,
+            path=_path(request),
             query=request.query_string.decode("latin-1"),
             headers={name.lower(): value for name, value in request.headers.items()},
             body=request.stream.read(api.body_limit + 1),
@@ -44,6 +44,11 @@ def _answer(api: Api, request: flask.Request) -> flask.Response:
         )
     )
     return _as_flask(response)
+
+
+def _path(request: flask.Request) -> str:
+    """Return the path as it came; Flask's own `path` begins with one slash however many there were."""
+    return str(request.environ["PATH_INFO"]).encode("latin-1").decode(errors="replace")
 
 
 def _refused_by_flask(error: HTTPException) -> flask.Response:

@@ -9,7 +9,7 @@ from walletsync.protocol import API_PREFIX, ErrorAnswer
 from walletsync_server import __version__
 from walletsync_server.api import errors
 from walletsync_server.api.table import Answer, Parameter, Route
-from walletsync_server.services.errors import Conflict, NothingToFollow, ServiceError
+from walletsync_server.services.errors import Busy, Conflict, NothingToFollow, ServiceError
 
 JSON = "application/json"
 _REFERENCE = "#/components/schemas/{name}"
@@ -30,7 +30,11 @@ _SECURITY = {
         "description": "Deprecated: the same in the query, where proxies log it. For existing clients only.",
     },
 }
-_ERROR_HEADERS: Mapping[int, Mapping[str, str]] = {401: {"WWW-Authenticate": "How to show a token."}}
+_WAIT = "Seconds to wait."
+_ERROR_HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": "How to show a token."},
+    429: {"Retry-After": _WAIT},
+}
 _MORE: Mapping[type[ServiceError], tuple[str, ...]] = {
     Conflict: ("version", "encryptedWallet", "sequence", "hmac"),
     NothingToFollow: ("applied",),
@@ -166,10 +170,13 @@ def _refusal(status: int, kinds: list[type[ServiceError]], schemas: _Schemas) ->
     schema = found[0] if len(found) == 1 else {"oneOf": found}
     return {
         "description": "\n".join(f"`{kind.code}`: {kind.sentence}" for kind in kinds),
-        "headers": _headers(_ERROR_HEADERS.get(status, {})),
+        "headers": _headers(_ERROR_HEADERS.get(status, {}))
+        | (_headers({"Retry-After": _WAIT}, required=False) if Busy in kinds else {}),
         "content": {JSON: {"schema": schema}},
     }
 
 
-def _headers(says: Mapping[str, str]) -> dict[str, Any]:
-    return {name: {"description": text, "required": True, "schema": {"type": "string"}} for name, text in says.items()}
+def _headers(says: Mapping[str, str], *, required: bool = True) -> dict[str, Any]:
+    return {
+        name: {"description": text, "required": required, "schema": {"type": "string"}} for name, text in says.items()
+    }
