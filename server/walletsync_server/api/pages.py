@@ -9,13 +9,17 @@ from walletsync_server import pages
 from walletsync_server.api.http import Response
 
 _HERE = files(pages)
-_STYLE = (_HERE / "style.css").read_text()
-_FRAME = Template((_HERE / "frame.html").read_text())
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+
+def read(name: str) -> str:
+    """Return a file of `pages/`."""
+    return (_HERE / name).read_text()
+
+
+_STYLE = read("style.css")
+_FRAME = Template(read("frame.html"))
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
     "Content-Type": "text/html; charset=utf-8",
     "Referrer-Policy": "no-referrer",  # the address of the page may have a token in it
     "X-Content-Type-Options": "nosniff",
@@ -23,13 +27,24 @@ _HEADERS = {
 
 
 class Page:
-    """A page of `pages/`, by the name of its file; its first heading is its title."""
+    """A page, made once.
 
-    def __init__(self, name: str) -> None:
-        content = (_HERE / name).read_text()
+    Args:
+        content: HTML; its first heading is the title.
+        style: CSS for this page only.
+    """
+
+    def __init__(self, content: str, style: str = "") -> None:
         title = content.partition("<h1>")[2].partition("</h1>")[0]
-        self._body = _FRAME.substitute(title=title, style=_STYLE, content=content).encode()
+        self._body = _FRAME.substitute(title=title, style=_STYLE + style, content=content).encode()
+        digest = base64.b64encode(hashlib.sha256((_STYLE + style).encode()).digest()).decode()
+        self._headers = {
+            **_HEADERS,
+            "Content-Length": str(len(self._body)),
+            "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
+            "base-uri 'none'; frame-ancestors 'none'",
+        }
 
     def response(self, status: int) -> Response:
         """Return it as an answer."""
-        return Response(status=status, headers={**_HEADERS, "Content-Length": str(len(self._body))}, body=self._body)
+        return Response(status=status, headers=self._headers, body=self._body)

@@ -44,6 +44,7 @@ from walletsync_server.api import (
     about,
     accounts,
     devices,
+    docs,
     errors,
     history,
     openapi,
@@ -56,6 +57,7 @@ from walletsync_server.api import (
 from walletsync_server.api.about import Health
 from walletsync_server.api.edge import Edge
 from walletsync_server.api.http import Request, Response, json_response
+from walletsync_server.api.pages import Page
 from walletsync_server.api.table import PAGE, Answer, Match, Parameter, Reads, Route, Table
 from walletsync_server.metrics import Metrics
 from walletsync_server.services import Services
@@ -86,6 +88,7 @@ ROOT = ("",)
 API = (API_PREFIX,)
 BOTH = ("", API_PREFIX)
 OPENAPI_PATH = "/openapi.json"
+DOCS_PATH = "/docs"
 
 _LONGEST_ESCAPE = len(r"\u0000")  # the most that JSON can make of one byte of a wallet
 _BODY_ALLOWANCE = 64 * 1024  # bytes for everything but the wallet
@@ -100,6 +103,16 @@ def body_limit(max_wallet_bytes: int) -> int:
 def describe(_services: Services, _request: Request) -> Response:
     """GET `/openapi.json`."""
     return json_response(200, _document())
+
+
+def show_docs(_services: Services, _request: Request) -> Response:
+    """GET `/docs`."""
+    return _docs().response(200)
+
+
+@functools.cache
+def _docs() -> Page:
+    return docs.page(_document(), OPENAPI_PATH)
 
 
 @functools.cache
@@ -323,6 +336,14 @@ ROUTES = (
         prefixes=ROOT,
         summary="Get this document.",
         answers={200: Answer("An OpenAPI document.", dict[str, Any])},
+    ),
+    Route(
+        method="GET",
+        path=DOCS_PATH,
+        handler=show_docs,
+        prefixes=ROOT,
+        summary="Read this document in a browser.",
+        answers={200: Answer("A page.", PAGE)},
     ),
     Route(
         method="GET",

@@ -5,12 +5,12 @@ import re
 from walletsync.protocol import ResendAnswer, ResendRequest
 from walletsync_server.api.emails import checked
 from walletsync_server.api.http import Request, Response, json_response
-from walletsync_server.api.pages import Page
+from walletsync_server.api.pages import Page, read
 from walletsync_server.services import Services
 
 _TOKEN = re.compile(r"[0-9a-f]{64}")
-_BUTTON, _VERIFIED = Page("verify.html"), Page("verified.html")
-_DEAD_LINK, _BROKEN_LINK = Page("dead_link.html"), Page("broken_link.html")
+_BUTTON, _VERIFIED = Page(read("verify.html")), Page(read("verified.html"))
+_DEAD_LINK, _BROKEN_LINK = Page(read("dead_link.html")), Page(read("broken_link.html"))
 
 
 def resend(services: Services, request: Request, body: ResendRequest) -> Response:

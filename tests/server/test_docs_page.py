@@ -1,0 +1,181 @@
+"""The page that shows the protocol to people: complete, accessible, and sufficient unto itself."""
+
+import base64
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from tests.server.described import DOCUMENT
+from tests.server.helpers import Wire
+from walletsync_server.api.docs import page
+
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
+Attributes = dict[str, str]
+
+
+class Reader(HTMLParser):
+    """Reads a page strictly: every element has to be closed where it was opened."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, Attributes]] = []
+        self.rows: list[list[str]] = []
+        self.texts: dict[str, str] = {}
+        self._open: list[str] = []
+        self._cells: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == "tr":
+            self._cells = []
+        if tag in ("td", "th"):
+            self._cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+        if tag == "tr":
+            self.rows.append([" ".join(cell.split()) for cell in self._cells])
+
+    def handle_data(self, data: str) -> None:
+        inner = self._open[-1] if self._open else ""
+        self.texts[inner] = self.texts.get(inner, "") + data
+        if self._cells and ("td" in self._open or "th" in self._open):
+            self._cells[-1] += data
+
+    def attributes(self, name: str) -> list[str]:
+        return [attributes[name] for _, attributes in self.elements if name in attributes]
+
+    def tags(self, *names: str) -> list[str]:
+        return [tag for tag, _ in self.elements if tag in names]
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return page(DOCUMENT, "/openapi.json").response(200).body.decode()
+
+
+@pytest.fixture(scope="module")
+def reader(html: str) -> Reader:
+    return Reader(html)
+
+
+def section(html: str, name: str) -> Reader:
+    """Read the section of this name alone."""
+    found = re.search(rf'<section aria-labelledby="{name}">.*?</section>', html, re.DOTALL)
+    assert found, name
+    return Reader(found[0])
+
+
+def operations() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for path, item in DOCUMENT["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def test_page_is_served_under_a_strict_policy(wire: Wire, html: str) -> None:
+    """Nothing may run or be fetched; the one style that may be used is the one in the page."""
+    answer = wire("GET", "/docs")
+    assert (answer.status, answer.body.decode()) == (200, html)
+    (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = dict(each.strip().partition(" ")[::2] for each in answer.headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["style-src"] == f"'sha256-{digest}'"
+    assert {name for name in policy if name.endswith("-src")} == {"default-src", "style-src"}
+
+
+def test_page_needs_nothing_from_elsewhere(reader: Reader, html: str) -> None:
+    """No script, no picture, no style but its own; links lead into the page or to the document."""
+    assert not reader.tags("script", "img", "link", "iframe", "object", "embed", "form", "base")
+    names = {name for _, attributes in reader.elements for name in attributes}
+    assert not {name for name in names if name.startswith("on") or name in ("src", "style", "srcset", "action")}
+    inside = {f"#{each}" for each in reader.attributes("id")}
+    assert set(reader.attributes("href")) <= inside | {"/openapi.json"}
+    assert "://" not in html
+    assert not re.search(r"url\(|@import", html)
+
+
+def test_page_is_accessible(reader: Reader) -> None:
+    """It names its language, has one main part and no gap in its headings; tables have captions and heads."""
+    assert dict(reader.elements)["html"] == {"lang": "en"}
+    assert reader.tags("main") == ["main"]
+    assert reader.texts["title"] == reader.texts["h1"]
+    levels = [HEADINGS.index(tag) for tag in reader.tags(*HEADINGS)]
+    assert levels[0] == 0
+    assert all(later <= earlier + 1 for earlier, later in itertools.pairwise(levels))
+    assert levels.count(0) == 1
+    assert len(reader.tags("table")) == len(reader.tags("caption"))
+    assert all(attributes.get("scope") in ("col", "row") for tag, attributes in reader.elements if tag == "th")
+    ids = reader.attributes("id")
+    assert len(ids) == len(set(ids))
+    assert set(reader.attributes("aria-labelledby")) <= set(ids)
+
+
+def test_every_operation_is_there(html: str) -> None:
+    """Each path and method of the document, with its parameters and each status and error code."""
+    schemas = DOCUMENT["components"]["schemas"]
+    for method, path, operation in operations():
+        part = section(html, operation["operationId"].removeprefix("flat_"))
+        text = part.texts["code"]
+        assert path in text
+        assert method in text
+        for parameter in operation["parameters"]:
+            assert parameter["name"] in text
+            assert parameter["description"] in part.texts["td"]
+        expected = set()
+        for status, response in operation["responses"].items():
+            schema = next(iter(response.get("content", {"": {"schema": {}}}).values()))["schema"]
+            kinds = [
+                schemas[each["$ref"].rpartition("/")[2]] for each in schema.get("oneOf", [schema]) if "$ref" in each
+            ]
+            codes = {kind["properties"]["code"]["const"] for kind in kinds if "allOf" in kind}
+            expected |= {(status, code) for code in codes or {""}}
+        assert {(row[0], row[1]) for row in part.rows if row[0].isdecimal()} == expected
+
+
+def test_page_tells_what_an_error_has_beside_its_code(html: str) -> None:
+    """The refusal of a wallet brings the current one."""
+    (row,) = [row for row in section(html, "post_wallet").rows if row[1] == "conflict"]
+    assert row[2].endswith("With version, encryptedWallet, sequence, hmac.")
+
+
+def test_every_message_is_there(html: str) -> None:
+    """Each message of the document with its fields, and which of them may be left out."""
+    rows = {(row[0], "optional" in row[1]) for row in section(html, "messages").rows}
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        if "properties" in schema and "allOf" not in schema:
+            assert f'<h3 id="{name}">' in html
+            assert {(field, field not in schema["required"]) for field in schema["properties"]} <= rows
+
+
+def test_every_code_is_there(html: str) -> None:
+    """Each error code of the document, once, with its statuses and its sentence."""
+    part = section(html, "errors")
+    codes = [row[0] for row in part.rows[1:]]
+    assert codes == sorted(set(codes))
+    expected: dict[str, set[str]] = {}
+    for _, _, operation in operations():
+        for status, response in operation["responses"].items():
+            for code in re.findall(r"`(\w+)`: ", response["description"]):
+                expected.setdefault(code, set()).add(status)
+    assert {row[0]: set(row[1].split(", ")) for row in part.rows[1:]} == expected
+    for row in part.rows[1:]:
+        assert len(row[2]) > 20
+
+
+def test_texts_of_the_document_are_no_html() -> None:
+    """Whatever a text has in it, it is shown as it is; what stands in backticks is code."""
+    document = dict(DOCUMENT) | {"info": dict(DOCUMENT["info"]) | {"description": "<script>`&`</script>"}}
+    html = page(document, "/openapi.json").response(200).body.decode()
+    assert "<p>&lt;script&gt;<code>&amp;</code>&lt;/script&gt;</p>" in html
