@@ -1,0 +1,128 @@
+"""The examples for operators: each is run, or checked by the program that reads it."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.server.helpers import API, UNKNOWN_TOKEN, Account, fresh_email, log_in, seed_of, sign_up, until
+from tests.server.proxies import EXAMPLES, Proxy, TlsWire, caddy, nginx
+from walletsync_server.configuration import load
+from walletsync_server.testing import RunningServer
+
+Start = Callable[[Path, str, trustme.CA], AbstractContextManager[Proxy]]
+SETTINGS = load({}, {}, str(EXAMPLES / "walletsync.toml")).settings
+
+
+class Deployment:
+    """A server with the example's settings, and a proxy with the example's configuration in front of it."""
+
+    def __init__(self, server: RunningServer, proxy: Proxy, authority: trustme.CA) -> None:
+        self.server = server
+        self.proxy = proxy
+        self.authority = authority
+
+    def wire(self, source: str = "127.0.0.1") -> TlsWire:
+        return TlsWire(self.proxy.port, self.authority, source)
+
+    def account(self) -> Account:
+        wire, email = self.wire(), fresh_email()
+        assert sign_up(wire, email).status == 201
+        return Account(wire, email, log_in(wire, email).json["token"])
+
+
+@pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
+def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One for each proxy."""
+    start: Start = request.param
+    authority = trustme.CA()
+    settings = {"public_url": SETTINGS.public_url, "trusted_proxies": SETTINGS.trusted_proxies, "rate_seed": "2/hour"}
+    with (
+        RunningServer(accounts="open", settings=settings) as server,
+        start(tmp_path_factory.mktemp("proxy"), server.url.removeprefix("http://"), authority) as proxy,
+    ):
+        yield Deployment(server, proxy, authority)
+
+
+def test_wallet_goes_through_the_proxy(deployment: Deployment) -> None:
+    """Sign-up, login and the largest wallet both ways over TLS, with the header that keeps browsers there."""
+    account = deployment.account()
+    largest = "\x00" * SETTINGS.max_wallet_bytes  # six times as long in JSON
+    posted = account.post(1, largest)
+    assert posted.status == 200
+    answer = account.get()
+    assert answer.json["encryptedWallet"] == largest
+    assert answer.headers["strict-transport-security"].startswith("max-age=31536000")
+    assert answer.headers["cache-control"] == "no-store"
+    assert account.get(**{"If-None-Match": answer.headers["etag"]}).status == 304
+
+
+def test_refusals_are_the_servers_own(deployment: Deployment) -> None:
+    """A wallet over the limit, a conflict and a missing token have the server's codes, not a page of the proxy."""
+    account = deployment.account()
+    assert account.post(1, "x" * (SETTINGS.max_wallet_bytes + 1)).code == "too_large"
+    assert account.post(2).code == "no_wallet"
+    assert deployment.wire()("GET", f"{API}/wallet").code == "unauthorized"
+
+
+def test_each_client_has_its_own_limits(deployment: Deployment) -> None:
+    """The server counts by the client's address as the proxy sees it, whatever the client says of itself."""
+    first, second = deployment.wire("127.0.0.2"), deployment.wire("127.0.0.3")
+    claims = [{"X-Forwarded-For": "192.0.2.7"}, {"Forwarded": "for=192.0.2.8"}, {}]
+    target = f"{API}/client-salt-seed?email=YUBleGFtcGxlLmNvbQ=="
+    assert [first("GET", target, headers=claim).status for claim in claims] == [200, 200, 429]
+    assert seed_of(second, "a@example.com").status == 200
+
+
+def test_request_ids_are_the_proxys(deployment: Deployment) -> None:
+    """A client cannot choose under which id it is logged."""
+    answer = deployment.wire()("GET", "/healthz", headers={"X-Request-ID": "0123456789abcdef0123"})
+    assert answer.status == 200
+    assert "0123456789abcdef0123" not in deployment.server.log()
+
+
+def test_proxy_logs_no_token(deployment: Deployment) -> None:
+    """Not even where the server is down, and the proxy has something to complain about."""
+    target = f"{API}/websocket?token={UNKNOWN_TOKEN}"
+    deployment.server.stop()
+    try:
+        assert deployment.wire()("GET", target).status == 502
+    finally:
+        deployment.server.start()
+    until(lambda: deployment.wire()("GET", "/healthz").status == 200)
+    assert UNKNOWN_TOKEN not in deployment.proxy.log()
+
+
+def test_unit_is_right_and_hardened(tmp_path: Path) -> None:
+    """systemd understands every line of the unit, and finds little that the service could reach beyond its task."""
+    unit = tmp_path / "walletsync.service"
+    text = (EXAMPLES / "walletsync.service").read_text()
+    assert text.count("/opt/walletsync/bin/walletsync-server serve") == 1
+    unit.write_text(text.replace("ExecStart=/opt/walletsync/bin/walletsync-server", f"ExecStart={sys.executable}"))
+    for check in (["verify"], ["security", "--offline=true", "--threshold=20"]):
+        ended = subprocess.run(
+            ["systemd-analyze", *check, str(unit)],  # noqa: S607 - wherever it is
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert not ended.stderr
+
+
+def test_settings_are_right() -> None:
+    """The example's settings are taken, and name what the other examples name."""
+    assert SETTINGS.database == "sqlite:////var/lib/walletsync/walletsync.db"
+    assert "StateDirectory=walletsync" in (EXAMPLES / "walletsync.service").read_text()
+    for proxy in ("nginx.conf", "Caddyfile"):
+        text = (EXAMPLES / proxy).read_text()
+        assert f"127.0.0.1:{SETTINGS.port}" in text
+        assert SETTINGS.public_url.removeprefix("https://") in text
+    assert SETTINGS.trusted_proxies == ("127.0.0.1",)
+    commented = (EXAMPLES / "walletsync.toml").read_text().replace("# mail", "mail")
+    file = "/run/credentials/walletsync.service/mail-password"
+    assert f'mail_password_file = "{file}"' in commented
