@@ -10,6 +10,8 @@ from walletsync_server.api import flask_door
 from walletsync_server.api.edge import Edge
 from walletsync_server.api.routes import Api
 from walletsync_server.chores import purging
+from walletsync_server.door import Door
+from walletsync_server.live import Live
 from walletsync_server.mailer import Mailer, route_of
 from walletsync_server.metrics import Metrics
 from walletsync_server.services import Services, build_services, utc_now
@@ -17,7 +19,7 @@ from walletsync_server.services.passwords import Passwords
 from walletsync_server.settings import EMAIL, Settings
 from walletsync_server.storage.sqlite import open_sqlite, take_no_notice
 
-_CLOSING = "walletsync_closing"
+_API, _CLOSING = "walletsync_api", "walletsync_closing"
 
 
 def create_app(
@@ -25,6 +27,7 @@ def create_app(
     *,
     clock: Callable[[], datetime] = utc_now,
     passwords: Passwords | None = None,
+    live: Live | None = None,
 ) -> flask.Flask:
     """Return the server as a WSGI application. Its database stays open until `close_app`.
 
@@ -32,6 +35,7 @@ def create_app(
         settings: see there.
         clock: returns the time, aware; for tests.
         passwords: the password hashing; for tests.
+        live: the listeners of a door that has WebSockets; Flask alone has none.
 
     Raises:
         SettingsError: if the password of the mail server cannot be read.
@@ -52,11 +56,12 @@ def create_app(
             passwords=passwords,
             password_queue=settings.password_queue,
             rates=settings.rates,
+            live=live,
         )
         services.signups.purge()
         undo.enter_context(purging(services.tokens.purge))
         if metrics is not None:
-            _watch(metrics, services)
+            _watch(metrics, services, live)
             undo.enter_context(metrics.shown(settings.metrics_host, settings.metrics_port))
         if settings.accounts == EMAIL:
             mailer = Mailer(services.mails, route_of(settings), purge=services.signups.purge, clock=clock)
@@ -68,8 +73,14 @@ def create_app(
     )
     app = flask.Flask(__name__, static_folder=None)
     app.extensions[_CLOSING] = closing
-    flask_door.attach(app, Api(services, edge, metrics))
+    app.extensions[_API] = api = Api(services, edge, metrics)
+    flask_door.attach(app, api)
     return app
+
+
+def create_door(app: flask.Flask) -> Door:
+    """Return the front door for production in front of an application of `create_app`."""
+    return Door(app.extensions[_API], app)
 
 
 def close_app(app: flask.Flask) -> None:
@@ -78,7 +89,9 @@ def close_app(app: flask.Flask) -> None:
     closing.close()
 
 
-def _watch(metrics: Metrics, services: Services) -> None:
+def _watch(metrics: Metrics, services: Services, live: Live | None) -> None:
     passwords = services.passwords
     metrics.watch("password_hashes_running", "Passwords that are being hashed now.", lambda: passwords.running)
     metrics.watch("password_hashes_waiting", "Passwords that wait to be hashed.", lambda: passwords.waiting)
+    if live is not None:
+        metrics.watch("websockets_open", "WebSockets that are open.", lambda: len(live))

@@ -37,7 +37,6 @@ def configure(format: str = "logfmt", level: str = "info") -> None:
         handlers=[handler], level=least if level == "debug" else max(least, logging.WARNING), force=True
     )
     _log.setLevel(least)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for every waiting request
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
 

@@ -1,32 +1,33 @@
-"""Serving the application over HTTP until somebody says stop. The only module that knows waitress."""
+"""Serving the front door over HTTP until somebody says stop. With `protocols.py` all that knows uvicorn."""
 
+import asyncio
 import errno
+import resource
 import socket
-import sys
 import threading
-import time
-from collections.abc import Callable
-from typing import Any
-from wsgiref.types import WSGIApplication
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.server import create_server
-from waitress.task import ErrorTask
+import uvicorn
 
 from walletsync_server import logs
-from walletsync_server.api.errors import unreadable
+from walletsync_server.door import Door
+from walletsync_server.live import SOCKETS
+from walletsync_server.protocols import Http, WebSocket
 
-THREADS = 16
-CONNECTIONS = 950
-"""How many may be open at once: with the database's files just below the 1,024 that a process usually may have."""
+CONNECTIONS = SOCKETS + 2000
+"""How many may be open at once, if the process may have as many files."""
 IDLE_SECONDS = 30
-"""How long a connection may say nothing, so that those that never will do not take the places of others."""
-DRAIN_SECONDS = 5.0
+"""How long a connection may stay open between two requests."""
+PING_SECONDS = 25.0
+"""How often a WebSocket is asked whether its client is there; proxies cut one that is silent for a minute."""
+PONG_SECONDS = 20.0
+DRAIN_SECONDS = 5
 """How long requests that have begun may still take once the server was told to stop."""
-_WAKE_SECONDS = 1.0
-_BODY_SLACK = 1024 * 1024
+MESSAGE_BYTES = 1024
+"""What a client may send over a WebSocket, where it has nothing to say."""
+_OTHER_FILES = 128
+_BACKLOG = 2048
 
 
 class CannotListen(Exception):
@@ -52,7 +53,7 @@ def bind(host: str, port: int) -> socket.socket:
         # A restart must get the port although connections of its predecessor linger.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen()  # only now is the port taken: two sockets can be bound to it
+        listener.listen(_BACKLOG)  # only now is the port taken: two sockets can be bound to it
     except OSError as error:
         listener.close()
         raise CannotListen(f"Cannot listen on {host}, port {port}: {error.strerror}.{_advice(error)}") from error
@@ -75,90 +76,94 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(
-    app: WSGIApplication,
-    listener: socket.socket,
-    *,
-    body_limit: int,
-    stopping: threading.Event,
-    on_ready: Callable[[Callable[[], None]], None],
-) -> None:
+def serve(door: Door, listener: socket.socket, *, stopping: threading.Event, on_ready: Callable[[], None]) -> None:
     """Answer requests on `listener` until `stopping` is set; then finish those that have begun.
 
     Args:
-        app: what answers.
+        door: what answers.
         listener: listening; closed at the end.
-        body_limit: bytes; somewhat above it `app` is still asked, far above the connection is cut.
-        stopping: set it to end.
-        on_ready: called once when clients can connect, with a function that wakes the server to look at `stopping`
-            at once, as long as this has not returned; without it that takes up to a second.
+        stopping: set it to end; that is noticed within a tenth of a second.
+        on_ready: called once when clients are served.
     """
-    connections: dict[int, Any] = {}
-    # Cutting a connection that still sends loses the answer, so a slightly too large body is read and refused.
-    cut = body_limit + _BODY_SLACK
-    server = create_server(
-        app,
-        map=connections,
-        sockets=[listener],
-        threads=THREADS,
-        ident=None,
-        connection_limit=CONNECTIONS,
-        channel_timeout=IDLE_SECONDS,
-        max_request_body_size=cut,
-        # Beyond these waitress would use temporary files: tokens and wallets on a disk that may be full.
-        inbuf_overflow=2 * cut,
-        outbuf_overflow=2 * cut,
-        clear_untrusted_proxy_headers=False,  # whom to trust is decided behind every front door by one rule
-        log_socket_errors=False,  # a line for each client that hangs up, and thousands while descriptors are out
+
+    class Bounded(Http):
+        most_connections = min(CONNECTIONS, _files() - _OTHER_FILES)
+
+    config = uvicorn.Config(
+        door,
+        http=Bounded,
+        ws=WebSocket,
+        loop="uvloop",
+        lifespan="off",
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        log_level="error",  # it warns of every client that speaks no HTTP
+        backlog=_BACKLOG,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS + 1,
+        ws_max_size=MESSAGE_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
+        ws_per_message_deflate=False,
     )
-    server.channel_class = _Channel
-    on_ready(server.pull_trigger)
-    while not stopping.is_set():
-        wasyncore.loop(timeout=_WAKE_SECONDS, map=connections, use_poll=True, count=1)
-    server.accepting = False
-    deadline = time.monotonic() + DRAIN_SECONDS
-    while _busy(server) and time.monotonic() < deadline:
-        wasyncore.loop(timeout=0.05, map=connections, use_poll=True, count=1)
-    server.task_dispatcher.shutdown(timeout=DRAIN_SECONDS)
-    wasyncore.close_all(connections)
+    _Server(config, door, stopping, on_ready).run(sockets=[listener])
 
 
-def _busy(server: Any) -> bool:
-    """Say whether a request is being answered or its answer not all sent."""
-    channels = server.active_channels.values()
-    return any(channel.requests or channel.total_outbufs_len for channel in channels)
+class _Server(uvicorn.Server):
+    def __init__(
+        self, config: uvicorn.Config, door: Door, stopping: threading.Event, on_ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._door = door
+        self._stopping = stopping
+        self._on_ready = on_ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the one who called `serve`."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().set_exception_handler(_log_without_words)
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            self._cut(lambda connection: connection.overdue(now))
+        return await super().on_tick(counter) or self._stopping.is_set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await self._door.sockets.say_goodbye()
+        # The requests of connections that are cut end by themselves; cancelling them is for those that do not.
+        cut = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._cut, lambda connection: True)
+        await super().shutdown(sockets)
+        cut.cancel()
+
+    def _cut(self, which: Callable[[Http | WebSocket], bool]) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Http | WebSocket) and which(connection):
+                connection.transport.abort()
 
 
-class _JsonErrorTask(ErrorTask):  # type: ignore[misc]  # waitress has no types
-    """Answers what waitress itself refuses in the shape of every other error."""
-
-    def execute(self) -> None:
-        """Write the answer and close the connection."""
-        refused = self.request.error
-        response = unreadable(refused.code)
-        self.status = f"{refused.code} {refused.reason}"
-        self.response_headers.extend(response.headers.items())
-        self.set_close_on_finish()
-        self.content_length = len(response.body)
-        self.write(response.body)
+def _files() -> int:
+    """Return how many files this process may have open, after asking for as many as it may get."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
-class _Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
-    def parse_header(self, header_plus: bytes) -> None:
-        """Refuse what the standard library cannot parse, as waitress refuses the rest."""
-        try:
-            super().parse_header(header_plus)
-        except ValueError:  # its message repeats what the client sent
-            raise ParsingError("malformed") from None
-
-
-class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    parser_class = _Parser
-    error_task_class = _JsonErrorTask
-
-    def handle_error(self) -> None:
-        """Close the connection on a fault, and log it without the client's words, as waitress would not."""
-        fault = sys.exception()
-        assert fault is not None  # noqa: S101 - for the type checker: waitress calls this in an `except`
+def _log_without_words(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Log a fault outside of any request; asyncio's own message can have the client's address in it."""
+    fault = context.get("exception")
+    if isinstance(fault, BaseException):
         logs.unexpected(fault)
-        self.handle_close()

@@ -34,3 +34,5 @@ async def finished_on_loop(steps: Steps[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    finally:
+        steps.close()  # if this was cancelled

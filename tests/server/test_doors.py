@@ -35,9 +35,9 @@ def test_sql_stays_in_the_storage() -> None:
     assert all(name.startswith("storage/") for name in users)
 
 
-def test_waitress_stays_in_one_file() -> None:
-    """The front door can be replaced in one place."""
-    assert users_of("waitress") == {"serving.py"}
+def test_http_server_stays_in_two_files() -> None:
+    """The server under the front door can be replaced in one place."""
+    assert users_of("uvicorn", "httptools", "wsproto") == {"serving.py", "protocols.py"}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,9 @@ def test_waitress_stays_in_one_file() -> None:
     [
         ("services/", ["api", "app", "cli", "serving", "settings", "logs"]),
         ("live.py", ["api", "app", "cli", "serving", "settings", "logs", "services", "storage"]),
+        ("steps.py", ["api", "app", "cli", "serving", "settings", "logs", "services", "storage"]),
+        ("door.py", ["app", "cli", "serving", "protocols", "settings", "storage"]),
+        ("sockets.py", ["api", "app", "cli", "serving", "protocols", "settings", "storage", "services"]),
         ("storage/", ["api", "app", "cli", "serving", "settings", "logs", "services"]),
         ("api/", ["app", "cli", "serving", "storage", "settings"]),
     ],

@@ -1,47 +1,51 @@
-"""The front door's own work, in this process: what it buffers, what it logs, how it stops."""
+"""How the front door begins, ends and fails, in this process."""
 
-import errno
-import logging
-import socket
+import http.client
+import resource
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, NoReturn
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+import flask
 import pytest
-import waitress.buffers
-from waitress.parser import HTTPRequestParser
 
-from tests.server.helpers import HttpWire, connect, until
+from tests.server.helpers import HttpWire, cheap_passwords, connect, until
 from walletsync_server import serving
+from walletsync_server.app import close_app, create_app, create_door
+from walletsync_server.live import Live
+from walletsync_server.protocols import Http
 from walletsync_server.serving import CannotListen, bind, url_of
+from walletsync_server.settings import Settings
+from walletsync_server.testing import RunningServer
 
 CANARY = "canary-7f3a"
 LARGE = 32 * 1024 * 1024  # more than the buffers of a connection hold
 
 
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[flask.Flask]:
+    """An application of this test's own."""
+    settings = Settings(database=f"sqlite:///{tmp_path}/walletsync.db", accounts="open")
+    app = create_app(settings, passwords=cheap_passwords(), live=Live())
+    yield app
+    close_app(app)
+
+
 @contextmanager
-def served(app: WSGIApplication, listener: socket.socket) -> Iterator[threading.Event]:
-    """Serve `app` in a thread; give the event that stops it."""
-    stopping = threading.Event()
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
-        patch.setattr(serving, "_WAKE_SECONDS", 0.01)  # to wake it from here would race with its end
-        ended = pool.submit(
-            serving.serve, app, listener, body_limit=LARGE, stopping=stopping, on_ready=lambda wake: None
-        )
+def served(app: flask.Flask) -> Iterator[tuple[str, threading.Event]]:
+    """Serve `app` through the front door in a thread; give its address and the event that stops it."""
+    stopping, ready, listener = threading.Event(), threading.Event(), bind("127.0.0.1", 0)
+    url = url_of(listener)
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(serving.serve, create_door(app), listener, stopping=stopping, on_ready=ready.set)
         try:
-            yield stopping
+            until(lambda: ready.is_set() or ended.done())
+            yield url, stopping
         finally:
             stopping.set()
             ended.result()
-
-
-def echo(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-    body: bytes = environ["wsgi.input"].read()
-    start_response("200 OK", [("Content-Length", str(len(body)))])
-    return [body]
 
 
 def test_address_is_taken_at_once() -> None:
@@ -53,95 +57,136 @@ def test_address_is_taken_at_once() -> None:
         connect(url_of(listener)).close()
 
 
-def test_bodies_and_answers_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a large body nor a large answer is put into a temporary file, nor needs a disk with space."""
-
-    opened = []
-
-    def fail(self: object) -> NoReturn:
-        opened.append(self)
-        raise OSError(errno.ENOSPC, "no space left")
-
-    monkeypatch.setattr(waitress.buffers.TempfileBasedBuffer, "newfile", fail)
-    body = b"x" * LARGE
-    listener = bind("127.0.0.1", 0)
-    wire = HttpWire(url_of(listener))
-    with served(echo, listener):
-        assert wire("POST", "/", body).body == body
-    assert not opened
-
-
-class Answer:
-    """A body of a WSGI answer that knows when the server has taken all of it."""
-
-    def __init__(self) -> None:
-        self.taken = threading.Event()
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield b"x" * LARGE
-
-    def close(self) -> None:
-        self.taken.set()
-
-
-def test_answer_under_way_is_sent_after_a_stop() -> None:
+def test_answer_under_way_is_sent_after_a_stop(app: flask.Flask) -> None:
     """A request that has begun when the server is told to stop gets all of its answer, to the last byte."""
-    begun, go, answer = threading.Event(), threading.Event(), Answer()
+    begun, go = threading.Event(), threading.Event()
 
-    def slow(environ: WSGIEnvironment, start_response: StartResponse) -> Answer:
+    @app.get("/slow")
+    def slow() -> bytes:
         begun.set()
         assert go.wait(20)
-        start_response("200 OK", [("Content-Length", str(LARGE))])
-        return answer
+        return b"x" * LARGE
 
-    listener = bind("127.0.0.1", 0)
-    with served(slow, listener) as stopping, connect(url_of(listener)) as client:
-        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    with served(app) as (url, stopping), connect(url) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
         assert begun.wait(20)
         stopping.set()
         go.set()
-        assert answer.taken.wait(20)
         with client.makefile("rb") as received:
             assert received.read().endswith(b"\r\n\r\n" + b"x" * LARGE)
 
 
+def test_stop_does_not_wait_for_idle_connections(app: flask.Flask) -> None:
+    """Connections that are kept alive, or that have said nothing yet, are closed and hold up nothing."""
+    with served(app) as (url, stopping):
+        kept = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+        kept.request("GET", "/healthz")
+        assert kept.getresponse().read()
+        with connect(url) as silent:
+            stopping.set()
+            assert silent.recv(1) == b""
+        assert kept.sock.recv(1) == b""
+        kept.close()
+
+
+def test_stop_waits_no_longer_than_it_may(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that does not come to its end is cut when the time for that is over."""
+    monkeypatch.setattr(serving, "DRAIN_SECONDS", 0)
+    with served(app) as (url, stopping), connect(url) as client:
+        client.sendall(b"POST /wallet HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+        HttpWire(url)("GET", "/healthz")  # by now the other one has begun
+        stopping.set()
+        assert client.recv(1) == b""
+
+
+def test_health_needs_no_thread(app: flask.Flask) -> None:
+    """While every thread waits, /healthz answers, and so does the wallet."""
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    @app.get("/stuck")
+    def stuck() -> str:
+        begun.release()
+        assert go.wait(60)
+        return ""
+
+    with served(app) as (url, _), ExitStack() as clients:
+        for _ in range(100):  # more than there are threads
+            client = clients.enter_context(connect(url))
+            client.sendall(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert all(begun.acquire(timeout=20) for _ in range(16))
+        try:
+            assert HttpWire(url)("GET", "/healthz").status == 200
+            assert HttpWire(url)("GET", "/wallet").status == 401
+        finally:
+            go.set()
+
+
 def test_fault_of_the_door_is_logged_without_words(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    app: flask.Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A fault in a connection closes it, and of it the log has type and place only; others are served."""
-    received = HTTPRequestParser.received
+    received = Http.data_received
 
-    def fail(self: HTTPRequestParser, data: bytes) -> Any:
+    def fail(self: Http, data: bytes) -> None:
         if CANARY.encode() in data:
             raise RuntimeError(CANARY)
-        return received(self, data)
+        received(self, data)
 
-    monkeypatch.setattr(HTTPRequestParser, "received", fail)
-    listener = bind("127.0.0.1", 0)
-    with served(echo, listener):
-        with connect(url_of(listener)) as client:
+    monkeypatch.setattr(Http, "data_received", fail)
+    with served(app) as (url, _):
+        with connect(url) as client:
             client.sendall(CANARY.encode())
             assert client.recv(1) == b""
-        assert HttpWire(url_of(listener))("POST", "/", b"still there").body == b"still there"
+        assert HttpWire(url)("GET", "/healthz").status == 200
     assert "event=unexpected_error type=builtins.RuntimeError" in caplog.text
     assert CANARY not in caplog.text
     assert "127.0.0.1" not in caplog.text
 
 
-class Exhausted(socket.socket):
-    """A listener of a process that may open no more files."""
+def test_fault_behind_the_door_is_json(app: flask.Flask) -> None:
+    """What fails inside of Flask, beyond the handlers, is 500 in the shape of every error, without its words."""
 
-    refused = 0
+    @app.get("/broken")
+    def broken() -> str:
+        raise RuntimeError(CANARY)
 
-    def accept(self) -> NoReturn:
-        self.refused += 1
-        raise OSError(errno.EMFILE, "too many open files")
+    with served(app) as (url, _):
+        answer = HttpWire(url)("GET", "/broken")
+    assert (answer.status, answer.code) == (500, "internal_error")
+    assert CANARY not in answer.body.decode()
 
 
-def test_lack_of_descriptors_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """While no connection can be accepted, which is tried again and again, nothing is logged."""
-    bound = bind("127.0.0.1", 0)
-    listener = Exhausted(fileno=bound.detach())
-    with served(echo, listener), caplog.at_level(logging.INFO), connect(url_of(listener)):
-        until(lambda: listener.refused > 100)
-    assert not caplog.records
+def test_lack_of_descriptors_does_not_fill_the_log() -> None:
+    """While no connection can be accepted little is logged, and when there is room again the server answers."""
+    with RunningServer() as server:
+        process = server._process
+        assert process is not None
+        open_now = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (open_now + 5, open_now + 5))
+        with ExitStack() as clients:
+            for _ in range(50):
+                clients.enter_context(connect(server.url))
+        assert HttpWire(server.url)("GET", "/healthz").status == 200
+        assert len(server.log()) < 20_000
+
+
+def test_as_many_files_as_allowed_are_asked_for() -> None:
+    """The server raises its own limit of open files, so that thousands can listen."""
+    with RunningServer() as server:
+        process = server._process
+        assert process is not None
+        soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    assert soft >= min(hard, serving.CONNECTIONS)
+
+
+def test_connections_are_bounded(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the number that may be, a connection is answered 503 at once, and those that are there stay."""
+    monkeypatch.setattr(serving, "CONNECTIONS", 3)
+    with served(app) as (url, _), ExitStack() as clients:
+        first, *_ = [clients.enter_context(connect(url)) for _ in range(3)]
+        with connect(url) as refused, refused.makefile("rb") as received:
+            answer = received.read()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b'"code":"busy"' in answer
+        first.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert first.recv(12) == b"HTTP/1.1 200"

@@ -26,6 +26,8 @@ STATUS: dict[type[errors.ServiceError], int] = {
     errors.NotAllowed: 403,
     errors.AccountExists: 409,
     errors.TooManyDevices: 403,
+    errors.UpgradeRequired: 426,
+    errors.TooManySockets: 429,
     errors.NoWallet: 404,
     errors.NoSuchVersion: 404,
     errors.NoSuchDevice: 404,
@@ -36,6 +38,7 @@ STATUS: dict[type[errors.ServiceError], int] = {
     errors.NothingToFollow: 409,
     errors.RateLimited: 429,
     errors.Busy: 503,
+    errors.Overloaded: 503,
     errors.Unavailable: 503,
     Fault: 500,
 }
@@ -76,9 +79,11 @@ def unexpected() -> Response:
 
 def unreadable(status: int) -> Response:
     """Answer what a front door refused before it was a `Request`, with the door's own status."""
+    if status == 503:
+        return refusal(errors.Overloaded())
     if status >= 500 and status != 501:
         return unexpected()
-    if status in (413, 431):
+    if status in (413, 414, 431):
         return error_response(status, ErrorCode.TOO_LARGE, errors.TooLarge.sentence, {})
     return error_response(status, ErrorCode.BAD_REQUEST, "This is no HTTP request that the server can read.", {})
 

@@ -1,6 +1,6 @@
 """The request and the answer as the handlers see them, whichever front door they come through."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qsl
@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from walletsync.protocol import ErrorAnswer
+from walletsync_server.services.errors import ServiceError
+from walletsync_server.services.updates import Subscription
 
 _ALWAYS = {
     "Cache-Control": "no-store",
@@ -21,7 +23,8 @@ _ALWAYS = {
 class Request:
     """One HTTP request, read completely.
 
-    A door reads at most one byte of the body beyond `Api.body_limit`; `Api` answers 413 to such a body.
+    A door reads at most one byte of the body beyond `Api.body_limit`; `Api` answers 413 to such a body. A door that
+    stops reading earlier says why in `refusal`.
 
     Attributes:
         method: in upper case.
@@ -32,6 +35,8 @@ class Request:
         argument: what the path has in the place of its route's parameter, if the route has one.
         peer: address of the other end of the connection, which may be a proxy; empty if it has none.
         client: address of the client, as far as it is known: that of `peer`, or what trusted proxies say. Set by `Api`.
+        refusal: why the door did not read the body.
+        wake: only of a WebSocket's handshake: what `Live.listen` calls when there is something to tell.
     """
 
     method: str
@@ -42,6 +47,8 @@ class Request:
     argument: str = field(default="", repr=False)
     peer: str = field(default="", repr=False)
     client: str = field(default="", repr=False)
+    refusal: ServiceError | None = None
+    wake: Callable[[], None] | None = field(default=None, repr=False)
 
     def parameters(self, name: str) -> list[str]:
         """Return the decoded values that the query has under `name`."""
@@ -54,12 +61,14 @@ class Response:
     """One HTTP answer. `headers` are complete but for what a door adds about itself and the connection.
 
     `code` is the code of an error, empty without one; it is in the body as well.
+    With status 101 there is a `subscription`, which the door tells to its WebSocket and leaves in the end.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
     code: str = ""
+    subscription: Subscription | None = None
 
 
 def json_response(

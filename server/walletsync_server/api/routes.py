@@ -19,6 +19,7 @@ from walletsync.protocol import (
     SIGNUP_PATH,
     VERIFY_PATH,
     WALLET_PATH,
+    WEBSOCKET_PATH,
     WELL_KNOWN_PATH,
     DeleteAccountRequest,
     DeviceId,
@@ -51,10 +52,12 @@ from walletsync_server.api import (
     passwords,
     seeds,
     tokens,
+    updates,
     verification,
     wallets,
 )
 from walletsync_server.api.about import Health
+from walletsync_server.api.bearer import token_in_header
 from walletsync_server.api.edge import Edge
 from walletsync_server.api.http import Request, Response, json_response
 from walletsync_server.api.pages import Page
@@ -78,7 +81,9 @@ from walletsync_server.services.errors import (
     ServiceError,
     TooLarge,
     TooManyDevices,
+    TooManySockets,
     Unavailable,
+    UpgradeRequired,
     WalletRequired,
     WrongCredentials,
 )
@@ -182,6 +187,7 @@ ROUTES = (
         path=WALLET_PATH,
         handler=wallets.get_wallet,
         prefixes=BOTH,
+        quick=True,
         summary="Get the current wallet.",
         parameters=(
             Parameter(
@@ -203,6 +209,7 @@ ROUTES = (
         path=WALLET_PATH,
         handler=Reads(WalletRequest, wallets.post_wallet),
         prefixes=BOTH,
+        quick=True,
         summary="Replace the wallet, if its sequence is the next one.",
         answers={200: Answer("It is the current wallet now, or was already.", WalletAnswer, _ETAG)},
         needs_token=True,
@@ -323,9 +330,21 @@ ROUTES = (
     ),
     Route(
         method="GET",
+        path=WEBSOCKET_PATH,
+        handler=updates.connect,
+        prefixes=API,
+        quick=True,
+        summary="Listen: the WebSocket says `wallet-update:<sequence>` of the current wallet and of each new one.",
+        answers={101: Answer("From here on it is a WebSocket.")},
+        needs_token=True,
+        refusals=(UpgradeRequired, TooManySockets, Unavailable),
+    ),
+    Route(
+        method="GET",
         path=WELL_KNOWN_PATH,
         handler=about.well_known,
         prefixes=ROOT,
+        quick=True,
         summary="Ask what this server accepts and what it can do beyond the common protocol.",
         answers={200: Answer("The server about itself.", WellKnown)},
     ),
@@ -350,6 +369,7 @@ ROUTES = (
         path="/healthz",
         handler=about.healthy,
         prefixes=ROOT,
+        quick=True,
         summary="Ask whether the process answers.",
         answers={200: Answer("It does.", Health)},
     ),
@@ -363,6 +383,10 @@ ROUTES = (
         refusals=(Unavailable,),
     ),
 )
+
+
+QUICK = frozenset((route.method, prefix + route.path) for route in ROUTES if route.quick for prefix in route.prefixes)
+"""What may be answered where nothing must wait, as method and path."""
 
 
 class Api:
@@ -400,7 +424,22 @@ class Api:
             self._metrics.answered(method=method, route=route, status=status, code=code, seconds=seconds)
         headers = {**response.headers, **self._edge.headers_for(request), "X-Request-Id": request_id}
         body = b"" if request.method == "HEAD" else response.body
-        return Response(status=response.status, headers=headers, body=body, code=response.code)
+        return replace(response, headers=headers, body=body)
+
+    def unreadable(self, status: int) -> Response:
+        """Return the answer to what never became a `Request`, with the door's own status, and log that it came."""
+        nothing = Request(method="", path="")
+        return self._completed(nothing, errors.unreadable(status), None, 0.0, self._edge.request_id_of(nothing))
+
+    def is_signed_in(self, request: Request) -> bool:
+        """Say whether the `Authorization` header has a token that is alive, for a door to ask before it reads a body.
+
+        Where the database cannot tell, nobody is signed in.
+        """
+        try:
+            return self._services.tokens.is_alive(token_in_header(request))
+        except Unavailable:
+            return False
 
     def _answer(self, match: Match | None, request: Request, request_id: str) -> Steps[Response]:
         if match is None:
@@ -409,6 +448,8 @@ class Api:
         if handler is None:
             return self._edge.preflight(request, match.methods) or errors.method_not_allowed(match.methods)
         try:
+            if request.refusal is not None:
+                raise request.refusal
             if len(request.body) > self.body_limit:
                 raise TooLarge
             known = replace(request, argument=match.argument, client=self._edge.hops.client_of(request))

@@ -9,7 +9,14 @@ from walletsync_server.api.bodies import decode
 from walletsync_server.api.errors import Fault
 from walletsync_server.api.http import Request, Response
 from walletsync_server.services import Services
-from walletsync_server.services.errors import BadRequest, ServiceError, TooLarge, Unauthorized, UnsupportedVersion
+from walletsync_server.services.errors import (
+    BadRequest,
+    Overloaded,
+    ServiceError,
+    TooLarge,
+    Unauthorized,
+    UnsupportedVersion,
+)
 from walletsync_server.steps import Steps
 
 M = TypeVar("M", bound=Message)
@@ -70,6 +77,8 @@ class Route:
     Attributes:
         path: may end in a name in braces, which stands for all that follows, at least one character. The handler finds
             it in `Request.argument`.
+        quick: whether it takes microseconds but for the futures that it waits for, so that it may run in a thread that
+            must not stand still: an event loop's.
         summary: a sentence for the document.
         answers: status → what it means, all that are no error.
         needs_token: whether the handler asks for a live token, in the header, or in the query or body.
@@ -84,6 +93,7 @@ class Route:
     answers: Mapping[int, Answer]
     parameters: tuple[Parameter, ...] = ()
     needs_token: bool = False
+    quick: bool = False
     refusals: tuple[type[ServiceError], ...] = ()
 
     @property
@@ -100,7 +110,7 @@ class Route:
     @property
     def all_refusals(self) -> tuple[type[ServiceError], ...]:
         """Everything that may be refused here: `refusals`, and what follows from the rest of the row."""
-        implied: list[type[ServiceError]] = [TooLarge]  # bodies are measured first, whoever reads them
+        implied: list[type[ServiceError]] = [TooLarge, Overloaded]  # bodies are measured first, whoever reads them
         wanting = self.message or any(each.required and each.place != "path" for each in self.parameters)
         if wanting and 400 not in self.answers:
             implied.append(BadRequest)

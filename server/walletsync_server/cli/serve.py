@@ -4,17 +4,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
 import click
 
 from walletsync_server import logs
-from walletsync_server.api.routes import body_limit
-from walletsync_server.app import close_app, create_app
+from walletsync_server.app import close_app, create_app, create_door
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
+from walletsync_server.live import Live
 from walletsync_server.metrics import CannotShowMetrics
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.serving import CannotListen, bind, serve, url_of
@@ -56,17 +55,11 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
 
 def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
     stopping = threading.Event()
-    wake: Callable[[], None] | None = None
 
     def stop(*_signal: object) -> None:
-        if not stopping.is_set():  # the second time there may be nobody left to wake
-            stopping.set()
-            if wake is not None:
-                wake()
+        stopping.set()
 
-    def ready(pull: Callable[[], None]) -> None:
-        nonlocal wake
-        wake = pull
+    def ready() -> None:
         if stop_with_stdin:
             threading.Thread(target=_stop_after_stdin, daemon=True).start()
         if settings.nobody_may_sign_up:
@@ -79,10 +72,9 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
     signal.signal(signal.SIGINT, stop)
     with bind(settings.host, settings.port) as listener:
         url = url_of(listener)
-        app = create_app(settings)
+        app = create_app(settings, live=Live(per_account=settings.sockets_per_account))
         try:
-            limit = body_limit(settings.max_wallet_bytes)
-            serve(app, listener, body_limit=limit, stopping=stopping, on_ready=ready)
+            serve(create_door(app), listener, stopping=stopping, on_ready=ready)
         finally:
             close_app(app)
     logs.event("stopped")

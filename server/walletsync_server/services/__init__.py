@@ -17,6 +17,7 @@ from walletsync_server.services.signups import Signups
 from walletsync_server.services.store import Store
 from walletsync_server.services.throttle import NO_RATES, Rates, Throttle
 from walletsync_server.services.tokens import Tokens
+from walletsync_server.services.updates import Updates
 from walletsync_server.services.wallets import Wallets
 from walletsync_server.storage.interface import Storage
 
@@ -33,6 +34,7 @@ class Services:
     seeds: Seeds
     signups: Signups
     tokens: Tokens
+    updates: Updates
     wallets: Wallets
 
 
@@ -64,12 +66,14 @@ def build_services(
         passwords: the hashing; by default as many at once as this process has cores.
         password_queue: how many more may wait for it.
         rates: how often clients may ask for what costs; by default as often as they like.
-        live: who is told of new wallets and of revoked tokens; by default nobody.
+        live: who is told of new wallets and of revoked tokens; by default nobody, and no client is told
+            that it may listen.
 
     Raises:
         Unavailable: if the storage does not answer.
     """
     store = Store(storage)
+    about = About(store, max_wallet_bytes=max_wallet_bytes, live_updates=live is not None)
     live = Live() if live is None else live
     fresh = secrets.token_bytes(32)
     secret = store.write(lambda transaction: transaction.keep_secret(fresh))
@@ -78,7 +82,7 @@ def build_services(
     passwords = passwords or Passwords(at_once=_cores(), queue=password_queue)
     signups = Signups(store, passwords=passwords, secret=secret, clock=clock)
     return Services(
-        about=About(store, max_wallet_bytes=max_wallet_bytes),
+        about=about,
         accounts=Accounts(
             store,
             passwords=passwords,
@@ -95,6 +99,7 @@ def build_services(
         seeds=Seeds(store, secret, throttle),
         signups=signups,
         tokens=tokens,
+        updates=Updates(store, tokens=tokens, live=live, clock=clock),
         wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, live=live),
     )
 

@@ -4,6 +4,7 @@ from walletsync.protocol import (
     FEATURE_BEARER_TOKEN,
     FEATURE_DEVICES,
     FEATURE_HISTORY,
+    FEATURE_LIVE_UPDATES,
     FEATURE_WALLET_IN_ANSWERS,
     KEPT_VERSIONS,
     MAX_DEVICES,
@@ -18,8 +19,9 @@ from walletsync_server.services.store import Store
 class About:
     """Describes the server; `max_wallet_bytes` is the limit that `Wallets` keeps."""
 
-    def __init__(self, store: Store, *, max_wallet_bytes: int) -> None:
+    def __init__(self, store: Store, *, max_wallet_bytes: int, live_updates: bool) -> None:
         self._store = store
+        live = [FEATURE_LIVE_UPDATES] if live_updates else []
         self.description = WellKnown(
             name="walletsync",
             server_version=__version__,
@@ -29,7 +31,7 @@ class About:
                 kept_versions=KEPT_VERSIONS,
                 devices=MAX_DEVICES,
             ),
-            features=[FEATURE_BEARER_TOKEN, FEATURE_DEVICES, FEATURE_HISTORY, FEATURE_WALLET_IN_ANSWERS],
+            features=[FEATURE_BEARER_TOKEN, FEATURE_DEVICES, FEATURE_HISTORY, *live, FEATURE_WALLET_IN_ANSWERS],
         )
 
     def check_ready(self) -> None:

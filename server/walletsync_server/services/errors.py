@@ -10,6 +10,7 @@ ServiceError
 ├── NotAllowed            this address may not sign up here
 ├── AccountExists         somebody signed up with this address
 ├── TooManyDevices        the account has as many live tokens as it may
+├── UpgradeRequired       only a WebSocket makes sense here
 ├── NoWallet              there is nothing to read yet
 ├── NotFound
 │   ├── NoSuchVersion     a version of the wallet that is not kept
@@ -22,7 +23,9 @@ ServiceError
 │   └── NoWalletToChange  the change has a wallet, and the account has none
 ├── Later                 not now; `retry_after` says when
 │   ├── RateLimited       too many requests of this kind
-│   └── Busy              too many passwords wait to be checked
+│   ├── TooManySockets    the account has as many WebSockets as it may
+│   ├── Busy              too many passwords wait to be checked
+│   └── Overloaded        the server has no room for this now
 └── Unavailable           the database cannot be asked
 
 Each has a code for programs and a sentence that tells a person what to do. No sentence repeats what the client sent.
@@ -109,6 +112,13 @@ class TooManyDevices(ServiceError):
 
     code = ErrorCode.TOO_MANY_DEVICES
     sentence = "Too many devices are logged in to this account; log one of them out first."
+
+
+class UpgradeRequired(ServiceError):
+    """Only a WebSocket makes sense here, and the client asked for none, or came a way that has none."""
+
+    code = ErrorCode.BAD_REQUEST
+    sentence = "This address speaks WebSocket only; ask for that, or poll the wallet where no WebSocket comes through."
 
 
 class NoWallet(ServiceError):
@@ -199,11 +209,31 @@ class RateLimited(Later):
     sentence = "There were too many requests of this kind; try again in {}."
 
 
+class TooManySockets(Later):
+    """The account has as many WebSockets open as it may."""
+
+    code = ErrorCode.RATE_LIMITED
+    sentence = "This account listens in as many places as it may; close one of them, or try again in {}."
+
+    def __init__(self) -> None:
+        super().__init__(60)
+
+
 class Busy(Later):
     """As many passwords wait to be checked as may."""
 
     code = ErrorCode.BUSY
     sentence = "The server is busy checking other passwords; nothing was done, try again in {}."
+
+
+class Overloaded(Later):
+    """There is no room for this among all that the server does."""
+
+    code = ErrorCode.BUSY
+    sentence = "The server has as much to do as it can; nothing was done, try again in {}."
+
+    def __init__(self) -> None:
+        super().__init__(10)
 
 
 class Unavailable(ServiceError):

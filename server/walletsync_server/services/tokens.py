@@ -71,6 +71,11 @@ class Tokens:
             raise Unauthorized
         return known
 
+    def is_alive(self, token: str | None) -> bool:
+        """Say whether a token would be accepted now."""
+        known = self._store.read(lambda transaction: transaction.find_token(_hash(token))) if token else None
+        return known is not None and not self._is_over(known)
+
     def lock(self, transaction: WriteTransaction, known: Token) -> int:
         """Lock the account of a token that was authenticated before, check the token again, return the sequence.
 

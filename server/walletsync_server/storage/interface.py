@@ -110,6 +110,10 @@ class ReadTransaction(PeopleReads, SignupReads):
         """Return tokens of any accounts that expired at `moment` or before, at most `most`."""
 
     @abstractmethod
+    def current_sequence(self, account_id: int) -> int:
+        """Return the sequence of the current wallet; 0 if there is none, or no account."""
+
+    @abstractmethod
     def current_digest(self, account_id: int) -> bytes | None:
         """Return the digest of the current wallet without reading the wallet; None if there is no wallet."""
 

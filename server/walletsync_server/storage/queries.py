@@ -1,6 +1,7 @@
 """Every query, in SQLAlchemy Core. One class per kind of transaction; neither begins nor ends one."""
 
 from datetime import datetime
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -18,6 +19,7 @@ from walletsync_server.storage.people_queries import SqlPeopleReads, SqlPeopleWr
 from walletsync_server.storage.schema import accounts, mails, server_values, signups, tokens, wallets
 from walletsync_server.storage.signup_queries import SqlSignupReads, SqlSignupWrites
 
+T = TypeVar("T")
 _SECRET = "secret"  # noqa: S105 - the name of a row, not its value
 
 # Built once: making a statement costs more than running it.
@@ -30,6 +32,7 @@ _TOKENS_OF_ACCOUNT = _LIVE_TOKENS.where(tokens.c.account_id == sa.bindparam("acc
 _TOKEN_OF_DEVICE = sa.select(sa.true()).where(
     tokens.c.account_id == sa.bindparam("account"), tokens.c.device_id == sa.bindparam("device")
 )
+_CURRENT_SEQUENCE = sa.select(accounts.c.current_sequence).where(accounts.c.account_id == sa.bindparam("account"))
 _IS_CURRENT = (wallets.c.account_id == accounts.c.account_id) & (wallets.c.sequence == accounts.c.current_sequence)
 _CURRENT_DIGEST = (
     sa.select(wallets.c.digest)
@@ -86,6 +89,10 @@ class SqlReadTransaction(SqlPeopleReads, SqlSignupReads, ReadTransaction):
         statement = sa.select(tokens).where(tokens.c.expires_at <= moment).limit(most)
         return [Token(**row) for row in self._connection.execute(statement).mappings()]
 
+    def current_sequence(self, account_id: int) -> int:
+        """See `ReadTransaction`."""
+        return self._value(_CURRENT_SEQUENCE, account=account_id) or 0
+
     def current_digest(self, account_id: int) -> bytes | None:
         """See `ReadTransaction`."""
         return self._value(_CURRENT_DIGEST, account=account_id)
@@ -108,7 +115,7 @@ class SqlReadTransaction(SqlPeopleReads, SqlSignupReads, ReadTransaction):
         """See `ReadTransaction`."""
         return [KeptVersion(**row) for row in self._rows(_HISTORY, account=account_id)]
 
-    def _value(self, statement: sa.Select[bytes], **values: object) -> bytes | None:
+    def _value(self, statement: sa.Select[T], **values: object) -> T | None:
         return self._connection.execute(statement, values).scalar_one_or_none()
 
 

@@ -1,0 +1,148 @@
+"""The front door for production, an ASGI application: WebSockets and the hot routes natively, the rest through Flask.
+
+All of it ends in the same `Api`, so this door and Flask alone answer alike. Bodies are read here, for both, before
+anything else happens: so a thread of Flask never waits for a client, and one place knows how much memory they take.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, cast
+from wsgiref.types import WSGIApplication
+
+from a2wsgi import WSGIMiddleware
+
+from walletsync_server import logs
+from walletsync_server.api.http import Request, Response
+from walletsync_server.api.routes import QUICK, Api
+from walletsync_server.intake import SMALL, Body, ClientIsGone, Intake
+from walletsync_server.services.errors import ServiceError
+from walletsync_server.sockets import Socket, Sockets
+from walletsync_server.steps import finished_on_loop
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+THREADS = 16
+"""How many requests Flask answers at once."""
+SLACK = 1024 * 1024
+"""Bytes that a body may be over the limit and still be read to its end, so that its sender gets to see the answer."""
+
+
+class Door:
+    """Answers by `api`, directly or through `app`, which is Flask with the same `api` behind it."""
+
+    def __init__(self, api: Api, app: WSGIApplication) -> None:
+        self._api = api
+        self._flask: Any = WSGIMiddleware(cast(Any, app), workers=THREADS)
+        # Decoding the JSON of a large wallet takes milliseconds, for which the event loop must not stand still.
+        self._large = ThreadPoolExecutor(2, "large-bodies")
+        self._intake = Intake(api.body_limit)
+        self.sockets = Sockets()
+        self.discards_up_to = api.body_limit + SLACK
+        self.unreadable = api.unreadable
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request or serve a WebSocket, as ASGI wants it."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            raise NotImplementedError("This application has no lifespan.")
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = _request(scope)
+        with Body(self._intake, _announced(request), lambda: self._api.is_signed_in(request)) as body:
+            try:
+                request = replace(request, body=await body.read(receive)) if _has_body(request) else request
+            except ClientIsGone:
+                return
+            except ServiceError as error:
+                request = replace(request, refusal=error)
+            if (request.method, request.path) in QUICK or request.refusal:
+                await self._answer(request, send)
+            else:
+                await self._through_flask(scope, request, send)
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        if len(request.body) > SMALL:
+            loop = asyncio.get_running_loop()
+            response = await loop.run_in_executor(self._large, self._api.answer, request)
+        else:
+            response = await finished_on_loop(self._api.answering(request))
+        headers = _raw(response.headers.items())
+        if request.refusal is not None and (_announced(request) or 0) > self.discards_up_to:
+            headers.append((b"connection", b"close"))
+        await _respond(send, "http.response", response, headers)
+
+    async def _through_flask(self, scope: Scope, request: Request, send: Send) -> None:
+        started = False
+
+        async def receive_read() -> dict[str, object]:
+            return {"type": "http.request", "body": request.body, "more_body": False}
+
+        async def send_on(message: Any) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        length = b"%d" % len(request.body)
+        headers = [each for each in scope["headers"] if each[0] not in (b"content-length", b"transfer-encoding")]
+        try:
+            await self._flask({**scope, "headers": [*headers, (b"content-length", length)]}, receive_read, send_on)
+        except Exception as error:  # noqa: BLE001 - the last resort, as in `Api`
+            logs.unexpected(error)
+            if not started:
+                response = self._api.unreadable(500)
+                await _respond(send, "http.response", response, _raw(response.headers.items()))
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # the event that says that there is a client
+        socket = Socket(send)
+        response = await finished_on_loop(self._api.answering(replace(_request(scope), wake=socket.wake)))
+        subscription = response.subscription
+        if subscription is None:
+            await _respond(send, "websocket.http.response", response, _raw(response.headers.items()))
+            return
+        del response
+        try:
+            await self.sockets.run(socket, subscription.listener, subscription.seconds, receive)
+        finally:
+            subscription.leave()
+
+
+def _request(scope: Scope) -> Request:
+    """Return the request without its body."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    client = scope.get("client")
+    return Request(
+        method=scope.get("method", "GET"),
+        path=scope["path"],
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        peer=client[0] if client else "",
+    )
+
+
+def _has_body(request: Request) -> bool:
+    return "content-length" in request.headers or "transfer-encoding" in request.headers
+
+
+def _announced(request: Request) -> int | None:
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else None
+
+
+def _raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+async def _respond(send: Send, kind: str, response: Response, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": f"{kind}.start", "status": response.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": response.body, "more_body": False})

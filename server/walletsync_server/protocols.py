@@ -1,0 +1,214 @@
+"""What uvicorn's connections do beyond uvicorn: bounds in size and time, and errors in the shape that all of ours have.
+
+httptools refuses what could be understood in two ways: Content-Length beside Transfer-Encoding or twice, folded lines,
+a line feed alone, chunks that do not add up. Here is refused what it lets through.
+"""
+
+import re
+from asyncio import Transport
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+from wsproto import events
+
+HEAD_BYTES = 32 * 1024
+"""Request line and headers together; somewhat more can get through, as much as is looked at in one go."""
+TARGET_BYTES = 8 * 1024
+HEADERS = 100
+HEAD_SECONDS = 20.0
+"""How long a connection may take until the headers of its first request, or of the next that it began, are there."""
+BODY_SECONDS = 30.0
+"""How long the body may take beyond what it takes at `SLOWEST`."""
+ANSWER_SECONDS = 30.0
+"""How long a client may take to read an answer beyond what that takes at `SLOWEST`."""
+SLOWEST = 16 * 1024
+"""Bytes in a second."""
+CLOSE_SECONDS = 2.0
+"""How long a WebSocket that was closed waits for the client's goodbye."""
+_PIECE = 16 * 1024
+_NEVER = float("inf")
+_WEBSOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
+
+
+class _Refused(Exception):
+    """Leaves httptools from inside of a callback."""
+
+
+class Http(HttpToolsProtocol):
+    """One connection. `due` is the time of the loop's clock when it is cut if nothing new has happened until then."""
+
+    most_connections: ClassVar[int]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.due = _NEVER
+        self._status = 400
+        self._deaf = False
+        self._in_head = False
+        self._head_bytes = 0
+        self._body_bytes = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Begin, unless there are as many connections as may be."""
+        super().connection_made(transport)
+        self.due = self.loop.time() + HEAD_SECONDS
+        if len(self.connections) > self.most_connections:
+            self._status = 503
+            self.send_400_response("")
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, in pieces so small that the bounds are noticed."""
+        for begin in range(0, len(data), _PIECE):
+            if self._deaf or self.transport.get_protocol() is not self:
+                return
+            piece = data[begin : begin + _PIECE]
+            began_in_head = self._in_head
+            super().data_received(piece)
+            if self._in_head and began_in_head:
+                self._head_bytes += len(piece)
+                if self._head_bytes > HEAD_BYTES:
+                    self._status = 431
+                    self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """Start counting."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes, self._body_bytes = True, 0, 0
+        if self.cycle is None or self.cycle.response_complete:
+            self.due = self.loop.time() + HEAD_SECONDS
+
+    def on_url(self, url: bytes) -> None:
+        """Refuse a target that is too long or no ASCII."""
+        super().on_url(url)
+        if len(self.url) > TARGET_BYTES:
+            self._refuse(414)
+        if not url.isascii():
+            self._refuse(400)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Drop what comes behind a chunked body: a proxy has not looked at it."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Refuse what is too much or can be understood in two ways; then begin to answer."""
+        self._in_head = False
+        if len(self.headers) > HEADERS:
+            self._refuse(431)
+        version = self.parser.get_http_version()
+        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if version not in ("1.0", "1.1") or len(hosts) > 1:
+            self._refuse(400)
+        if codings and (codings != [b"chunked"] or version == "1.0"):
+            self._refuse(400)
+        # A name with an underscore and one with a hyphen are the same to WSGI, but not to a proxy that filters them.
+        self.headers[:] = [header for header in self.headers if b"_" not in header[0]]
+        _check_target(self.url)
+        super().on_headers_complete()
+        self.due = self.loop.time() + BODY_SECONDS
+
+    def on_body(self, body: bytes) -> None:
+        """Give the client the time that the bytes are worth; cut it when it sends on and on after the answer."""
+        self._body_bytes += len(body)
+        self.due += len(body) / SLOWEST
+        if self._body_bytes > self.app.discards_up_to:
+            self.transport.abort()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """From here on it is the server that takes its time."""
+        self.due = _NEVER
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """From here on the client may take its time to read, and to ask again."""
+        super().on_response_complete()
+        unsent = self.transport.get_write_buffer_size()
+        if unsent:
+            self.due = self.loop.time() + ANSWER_SECONDS + unsent / SLOWEST
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser or a bound refused, and close; instead of uvicorn's text, JSON of ours."""
+        self._deaf = True
+        cycle = self.cycle
+        in_work = cycle is not None and not cycle.response_complete
+        if in_work and not cycle.more_body:
+            cycle.keep_alive = False  # what came behind a request that is being answered is ignored
+            return
+        if in_work:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if not (in_work and cycle.response_started):
+            self.transport.write(self._refusal())
+        self.transport.close()
+
+    def overdue(self, now: float) -> bool:
+        """Say whether this is to be cut."""
+        return now > self.due
+
+    def _refuse(self, status: int) -> None:
+        self._status = status
+        raise _Refused
+
+    def _refusal(self) -> bytes:
+        response = self.app.unreadable(self._status)
+        lines = [f"{name}: {value}\r\n" for name, value in response.headers.items()]
+        head = STATUS_LINE[response.status] + "".join([*lines, "Connection: close\r\n\r\n"]).encode("latin-1")
+        return bytes(head + response.body)
+
+    def _should_upgrade(self) -> bool:
+        """Say whether this is the handshake of a WebSocket, whole and alone; else it is a request like others."""
+        if self.parser.get_method() != b"GET" or not super()._should_upgrade():
+            return False
+        headers = dict(self.headers)
+        is_alone = self.cycle is None or self.cycle.response_complete
+        return bool(
+            is_alone
+            and headers.get(b"sec-websocket-version") == b"13"
+            and _WEBSOCKET_KEY.fullmatch(headers.get(b"sec-websocket-key", b""))
+            and headers.get(b"host")
+        )
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answer as if nothing had been asked; but the parser is beyond what it understands, so it is the last."""
+        self._deaf = True
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
+
+class WebSocket(WSProtocol):
+    """One WebSocket."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.close_timeout = CLOSE_SECONDS
+        self.due = _NEVER
+
+    def handle_ping(self, event: events.Ping) -> None:
+        """Answer, unless the client reads no answers."""
+        if self.writable.is_set():
+            super().handle_ping(event)
+        else:
+            self.transport.abort()
+
+    async def send(self, message: Any) -> None:
+        """Send, unless this has been closed meanwhile: then the client counts as gone."""
+        await self.writable.wait()
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)
+
+    def overdue(self, now: float) -> bool:
+        """Say whether this is to be cut: it was closed, but what was sent before is not read."""
+        if self.transport.is_closing() and self.due == _NEVER:
+            self.due = now + CLOSE_SECONDS
+        return now > self.due
+
+
+def _check_target(target: bytes) -> None:
+    """Raise `ValueError` for a target with brackets around no address, at which the standard library stumbles."""
+    urlsplit(target.decode("ascii"))

@@ -1,0 +1,64 @@
+"""Live updates: who holds a token may listen for the wallets of its account, as long as the token lives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from walletsync_server.live import AccountIsFull, Listener, Live, LiveIsFull
+from walletsync_server.services.errors import Overloaded, TooManySockets
+from walletsync_server.services.store import Store
+from walletsync_server.services.tokens import Tokens
+from walletsync_server.storage.interface import ReadTransaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """A place among the listeners, until `leave` is called, and at most for `seconds`: then the token expires."""
+
+    listener: Listener
+    leave: Callable[[], None]
+    seconds: float
+
+
+class Updates:
+    """Lets devices listen."""
+
+    def __init__(self, store: Store, *, tokens: Tokens, live: Live, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._live = live
+        self._clock = clock
+
+    def listen(self, token: str | None, wake: Callable[[], None]) -> Subscription:
+        """Return a subscription, which knows the current sequence already if there is a wallet.
+
+        Args:
+            token: whose wallets.
+            wake: see `Live.listen`.
+
+        Raises:
+            Unauthorized: if the token is not alive.
+            TooManySockets: if the account listens as often as it may.
+            Overloaded: if as many listen in all as may.
+        """
+        known = self._store.read(lambda transaction: self._tokens.authenticate(transaction, token))
+        try:
+            listener = self._live.listen(known.account_id, known.device_id, wake)
+        except AccountIsFull:
+            raise TooManySockets from None
+        except LiveIsFull:
+            raise Overloaded from None
+
+        def current(transaction: ReadTransaction) -> int:
+            self._tokens.authenticate(transaction, token)
+            return transaction.current_sequence(known.account_id)
+
+        try:
+            # Only now: a write or a revocation from here on is told, and one before is seen here.
+            sequence = self._store.read(current)
+        except Exception:
+            self._live.leave(listener)
+            raise
+        listener.tell(sequence)
+        seconds = (known.expires_at - self._clock()).total_seconds()
+        return Subscription(listener=listener, leave=lambda: self._live.leave(listener), seconds=seconds)
