@@ -117,7 +117,7 @@ UNTRUE: dict[str, tuple[str, str, Answer]] = {
     "content type of nothing": ("GET", "/wallet", Answer(304, {"etag": '"x"', "content-type": "x/y"}, b"")),
     "code of another error": (
         *("GET", "/readyz"),
-        Answer(503, {"content-type": "application/json"}, b'{"error":"a sentence","code":"busy"}'),
+        Answer(503, {"content-type": "application/json"}, b'{"error":"a sentence","code":"rate_limited"}'),
     ),
     "error that tells more": (
         *("GET", "/readyz"),

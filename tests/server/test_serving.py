@@ -4,16 +4,16 @@ import http.client
 import resource
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import flask
 import pytest
 
-from tests.server.helpers import HttpWire, cheap_passwords, connect, until
+from tests.server.front import served
+from tests.server.helpers import HttpWire, cheap_passwords, connect
 from walletsync_server import serving
-from walletsync_server.app import close_app, create_app, create_door
+from walletsync_server.app import close_app, create_app
 from walletsync_server.live import Live
 from walletsync_server.protocols import Http
 from walletsync_server.serving import CannotListen, bind, url_of
@@ -31,21 +31,6 @@ def app(tmp_path: Path) -> Iterator[flask.Flask]:
     app = create_app(settings, passwords=cheap_passwords(), live=Live())
     yield app
     close_app(app)
-
-
-@contextmanager
-def served(app: flask.Flask) -> Iterator[tuple[str, threading.Event]]:
-    """Serve `app` through the front door in a thread; give its address and the event that stops it."""
-    stopping, ready, listener = threading.Event(), threading.Event(), bind("127.0.0.1", 0)
-    url = url_of(listener)
-    with ThreadPoolExecutor(1) as pool:
-        ended = pool.submit(serving.serve, create_door(app), listener, stopping=stopping, on_ready=ready.set)
-        try:
-            until(lambda: ready.is_set() or ended.done())
-            yield url, stopping
-        finally:
-            stopping.set()
-            ended.result()
 
 
 def test_address_is_taken_at_once() -> None:
@@ -67,10 +52,10 @@ def test_answer_under_way_is_sent_after_a_stop(app: flask.Flask) -> None:
         assert go.wait(20)
         return b"x" * LARGE
 
-    with served(app) as (url, stopping), connect(url) as client:
+    with served(app) as front, connect(front.url) as client:
         client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
         assert begun.wait(20)
-        stopping.set()
+        front.stopping.set()
         go.set()
         with client.makefile("rb") as received:
             assert received.read().endswith(b"\r\n\r\n" + b"x" * LARGE)
@@ -78,12 +63,12 @@ def test_answer_under_way_is_sent_after_a_stop(app: flask.Flask) -> None:
 
 def test_stop_does_not_wait_for_idle_connections(app: flask.Flask) -> None:
     """Connections that are kept alive, or that have said nothing yet, are closed and hold up nothing."""
-    with served(app) as (url, stopping):
-        kept = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+    with served(app) as front:
+        kept = http.client.HTTPConnection(front.url.removeprefix("http://"), timeout=20)
         kept.request("GET", "/healthz")
         assert kept.getresponse().read()
-        with connect(url) as silent:
-            stopping.set()
+        with connect(front.url) as silent:
+            front.stopping.set()
             assert silent.recv(1) == b""
         assert kept.sock.recv(1) == b""
         kept.close()
@@ -92,10 +77,10 @@ def test_stop_does_not_wait_for_idle_connections(app: flask.Flask) -> None:
 def test_stop_waits_no_longer_than_it_may(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that does not come to its end is cut when the time for that is over."""
     monkeypatch.setattr(serving, "DRAIN_SECONDS", 0)
-    with served(app) as (url, stopping), connect(url) as client:
+    with served(app) as front, connect(front.url) as client:
         client.sendall(b"POST /wallet HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
-        HttpWire(url)("GET", "/healthz")  # by now the other one has begun
-        stopping.set()
+        front.wire("GET", "/healthz")  # by now the other one has begun
+        front.stopping.set()
         assert client.recv(1) == b""
 
 
@@ -109,14 +94,14 @@ def test_health_needs_no_thread(app: flask.Flask) -> None:
         assert go.wait(60)
         return ""
 
-    with served(app) as (url, _), ExitStack() as clients:
+    with served(app) as front, ExitStack() as clients:
         for _ in range(100):  # more than there are threads
-            client = clients.enter_context(connect(url))
+            client = clients.enter_context(connect(front.url))
             client.sendall(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
         assert all(begun.acquire(timeout=20) for _ in range(16))
         try:
-            assert HttpWire(url)("GET", "/healthz").status == 200
-            assert HttpWire(url)("GET", "/wallet").status == 401
+            assert front.wire("GET", "/healthz").status == 200
+            assert front.wire("GET", "/wallet").status == 401
         finally:
             go.set()
 
@@ -133,11 +118,11 @@ def test_fault_of_the_door_is_logged_without_words(
         received(self, data)
 
     monkeypatch.setattr(Http, "data_received", fail)
-    with served(app) as (url, _):
-        with connect(url) as client:
+    with served(app) as front:
+        with connect(front.url) as client:
             client.sendall(CANARY.encode())
             assert client.recv(1) == b""
-        assert HttpWire(url)("GET", "/healthz").status == 200
+        assert front.wire("GET", "/healthz").status == 200
     assert "event=unexpected_error type=builtins.RuntimeError" in caplog.text
     assert CANARY not in caplog.text
     assert "127.0.0.1" not in caplog.text
@@ -150,8 +135,8 @@ def test_fault_behind_the_door_is_json(app: flask.Flask) -> None:
     def broken() -> str:
         raise RuntimeError(CANARY)
 
-    with served(app) as (url, _):
-        answer = HttpWire(url)("GET", "/broken")
+    with served(app) as front:
+        answer = front.wire("GET", "/broken")
     assert (answer.status, answer.code) == (500, "internal_error")
     assert CANARY not in answer.body.decode()
 
@@ -182,9 +167,9 @@ def test_as_many_files_as_allowed_are_asked_for() -> None:
 def test_connections_are_bounded(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the number that may be, a connection is answered 503 at once, and those that are there stay."""
     monkeypatch.setattr(serving, "CONNECTIONS", 3)
-    with served(app) as (url, _), ExitStack() as clients:
-        first, *_ = [clients.enter_context(connect(url)) for _ in range(3)]
-        with connect(url) as refused, refused.makefile("rb") as received:
+    with served(app) as front, ExitStack() as clients:
+        first, *_ = [clients.enter_context(connect(front.url)) for _ in range(3)]
+        with connect(front.url) as refused, refused.makefile("rb") as received:
             answer = received.read()
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b'"code":"busy"' in answer

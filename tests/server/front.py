@@ -1,0 +1,69 @@
+"""The front door for production in this process, so that a test can look behind it, and clients of its WebSockets."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import flask
+import websocket
+
+from tests.server.helpers import API, HttpWire, until
+from walletsync_server import serving
+from walletsync_server.app import create_door
+from walletsync_server.door import Door
+from walletsync_server.serving import bind, url_of
+
+
+@dataclass(frozen=True)
+class Front:
+    """A door that is served. `stopping` ends it."""
+
+    url: str
+    door: Door
+    stopping: threading.Event
+    clients: list[Any] = field(default_factory=list)
+
+    @property
+    def wire(self) -> HttpWire:
+        return HttpWire(self.url)
+
+    def listen(self, token: str, **options: Any) -> Any:
+        """Return a WebSocket of the device that has `token`; it is closed in the end."""
+        self.clients.append(listen(self.url, token, **options))
+        return self.clients[-1]
+
+
+@contextmanager
+def served(app: flask.Flask, *, send_buffer: int = 0) -> Iterator[Front]:
+    """Serve `app` in a thread.
+
+    Args:
+        app: of `create_app`.
+        send_buffer: bytes that the system keeps for a client that does not read, if not its default.
+    """
+    stopping, ready, listener = threading.Event(), threading.Event(), bind("127.0.0.1", 0)
+    if send_buffer:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+    front = Front(url_of(listener), create_door(app), stopping)
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(serving.serve, front.door, listener, stopping=stopping, on_ready=ready.set)
+        try:
+            until(lambda: ready.is_set() or ended.done())
+            yield front
+        finally:
+            stopping.set()
+            ended.result()
+            for client in front.clients:
+                client.shutdown()
+
+
+def listen(url: str, token: str, *, in_query: bool = False, **options: Any) -> Any:
+    """Return a WebSocket of the device that has `token`."""
+    address = f"{url.replace('http', 'ws', 1)}{API}/websocket"
+    if in_query:
+        return websocket.create_connection(f"{address}?token={token}", timeout=20, **options)
+    return websocket.create_connection(address, timeout=20, header=[f"Authorization: Bearer {token}"], **options)
