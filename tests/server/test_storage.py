@@ -261,3 +261,33 @@ def test_stored_state_survives_a_new_opening(storage: Storage, alice: Account, t
     assert again.read(lambda t: t.current_wallet(alice.account_id)) == wallet(1)
     assert again.write(lambda t: t.keep_secret(b"second")) == b"first"
     again.close()
+
+
+def test_devices_are_known_by_their_tokens(storage: Storage, alice: Account) -> None:
+    """A device has a token, expired or not, in its own account only, and byte for byte under its name."""
+    storage.write(lambda t: t.insert_account(BOB))
+    storage.write(lambda t: t.put_token(token("a\0")))
+    asked = [(alice.account_id, "a\0"), (alice.account_id, "a"), (BOB.account_id, "a\0"), (0, "a\0")]
+    assert [storage.read(lambda t, x=x: t.has_token(*x)) for x in asked] == [True, False, False, False]  # type: ignore[misc]
+
+
+def test_expired_tokens_of_all_accounts_are_found(storage: Storage, alice: Account) -> None:
+    """Those that expired at a time or before, whosever they are, and no more at once than asked for."""
+    storage.write(lambda t: t.insert_account(BOB))
+    expired = [token("a", 1), token("b", 2), token("a", 2, BOB.account_id)]
+    for each in [*expired, token("c", 3)]:
+        storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+    moment = NOW + timedelta(days=2)
+    found = storage.read(lambda t: t.expired_tokens(moment, 10))
+    assert sorted(found, key=repr) == sorted(expired, key=repr)
+    some = storage.read(lambda t: t.expired_tokens(moment, 2))
+    assert len(some) == 2
+    assert set(some) < set(expired)
+    assert storage.read(lambda t: t.expired_tokens(NOW, 10)) == []
+
+
+def test_expired_tokens_do_not_count(storage: Storage, alice: Account) -> None:
+    """Of a device's token only that counts which expires after the moment that is asked about."""
+    for number, device in enumerate("abc"):
+        storage.write(lambda t, d=device, n=number: t.put_token(token(d, n)))  # type: ignore[misc]
+    assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "", NOW + timedelta(days=1))) == 1

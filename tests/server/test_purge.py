@@ -1,0 +1,160 @@
+"""What becomes of expired tokens: their devices are known for a while, and then nothing is left of them."""
+
+import logging
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pysqlite3 import dbapi2 as driver
+from sqlalchemy import select
+
+from tests.server.helpers import PASSWORD, FakeClock, HttpWire, cheap_passwords, new_account, until
+from tests.server.world import EMAIL, World
+from walletsync.protocol import MAX_DEVICES
+from walletsync_server.chores import purging
+from walletsync_server.services import build_services, errors, tokens
+from walletsync_server.services.errors import RateLimited, Unavailable, WrongCredentials
+from walletsync_server.services.throttle import Rates
+from walletsync_server.services.tokens import LATELY, LIFETIME
+from walletsync_server.storage import schema
+from walletsync_server.storage.interface import StorageError
+from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.testing import RunningServer
+
+
+def devices(world: World) -> list[str]:
+    """Return the devices that the database has a token of, alive or not."""
+    statement = select(schema.tokens.c.device_id).order_by(schema.tokens.c.device_id)
+    return world.storage.read(lambda t: list(t._connection.execute(statement).scalars()))  # type: ignore[attr-defined]
+
+
+def test_expired_tokens_are_purged_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that expired two weeks ago go, whosever they are and however many; live and lately expired ones stay."""
+    monkeypatch.setattr(tokens, "_BATCH", 2)
+    world.services.accounts.sign_up("bob@example.com", PASSWORD, None)
+    for device in "abc":
+        world.log_in(device)
+    world.log_in("d", "bob@example.com")
+    world.clock.move(timedelta(microseconds=1))
+    world.log_in("e")
+    world.clock.move(LIFETIME)
+    alive = world.log_in("f")
+    assert world.services.tokens.purge() == 0
+    world.clock.move(LATELY - timedelta(microseconds=2))
+    assert world.services.tokens.purge() == 0
+    assert devices(world) == list("abcdef")
+    world.clock.move(timedelta(microseconds=1))
+    assert world.services.tokens.purge() == 4
+    assert devices(world) == ["e", "f"]
+    assert world.services.tokens.purge() == 0
+    with pytest.raises(errors.NoWallet):
+        world.read(alive)
+
+
+def test_login_purges_its_own_account(world: World) -> None:
+    """A login removes what expired two weeks ago, and only of its own account."""
+    world.services.accounts.sign_up("bob@example.com", PASSWORD, None)
+    world.log_in("a")
+    world.log_in("b", "bob@example.com")
+    world.clock.move(LIFETIME + LATELY)
+    world.log_in("c")
+    assert devices(world) == ["b", "c"]
+
+
+def test_expired_tokens_take_no_room(world: World) -> None:
+    """Devices whose token expired do not count among those that an account may have."""
+    for number in range(MAX_DEVICES):
+        world.log_in(f"{number}")
+    world.clock.move(LIFETIME)
+    world.log_in("another")
+    assert len(devices(world)) == MAX_DEVICES + 1
+
+
+def test_token_that_came_back_meanwhile_stays(world: World) -> None:
+    """A device that logs in between the look and the purge keeps its new token."""
+    world.log_in("a")
+    world.clock.move(LIFETIME + LATELY)
+    fresh: list[str] = []
+    world.storage.before_write = lambda: fresh.append(world.log_in("a"))
+    world.services.tokens.purge()
+    assert devices(world) == ["a"]
+    with pytest.raises(errors.NoWallet):
+        world.read(fresh[0])
+
+
+def test_expired_device_is_no_stranger(tmp_path: Path) -> None:
+    """After two weeks away, and a restart, a device gets in while strangers have used up its account's allowance."""
+    storage, clock = open_sqlite(tmp_path / "w.db", inline=True), FakeClock()
+
+    def restart() -> World:
+        services = build_services(
+            storage,
+            may_sign_up=lambda email: True,
+            max_wallet_bytes=1,
+            clock=clock,
+            passwords=cheap_passwords(),
+            rates=Rates(login="1000/minute"),
+        )
+        return World(services, storage, clock, None)  # type: ignore[arg-type]
+
+    world = restart()
+    world.services.accounts.sign_up(EMAIL, PASSWORD, None, "192.0.2.1")
+    world.log_in("laptop")
+    clock.move(LIFETIME + timedelta(days=1))
+    world = restart()
+    accounts = world.services.accounts
+    for number in range(100):
+        with pytest.raises(WrongCredentials):
+            accounts.log_in(EMAIL, "wrong", "stranger", f"203.0.113.{number // 5}")
+    with pytest.raises(RateLimited):
+        accounts.log_in(EMAIL, PASSWORD, "phone", "198.51.100.1")
+    assert accounts.log_in(EMAIL, PASSWORD, "laptop", "198.51.100.1")
+    accounts.delete(EMAIL, PASSWORD, "198.51.100.1")
+    storage.close()
+
+
+def test_purge_runs_at_once_and_again(caplog: pytest.LogCaptureFixture) -> None:
+    """The first purge comes with the start, more follow, each is logged, and the end is not waited for."""
+    caplog.set_level(logging.INFO)
+    purged = threading.Semaphore(0)
+
+    def purge() -> int:
+        purged.release()
+        return 7
+
+    with purging(purge, every=0.001):
+        for _ in range(3):
+            assert purged.acquire(timeout=30)
+    assert caplog.text.count("event=purged tokens=7") >= 3
+    with purging(purge):
+        assert purged.acquire(timeout=30)
+    assert not [thread for thread in threading.enumerate() if thread.name == "chores"]
+
+
+def test_purge_survives_a_database_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """A failure is logged, and the next purge tries again."""
+    tries = threading.Semaphore(0)
+
+    def purge() -> int:
+        tries.release()
+        raise Unavailable from StorageError("The disk is full.")
+
+    with purging(purge, every=0.001):
+        for _ in range(3):
+            assert tries.acquire(timeout=30)
+    assert 'event=unavailable reason="The disk is full."' in caplog.text
+
+
+def test_server_purges_by_itself(tmp_path: Path) -> None:
+    """A process that starts removes old tokens of accounts that nobody uses."""
+    with RunningServer(database=tmp_path / "w.db", accounts="open") as server:
+        new_account(HttpWire(server.url))
+        until(lambda: "event=purged tokens=0" in server.log())
+        server.stop()
+        connection = driver.connect(str(server.database))
+        connection.execute("UPDATE tokens SET expires_at = 0")
+        connection.commit()
+        connection.close()
+        server.start()
+        until(lambda: "event=purged tokens=1" in server.log())
