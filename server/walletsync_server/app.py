@@ -58,13 +58,12 @@ def create_app(
             rates=settings.rates,
             live=live,
         )
-        services.signups.purge()
-        undo.enter_context(purging(services.tokens.purge))
+        undo.enter_context(purging(tokens=services.tokens.purge, signups=services.signups.purge))
         if metrics is not None:
             _watch(metrics, services, live)
             undo.enter_context(metrics.shown(settings.metrics_host, settings.metrics_port))
         if settings.accounts == EMAIL:
-            mailer = Mailer(services.mails, route_of(settings), purge=services.signups.purge, clock=clock)
+            mailer = Mailer(services.mails, route_of(settings), clock=clock)
             mailer.start()
             undo.callback(mailer.close)
         closing = undo.pop_all()

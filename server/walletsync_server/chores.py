@@ -11,9 +11,10 @@ PURGE_SECONDS = 60 * 60.0
 
 
 @contextmanager
-def purging(purge: Callable[[], int], *, every: float = PURGE_SECONDS) -> Iterator[None]:
-    """Call `purge` in a thread, at once and then every so many seconds, as long as this lasts.
+def purging(*, every: float = PURGE_SECONDS, **purges: Callable[[], int]) -> Iterator[None]:
+    """Call the `purges` in a thread, at once and then every so many seconds, as long as this lasts.
 
+    Each returns how many it removed; its name stands for them in the log.
     A database that cannot be asked is logged, and asked again the next time.
     """
     over = threading.Event()
@@ -21,11 +22,11 @@ def purging(purge: Callable[[], int], *, every: float = PURGE_SECONDS) -> Iterat
     def run() -> None:
         while True:
             try:
-                removed = purge()
+                removed = {name: purge() for name, purge in purges.items()}
             except Unavailable as error:
                 logs.unavailable(str(error.__cause__))
             else:
-                logs.event("purged", tokens=removed)
+                logs.event("purged", **removed)
             if over.wait(every):
                 return
 

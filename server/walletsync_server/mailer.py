@@ -3,7 +3,6 @@
 import smtplib
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,10 +20,9 @@ PAUSE_SECONDS = 1.0
 its mail says."""
 LONGEST_PAUSE_SECONDS = 60.0
 """The same after several failures, each of which doubles it."""
-PURGE_SECONDS = 3600.0
-"""How long between two purges of what has expired."""
 STOP_SECONDS = 5.0
 """How long a mail that is being sent may still take when the server stops."""
+_CLOSING = 421  # the mail server's code for an end of the connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +94,9 @@ def reason(error: Exception) -> str:
 class Mailer:
     """The thread, from `start` to `close`. It outlives every failure, of the mail server and of the database."""
 
-    def __init__(self, mails: Mails, route: Route, *, purge: Callable[[], None], clock: Callable[[], datetime]) -> None:
+    def __init__(self, mails: Mails, route: Route, *, clock: Callable[[], datetime]) -> None:
         self._mails = mails
         self._route = route
-        self._purge = purge
         self._clock = clock
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mailer", daemon=True)
@@ -114,12 +111,9 @@ class Mailer:
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
-        pause, purge_at = PAUSE_SECONDS, time.monotonic() + PURGE_SECONDS
+        pause = PAUSE_SECONDS
         while not self._stopping.wait(pause):
             try:
-                if time.monotonic() >= purge_at:
-                    self._purge()
-                    purge_at = time.monotonic() + PURGE_SECONDS
                 self._deliver()
             except Exception as error:  # noqa: BLE001 - the last resort: what fails now is tried again
                 logs.mail_failed(error)
@@ -140,10 +134,15 @@ class Mailer:
         try:
             message = compose(outgoing, sender=self._route.sender, public_url=self._route.public_url, now=self._clock())
             connection.send_message(message, self._route.sender, [outgoing.to])
-        except smtplib.SMTPRecipientsRefused as error:
-            self._refused(outgoing, error.recipients[outgoing.to][0])
-        except smtplib.SMTPDataError as error:
-            self._refused(outgoing, error.smtp_code)
+        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
+            code = _code_of(error)
+            logs.event("mail_refused", smtp_code=code)
+            if code >= 500:
+                self._mails.refused(outgoing)
+            else:
+                self._mails.failed(outgoing)
+            if code == _CLOSING:
+                raise
         except Exception:
             self._mails.failed(outgoing)
             raise
@@ -151,10 +150,10 @@ class Mailer:
             self._mails.sent(outgoing)
             logs.event("mail_sent")
 
-    def _refused(self, outgoing: Outgoing, code: int) -> None:
-        """Give a mail up, or try it again later, as the mail server's code says. The next mail may fare better."""
-        logs.event("mail_refused", smtp_code=code)
-        if code >= 500:
-            self._mails.refused(outgoing)
-        else:
-            self._mails.failed(outgoing)
+
+def _code_of(error: smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError) -> int:
+    """Return the mail server's code for the only recipient that the mail had."""
+    if isinstance(error, smtplib.SMTPDataError):
+        return error.smtp_code
+    ((code, _),) = error.recipients.values()
+    return code

@@ -226,7 +226,7 @@ def test_sign_up_and_its_link_live_two_days(world: Waiting) -> None:
     world.clock.move(timedelta(microseconds=1))
     assert not world.confirm(tokens[EMAIL])
     assert world.login() == "wrong_credentials"
-    world.services.signups.purge()
+    assert world.services.signups.purge() == 1
     assert world.rows(schema.signups) == world.rows(schema.mails) == []
     assert timedelta(hours=48) == signups.LIFETIME
 

@@ -94,10 +94,10 @@ class Signups:
         except AddressTaken:
             return False
 
-    def purge(self) -> None:
-        """Forget what has expired."""
+    def purge(self) -> int:
+        """Forget the sign-ups that have expired and the mails that are as old; return how many sign-ups."""
         now = self._clock()
-        self._store.write(lambda transaction: transaction.purge_signups(now, now - LIFETIME))
+        return self._store.write(lambda transaction: transaction.purge_signups(now, now - LIFETIME))
 
     def _hash(self, email: str, password: str) -> str:
         """Return the hash of a password, always the same one.

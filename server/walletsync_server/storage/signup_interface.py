@@ -103,5 +103,8 @@ class SignupWrites(SignupReads):
         """Forget the token hashes of all mails to the address, so that no link in them works any more."""
 
     @abstractmethod
-    def purge_signups(self, now: datetime, mails_before: datetime) -> None:
-        """Remove all sign-ups that expired at `now` or before, and all mails made at `mails_before` or before."""
+    def purge_signups(self, now: datetime, mails_before: datetime) -> int:
+        """Remove all sign-ups that expired at `now` or before, and all mails made at `mails_before` or before.
+
+        Return how many sign-ups.
+        """

@@ -131,10 +131,10 @@ class SqlSignupWrites(SqlSignupReads, SignupWrites):
         """See `SignupWrites`."""
         self._connection.execute(sa.update(mails).where(mails.c.email == email).values(token_hash=None))
 
-    def purge_signups(self, now: datetime, mails_before: datetime) -> None:
+    def purge_signups(self, now: datetime, mails_before: datetime) -> int:
         """See `SignupWrites`."""
-        self._connection.execute(sa.delete(signups).where(signups.c.expires_at <= now))
         self._connection.execute(sa.delete(mails).where(mails.c.created_at <= mails_before))
+        return self._connection.execute(sa.delete(signups).where(signups.c.expires_at <= now)).rowcount
 
     def _change(self, mail: Mail, **values: object) -> None:
         self._connection.execute(sa.update(mails).where(_is(mail)).values(values))
