@@ -273,6 +273,16 @@ def test_bad_setting_is_bad_usage(words: list[str], hint: str) -> None:
     assert hint in ended.stderr
 
 
+def test_password_that_cannot_be_read_is_bad_usage(tmp_path: Path) -> None:
+    """`serve` does not start without the password that it was told to use, and names the setting."""
+    words = ["--mail-server", "localhost", "--mail-from", "a@example.com", "--public-url", "https://sync.example.com"]
+    words += ["--mail-username", "a", "--mail-password-file", str(tmp_path / "missing"), "--accounts", "email"]
+    ended = run("serve", "--port", "0", "--database", f"sqlite:///{tmp_path}/w.db", *words)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "mail_password_file cannot be read: No such file" in ended.stderr
+    assert "unexpected" not in ended.stderr
+
+
 def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
     """A person mends everything in one round: each mistake has the name that was written, wherever that was."""
     file = tmp_path / "server.toml"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import trustme
+import websocket
 
 from tests.server.helpers import API, UNKNOWN_TOKEN, Account, fresh_email, log_in, seed_of, sign_up, until
-from tests.server.proxies import EXAMPLES, Proxy, TlsWire, caddy, nginx
+from tests.server.proxies import EXAMPLES, HOST, Proxy, TlsWire, caddy, nginx
 from walletsync_server.configuration import load
 from walletsync_server.testing import RunningServer
 
@@ -67,6 +68,23 @@ def test_refusals_are_the_servers_own(deployment: Deployment) -> None:
     assert account.post(1, "x" * (SETTINGS.max_wallet_bytes + 1)).code == "too_large"
     assert account.post(2).code == "no_wallet"
     assert deployment.wire()("GET", f"{API}/wallet").code == "unauthorized"
+
+
+def test_live_update_goes_through_the_proxy(deployment: Deployment) -> None:
+    """A WebSocket hears of the current version and of the next one, with the token in the header or in the query."""
+    account = deployment.account()
+    assert account.post(1).status == 200
+    tls = {"context": deployment.wire().context}
+    url = f"wss://{HOST}:{deployment.proxy.port}{API}/websocket"
+    header = [f"Authorization: Bearer {account.token}"]
+    first = websocket.create_connection(url, header=header, sslopt=tls, timeout=20)
+    second = websocket.create_connection(f"{url}?token={account.token}", sslopt=tls, timeout=20)
+    assert [first.recv(), second.recv()] == ["wallet-update:1"] * 2
+    assert account.post(2).status == 200
+    assert [first.recv(), second.recv()] == ["wallet-update:2"] * 2
+    first.close()
+    second.close()
+    assert account.token not in deployment.proxy.log() + deployment.server.log()
 
 
 def test_each_client_has_its_own_limits(deployment: Deployment) -> None:

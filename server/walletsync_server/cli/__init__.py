@@ -12,16 +12,20 @@ from walletsync_server.cli.accounts import accounts_group
 from walletsync_server.cli.database import backup_command, migrate_command, restore_command, verify_backup_command
 from walletsync_server.cli.look import config_command, doctor_command
 from walletsync_server.cli.serve import serve_command
+from walletsync_server.settings import SettingsError
 from walletsync_server.storage.interface import StorageError
 
 
 class _Commands(click.Group):
-    """Ends with status 1 and a sentence where the database cannot do what a command needs."""
+    """Ends with a sentence where settings are wrong (status 2), or the database cannot do what is needed (status 1)."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Group`."""
         try:
             return super().invoke(ctx)
+        except SettingsError as error:
+            lines = "".join(f"\n  {mistake}" for mistake in error.mistakes)
+            raise click.UsageError(f"These settings are wrong:{lines}") from None
         except StorageError as error:
             raise click.ClickException(str(error)) from None
 

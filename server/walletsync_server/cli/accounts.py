@@ -9,14 +9,14 @@ from typing import Any
 import click
 
 from walletsync.protocol import canonical_email
-from walletsync_server.cli.options import settings_options, usage_error
+from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
 from walletsync_server.mailer import connect, reason, route_of
 from walletsync_server.services import utc_now
 from walletsync_server.services.letters import compose_invitation, invitation
 from walletsync_server.services.people import People, Person
 from walletsync_server.services.store import Store
-from walletsync_server.settings import ALLOWLIST, Settings, SettingsError
+from walletsync_server.settings import ALLOWLIST, Settings
 from walletsync_server.storage.sqlite import open_sqlite
 
 
@@ -106,10 +106,7 @@ def invite_command(configuration: Configuration, address: str) -> None:
 
 
 def _send_invitation(settings: Settings, address: str) -> None:
-    try:
-        route = route_of(settings)
-    except SettingsError as error:
-        raise usage_error(error) from None
+    route = route_of(settings)
     message = compose_invitation(address, sender=route.sender, public_url=route.public_url, now=utc_now())
     with connect(route) as connection:
         connection.send_message(message, route.sender, [address])

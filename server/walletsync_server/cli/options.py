@@ -7,17 +7,19 @@ from typing import Any
 
 import click
 
-from walletsync_server.configuration import DEFAULT, FILE_OPTION, FILE_VARIABLE, Configuration, load
-from walletsync_server.settings import TABLE, Setting, SettingsError
+from walletsync_server.configuration import DEFAULT, FILE_OPTION, FILE_VARIABLE, load
+from walletsync_server.settings import TABLE, Setting
 
 
 def settings_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of these settings, and --config; its first argument becomes the configuration.
 
-    All other settings reach it as well, from the environment and the file. Mistakes end it with status 2.
+    All other settings reach it as well, from the environment and the file.
 
     Args:
         names: settings that have an option; by default all.
+
+    The command raises `SettingsError` if any are wrong.
     """
     shown = [TABLE[name] for name in names or TABLE]
 
@@ -25,7 +27,7 @@ def settings_options(*names: str) -> Callable[[Callable[..., None]], Callable[..
         @functools.wraps(command)
         def run(config: str | None, **options: Any) -> None:
             flags = {setting.name: options.pop(setting.name) for setting in shown}
-            command(_load(flags, config), **options)
+            command(load(flags, os.environ, config), **options)
 
         configured: Callable[..., None] = run
         for setting in reversed(shown):
@@ -38,19 +40,6 @@ def settings_options(*names: str) -> Callable[[Callable[..., None]], Callable[..
         )(configured)
 
     return decorate
-
-
-def _load(flags: dict[str, Any], config: str | None) -> Configuration:
-    try:
-        return load(flags, os.environ, config)
-    except SettingsError as error:
-        raise usage_error(error) from None
-
-
-def usage_error(error: SettingsError) -> click.UsageError:
-    """Return what ends a command with status 2 and all the mistakes."""
-    lines = "".join(f"\n  {mistake}" for mistake in error.mistakes)
-    return click.UsageError(f"These settings are wrong:{lines}")
 
 
 def _option(setting: Setting) -> Callable[[Callable[..., None]], Callable[..., None]]:
