@@ -24,6 +24,7 @@ def cheap_kdf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.node.get_closest_marker("real_kdf") is None:
         monkeypatch.setattr(crypto, "_ARGON2_KIB", 32)
         monkeypatch.setattr(crypto, "_ARGON2_PASSES", 1)
+        monkeypatch.setattr(crypto, "_ARGON2_LANES", 1)  # each would be a thread
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,45 @@
+"""A disk in memory that outlives its process."""
+
+import sqlite3
+from collections.abc import Callable
+
+from walletsync.store import DeviceState, Store
+
+
+class Crash(BaseException):
+    """The process ends here. No `except` of the client may stop it."""
+
+
+class Disk:
+    """What one device has stored. `boundary` is called before and after every change, and may raise `Crash`."""
+
+    def __init__(self, boundary: Callable[[str], None]) -> None:
+        self.database: sqlite3.Connection | None = None
+        self.boundary = boundary
+
+    def close(self) -> None:
+        """Throw it away."""
+        if self.database is not None:
+            self.database.close()
+
+
+class StoreOnDisk(Store):
+    """The real store, on a `Disk`."""
+
+    def __init__(self, disk: Disk) -> None:
+        super().__init__(None)
+        if disk.database is None:
+            disk.database = self._database
+        else:
+            self._database.close()
+            self._database = disk.database
+        self._disk = disk
+
+    def save(self, state: DeviceState) -> None:
+        """See `Store`; the process may end before or after it."""
+        self._disk.boundary("before a save")
+        super().save(state)
+        self._disk.boundary("after a save")
+
+    def close(self) -> None:
+        """Keep the disk: another process will use it."""

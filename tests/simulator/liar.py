@@ -1,0 +1,211 @@
+"""A server that lies about wallets, as a seed decides, and the histories of devices that have to do with it."""
+
+import base64
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from tests.simulator.history import Device, History
+from walletsync import Client
+from walletsync.errors import IntegrityError, ProtocolError
+from walletsync.protocol import AUTH_PATH, WALLET_PATH, wallet_digest
+from walletsync_server.api.http import Request, Response
+
+_PREVIOUS = slice(17, 49)  # in the header of an encrypted wallet: magic 4, suite 1, epoch 4, sequence 8
+Wallet = dict[str, Any]
+
+
+def digest_of(wallet: Wallet) -> str:
+    """Return the digest that names a version."""
+    return wallet_digest(wallet["sequence"], wallet["encryptedWallet"], wallet["hmac"]).hex()
+
+
+def previous_of(wallet: Wallet) -> str:
+    """Return the digest of the version that its author wrote it after."""
+    return base64.b64decode(wallet["encryptedWallet"])[_PREVIOUS].hex()
+
+
+@dataclass
+class Liar:
+    """Honest about accounts; of wallets it shows what it likes, out of what devices have ever sent.
+
+    It keeps lines of versions, shows each device one of them, cuts, branches and swaps them, and answers what suits it.
+    `sent` has every version that a device ever sent, with the one that it says it follows.
+    """
+
+    honest: Callable[[Request], Response]
+    rng: random.Random
+    rate: float
+    log: Callable[[str], None]
+    lies: Counter[str] = field(default_factory=Counter)
+    sent: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._lines: list[list[Wallet]] = [[]]
+        self._line_of: dict[str, list[Wallet]] = {}
+        self._device_of: dict[str, str] = {}
+        self._sent: list[Wallet] = []
+
+    def answer(self, request: Request) -> Response:
+        """Answer one request."""
+        if request.path.endswith(WALLET_PATH):
+            return self._wallet(request)
+        response = self.honest(request)
+        if request.path.endswith(AUTH_PATH) and response.status == 200:
+            told = json.loads(response.body)
+            self._device_of[told["token"]] = told["deviceId"]
+        return response
+
+    def _wallet(self, request: Request) -> Response:
+        device = self._device_of.get(request.headers["authorization"].removeprefix("Bearer "), "")
+        line = self._line_of.setdefault(device, self._lines[0])
+        posted = json.loads(request.body) if request.method == "POST" else None
+        if posted is not None:
+            self._sent.append(posted)
+            self.sent[digest_of(posted)] = previous_of(posted)
+        if self.rng.random() < self.rate:
+            lies = self._on_any + (self._on_post if posted else self._on_get)
+            lie = self.rng.choice(lies)
+            response = lie(self, device, line, posted)
+            if response is not None:
+                return self._told(lie.__name__, response)
+        line = self._line_of[device]
+        return self._honestly(line, posted)
+
+    def _honestly(self, line: list[Wallet], posted: Wallet | None) -> Response:
+        if posted is None:
+            return _json(200, line[-1]) if line else _refusal(404, "no_wallet")
+        if posted["sequence"] == len(line) + 1:
+            line.append(posted)
+        elif not line:
+            return _refusal(409, "no_wallet")
+        return _json(200, posted) if line[-1] == posted else _refusal(409, "conflict", line[-1])
+
+    def _told(self, name: str, response: Response) -> Response:
+        self.lies[name.strip("_")] += 1
+        self.log(f"  lie: {name.strip('_')}")
+        return response
+
+    # Lies. Those that return None changed what the device is shown, and the truth about that follows.
+
+    def _branch(self, device: str, line: list[Wallet], posted: Wallet | None) -> None:
+        cut = line[: self.rng.randint(0, len(line))]
+        self._lines.append(cut)
+        self._line_of[device] = cut
+        self.log(f"  lie: {device} is on a branch from {len(cut)}")
+        self.lies["branch"] += 1
+
+    def _swap(self, device: str, line: list[Wallet], posted: Wallet | None) -> None:
+        self._line_of[device] = self.rng.choice(self._lines)
+        self.log(f"  lie: {device} is on another line, at {len(self._line_of[device])}")
+        self.lies["swap"] += 1
+
+    def _rejoin(self, device: str, line: list[Wallet], posted: Wallet | None) -> None:
+        self._line_of[device] = self._lines[0]
+        self.lies["rejoin"] += 1
+
+    def _forget(self, device: str, line: list[Wallet], posted: Wallet | None) -> None:
+        del line[self.rng.randint(0, len(line)) :]
+        self.lies["forget"] += 1
+
+    def _replay(self, device: str, line: list[Wallet], posted: Wallet | None) -> Response | None:
+        if not self._sent:
+            return None
+        wallet = self.rng.choice(self._sent)
+        return _json(200, wallet) if posted is None else _refusal(409, "conflict", wallet, applied=self._coin())
+
+    def _damage(self, device: str, line: list[Wallet], posted: Wallet | None) -> Response | None:
+        if not self._sent:
+            return None
+        wallet = dict(self.rng.choice(self._sent))
+        name = self.rng.choice(("encryptedWallet", "hmac", "sequence"))
+        wallet[name] = wallet[name] + 1 if name == "sequence" else self._damaged(wallet[name])
+        return _json(200, wallet) if posted is None else _refusal(409, "conflict", wallet, applied=self._coin())
+
+    def _deny(self, device: str, line: list[Wallet], posted: Wallet | None) -> Response:
+        return _refusal(404, "no_wallet")
+
+    def _pretend(self, device: str, line: list[Wallet], posted: Wallet | None) -> Response:
+        return _json(200, posted)
+
+    def _refuse(self, device: str, line: list[Wallet], posted: Wallet | None) -> Response:
+        return _refusal(409, "conflict", line[-1] if line else posted, applied=self._coin())
+
+    def _store_and_refuse(self, device: str, line: list[Wallet], posted: Wallet | None) -> Response:
+        before = line[-1] if line else posted
+        self._honestly(line, posted)
+        return _refusal(409, "conflict", before, applied=self._coin())
+
+    def _echo(self, device: str, line: list[Wallet], posted: Wallet | None) -> Response:
+        return _refusal(409, "conflict", posted, applied=self._coin())
+
+    LIES: ClassVar = {
+        *("branch", "swap", "rejoin", "forget", "replay", "damage", "deny"),
+        *("pretend", "refuse", "store_and_refuse", "echo"),
+    }
+    _on_any = (_branch, _swap, _rejoin, _rejoin, _rejoin, _forget, _replay, _replay, _damage, _damage)
+    _on_get = (_deny,)
+    _on_post = (_pretend, _refuse, _store_and_refuse, _echo)
+
+    def _coin(self) -> bool:
+        return self.rng.random() < 0.5
+
+    def _damaged(self, text: str) -> str:
+        at = self.rng.randrange(len(text))
+        if self._coin():
+            return text[:at] or "A"
+        return text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
+
+
+class HistoryWithLiar(History):
+    """What devices believe goes forward along one line, whatever they are shown, and they lose no edit."""
+
+    def __init__(self, seed: int, *, honest: Callable[[Request], Response], **options: Any) -> None:
+        super().__init__(seed, answer=honest, versions=lambda email: {}, **options)
+        self.liar = Liar(honest, self.rng, self.rng.choice((0.05, 0.2, 0.5)), self.trace.append)
+        self._answer = self.liar.answer
+        self.refusals: Counter[str] = Counter()
+        self._believed: dict[str, str] = {}
+
+    def _weights(self) -> dict[str, int]:
+        return super()._weights() | {"change the password": 0}
+
+    def _do(self, device: Device, what: str, action: Callable[[Client], object]) -> bool:
+        before = self._at_rest(device)._device.state if what == "get" else None
+        try:
+            return super()._do(device, what, action)
+        except (IntegrityError, ProtocolError) as error:
+            self.trace.append(f"  {type(error).__name__}")
+            self.refusals[type(error).__name__] += 1
+            if before is not None and isinstance(error, IntegrityError):
+                after = self._at_rest(device)._device.state
+                for name in ("document", "synced", "pending", "conflicts", "seed"):
+                    self._hold(getattr(after, name) is getattr(before, name), f"{name} changed although it was refused")
+            return False
+
+    def _check_known(self, device: Device, client: Client) -> None:
+        known = client._device.known
+        if known is None:
+            return
+        digest, before = known.digest, self._believed.get(device.name)
+        while before is not None and digest != before:
+            self._hold(digest in self.liar.sent, f"{device.name} believes what does not follow what it believed")
+            digest = self.liar.sent[digest]
+        self._believed[device.name] = known.digest
+
+    def _settle(self) -> None:
+        """A liar never settles."""
+
+    def _check_end(self) -> None:
+        self._check()
+
+
+def _json(status: int, body: Any) -> Response:
+    return Response(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(body).encode())
+
+
+def _refusal(status: int, code: str, wallet: Wallet | None = None, **more: Any) -> Response:
+    return _json(status, {"error": "No.", "code": code} | (wallet or {}) | more)
