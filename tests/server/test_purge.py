@@ -123,11 +123,11 @@ def test_purge_runs_at_once_and_again(caplog: pytest.LogCaptureFixture) -> None:
         purged.release()
         return 7
 
-    with purging(purge, every=0.001):
+    with purging(tokens=purge, every=0.001):
         for _ in range(3):
             assert purged.acquire(timeout=30)
     assert caplog.text.count("event=purged tokens=7") >= 3
-    with purging(purge):
+    with purging(tokens=purge):
         assert purged.acquire(timeout=30)
     assert not [thread for thread in threading.enumerate() if thread.name == "chores"]
 
@@ -140,7 +140,7 @@ def test_purge_survives_a_database_that_fails(caplog: pytest.LogCaptureFixture) 
         tries.release()
         raise Unavailable from StorageError("The disk is full.")
 
-    with purging(purge, every=0.001):
+    with purging(tokens=purge, every=0.001):
         for _ in range(3):
             assert tries.acquire(timeout=30)
     assert 'event=unavailable reason="The disk is full."' in caplog.text
