@@ -11,13 +11,13 @@ import click
 
 from walletsync_server import logs
 from walletsync_server.app import close_app, create_app, create_door
-from walletsync_server.cli.options import settings_options, usage_error
+from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
 from walletsync_server.live import Live
 from walletsync_server.metrics import CannotShowMetrics
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.serving import CannotListen, bind, serve, url_of
-from walletsync_server.settings import Settings, SettingsError
+from walletsync_server.settings import Settings
 
 NOBODY = (
     "Nobody can sign up here but whom you allow: walletsync-server accounts add ADDRESS, or --allow ADDRESS. "
@@ -47,8 +47,6 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     logs.configure(settings.log_format, settings.log_level)
     try:
         _run(settings, stop_with_stdin=stop_with_stdin)
-    except SettingsError as error:
-        raise usage_error(error) from None
     except (CannotListen, CannotShowMetrics) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
