@@ -36,8 +36,9 @@ format: $(READY) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY) ## measure the documentation machine against the papermill command line
+bench: $(READY) ## measure the documentation machine against papermill, and merging against reading JSON
 	@$(BIN)/python bench/docs.py
+	@$(BIN)/python -m bench.merge
 
 lab: $(READY) ## open the notebooks in JupyterLab; its options: ARGS=--no-browser
 	@$(BIN)/jupyter lab --ServerApp.root_dir=notebooks $(ARGS)

@@ -2,7 +2,7 @@
 
 A format is plain computation. It touches no file, no clock and no network, keeps no state between
 calls, and two devices given the same arguments get the same result. `AppendLog`, beside the
-notebooks, is a small one to begin from.
+notebooks, is a small one to begin from, and `walletsync.formats.testing.check` runs the contract over yours.
 """
 
 from typing import Any, Protocol

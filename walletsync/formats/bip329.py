@@ -60,8 +60,7 @@ class BIP329Format:
             return Merged(theirs, ())
         if theirs == base:
             return Merged(mine, ())
-        files = [_lines(document) for document in (base, mine, theirs)]
-        old, ours, others = _records_that_differ(files)
+        old, ours, others = _records_that_i_edited(*map(_lines, (base, mine, theirs)))
         changed: dict[Key, list[str]] = {}
         conflicts: list[Conflict] = []
         for key in others.records | ours.records:
@@ -163,29 +162,27 @@ def _lines(document: str) -> list[str]:
     return io.StringIO(document, newline="\n").readlines()
 
 
-def _keys(lines: Iterable[str]) -> dict[str, Key]:
-    """Return the keys of lines of a valid document, but for blank ones."""
+def _keyed(lines: Iterable[str]) -> Iterator[tuple[str, Key]]:
+    """Return lines of a valid document with their keys, but for blank ones."""
     records = [line for line in lines if not line.isspace()]
-    return dict(zip(records, map(_KEY.decode, records), strict=True))
+    return zip(records, map(_KEY.decode, records), strict=True)
 
 
-def _records_that_differ(files: list[list[str]]) -> list[_File]:
-    """Return the files, each with its records of those keys of which they do not have the same lines.
+def _records_that_i_edited(base: list[str], mine: list[str], theirs: list[str]) -> list[_File]:
+    """Return the files, each with its records of those keys of which I have other lines than the base.
 
-    The others need no look, and they are nearly all.
+    The others need no look: what theirs has of them is the result.
     """
-    base, mine, theirs = map(Counter, files)
-    keys = _keys({*base, *mine, *theirs})
-    edits = (base.items() ^ mine.items()) | (base.items() ^ theirs.items())
-    differing = {keys[line] for line, _ in edits if line in keys}
-    of_these = {line: key for line, key in keys.items() if key in differing}
-    return [_File(lines, of_these) for lines in files]
+    edits = Counter(base).items() ^ Counter(mine).items()
+    edited = {key for _, key in _keyed({line for line, _ in edits})}
+    of_these = {line: key for line, key in _keyed({*base, *mine, *theirs}) if key in edited}
+    return [_File(lines, of_these) for lines in (base, mine, theirs)]
 
 
 def _one_record(document: str, key: Key) -> _File:
     """Return a file with what it has for one key."""
     lines = _lines(document)
-    file = _File(lines, {line: about for line, about in _keys(lines).items() if about == key})
+    file = _File(lines, {line: about for line, about in _keyed(lines) if about == key})
     file.records.setdefault(key, [])
     return file
 

@@ -1,0 +1,84 @@
+"""How long two wallets of 10,000 entries take to merge, 100 edits a side, beside Python's json reading the three files.
+
+Both run in turn, in processor time, and the ratio counts, pair by pair: a machine's speed drifts.
+"""
+
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.labels import edited, electrum, sparrow
+from walletsync import BIP329Format, JSONFormat
+from walletsync.formats.base import Format
+
+ENTRIES = 10_000
+EDITS = 100
+ROUNDS = 15
+
+
+def labels(export: Callable[[int, int], str]) -> list[str]:
+    """Return base, mine and theirs of a label file."""
+    base = export(1, ENTRIES)
+    half = range(ENTRIES // 2), range(ENTRIES // 2, ENTRIES)
+    return [base, edited(base, 2, EDITS, half[0]), edited(base, 3, EDITS, half[1])]
+
+
+def entries() -> list[dict[str, Any]]:
+    """Return base, mine and theirs of a JSON object of objects."""
+    base = {f"{number:064x}": {"label": f"Rent {number}", "value": number} for number in range(ENTRIES)}
+    sides = [dict(base) for _ in range(2)]
+    chance = random.Random(1)  # noqa: S311 - the same edits each time
+    for side in sides:
+        for name in chance.sample(sorted(base), EDITS):
+            side[name] = {"label": f"edited {len(sides)}", "value": 0}
+    return [base, *sides]
+
+
+def accounts() -> list[dict[str, Any]]:
+    """Return the same as a list that merges by key."""
+    return [{"accounts": [{"id": name, **entry} for name, entry in side.items()]} for side in entries()]
+
+
+def milliseconds(run: Callable[[], object]) -> float:
+    """Return the processor time that `run` takes."""
+    started = time.process_time()
+    run()
+    return (time.process_time() - started) * 1000
+
+
+def read(files: list[bytes]) -> None:
+    """Read the three files as somebody would with nothing but the standard library."""
+    for file in files:
+        if file.startswith(b'{"type"') or b"\n" in file:
+            for line in file.splitlines():
+                json.loads(line)
+        else:
+            json.loads(file)
+
+
+def main() -> None:
+    """Print a row per kind of wallet: medians, and the median of the ratios."""
+    kinds: list[tuple[str, Format[Any], list[Any]]] = [
+        ("JSON, object", JSONFormat(), entries()),
+        ("JSON, list by key", JSONFormat({"/accounts": "id"}), accounts()),
+        ("labels of Sparrow", BIP329Format(), labels(sparrow)),
+        ("labels of Electrum", BIP329Format(), labels(electrum)),
+    ]
+    print("wallet               size     merge   json.loads of all three   ratio")
+    for name, format, sides in kinds:
+        files = [format.encode(side) for side in sides]
+        pairs = [
+            (milliseconds(lambda: format.merge(*sides)), milliseconds(lambda: read(files)))  # noqa: B023 - run at once
+            for _ in range(1 + ROUNDS)
+        ][1:]
+        merging, reading = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = statistics.median(merged / loaded for merged, loaded in pairs)
+        size = len(files[0]) / 1e6
+        print(f"{name:18}  {size:4.1f} MB  {merging:5.1f} ms  {reading:21.1f} ms  {ratio:6.2f}")
+
+
+if __name__ == "__main__":
+    main()
