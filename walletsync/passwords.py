@@ -62,7 +62,12 @@ def change_password(api: Api, device: Device, session: Session, new: str, old: s
             "A password change whose outcome is not known was begun with another new password. Give that one; or let "
             "post_wallet() use up its sequence, and begin a new change."
         )
-    _send(api, device, session, _request(email, with_old, with_new, change), change, again=is_repetition)
+    try:
+        _send(api, device, session, _request(email, with_old, with_new, change), change, again=is_repetition)
+    except WrongCredentials:
+        if device.known is None and _lets_in(session, new):
+            return PasswordChanged(None)  # the same repetition, where there is no wallet to tell by
+        raise
     device.password_changed(change)
     return _finished(device, session, new, with_new)
 
@@ -111,3 +116,15 @@ def _finished(device: Device, session: Session, password: str, unlocked: Unlocke
         session.sign_in()
     known = device.known
     return PasswordChanged(None if known is None else known.sequence)
+
+
+def _lets_in(session: Session, password: str) -> bool:
+    """Tell whether `password` is the account's already; if so, this device is signed in with it."""
+    _, before = session.account()
+    session.use_password(password)
+    try:
+        session.sign_in()
+    except WrongCredentials:
+        session.use_password(before)
+        return False
+    return True

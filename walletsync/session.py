@@ -57,7 +57,7 @@ class Session:
                 "each account; if it is the server that moved, pass its earlier URL as `realm=`."
             )
         self._device.save(email=email, realm=self._realm)
-        self._password, self.unlocked, self._proven = password, None, None
+        self.use_password(password)
         self._accepts_new_password = accept_new_password
         return Account(email, self._realm)
 
@@ -149,6 +149,10 @@ class Session:
                 )
             self._proven = unlocked
         return unlocked
+
+    def use_password(self, password: str) -> None:
+        """Derive keys from `password` from now on; nothing is proven by them yet."""
+        self._password, self.unlocked, self._proven = password, None, None
 
     def take_new_password(self, password: str, unlocked: Unlocked) -> None:
         """From now on the account has `password`; `unlocked` are its keys, which the server has taken."""

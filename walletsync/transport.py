@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -62,7 +63,7 @@ class Transport:
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if proxy is not None:
             self._session.proxies = {"http": proxy, "https": proxy}
-        adapter = _Adapter(self._watch, _tls(self._session.verify))
+        adapter = _Adapter(self._watch, _usual_tls() if ca_file is None else _tls(ca_file))
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         # Bodies are small or incompressible, and a decompressor is a bomb's fuse.
@@ -215,6 +216,12 @@ def _watched_pools(watch: _Watch) -> dict[str, type[HTTPConnectionPool]]:
         ConnectionCls = Secure
 
     return {"http": PlainPool, "https": SecurePool}
+
+
+@cache
+def _usual_tls() -> ssl.SSLContext:
+    """Return the one context for the usual authorities: reading them all takes longer than many an exchange."""
+    return _tls(certifi.where())
 
 
 def _tls(ca_file: str) -> ssl.SSLContext:
