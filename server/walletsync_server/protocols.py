@@ -127,9 +127,27 @@ class Http(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """From here on the client may take its time to read, and to ask again."""
         super().on_response_complete()
-        unsent = self.transport.get_write_buffer_size()
-        if unsent:
-            self.due = self.loop.time() + ANSWER_SECONDS + unsent / SLOWEST
+        if self.transport.get_write_buffer_size():
+            self._wait_for_reader()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, but not for ever."""
+        super().pause_writing()
+        self._wait_for_reader()
+
+    def resume_writing(self) -> None:
+        """Go on; what is left is for the server to do, if anything is."""
+        super().resume_writing()
+        if not self.cycle.response_complete:
+            self.due = _NEVER
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Let a client that asked and will ask no more have its answers."""
+        is_asking = self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+        if is_asking:
+            return None  # asyncio closes the connection
+        self.cycle.keep_alive = False
+        return True
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser or a bound refused, and close; instead of uvicorn's text, JSON of ours."""
@@ -149,6 +167,9 @@ class Http(HttpToolsProtocol):
     def overdue(self, now: float) -> bool:
         """Say whether this is to be cut."""
         return now > self.due
+
+    def _wait_for_reader(self) -> None:
+        self.due = self.loop.time() + ANSWER_SECONDS + self.transport.get_write_buffer_size() / SLOWEST
 
     def _refuse(self, status: int) -> None:
         self._status = status
