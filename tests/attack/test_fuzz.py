@@ -1,6 +1,5 @@
 """10,000 fuzzed requests: never a 5xx, and every answer as the OpenAPI document says."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +9,9 @@ from schemathesis import Case, GenerationMode
 from schemathesis.schemas import APIOperation
 
 from tests.attack.fuzz import Fuzzer, shot_of
-from tests.server import cheap_server, described
+from tests.server import described
+from tests.server.cheap_server import CheapServer
 from tests.server.helpers import KeepAliveWire
-from walletsync_server.testing import RunningServer
 
 REQUESTS = 10_000
 SEEDS = [20261123, 20261124, 20261125, 20261126]
@@ -20,14 +19,6 @@ FURTHEST = {"confirm": {404}}
 """How far a request can get where that is not to success: a link that works is in a mail."""
 EACH = 3
 """Cases of an operation before the next has its turn."""
-
-
-class CheapServer(RunningServer):
-    """The real process, but for what hashing a password costs."""
-
-    def _command(self) -> list[str]:
-        python, _, _, *options = super()._command()
-        return [python, str(Path(cheap_server.__file__)), *options]
 
 
 @pytest.mark.parametrize("number", SEEDS)

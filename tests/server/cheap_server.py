@@ -1,11 +1,23 @@
-"""The server's command line, but hashing a password costs next to nothing: a program, for tests that ask a lot."""
+"""The server's real process, but hashing a password costs next to nothing, for tests that ask a lot."""
+
+from pathlib import Path
 
 from argon2 import PasswordHasher
 
 from walletsync_server.cli import main
 from walletsync_server.services import passwords
+from walletsync_server.testing import RunningServer
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+class CheapServer(RunningServer):
+    """`RunningServer`, but for what hashing a password costs."""
+
+    def _command(self) -> list[str]:
+        python, _, _, *options = super()._command()
+        return [python, str(Path(__file__)), *options]
+
 
 if __name__ == "__main__":
     passwords.PASSWORD_HASHER._parameters = CHEAP._parameters

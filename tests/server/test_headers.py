@@ -44,7 +44,7 @@ KINDS_OF_ANSWERS: dict[str, tuple[int, dict[str, Any]]] = {
     "no token": (401, {"method": "GET", "path": "/wallet"}),
     "wrong token": (401, {"method": "POST", "path": "/wallet", "body": {"sequence": 1}, "token": "f" * 64}),
     "nowhere": (404, {"method": "GET", "path": "/nowhere"}),
-    "no such method": (405, {"method": "BREW", "path": "/wallet"}),
+    "no such method": (405, {"method": "PUT", "path": "/wallet"}),
     "no preflight": (405, {"method": "OPTIONS", "path": "/wallet"}),
     "conflict": (409, {"method": "POST", "path": "/wallet", "body": {"sequence": 9}, "signed_in": True}),
 }

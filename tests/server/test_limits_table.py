@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.server.cheap_server import CheapServer
 from tests.server.helpers import (
     API,
     PASSWORD,
@@ -27,7 +28,6 @@ from walletsync_server.app import close_app, create_app
 from walletsync_server.services.errors import Busy, RateLimited
 from walletsync_server.services.throttle import PAIR_RATE
 from walletsync_server.settings import Settings
-from walletsync_server.testing import RunningServer
 
 SIGNUPS, LOGINS, SEEDS, RESENDS = 3, 6, 4, 2
 LIMITED = {
@@ -59,7 +59,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Wire
     file = tmp_path_factory.mktemp("app") / "walletsync.db"
     settings: dict[str, Any] = LIMITED
     app = create_app(Settings(database=f"sqlite:///{file}", accounts="open", **settings), passwords=cheap_passwords())
-    with RunningServer(accounts="open", settings=LIMITED) as server:
+    with CheapServer(accounts="open", settings=LIMITED) as server:
         yield {"flask": FlaskWire(app), "process": HttpWire(server.url)}
     close_app(app)
 

@@ -63,7 +63,7 @@ def test_log_has_no_secret(run: tuple[str, Path, str]) -> None:
     lines = [line for line in log.splitlines() if "event=request" in line]
     assert len(lines) > 25
     digest = hashlib.sha256(token.encode()).hexdigest()
-    for text in [*CANARIES, token, digest, WRONG_TOKEN, "canary", "51f", "?", "127.0.0.1", "@"]:
+    for text in [*CANARIES, token, digest, WRONG_TOKEN, "canary", "?", "127.0.0.1", "@"]:
         assert text.lower() not in log.lower(), text
     for name in ("method=", "route=", "status=", "ms="):
         assert all(name in line for line in lines)
