@@ -1,0 +1,158 @@
+"""Everything that may run beside a password change, in every order of their transactions, on a real database.
+
+Each transaction is a turn of its own, and so is what follows a commit. After every order: no token of before is alive,
+no wallet under the old key is the current one, and of several changes one was made.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from pysqlite3 import dbapi2 as driver
+
+from tests.attack.turns import InTurns, Turns, orders
+from tests.server.helpers import cheap_passwords
+from walletsync_server.services import build_services, errors
+from walletsync_server.services.tokens import IssuedToken
+from walletsync_server.steps import finished
+from walletsync_server.storage.interface import Wallet
+from walletsync_server.storage.sqlite import open_sqlite
+
+EMAIL, OLD, NEW, OTHER = "alice@example.com", "old password", "new password", "other password"
+NEW_SEED = b"n" * 32
+FIRST, POSTED, LATE, CHANGED, OTHERWISE = "first", "posted", "forged ahead", "under a new key", "under another new key"
+_TABLES = "tokens", "wallets", "accounts"  # in the order in which rows may go
+
+
+class Scene:
+    """An account with a wallet and two devices, and what may be done to it, by name."""
+
+    def __init__(self, file: Path) -> None:
+        self.turns = Turns(most_actors=3)
+        self.storage = InTurns(open_sqlite(file, inline=True), self.turns)
+        self.passwords = cheap_passwords()
+        self.services = build_services(
+            self.storage, may_sign_up=lambda email: True, max_wallet_bytes=1000, passwords=self.passwords
+        )
+        self.services.accounts.sign_up(EMAIL, OLD, bytes(32))
+        self.laptop = self.services.accounts.log_in(EMAIL, OLD, "laptop").token
+        self.phone = self.services.accounts.log_in(EMAIL, OLD, "phone").token
+        self._post(1, FIRST)
+        self._sql = driver.connect(str(file), isolation_level=None, check_same_thread=False)
+        for table in _TABLES:
+            self._sql.execute(f"CREATE TEMP TABLE first_{table} AS SELECT * FROM {table}")  # noqa: S608 - no input
+
+    def set_up(self) -> None:
+        """Bring the database back to its first state."""
+        self._sql.execute("BEGIN IMMEDIATE")
+        for table in _TABLES:
+            self._sql.execute(f"DELETE FROM {table}")  # noqa: S608 - no input
+        for table in reversed(_TABLES):
+            self._sql.execute(f"INSERT INTO {table} SELECT * FROM first_{table}")  # noqa: S608 - no input
+        self._sql.execute("COMMIT")
+
+    def close(self) -> None:
+        self.turns.close()
+        self._sql.close()
+        self.storage.close()
+
+    def change(self) -> None:
+        self._change(NEW, NEW_SEED, CHANGED)
+
+    same_change = change
+
+    def other_change(self) -> None:
+        self._change(OTHER, NEW_SEED, OTHERWISE)
+
+    def post(self) -> Wallet:
+        return self._post(2, POSTED)
+
+    def late_post(self) -> Wallet:
+        """Post what would follow the change, as a device that forged ahead under the old key."""
+        return self._post(3, LATE)
+
+    def login(self) -> IssuedToken:
+        return self.services.accounts.log_in(EMAIL, OLD, "tablet")
+
+    def new_login(self) -> IssuedToken:
+        return self.services.accounts.log_in(EMAIL, NEW, "tablet")
+
+    def _change(self, new: str, seed: bytes, text: str) -> None:
+        self.services.password_change.change(EMAIL, OLD, new, seed, self._wallet(2, text))
+
+    def _post(self, sequence: int, text: str) -> Wallet:
+        return finished(self.services.wallets.write(self.laptop, sequence=sequence, encrypted_wallet=text, hmac="h"))
+
+    def _wallet(self, sequence: int, text: str) -> Wallet:
+        return self.services.wallets.checked(sequence, text, "h", "laptop")
+
+    def check(self, names: Sequence[str], results: Sequence[object]) -> None:
+        """Compare what is stored, and what everybody was told, with what may come of these actors."""
+        result = dict(zip(names, results, strict=True))
+        made = {name for name in names if name.endswith("change") and result[name] is None}
+        refused = {type(result[name]) for name in names if name.endswith("change") and name not in made}
+        login, new_login = result.get("login"), result.get("new_login")
+        assert all(isinstance(each, IssuedToken | errors.WrongCredentials | None) for each in (login, new_login))
+        tokens = {hashed(self.laptop), hashed(self.phone)}
+        if isinstance(result.get("post"), Wallet):  # so every change came too late for its sequence
+            assert (made, refused) == (set(), {errors.SequenceUsed})
+            assert isinstance(login, IssuedToken | None)
+            assert not isinstance(new_login, IssuedToken)
+            password, epoch, texts = OLD, 1, [FIRST, POSTED]
+        else:
+            assert refused <= {errors.WrongCredentials}
+            assert ("other_change" in made) + bool(made & {"change", "same_change"}) == 1
+            assert "same_change" not in names or made == {"change", "same_change"}
+            password, epoch, texts = (OTHER, 2, [OTHERWISE]) if "other_change" in made else (NEW, 2, [CHANGED])
+            tokens = set()
+            login = None  # if it was issued a token, this is void
+        tokens |= {hashed(each.token) for each in (login, new_login) if isinstance(each, IssuedToken)}
+        ((found, *account),) = self._sql.execute("SELECT password_hash, epoch, current_sequence FROM accounts")
+        assert self.passwords.verify(found, password)
+        assert account == [epoch, 2]
+        assert {row for (row,) in self._sql.execute("SELECT token_hash FROM tokens")} == tokens
+        rows = list(self._sql.execute("SELECT sequence, encrypted_wallet FROM wallets ORDER BY sequence"))
+        assert rows == list(zip(range(3 - len(texts), 3), map(str.encode, texts), strict=True))
+
+
+def hashed(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    """A scene on a file, in memory where there is a folder for that: nothing here depends on what a sync costs."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:  # noqa: S108
+        scene = Scene(Path(folder) / "w.db")
+        yield scene
+        scene.close()
+
+
+IN_EVERY_RUN = [
+    ("change", "post", "login"),
+    ("change", "post", "same_change"),
+    ("change", "post", "other_change"),
+    ("change", "late_post", "login"),
+    ("change", "login", "other_change"),
+    ("change", "login", "new_login"),
+]
+TURNS = 3
+"""Of each: what it reads, what it writes, what follows the commit."""
+
+
+@pytest.mark.parametrize("names", IN_EVERY_RUN, ids=" ".join)
+def test_every_order_around_a_password_change_is_right(scene: Scene, names: Sequence[str]) -> None:
+    """No write under an old key, no live token of before, one change made: whatever the order of the transactions."""
+    count = 0
+    for order in orders([TURNS] * len(names)):
+        scene.set_up()
+        results = scene.turns.play([getattr(scene, name) for name in names], order)
+        try:
+            scene.check(names, results)
+        except AssertionError:
+            print(f"{names} in the order {order} came to {results}")
+            raise
+        count += 1
+    assert count == 1680  # 9! / (3! 3! 3!)
