@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from walletsync.continuity import Known, Version, after, has_landed, is_news
+from walletsync.continuity import Known, Version, after, has_landed, is_news, precedes
 from walletsync.crypto import NO_PREVIOUS
 from walletsync.errors import BadWallet, ForkDetected, RollbackDetected
-from walletsync.payload import Entry, Payload
+from walletsync.payload import Entry, Payload, Restore
 
 
 def follow(known: Known | None, device: str, *, line: str = "a", epoch: int = 1) -> Version:
@@ -195,3 +195,116 @@ def test_an_authentic_plaintext_that_is_no_payload_is_refused(plaintext: bytes) 
     """A broken client cannot crash the others."""
     with pytest.raises(BadWallet, match="does not follow the protocol"):
         Payload.decode(plaintext)
+
+
+def restore(known: Known, name: str, sequence: int, **entries: Entry) -> Restore:
+    """Return the consent of somebody who knew `known`, and `entries` besides, first told in version `sequence`."""
+    return Restore(name=name, sequence=sequence, line=known.line, epoch=known.epoch, entries=known.entries | entries)
+
+
+LINE = history("laptop", "phone", "laptop", "tablet")
+KNOWN = after(LINE[3])
+
+
+def pushed_again(*restores: Restore, onto: Version = LINE[1], device: str = "laptop", epoch: int = 1) -> Version:
+    """Return what `device` makes of a server that was restored to `onto`."""
+    version = follow(after(onto), device, line="r", epoch=epoch)
+    return replace(version, restores=(*onto.restores, *restores))
+
+
+def test_whoever_knows_no_more_follows_a_restore() -> None:
+    """The record covers all that the others know, so they take the lower sequence; also much later on the new line."""
+    version = pushed_again(restore(KNOWN, "r", 3))
+    for seen in LINE:
+        assert is_news(after(seen), version, "watch")
+    later = [version, *history("phone", "tablet", known=after(version), line="r")]
+    later = [replace(each, restores=version.restores) for each in later]
+    for device in ("phone", "tablet"):
+        first_of_its_own = {"phone": 1, "tablet": 2}[device]
+        for each in later[:first_of_its_own]:
+            assert is_news(KNOWN, each, device)
+    assert is_news(after(version), later[1], "tablet")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        restore(after(LINE[2]), "r", 3),
+        restore(KNOWN, "r", 3, phone=Entry(7, "made up")),
+        replace(restore(KNOWN, "r", 3), line="of another line"),
+        replace(restore(KNOWN, "r", 3), entries={}),
+    ],
+)
+def test_whoever_knows_more_does_not_follow_a_restore(record: Restore) -> None:
+    """What nobody brought along would be lost: a person has to consent on this device as well."""
+    with pytest.raises(RollbackDetected, match="accept_restored_server"):
+        is_news(KNOWN, pushed_again(record), "phone")
+
+
+def test_a_restore_of_an_earlier_epoch_is_not_followed() -> None:
+    """A record does not bring back keys from before a password change, unless it was made by one who knew of that."""
+    version = pushed_again(restore(KNOWN, "r", 3))
+    with pytest.raises(RollbackDetected, match="before a password change"):
+        is_news(replace(KNOWN, epoch=2), version, "phone")
+    assert is_news(replace(KNOWN, epoch=2), replace(version, epoch=2), "phone", rekeyed=True)
+
+
+def test_the_line_that_was_left_is_not_taken_back() -> None:
+    """A server cannot undo a restore that this device has followed."""
+    known = after(pushed_again(restore(KNOWN, "r", 3)))
+    for left in LINE[2:]:
+        with pytest.raises((RollbackDetected, ForkDetected)):
+            is_news(known, left, "tablet")
+    longer = history(*["phone"] * 9, known=KNOWN)[-1]
+    with pytest.raises(ForkDetected):
+        is_news(known, longer, "tablet")
+
+
+def test_a_second_restore_is_followed_from_the_line_of_the_first() -> None:
+    """Each record names the line that was left."""
+    first = pushed_again(restore(KNOWN, "r", 3))
+    known = after(first)
+    second = pushed_again(restore(known, "s", 2), onto=LINE[0], device="tablet")
+    assert is_news(known, second, "phone")
+    with pytest.raises(RollbackDetected):
+        is_news(KNOWN, second, "phone")
+    assert is_news(KNOWN, pushed_again(restore(KNOWN, "t", 4), onto=first, device="tablet"), "phone")
+
+
+def test_a_password_change_is_followed_with_the_new_keys_only() -> None:
+    """The epoch rises exactly when the seed changes."""
+    changed = follow(KNOWN, "phone", epoch=2)
+    assert is_news(KNOWN, changed, "laptop", rekeyed=True)
+    assert is_news(KNOWN, replace(changed, epoch=5), "laptop", rekeyed=True)
+    with pytest.raises(RollbackDetected, match="before a password change"):
+        is_news(KNOWN, replace(changed, epoch=1), "laptop", rekeyed=True)
+    with pytest.raises(ForkDetected):
+        is_news(KNOWN, changed, "laptop")
+
+
+def test_a_version_precedes_what_is_known_if_it_is_on_its_line() -> None:
+    """All earlier versions of the line, and the last one; none of a line that was left, of another one, or later."""
+    assert all(precedes(version, KNOWN) for version in LINE)
+    assert not any(precedes(version, after(LINE[1])) for version in LINE[2:])
+    version = pushed_again(restore(KNOWN, "r", 3))
+    known = after(version)
+    later = after(replace(follow(known, "tablet", line="r"), restores=known.restores))
+    assert [precedes(each, later) for each in (*LINE, version)] == [True, True, False, False, True]
+    other = history("laptop", "phone", line="other")
+    assert not precedes(other[1], KNOWN)
+    assert not precedes(replace(LINE[0], epoch=2), KNOWN)
+
+
+def test_a_write_that_was_brought_along_has_landed() -> None:
+    """It was on the line that was left, and whoever left it had seen it."""
+    write = Entry(5, "w")
+    assert has_landed(write, "phone", pushed_again(restore(KNOWN, "r", 3, phone=write)))
+    assert not has_landed(write, "phone", pushed_again(restore(KNOWN, "r", 3)))
+
+
+@pytest.mark.parametrize("sequences", [(4,), (2, 2), (3, 1)])
+def test_restores_that_contradict_the_version_are_refused(sequences: tuple[int, ...]) -> None:
+    """They are told in order, and none before it was made."""
+    records = [restore(KNOWN, f"r{number}", sequence) for number, sequence in enumerate(sequences)]
+    with pytest.raises(BadWallet, match="contradicts itself"):
+        is_news(None, pushed_again(*records), "phone")
