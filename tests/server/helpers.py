@@ -161,6 +161,13 @@ def connect(url: str) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=20)
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on, for a program that cannot pick one itself."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 def send_raw(url: str, sent: bytes) -> Answer:
     """Send exactly these bytes; return the answer, which is a JSON object."""
     with connect(url) as connection:

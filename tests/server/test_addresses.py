@@ -113,6 +113,7 @@ def test_tls_in_front(peer: str, headers: dict[str, str], secure: bool) -> None:
         (PROXY, "0123456789abcdef" * 4, False),
         (PROXY, "0123456789abcdef\n", False),
         (PROXY, "alice@example.com", False),
+        (PROXY, "alice-at-example-com", False),
         (PROXY, "", False),
     ],
 )

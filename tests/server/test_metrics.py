@@ -10,17 +10,11 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.server.helpers import API, HttpWire, log_in, new_account, seed_of
+from tests.server.helpers import API, HttpWire, free_port, log_in, new_account, seed_of
 from walletsync_server.metrics import CannotShowMetrics, Metrics
 from walletsync_server.testing import RunningServer, ServerDidNotStart
 
 Labels = tuple[tuple[str, str], ...]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Scraped:

@@ -9,7 +9,7 @@ from walletsync_server.api.http import Request
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>[^:]*):\d+")
 _FORWARDED_PAIR = re.compile(r'\s*(?P<name>\w+)=(?:"(?P<quoted>[^"\\]*)"|(?P<plain>[^\s",;]*))\s*')
-_REQUEST_ID = re.compile(r"[0-9A-Za-z-]{16,36}")  # a UUID fits, a token or a seed does not
+_REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{16,36}")  # a UUID fits; words, tokens and seeds do not
 
 
 class Hops:
@@ -52,7 +52,7 @@ class Hops:
         return said.rpartition(",")[2].strip().lower() == "https"
 
     def request_id_of(self, request: Request) -> str | None:
-        """Return the id that a trusted proxy gave the request, if it is one: 16 to 36 letters, digits and hyphens."""
+        """Return the id that a trusted proxy gave the request, if it is one: 16–36 hexadecimal digits or hyphens."""
         given = request.headers.get("x-request-id", "")
         return given if _REQUEST_ID.fullmatch(given) and self.trusts(request) else None
 

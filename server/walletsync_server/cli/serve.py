@@ -9,7 +9,7 @@ from typing import TextIO
 
 import click
 
-from walletsync_server import logs
+from walletsync_server import __version__, logs
 from walletsync_server.app import close_app, create_app, create_door
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
@@ -66,6 +66,7 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
             _tell(sys.stderr, NOBODY)
         if settings.plain_on_the_network:
             _tell(sys.stderr, PLAIN)
+        logs.event("started", version=__version__, accounts=settings.accounts)
         _tell(sys.stdout, f"Listening on {url}")
 
     signal.signal(signal.SIGTERM, stop)
