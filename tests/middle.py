@@ -22,6 +22,7 @@ SIGNUP = "POST /api/3/signup"
 LOGIN = "POST /api/3/auth/full"
 GET_WALLET = "GET /api/3/wallet"
 POST_WALLET = "POST /api/3/wallet"
+HISTORY = "GET /api/3/wallet/history"
 CHANGE_PASSWORD = "POST /api/3/password"
 WELL_KNOWN = "GET /.well-known/walletsync"
 

@@ -72,7 +72,7 @@ class Device:
             changes = self._changed_by(state.password_change)
         elif seed == state.offered_seed and state.seed not in (None, seed):
             changes = dict(_NO_ACCOUNT)  # it was gone and is made anew: its first version is yet to come
-        elif state.seed not in (None, seed, state.previous_seed):
+        elif state.seed not in (None, seed) and seed != state.previous_seed:
             changes = {"previous_seed": state.seed, "password_change": None}
         self.save(**changes | {"seed": seed, "token": token, "offered_seed": None})
 

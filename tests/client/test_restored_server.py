@@ -1,0 +1,303 @@
+"""A server that was restored from a backup, or an account that is gone: what people are told, and how they go on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.client.rollbacks import restore_backup, take_backup
+from tests.conftest import PASSWORD
+from tests.middle import GET_WALLET, HISTORY, LOGIN, Answer, Middle
+from walletsync import Client
+from walletsync.errors import AccountExists, ForkDetected, RollbackDetected, SeedChanged, WrongCredentials
+from walletsync_server.testing import RunningServer
+
+Device = Callable[..., Client]
+NEW = "a new password, also a long one"
+
+
+def email_of(client: Client) -> str:
+    email = client._device.state.email
+    assert email is not None
+    return email
+
+
+def edit(client: Client, **labels: object) -> None:
+    """Change labels (None deletes), and sync."""
+    document = client.get_document() if client.wallet_state else {}
+    client.set_document({key: value for key, value in (document | labels).items() if value is not None})
+    client.sync()
+
+
+@contextmanager
+def restarted(client: Client, file: Path, password: str = PASSWORD) -> Iterator[Client]:
+    """End the client and start it again on its file."""
+    email, url = email_of(client), client._api.url
+    client.close()
+    with Client(url, store=file) as again:
+        again.set_account(email, password)
+        yield again
+
+
+def test_a_restored_server_is_explained_and_accepted_with_consent_only(
+    tmp_path: Path, device: Device, running_server: RunningServer
+) -> None:
+    """No sync goes on by itself, also after a restart; with consent everything is there again, deletions included."""
+    file = tmp_path / "laptop.wallet"
+    laptop, phone = device("laptop", store=file), device("phone")
+    edit(laptop, old=1, kept=1)
+    backup = take_backup(running_server, email_of(laptop))
+    edit(laptop, old=None, new=1)
+    phone.sync()
+    restore_backup(running_server, backup)
+    with restarted(laptop, file) as laptop:
+        for _ in range(2):
+            with pytest.raises(RollbackDetected, match=r"restored from a backup.*accept_restored_server"):
+                laptop.sync()
+        assert laptop.get_document() == {"kept": 1, "new": 1}
+        assert laptop.accept_restored_server().sequence == 2
+        assert laptop.sync().sequence == 2
+        edit(phone, phone=1)
+        laptop.sync()
+        assert laptop.get_document() == phone.get_document() == {"kept": 1, "new": 1, "phone": 1}
+        assert laptop.fingerprint() == phone.fingerprint()
+        with Client(laptop._api.url) as stranger:
+            stranger.set_account(email_of(laptop), PASSWORD)
+            stranger.sync()
+            assert stranger.get_document() == {"kept": 1, "new": 1, "phone": 1}
+
+
+def test_the_line_that_was_left_cannot_be_replayed(
+    tmp_path: Path, device: Device, running_server: RunningServer, middle: Middle
+) -> None:
+    """Once the restore is accepted, the versions that it took back are refused, also after a restart."""
+    file = tmp_path / "laptop.wallet"
+    laptop = device("laptop", store=file)
+    edit(laptop, a=1)
+    backup = take_backup(running_server, email_of(laptop))
+    edit(laptop, a=2)
+    edit(laptop, a=3)
+    laptop.get_wallet()
+    left = middle.answers[-1]
+    restore_backup(running_server, backup)
+    laptop.accept_restored_server()
+    with restarted(laptop, file) as laptop:
+        middle.always(GET_WALLET, left)
+        with pytest.raises(ForkDetected):
+            laptop.sync()
+        middle.honest()
+        assert laptop.sync().sequence == 2
+        assert laptop.get_document() == {"a": 3}
+
+
+def test_whoever_knew_more_consents_as_well(device: Device, running_server: RunningServer) -> None:
+    """The laptop brought along only what it knew: the phone, which had seen a later version, is asked, and adds it."""
+    laptop, phone, tablet = device("laptop"), device("phone"), device("tablet")
+    edit(laptop, a=1)
+    phone.sync()
+    tablet.sync()
+    backup = take_backup(running_server, email_of(laptop))
+    edit(laptop, a=2)
+    phone.sync()
+    edit(phone, phone=1)
+    tablet.sync()
+    restore_backup(running_server, backup)
+    laptop.accept_restored_server()
+    for client in (phone, tablet):
+        with pytest.raises((RollbackDetected, ForkDetected)):
+            client.sync()
+    phone.accept_restored_server()
+    tablet.sync()
+    laptop.sync()
+    for client in (laptop, phone, tablet):
+        assert client.get_document() == {"a": 2, "phone": 1}
+        assert not client.conflicts
+
+
+def test_edits_made_on_the_restored_server_are_merged(device: Device, running_server: RunningServer) -> None:
+    """A new device went on from the backup: what both sides changed since then is told apart by the kept versions."""
+    laptop = device("laptop")
+    edit(laptop, first=1, second=1, both=1)
+    backup = take_backup(running_server, email_of(laptop))
+    edit(laptop, first=None, both=2)
+    restore_backup(running_server, backup)
+    tablet = device("tablet")
+    tablet.sync()
+    edit(tablet, second=None, both=3, tablet=1)
+    edit(tablet, tablet=2)
+    with pytest.raises(ForkDetected, match="accept_restored_server"):
+        laptop.sync()
+    conflicts = laptop.accept_restored_server().conflicts
+    assert laptop.get_document() == {"both": 3, "tablet": 2}
+    assert [(conflict.path, conflict.base, conflict.mine) for conflict in conflicts] == [(("both",), 1, 2)]
+    tablet.sync()
+    assert tablet.get_document() == {"both": 3, "tablet": 2}
+
+
+def test_without_kept_versions_nothing_is_lost_but_deletions(
+    device: Device, running_server: RunningServer, middle: Middle
+) -> None:
+    """Where the server keeps no version that both sides know, what either has is there."""
+    laptop = device("laptop")
+    edit(laptop, first=1)
+    backup = take_backup(running_server, email_of(laptop))
+    edit(laptop, first=None, laptop=1)
+    restore_backup(running_server, backup)
+    tablet = device("tablet")
+    tablet.sync()
+    edit(tablet, tablet=1)
+    middle.always(HISTORY, Answer(200, {"versions": []}))
+    with pytest.raises(ForkDetected):
+        laptop.sync()
+    laptop.accept_restored_server()
+    assert laptop.get_document() == {"first": 1, "laptop": 1, "tablet": 1}
+
+
+def test_a_server_restored_to_nothing_gets_everything_back(device: Device, running_server: RunningServer) -> None:
+    """The backup is from before the first version."""
+    laptop, phone = device("laptop"), device("phone")
+    backup = take_backup(running_server, email_of(laptop))
+    edit(laptop, a=1)
+    phone.sync()
+    restore_backup(running_server, backup)
+    for client in (laptop, phone):
+        with pytest.raises(RollbackDetected, match="no wallet, but this device has seen version 1"):
+            client.sync()
+    assert laptop.accept_restored_server().sequence == 1
+    phone.sync()
+    assert phone.get_document() == {"a": 1}
+
+
+def test_an_edit_whose_answer_got_lost_is_brought_along_once(
+    device: Device, running_server: RunningServer, middle: Middle
+) -> None:
+    """It had landed, another device has seen it, and then the server was restored: the other one follows."""
+    laptop, phone = device("laptop"), device("phone")
+    edit(laptop, a=1)
+    backup = take_backup(running_server, email_of(laptop))
+    laptop.set_document({"a": 2})
+    middle.lose_answer("POST /api/3/wallet")
+    with pytest.raises(Exception, match="No answer"):
+        laptop.sync()
+    phone.sync()
+    restore_backup(running_server, backup)
+    laptop.accept_restored_server()
+    phone.sync()
+    assert phone.get_document() == {"a": 2}
+
+
+def test_accepting_when_there_is_nothing_to_accept_is_a_sync(device: Device) -> None:
+    """Consent to what is no rollback changes nothing; a device that knows nothing takes what there is."""
+    laptop, phone = device("laptop"), device("phone")
+    edit(laptop, a=1)
+    assert laptop.accept_restored_server().sequence == 1
+    assert phone.accept_restored_server().sequence == 1
+    assert phone._device.state.owed_restore is None
+    assert not phone.has_local_changes
+
+
+def test_a_backup_older_than_a_password_change(
+    tmp_path: Path, device: Device, running_server: RunningServer, middle: Middle
+) -> None:
+    """The old seed is recognised and explained; with the old password and consent all devices go on, edits kept."""
+    file = tmp_path / "phone.wallet"
+    laptop, phone = device("laptop"), device("phone", store=file)
+    edit(laptop, a=1)
+    phone.sync()
+    backup = take_backup(running_server, email_of(laptop))
+    laptop.change_password(NEW)
+    edit(laptop, a=2)
+    phone.set_account(email_of(phone), NEW, accept_new_password=True)
+    phone.sync()
+    phone.set_document({"a": 2, "phone": 1})
+    restore_backup(running_server, backup)
+    middle.requests.clear()
+    with restarted(phone, file, NEW) as phone:
+        for client in (laptop, phone):
+            with pytest.raises(SeedChanged, match=r"before the last password change.*older backup"):
+                client.sync()
+            client.set_account(email_of(client), PASSWORD)
+            with pytest.raises(SeedChanged, match="accept_restored_server"):
+                client.get_auth_token()
+        assert LOGIN not in middle.requests
+        laptop.accept_restored_server()
+        phone.accept_restored_server()
+        laptop.sync()
+        assert laptop.get_document() == phone.get_document() == {"a": 2, "phone": 1}
+    with restarted(phone, file) as phone:
+        assert phone.sync().sequence == laptop.sync().sequence
+        laptop.change_password(NEW)
+        phone.set_account(email_of(phone), NEW, accept_new_password=True)
+        edit(phone, phone=2)
+    laptop.sync()
+    assert laptop.get_document() == {"a": 2, "phone": 2}
+
+
+def test_the_old_seed_needs_consent_and_not_a_new_password(device: Device, running_server: RunningServer) -> None:
+    """A server that tells the seed from before the change gets no login by itself."""
+    laptop = device("laptop")
+    edit(laptop, a=1)
+    backup = take_backup(running_server, email_of(laptop))
+    laptop.change_password(NEW)
+    restore_backup(running_server, backup)
+    with pytest.raises(WrongCredentials):
+        laptop.accept_restored_server()  # with the new password, which this server does not know
+    assert laptop.get_document() == {"a": 1}
+
+
+def test_a_deleted_account_is_made_anew_with_the_document_kept(device: Device) -> None:
+    """To the other device it looks like a changed password: it is told both, and register() starts at sequence 1."""
+    laptop, phone = device("laptop"), device("phone")
+    edit(laptop, a=1)
+    edit(laptop, a=2)
+    phone.sync()
+    phone.set_document({"a": 2, "phone": 1})
+    laptop.delete_account()
+    assert laptop.get_document() == {"a": 2}
+    with pytest.raises(SeedChanged, match=r"accept_new_password=True.*register\(\) makes it anew"):
+        phone.sync()
+    seed = phone._device.state.seed
+    assert phone.register().verified
+    assert phone.sync().sequence == 1
+    assert phone._device.state.seed != seed
+    assert phone.get_document() == {"a": 2, "phone": 1}
+    with pytest.raises(AccountExists):
+        laptop.register()
+    laptop.get_auth_token()
+    laptop.sync()
+    assert laptop.get_document() == {"a": 2, "phone": 1}
+
+
+def test_a_device_that_knew_the_account_before_joins_the_new_one(device: Device, running_server: RunningServer) -> None:
+    """It takes the new seed, is told that the history is another one, and joins with consent: nothing is lost."""
+    laptop, phone = device("laptop"), device("phone")
+    for number in range(3):
+        edit(laptop, a=number)
+    phone.sync()
+    edit(phone, phone=1)
+    laptop.sync()
+    laptop.delete_account()
+    laptop.register()
+    edit(laptop, a=7)
+    edit(laptop, laptop=1)
+    phone.set_account(email_of(phone), PASSWORD, accept_new_password=True)
+    with pytest.raises(RollbackDetected, match="the account was made anew"):
+        phone.sync()
+    phone.accept_restored_server()
+    laptop.sync()
+    assert laptop.get_document() == phone.get_document() == {"a": 7, "laptop": 1, "phone": 1}
+    assert [conflict.mine for conflict in phone.conflicts] == [2]
+
+
+def test_registering_while_the_account_lives_changes_nothing(device: Device) -> None:
+    """The password was changed elsewhere and somebody takes that for a deletion: the account exists."""
+    laptop, phone = device("laptop"), device("phone")
+    edit(laptop, a=1)
+    phone.sync()
+    laptop.change_password(NEW)
+    with pytest.raises(AccountExists):
+        phone.register()
+    phone.set_account(email_of(phone), NEW, accept_new_password=True)
+    assert phone.sync().sequence == 2
+    assert phone.get_document() == {"a": 1}
