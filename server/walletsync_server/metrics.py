@@ -3,6 +3,7 @@
 No label has a client's words in it, and none an account: routes are those of the table, methods those that HTTP knows.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -36,6 +37,7 @@ class Metrics:
             buckets=_REQUEST_SECONDS,
             registry=self.registry,
         )
+        self._of_answer = functools.cache(self._labelled)  # looking them up costs more than counting
         self._refusals = Counter(
             "walletsync_refusals",
             "Requests that were refused, by the code in the answer: rate_limited, busy, unauthorized and so on.",
@@ -67,8 +69,9 @@ class Metrics:
 
     def answered(self, *, method: str, route: str, status: int, code: str, seconds: float) -> None:
         """Count an answer. `method` and `route` are of bounded variety, `code` is that of an error, or empty."""
-        self._requests.labels(method, route, status).inc()
-        self._request_seconds.labels(method, route).observe(seconds)
+        count, time = self._of_answer(method, route, status)
+        count.inc()
+        time.observe(seconds)
         if code:
             self._refusals.labels(route, code).inc()
         if method == "POST" and route.endswith("/wallet"):
@@ -76,6 +79,9 @@ class Metrics:
                 self._writes.inc()
             elif status == 409:
                 self._conflicts.inc()
+
+    def _labelled(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(method, route, status), self._request_seconds.labels(method, route)
 
     def committed(self, seconds: float, jobs: int) -> None:
         """Count a commit of the database."""

@@ -1,11 +1,13 @@
 """Where a request comes from, if proxies stand in between: believed only from those that the operator trusts."""
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
 
 from walletsync_server.api.http import Request
 
+_LONGEST_ADDRESS = 80  # with a scope, a port and white space
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>[^:]*):\d+")
 _FORWARDED_PAIR = re.compile(r'\s*(?P<name>\w+)=(?:"(?P<quoted>[^"\\]*)"|(?P<plain>[^\s",;]*))\s*')
@@ -82,6 +84,11 @@ def _parameters(forwarded: str, name: str) -> list[str]:
 
 def _address(text: str) -> _Address | None:
     """Return an address, which may have a port; None if it is none. An IPv4 address in IPv6 form is that address."""
+    return _parsed(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed(text: str) -> _Address | None:
     text = text.strip()
     with_port = _WITH_PORT.fullmatch(text)
     if with_port:
