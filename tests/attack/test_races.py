@@ -14,8 +14,10 @@ from pysqlite3 import dbapi2 as driver
 
 from tests.attack.turns import InTurns, Turns, orders
 from tests.server.helpers import cheap_passwords
+from walletsync_server.live import Live
 from walletsync_server.services import build_services, errors
 from walletsync_server.services.tokens import IssuedToken
+from walletsync_server.services.updates import Subscription
 from walletsync_server.steps import finished
 from walletsync_server.storage.interface import Wallet
 from walletsync_server.storage.sqlite import open_sqlite
@@ -33,8 +35,13 @@ class Scene:
         self.turns = Turns(most_actors=3)
         self.storage = InTurns(open_sqlite(file, inline=True), self.turns)
         self.passwords = cheap_passwords()
+        self.live = Live()
         self.services = build_services(
-            self.storage, may_sign_up=lambda email: True, max_wallet_bytes=1000, passwords=self.passwords
+            self.storage,
+            may_sign_up=lambda email: True,
+            max_wallet_bytes=1000,
+            passwords=self.passwords,
+            live=self.live,
         )
         self.services.accounts.sign_up(EMAIL, OLD, bytes(32))
         self.laptop = self.services.accounts.log_in(EMAIL, OLD, "laptop").token
@@ -79,6 +86,9 @@ class Scene:
     def new_login(self) -> IssuedToken:
         return self.services.accounts.log_in(EMAIL, NEW, "tablet")
 
+    def socket(self) -> Subscription:
+        return self.services.updates.listen(self.phone, lambda: None)
+
     def _change(self, new: str, seed: bytes, text: str) -> None:
         self.services.password_change.change(EMAIL, OLD, new, seed, self._wallet(2, text))
 
@@ -101,6 +111,7 @@ class Scene:
             assert isinstance(login, IssuedToken | None)
             assert not isinstance(new_login, IssuedToken)
             password, epoch, texts = OLD, 1, [FIRST, POSTED]
+            self._leave(result.get("socket"), hung_up=False)
         else:
             assert refused <= {errors.WrongCredentials}
             assert ("other_change" in made) + bool(made & {"change", "same_change"}) == 1
@@ -108,6 +119,7 @@ class Scene:
             password, epoch, texts = (OTHER, 2, [OTHERWISE]) if "other_change" in made else (NEW, 2, [CHANGED])
             tokens = set()
             login = None  # if it was issued a token, this is void
+            self._leave(result.get("socket"), hung_up=True)
         tokens |= {hashed(each.token) for each in (login, new_login) if isinstance(each, IssuedToken)}
         ((found, *account),) = self._sql.execute("SELECT password_hash, epoch, current_sequence FROM accounts")
         assert self.passwords.verify(found, password)
@@ -115,6 +127,16 @@ class Scene:
         assert {row for (row,) in self._sql.execute("SELECT token_hash FROM tokens")} == tokens
         rows = list(self._sql.execute("SELECT sequence, encrypted_wallet FROM wallets ORDER BY sequence"))
         assert rows == list(zip(range(3 - len(texts), 3), map(str.encode, texts), strict=True))
+
+    def _leave(self, subscription: object, *, hung_up: bool) -> None:
+        """Check that a socket is over if it has to be, and knows the current sequence if not, and let it go."""
+        if isinstance(subscription, Subscription):
+            assert subscription.listener.is_over == hung_up
+            assert hung_up or subscription.listener.take() == 2
+            subscription.leave()
+        else:
+            assert subscription is None or (hung_up and isinstance(subscription, errors.Unauthorized))
+        assert len(self.live) == 0
 
 
 def hashed(token: str) -> bytes:
@@ -136,13 +158,22 @@ IN_EVERY_RUN = [
     ("change", "post", "other_change"),
     ("change", "late_post", "login"),
     ("change", "login", "other_change"),
+    ("change", "post", "socket"),
+]
+MORE = [
     ("change", "login", "new_login"),
+    ("change", "login", "socket"),
+    ("change", "same_change", "socket"),
+    ("change", "other_change", "socket"),
+    ("change", "same_change", "other_change"),
 ]
 TURNS = 3
-"""Of each: what it reads, what it writes, what follows the commit."""
+"""Of each: what it reads, what it writes, what follows the commit. A socket reads twice, and has one turn too many."""
 
 
-@pytest.mark.parametrize("names", IN_EVERY_RUN, ids=" ".join)
+@pytest.mark.parametrize(
+    "names", [*IN_EVERY_RUN, *(pytest.param(names, marks=pytest.mark.security) for names in MORE)], ids=" ".join
+)
 def test_every_order_around_a_password_change_is_right(scene: Scene, names: Sequence[str]) -> None:
     """No write under an old key, no live token of before, one change made: whatever the order of the transactions."""
     count = 0
