@@ -2,38 +2,15 @@
 
 import random
 import threading
-from http.client import HTTPConnection, HTTPException
 
 from tests.attack import steps
 from tests.attack.ledger import State, Stored, is_stored
 from tests.attack.steps import Step
-from tests.server.helpers import API, Answer, Wire
+from tests.attack.wires import Cut, KeptWire
+from tests.server.helpers import API, Wire
 
 DEVICES = ("laptop", "phone")
 _LARGE = 200_000  # bytes: many pages, so that the log is soon long enough to be written back
-
-
-class Cut(Exception):
-    """No whole answer came, so nobody knows whether the request was carried out."""
-
-
-class KeptWire(Wire):
-    """One connection for request after request. What cuts it raises `Cut`."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = HTTPConnection(url.removeprefix("http://"), timeout=60)
-
-    def send(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
-        try:
-            self._connection.request(method, target, body or None, headers)
-            response = self._connection.getresponse()
-            names = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, names, response.read())
-        except (OSError, HTTPException) as error:  # an answer cut short is no acknowledgement either
-            raise Cut from error
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 class Person:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.attack.ledger import Stored, stored_accounts
-from tests.attack.person import KeptWire
+from tests.attack.wires import KeptWire
 from tests.server.helpers import API, Account, HttpWire, log_in, new_account
 from walletsync_server.storage.files import back_up, restore
 from walletsync_server.storage.verify import verify

@@ -12,8 +12,8 @@ from tests.attack import steps
 from tests.attack.faults import EIO, ENOSPC, KILL, require_strace, traced
 from tests.attack.forked import ForkedServer
 from tests.attack.ledger import State, is_stored, stored_accounts
-from tests.attack.person import Cut, KeptWire
 from tests.attack.steps import Step
+from tests.attack.wires import Cut, KeptWire
 from tests.server.helpers import Answer
 
 EMAIL, NEWCOMER = "alice@example.com", "bob@example.com"
