@@ -1,5 +1,6 @@
 """JSON bodies into messages, strictly, with a sentence that names the field and never repeats a value."""
 
+import json
 import re
 from typing import TypeVar
 
@@ -34,6 +35,8 @@ def decode(body: bytes, message: type[M]) -> M:
         raise
     if getattr(found, "version", UNSET) not in (UNSET, PAYLOAD_VERSION):
         raise UnsupportedVersion
+    if _repeats_a_name(body, found):
+        raise BadRequest("The body has a field twice; send each once.")
     return found
 
 
@@ -44,6 +47,20 @@ def _decode(body: bytes, message: type[M]) -> M:
         raise BadRequest(_sentence(str(error), message)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("The body is no JSON in UTF-8; send a JSON object.") from None
+
+
+def _repeats_a_name(body: bytes, found: Message) -> bool:
+    """Say whether the object that `found` was decoded from has a name twice: two readers could take different values.
+
+    Each of its texts takes two quotation marks, names included, and more only where some are escaped in it. So if their
+    number is right nothing is there twice, and only else it is worth a second look.
+    """
+    values = [value for name in found.__struct_fields__ if (value := getattr(found, name)) is not UNSET]
+    texts = len(values) + sum(isinstance(value, str) for value in values)
+    if body.count(b'"') == 2 * texts:
+        return False
+    names: list[str] = json.loads(body, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+    return len(names) != len(set(names))
 
 
 class _Versioned(msgspec.Struct):
