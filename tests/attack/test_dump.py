@@ -16,7 +16,6 @@ from tests.server.helpers import API, log_in, sign_up, until, wallet_body
 from tests.server.smtp import HOST, MailServer
 from walletsync_server.cli import main
 
-PUBLIC_URL = "https://sync.example.com"
 ALICE, BOB, CAROL, DAVE = "alice@example.com", "bob@example.com", "carol@example.com", "dave@example.com"
 PASSWORD = "derived login password"
 
@@ -36,15 +35,15 @@ def loot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loot]:
     database = tmp_path_factory.mktemp("dump") / "walletsync.db"
     with MailServer() as mails:
         mails.start()
-        options: tuple[str, ...] = (
-            "--accounts",
-            "email",
-            "--public-url",
-            PUBLIC_URL,
-            "--mail-from",
-            "noreply@example.com",
-        )
-        options += ("--mail-server", HOST, "--mail-port", str(mails.port), "--mail-security", "none")
+        settings = {
+            "accounts": "email",
+            "public-url": "https://sync.example.com",
+            "mail-from": "noreply@example.com",
+            "mail-server": HOST,
+            "mail-port": str(mails.port),
+            "mail-security": "none",
+        }
+        options = tuple(word for name, value in settings.items() for word in (f"--{name}", value))
         server = ForkedServer(database, *options)
         assert server.wait_until_ready(), server.log.read_text()
         with closing(KeptWire(server.url)) as wire:
@@ -134,7 +133,8 @@ def test_no_value_of_the_database_authenticates(loot: Loot, server: ForkedServer
 
 def test_plain_secrets_in_a_database_would_be_found(loot: Loot, server: ForkedServer) -> None:
     """The same search, in a database where each secret of a user is stored as it is, as bytes or among other words."""
-    stored = {bytes.fromhex(loot.secrets["token"]), f"sha256${loot.secrets['link']}", loot.secrets["password"]}
+    stored: list[str | bytes] = [bytes.fromhex(loot.secrets["token"]), loot.secrets["password"]]
+    stored.append(f"sha256${loot.secrets['link']}")
     found = those_that_authenticate(server, forms(stored))
     ways = {way: [word for each, word in found if each == way] for way, _ in found}
     token, password = [loot.secrets["token"]], [loot.secrets["password"]]
