@@ -1,15 +1,26 @@
 """Changing the password: one request, one of two passwords afterwards, and devices that know which."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import PASSWORD
-from tests.middle import LOGIN, Middle
+from tests.middle import CHANGE_PASSWORD, GET_WALLET, LOGIN, POST_WALLET, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
+    BadWallet,
+    NotReady,
+    PasswordUnchanged,
+    RollbackDetected,
     SeedChanged,
+    ServerError,
+    ServerUnreachable,
+    Unauthorized,
+    UnsyncedEdits,
+    UsageError,
     WrongCredentials,
     WrongPassword,
 )
@@ -58,7 +69,7 @@ def test_the_password_changes_with_the_wallet(laptop: Client) -> None:
     assert laptop.get_document() == {"label": "one"}
     laptop.set_document({"label": "two"})
     assert laptop.post_wallet() == Posted(3)
-    assert epoch_of(laptop) == 3 - 1
+    assert epoch_of(laptop) == 2
     assert [signs_in(laptop, password) for password in (PASSWORD, NEW)] == [False, True]
     laptop.change_password(PASSWORD, old=NEW)
     assert epoch_of(laptop) == 3
@@ -90,3 +101,316 @@ def test_another_device_takes_the_new_password_and_keeps_its_edits(
         assert epoch_of(phone) == 2
     laptop.sync()
     assert laptop.get_document() == {"label": "one", "phone": 1}
+
+
+def lose(middle: Middle, change: Callable[[], Any]) -> None:
+    """Let the change reach the server, and lose the answer."""
+    middle.lose_answer(CHANGE_PASSWORD)
+    with pytest.raises(ServerUnreachable):
+        change()
+
+
+def bodies(middle: Middle) -> list[bytes]:
+    """Return what was sent to change the password."""
+    return [body for what, body in zip(middle.requests, middle.bodies, strict=True) if what == CHANGE_PASSWORD]
+
+
+def test_a_repetition_is_the_same_request_also_after_a_restart(tmp_path: Path, device: Device, middle: Middle) -> None:
+    """The request gets lost; with both passwords typed again, the same one leaves, to the byte."""
+    file = tmp_path / "laptop.wallet"
+    laptop = device("laptop", store=file)
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    email = email_of(laptop)
+    middle.lose_request(CHANGE_PASSWORD)
+    with pytest.raises(ServerUnreachable):
+        laptop.change_password(NEW)
+    laptop.close()
+    with Client(middle.url, store=file) as laptop:
+        assert laptop.has_open_password_change
+        laptop.set_account(email, PASSWORD)
+        assert laptop.change_password(NEW) == PasswordChanged(2)
+        assert not laptop.has_open_password_change
+    first, second = bodies(middle)
+    assert first == second
+
+
+def test_nothing_on_disk_opens_anything(tmp_path: Path, device: Device, middle: Middle) -> None:
+    """While the outcome is open, no password and no key, old or new, is in the file."""
+    file = tmp_path / "laptop.wallet"
+    laptop = device("laptop", store=file)
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    lose(middle, lambda: laptop.change_password(NEW))
+    (body,) = bodies(middle)
+    sent = json.loads(body)
+    content = file.read_bytes()
+    for secret in (PASSWORD, NEW, sent["oldPassword"], sent["newPassword"]):
+        assert secret.encode() not in content
+    assert sent["encryptedWallet"].encode() in content  # the look finds what is there
+
+
+def test_unsynced_edits_block_it(laptop: Client, middle: Middle) -> None:
+    """With what to do; after a sync it goes through. A write whose outcome is open is an edit as well."""
+    laptop.set_document({"label": "local"})
+    middle.requests.clear()
+    with pytest.raises(UnsyncedEdits, match=r"sync\(\) first"):
+        laptop.change_password(NEW)
+    assert not middle.requests
+    middle.lose_answer(POST_WALLET)
+    with pytest.raises(ServerUnreachable):
+        laptop.sync()
+    with pytest.raises(UnsyncedEdits):
+        laptop.change_password(NEW)
+    laptop.sync()
+    assert laptop.change_password(NEW) == PasswordChanged(3)
+
+
+def test_a_version_that_came_first_leaves_the_password_unchanged(
+    laptop: Client, device: Device, middle: Middle
+) -> None:
+    """409: the old password holds, the device says what to do, and the version that took the sequence settles it."""
+    phone = device("phone")
+    phone.sync()
+    phone.set_document({"label": "phone's"})
+    phone.sync()
+    for _ in range(2):
+        with pytest.raises(PasswordUnchanged, match=r"sync\(\), then change it again"):
+            laptop.change_password(NEW)
+    assert [signs_in(laptop, password) for password in (PASSWORD, NEW)] == [True, False]
+    laptop.sync()
+    assert not laptop.has_open_password_change
+    assert laptop.change_password(NEW) == PasswordChanged(3)
+    assert laptop.get_document() == {"label": "phone's"}
+
+
+def test_a_change_that_landed_is_recognised_in_what_others_built_on_it(
+    laptop: Client, device: Device, middle: Middle
+) -> None:
+    """Its answer got lost, another device went on under the new password: a repetition learns that, and goes on."""
+    phone = device("phone")
+    phone.sync()
+    lose(middle, lambda: laptop.change_password(NEW))
+    phone.set_account(email_of(phone), NEW, accept_new_password=True)
+    phone.sync()
+    phone.set_document({"label": "phone's"})
+    phone.sync()
+    assert laptop.change_password(NEW) == PasswordChanged(2)
+    assert laptop.sync().sequence == 3
+    assert laptop.get_document() == {"label": "phone's"}
+
+
+def test_editing_and_syncing_go_on_while_the_outcome_is_open(laptop: Client, middle: Middle) -> None:
+    """The request never arrived: an edit uses up its sequence, and then the change surely did not happen."""
+    middle.lose_request(CHANGE_PASSWORD)
+    with pytest.raises(ServerUnreachable):
+        laptop.change_password(NEW)
+    laptop.set_document({"label": "two"})
+    assert laptop.sync().sequence == 2
+    assert not laptop.has_open_password_change
+    middle.deliver_late()  # and cannot happen any more
+    assert [signs_in(laptop, password) for password in (PASSWORD, NEW)] == [True, False]
+    laptop.sync()
+
+
+def test_edits_made_while_the_outcome_is_open_survive_either(laptop: Client, middle: Middle) -> None:
+    """The change had landed: a repetition finishes it, and the edit goes out under the new key."""
+    lose(middle, lambda: laptop.change_password(NEW))
+    laptop.set_document({"label": "meanwhile"})
+    with pytest.raises(WrongCredentials, match="has landed: set_account"):
+        laptop.sync()
+    assert laptop.change_password(NEW) == PasswordChanged(2)
+    assert laptop.sync().sequence == 3
+    assert laptop.merge_base == {"label": "meanwhile"}
+
+
+def test_the_device_says_which_password_holds(tmp_path: Path, device: Device, middle: Middle) -> None:
+    """After a restart, whichever is typed: the seed tells whether the change has landed."""
+    file = tmp_path / "laptop.wallet"
+    laptop = device("laptop", store=file)
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    email = email_of(laptop)
+    middle.lose_request(CHANGE_PASSWORD)
+    with pytest.raises(ServerUnreachable):
+        laptop.change_password(NEW)
+    laptop.set_account(email, NEW)
+    with pytest.raises(WrongCredentials, match="has not landed: the old password holds"):
+        laptop.sync()
+    middle.deliver_late()
+    laptop.close()
+    with Client(middle.url, store=file) as laptop:
+        laptop.set_account(email, PASSWORD)
+        with pytest.raises(WrongCredentials, match="has landed: set_account"):
+            laptop.sync()
+        laptop.set_account(email, NEW)
+        assert laptop.sync().sequence == 2
+
+
+def test_another_new_password_does_not_finish_a_change(laptop: Client, middle: Middle) -> None:
+    """It would not open the wallet that may have landed; a new version gives the change up, if it has not."""
+    middle.lose_request(CHANGE_PASSWORD)
+    with pytest.raises(ServerUnreachable):
+        laptop.change_password(NEW)
+    with pytest.raises(WrongPassword, match="begun with another new password"):
+        laptop.change_password("a third password, long enough")
+    assert laptop.post_wallet() == Posted(2)
+    assert laptop.change_password("a third password, long enough") == PasswordChanged(3)
+
+
+def test_wrong_passwords_send_nothing(laptop: Client, middle: Middle) -> None:
+    """A mistyped old one, an empty new one, the same one again."""
+    middle.requests.clear()
+    with pytest.raises(WrongPassword, match="old password is not that of the wallet"):
+        laptop.change_password(NEW, old="mistyped")
+    for new in ("", PASSWORD, "\ud800"):
+        with pytest.raises(UsageError):
+            laptop.change_password(new)
+    assert not middle.requests
+    with Client(middle.url) as client:
+        client.set_account("nobody@example.com", PASSWORD)
+        with pytest.raises(NotReady, match="get_auth_token"):
+            client.change_password(NEW)
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_change_that_is_refused_for_good_is_given_up(laptop: Client, middle: Middle, status: int) -> None:
+    """Too large for something in between, say: the old password holds, and nothing stays open."""
+    middle.always(CHANGE_PASSWORD, Answer(status, b""))
+    with pytest.raises(ServerError):
+        laptop.change_password(NEW)
+    assert not laptop.has_open_password_change
+    middle.honest()
+    assert laptop.sync().sequence == 1
+
+
+def test_a_repetition_that_is_refused_stays_open(laptop: Client, middle: Middle) -> None:
+    """A refusal says nothing about the copy that went before: it had landed."""
+    lose(middle, lambda: laptop.change_password(NEW))
+    middle.always(CHANGE_PASSWORD, Answer(413, b""))
+    with pytest.raises(ServerError):
+        laptop.change_password(NEW)
+    assert laptop.has_open_password_change
+    middle.honest()
+    assert laptop.change_password(NEW) == PasswordChanged(2)
+
+
+def test_a_password_that_was_changed_elsewhere_is_not_changed_again(laptop: Client, device: Device) -> None:
+    """The old password holds no longer, and not because of this change: nothing stays open."""
+    phone = device("phone")
+    phone.sync()
+    phone.change_password("the phone's new password")
+    with pytest.raises(WrongCredentials):
+        laptop.change_password(NEW)
+    assert not laptop.has_open_password_change
+    with pytest.raises(SeedChanged):
+        laptop.sync()
+
+
+def test_a_lying_409_does_not_hide_that_the_change_landed(laptop: Client, middle: Middle) -> None:
+    """The server makes the change and denies it: the device keeps the new seed until a version proves the denial."""
+    middle.change(CHANGE_PASSWORD, lambda _: Answer(409, {"error": "No.", "code": "conflict"}))
+    with pytest.raises(PasswordUnchanged):
+        laptop.change_password(NEW)
+    assert laptop.has_open_password_change
+    middle.honest()
+    laptop.set_account(email_of(laptop), NEW)
+    assert laptop.sync().sequence == 2
+
+
+def test_the_change_counts_though_signing_in_again_fails(laptop: Client, middle: Middle) -> None:
+    """All tokens are void; the next sync signs in."""
+    middle.lose_answer(LOGIN)
+    assert laptop.change_password(NEW) == PasswordChanged(2)
+    with pytest.raises(NotReady, match="get_auth_token"):
+        laptop.get_wallet()
+    assert laptop.sync().sequence == 2
+
+
+def test_a_wallet_from_before_the_change_is_refused_also_after_a_restart(
+    tmp_path: Path, device: Device, middle: Middle
+) -> None:
+    """By the device that changed it, and by one that took the new password; the old token is void."""
+    file = tmp_path / "phone.wallet"
+    laptop, phone = device("laptop"), device("phone", store=file)
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    phone.sync()
+    old_token = phone._device.state.token
+    assert old_token is not None
+    phone.get_wallet()
+    before = middle.answers[-1]
+    laptop.change_password(NEW)
+    with pytest.raises(Unauthorized):
+        phone.get_wallet()
+    phone.set_account(email_of(phone), NEW, accept_new_password=True)
+    phone.get_auth_token()
+    phone.close()
+    with Client(middle.url, store=file) as phone:
+        phone.set_account(email_of(laptop), NEW)
+        middle.always(GET_WALLET, before)
+        for client in (laptop, phone):
+            with pytest.raises(BadWallet):
+                client.sync()
+        middle.honest()
+        assert phone.sync().sequence == 2
+
+
+def test_a_wallet_under_the_new_keys_that_kept_the_old_epoch_is_refused(
+    laptop: Client, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The epoch has to rise with the seed: a version made without knowing of the change does not pass for one after."""
+    phone = device("phone")
+    phone.sync()
+    real = type(laptop._device)._next_version
+
+    def in_an_earlier_epoch(of: Any) -> Any:
+        version = real(of)
+        return type(version)(**{name: getattr(version, name) for name in version.__struct_fields__} | {"epoch": 0})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(laptop._device), "_next_version", in_an_earlier_epoch)
+        laptop.change_password(NEW)  # epoch 0 + 1
+    phone.set_account(email_of(phone), NEW, accept_new_password=True)
+    with pytest.raises(RollbackDetected, match="before a password change"):
+        phone.sync()
+
+
+def test_a_first_version_under_the_old_password_never_lands_under_the_new_one(device: Device, middle: Middle) -> None:
+    """It was lost on the way, then the password changed without a wallet: it is sealed anew before it leaves."""
+    laptop, phone = device("laptop"), device("phone")
+    phone.set_document({"phone": 1})
+    middle.lose_request(POST_WALLET)
+    with pytest.raises(ServerUnreachable):
+        phone.sync()
+    assert laptop.change_password(NEW) == PasswordChanged(None)
+    phone.set_account(email_of(phone), NEW, accept_new_password=True)
+    phone.get_auth_token()
+    assert phone.post_wallet() == Posted(1)
+    laptop.sync()
+    assert laptop.get_document() == {"phone": 1}
+
+
+def test_a_post_right_after_taking_the_new_password_catches_up_first(laptop: Client, device: Device) -> None:
+    """Nothing is sealed under the new key on top of a version from before."""
+    phone = device("phone")
+    phone.sync()
+    phone.set_document({"label": "one", "phone": 1})
+    laptop.change_password(NEW)
+    phone.set_account(email_of(phone), NEW, accept_new_password=True)
+    phone.get_auth_token()
+    assert phone.post_wallet() == Posted(3)
+    assert epoch_of(phone) == 2
+
+
+def test_a_repetition_without_a_wallet_is_recognised(device: Device) -> None:
+    """There is no wallet to tell by, so a log-in tells; a wrong pair of passwords stays wrong."""
+    laptop = device("laptop")
+    assert laptop.change_password(NEW) == PasswordChanged(None)
+    laptop.set_account(email_of(laptop), PASSWORD)
+    assert laptop.change_password(NEW) == PasswordChanged(None)
+    laptop.set_account(email_of(laptop), PASSWORD)
+    with pytest.raises(WrongCredentials):
+        laptop.change_password("a third password, long enough")
+    laptop.set_account(email_of(laptop), NEW)
+    laptop.get_auth_token()
