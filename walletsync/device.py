@@ -146,44 +146,58 @@ class Device:
         if not waiting:
             return ()
         document = self.document()
-        return tuple(replace(conflict, theirs=self.format.value_at(document, conflict.path)) for conflict in waiting)
+        return tuple(self._shown(document, conflict) for conflict in waiting)
 
     def resolve(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> Any:
         """Decide a conflict and return the document; `Client.resolve` says more."""
         if keep not in ("mine", "theirs"):
             raise UsageError('Keep "mine" or "theirs"; for anything else, set_document() and then keep "theirs".')
-        shown = self.conflicts()
-        if conflict not in shown:
+        document, conflicts = self.document(), self.state.conflicts
+        alike = [index for index, waiting in enumerate(conflicts) if waiting.path == conflict.path]
+        index = next((index for index in alike if self._shown(document, conflicts[index]) == conflict), None)
+        if index is None:
             raise UsageError(
                 "This conflict is not among `conflicts`: it is decided already, or the document has changed there "
                 "since. Look at `conflicts` again."
             )
-        return self._settle(shown.index(conflict), conflict, conflict.mine if keep == "mine" else conflict.theirs)
+        document = self._decided(document, conflict, getattr(conflict, keep))
+        self.save(document=self.format.encode(document), conflicts=conflicts[:index] + conflicts[index + 1 :])
+        return document
 
     def decide(self, on_conflict: OnConflict, asked: set[Conflict]) -> None:
-        """Decide every conflict that waits and is not in `asked`, and put those into it.
+        """Decide every conflict that waits and is not in `asked`, and put those into it; all at once, or none.
 
         A conflict whose value has no place in the document goes on waiting.
         """
-        while undecided := [conflict for conflict in self.conflicts() if conflict not in asked]:
-            conflict = undecided[0]
-            asked.add(conflict)
-            value = on_conflict(conflict) if callable(on_conflict) else getattr(conflict, on_conflict)
-            waiting = self.conflicts()  # asked for again: the function may have changed the document
-            if value is not conflict and conflict in waiting:
-                with suppress(DocumentError):
-                    self._settle(waiting.index(conflict), conflict, value)
+        state = self.state
+        if not state.conflicts:
+            return
+        document, left = self.document(), []
+        for conflict in state.conflicts:
+            shown = self._shown(document, conflict)
+            value = shown
+            if shown not in asked:
+                asked.add(shown)
+                value = on_conflict(shown) if callable(on_conflict) else getattr(shown, on_conflict)
+            if self.state is not state:
+                raise UsageError(
+                    "The function that decides conflicts has changed the wallet itself, so nothing else was decided. "
+                    "Let it return the value to keep."
+                )
+            with suppress(DocumentError):
+                if value is not shown:
+                    document = self._decided(document, shown, value)
+                    continue
+            left.append(conflict)
+        if len(left) < len(state.conflicts):
+            self.save(document=self.format.encode(document), conflicts=tuple(left))
 
-    def _settle(self, index: int, conflict: Conflict, value: Any) -> Any:
-        """Put `value` in the place of the conflict, which is the one at `index`; return the document."""
-        document = self.document()
-        if not same(value, conflict.theirs):
-            document = self.format.replace(document, conflict.path, value)
-        self.save(
-            document=self.format.encode(document),
-            conflicts=self.state.conflicts[:index] + self.state.conflicts[index + 1 :],
-        )
-        return document
+    def _shown(self, document: Any, conflict: Conflict) -> Conflict:
+        """Return a conflict with what the document has there now as theirs."""
+        return replace(conflict, theirs=self.format.value_at(document, conflict.path))
+
+    def _decided(self, document: Any, conflict: Conflict, value: Any) -> Any:
+        return document if same(value, conflict.theirs) else self.format.replace(document, conflict.path, value)
 
     # Versions
 

@@ -345,6 +345,10 @@ def test_records_of_one_key_stay_where_they_are() -> None:
     assert merged(base, file(x2, line("b"), line("c")), theirs) == file(x2, line("b"), line("c", n=1))
 
 
+def deep(levels: int) -> list[Any]:
+    return [deep(levels - 1)] if levels else []
+
+
 DOCUMENT = file(
     line("a", label="x", rate={"USD": 1}),
     line("o", origin="o1", n=1),
@@ -426,6 +430,7 @@ def test_replace_appends_records_that_are_missing() -> None:
         (("tx", "a", "label"), {1}, "cannot stand in a label file"),
         (("tx", "a", "label"), float("nan"), "cannot stand in a label file"),
         (("tx", "a", "label"), "\ud800", "cannot stand in a label file"),
+        (("tx", "a", "label"), deep(MAX_DEPTH), f"no more than {MAX_DEPTH} inside one another"),
         ((), MISSING, "A label file is text"),
     ],
 )

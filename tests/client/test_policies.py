@@ -165,16 +165,19 @@ def test_a_value_without_a_place_leaves_the_conflict_waiting(device: Device) -> 
     assert phone.conflicts == ()
 
 
-def test_a_function_may_resolve_by_itself(device: Device) -> None:
-    """What it has decided is not decided a second time, whatever it returns."""
+def test_a_function_that_changes_the_wallet_itself_is_told_to_return_the_value(device: Device) -> None:
+    """What it did stays done, what else it returned is not used, and the rest waits."""
     _, phone = diverged(device)
 
     def itself(conflict: Conflict) -> Any:
-        phone.resolve(conflict, "theirs")
+        if conflict.at == "/b":
+            phone.resolve(conflict, "theirs")
         return conflict.mine
 
-    assert phone.sync(itself).conflicts == ()
+    with pytest.raises(UsageError, match="Let it return the value to keep"):
+        phone.sync(itself)
     assert phone.get_document() == {"a": 2, "b": 2, "laptop": True, "phone": True}
+    assert [conflict.at for conflict in phone.conflicts] == ["/a"]
 
 
 class GoneHomeError(Exception):

@@ -101,7 +101,7 @@ class BIP329Format:
                 f"{place(path[:2])} has to be an object that keeps this type and ref, or a list of such objects."
             )
         changed = {key: _written(records, lines)}
-        return _checked(file.with_records(changed, order=_File(changed[key], dict.fromkeys(changed[key], key))))
+        return file.with_records(changed, order=_File(changed[key], dict.fromkeys(changed[key], key)))
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -229,14 +229,13 @@ def _line(record: dict[str, Any], lines: list[str]) -> str:
     try:
         fields = [_field(name, value, spellings) for name, value in record.items()]
         line = style.opening + style.separator.join(fields) + style.closing
-        line.encode()
-        if same(exactjson.loads(line), record):
+        if same(exactjson.loads(line), record) and not _problem(line):
             return line
     except (TypeError, ValueError, RecursionError):
         pass  # It is what follows that says so, and holds nothing of the document.
     raise DocumentError(
         "The value cannot stand in a label file: use dict with str keys, list, str, int, float, bool or None, no "
-        "subclass of them, and numbers that are finite."
+        f"subclass of them, numbers that are finite, and no more than {MAX_DEPTH} inside one another."
     )
 
 
