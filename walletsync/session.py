@@ -3,6 +3,7 @@
 import base64
 import re
 import unicodedata
+from contextlib import suppress
 
 from walletsync import crypto
 from walletsync.api import Api
@@ -90,6 +91,7 @@ class Session:
         try:
             answer = self._api.login(LoginRequest(email=email, password=unlocked.keys.login, device_id=self.device_id))
         except WrongCredentials as error:
+            self._ask_whether_it_waits(seed)
             raise self._explained(error, seed) from None
         if answer.device_id != self.device_id or not _TOKEN.fullmatch(answer.token):
             raise ProtocolError(
@@ -98,6 +100,15 @@ class Session:
         self._device.enter(seed, answer.token)
         self._proven, self._accepts_new_password = unlocked, False
         return AuthToken(answer.token, answer.device_id, answer.expiration)
+
+    def _ask_whether_it_waits(self, told: bytes) -> None:
+        """Raise `NotVerified` if this device's own sign-up waits; its seed is not told before it is confirmed."""
+        offered = self._device.state.offered_seed
+        if offered is not None and offered != told:
+            email, _ = self.account()
+            login = self.unlock(offered).keys.login
+            with suppress(WrongCredentials):
+                self._api.login(LoginRequest(email=email, password=login, device_id=self.device_id))
 
     def sign_out(self) -> None:
         """Give the token back; without one, do nothing."""

@@ -188,7 +188,7 @@ def test_opening_gives_up_on_a_file_that_stays_locked(file: Path, monkeypatch: p
 
 
 def test_wheel_brings_the_migrations(tmp_path: Path) -> None:
-    """An installed package can make its database: the migrations and `env.py` are in the wheel."""
+    """An installed package can make its database and show its pages: their files are in the wheel."""
     package = Path(walletsync_server.__file__).parent
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
@@ -202,4 +202,7 @@ def test_wheel_brings_the_migrations(tmp_path: Path) -> None:
     migrations = package / "storage" / "migrations"
     here = {str(path.relative_to(package.parent)) for path in migrations.rglob("*.py")}
     assert len(here) >= 3
+    pages = {str(path.relative_to(package.parent)) for path in (package / "pages").glob("*.*") if path.is_file()}
+    assert "walletsync_server/pages/verify.html" in pages
+    here |= pages
     assert here <= packed

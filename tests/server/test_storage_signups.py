@@ -132,18 +132,21 @@ def test_mails_come_in_the_order_in_which_they_are_due(storage: Storage) -> None
 
 
 @pytest.mark.parametrize("signup_id", [b"one", None])
-def test_one_mail_waits_for_each_signup(storage: Storage, signup_id: bytes | None) -> None:
-    """A second mail about the same waits only after the first was sent."""
-    first = replace(MAIL, signup_id=signup_id)
-    again = replace(first, mail_id=1, created_at=NOW + HOUR)
-    queue(storage, first, again)
-    assert waiting(storage) == [first]
-    bobs = replace(again, email="bob@example.com", due_at=NOW + HOUR)
-    queue(storage, bobs)
-    assert waiting(storage) == [first, bobs]
-    storage.write(lambda t: t.mark_mail_sent(first, NOW))
-    queue(storage, again)
-    assert waiting(storage) == [again, bobs]
+def test_doubles_of_a_mail_are_dropped(storage: Storage, signup_id: bytes | None) -> None:
+    """Of the mails that wait about the same one is left; those that were sent, about others and to others stay."""
+    mail = replace(MAIL, signup_id=signup_id)
+    sent = replace(mail, mail_id=1)
+    others = [
+        replace(mail, mail_id=2, signup_id=b"two"),
+        replace(mail, mail_id=3, signup_id=None if signup_id else b"one"),
+        replace(mail, email="bob@example.com"),
+    ]
+    doubles = [replace(mail, mail_id=4), replace(mail, mail_id=5, due_at=NOW + HOUR)]
+    queue(storage, sent, *doubles, mail, *others)
+    storage.write(lambda t: t.mark_mail_sent(sent, NOW))
+    storage.write(lambda t: t.drop_doubles(mail))
+    assert sorted(waiting(storage), key=repr) == sorted([mail, *others], key=repr)
+    assert storage.read(lambda t: t.count_mails_sent(EMAIL, NOW - HOUR)) == 1
 
 
 def test_claimed_mail_remembers_its_try(storage: Storage) -> None:

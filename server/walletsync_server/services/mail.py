@@ -87,6 +87,7 @@ class Mails:
         mail = transaction.next_mail(now)
         if mail is None:  # another process was faster
             return None
+        transaction.drop_doubles(mail)
         if mail.created_at <= now - MAX_AGE:
             transaction.delete_mail(mail)
             return None

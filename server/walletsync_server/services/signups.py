@@ -1,7 +1,8 @@
 """Sign-up where the address has to be confirmed first, so that nobody learns which addresses have an account.
 
-A sign-up only ever writes two rows: itself and a mail. It never looks whether the address has an account or another
-sign-up, so it cannot tell. What the mail says is decided when it is sent (see `mail`), and only its recipient reads it.
+A sign-up only ever writes two rows: itself and a mail. It never looks whether the address has an account, another
+sign-up or a mail that waits, so neither its answer nor its time can tell. What the mail says is decided when it is sent
+(see `mail`), and only its recipient reads it.
 
 Sign-ups of one address stand side by side, one for each password and seed: none changes, delays or replaces another.
 There is no limit per address, since whichever sign-up a full one would turn away could be the owner's. What bounds them

@@ -80,7 +80,11 @@ class SignupWrites(SignupReads):
 
     @abstractmethod
     def queue_mail(self, mail: Mail) -> None:
-        """Add a mail, unless one of the same address and `signup_id` waits to be sent."""
+        """Add a mail."""
+
+    @abstractmethod
+    def drop_doubles(self, mail: Mail) -> None:
+        """Remove all mails of the same address and `signup_id` that were not sent, but this one."""
 
     @abstractmethod
     def claim_mail(self, mail: Mail) -> None:

@@ -45,14 +45,6 @@ _PUT_SIGNUP = insert(signups)
 _PUT_SIGNUP = _PUT_SIGNUP.on_conflict_do_update(
     index_elements=[signups.c.email, signups.c.signup_id], set_={"expires_at": _PUT_SIGNUP.excluded.expires_at}
 )
-_WAITS = (
-    sa.exists()
-    .where(mails.c.email == sa.bindparam("email"), mails.c.sent_at.is_(None))
-    .where(mails.c.signup_id.is_not_distinct_from(sa.bindparam("signup_id", type_=sa.LargeBinary)))
-)
-_QUEUE_MAIL = sa.insert(mails).from_select(
-    list(mails.c), sa.select(*(sa.bindparam(each.name, type_=each.type) for each in mails.c)).where(~_WAITS)
-)
 
 
 class SqlSignupReads(SignupReads):
@@ -109,7 +101,13 @@ class SqlSignupWrites(SqlSignupReads, SignupWrites):
 
     def queue_mail(self, mail: Mail) -> None:
         """See `SignupWrites`."""
-        self._connection.execute(_QUEUE_MAIL, vars(mail))
+        self._connection.execute(sa.insert(mails), vars(mail))
+
+    def drop_doubles(self, mail: Mail) -> None:
+        """See `SignupWrites`."""
+        about_the_same = (mails.c.email == mail.email) & mails.c.signup_id.is_not_distinct_from(mail.signup_id)
+        waiting = mails.c.sent_at.is_(None) & (mails.c.mail_id != mail.mail_id)
+        self._connection.execute(sa.delete(mails).where(about_the_same, waiting))
 
     def claim_mail(self, mail: Mail) -> None:
         """See `SignupWrites`."""
