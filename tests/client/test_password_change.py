@@ -130,7 +130,7 @@ def test_a_repetition_is_the_same_request_also_after_a_restart(tmp_path: Path, d
         assert laptop.has_open_password_change
         laptop.set_account(email, PASSWORD)
         assert laptop.change_password(NEW) == PasswordChanged(2)
-        assert not laptop.has_open_password_change
+        assert laptop._device.state.password_change is None
     first, second = bodies(middle)
     assert first == second
 
