@@ -1,5 +1,6 @@
 """`create_app(settings)`: wires everything, decides nothing."""
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
@@ -15,6 +16,8 @@ from walletsync_server.live import Live
 from walletsync_server.mailer import Mailer, route_of
 from walletsync_server.metrics import Metrics
 from walletsync_server.services import Services, build_services, utc_now
+from walletsync_server.services.errors import Unavailable
+from walletsync_server.services.mail import Mails
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.settings import EMAIL, Settings
 from walletsync_server.storage.sqlite import open_sqlite, take_no_notice
@@ -63,7 +66,8 @@ def create_app(
             _watch(metrics, services, live)
             undo.enter_context(metrics.shown(settings.metrics_host, settings.metrics_port))
         if settings.accounts == EMAIL:
-            mailer = Mailer(services.mails, route_of(settings), clock=clock)
+            on_mail = metrics.mailed if metrics else _take_no_notice
+            mailer = Mailer(services.mails, route_of(settings), clock=clock, on_try=on_mail)
             mailer.start()
             undo.callback(mailer.close)
         closing = undo.pop_all()
@@ -88,9 +92,21 @@ def close_app(app: flask.Flask) -> None:
     closing.close()
 
 
+def _take_no_notice(outcome: str) -> None:
+    """Show nobody what became of a mail."""
+
+
+def _mails_waiting(mails: Mails) -> float:
+    try:
+        return mails.waiting()
+    except Unavailable:
+        return math.nan  # the other figures are needed most when the database cannot be asked
+
+
 def _watch(metrics: Metrics, services: Services, live: Live | None) -> None:
     passwords = services.passwords
     metrics.watch("password_hashes_running", "Passwords that are being hashed now.", lambda: passwords.running)
     metrics.watch("password_hashes_waiting", "Passwords that wait to be hashed.", lambda: passwords.waiting)
+    metrics.watch("mails_waiting", "Mails that wait to be sent, now or later.", lambda: _mails_waiting(services.mails))
     if live is not None:
         metrics.watch("websockets_open", "WebSockets that are open.", lambda: len(live))

@@ -13,6 +13,7 @@ from walletsync_server.services.letters import compose
 from walletsync_server.services.mail import Mails, Outgoing
 from walletsync_server.settings import STARTTLS, TLS, Settings
 
+SENT, FAILED, REFUSED = "sent", "failed", "refused"
 TIMEOUT_SECONDS = 20.0
 """How long the mail server may say nothing."""
 PAUSE_SECONDS = 1.0
@@ -92,12 +93,18 @@ def reason(error: Exception) -> str:
 
 
 class Mailer:
-    """The thread, from `start` to `close`. It outlives every failure, of the mail server and of the database."""
+    """The thread, from `start` to `close`. It outlives every failure, of the mail server and of the database.
 
-    def __init__(self, mails: Mails, route: Route, *, clock: Callable[[], datetime]) -> None:
+    `on_try` is told what became of each try: `sent`, `failed` if there will be another, `refused` if not.
+    """
+
+    def __init__(
+        self, mails: Mails, route: Route, *, clock: Callable[[], datetime], on_try: Callable[[str], None]
+    ) -> None:
         self._mails = mails
         self._route = route
         self._clock = clock
+        self._on_try = on_try
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mailer", daemon=True)
 
@@ -117,6 +124,7 @@ class Mailer:
                 self._deliver()
             except Exception as error:  # noqa: BLE001 - the last resort: what fails now is tried again
                 logs.mail_failed(error)
+                self._on_try(FAILED)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
                 pause = PAUSE_SECONDS
@@ -139,16 +147,19 @@ class Mailer:
             logs.event("mail_refused", smtp_code=code)
             if code >= 500:
                 self._mails.refused(outgoing)
+                self._on_try(REFUSED)
             else:
                 self._mails.failed(outgoing)
-            if code == _CLOSING:
-                raise
+                if code == _CLOSING:
+                    raise
+                self._on_try(FAILED)
         except Exception:
             self._mails.failed(outgoing)
             raise
         else:
             self._mails.sent(outgoing)
             logs.event("mail_sent")
+            self._on_try(SENT)
 
 
 def _code_of(error: smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError) -> int:

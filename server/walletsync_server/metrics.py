@@ -54,6 +54,12 @@ class Metrics:
             "Wallets that were POSTed and not accepted, because another one was the current one.",
             registry=self.registry,
         )
+        self._mails = Counter(
+            "walletsync_mails",
+            "Tries to send a mail: sent, failed if there will be another, refused if not.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self._commit_seconds = Histogram(
             "walletsync_commit_seconds",
             "Seconds that a transaction of the writer took, its durable commit included.",
@@ -87,6 +93,10 @@ class Metrics:
         """Count a commit of the database."""
         self._commit_seconds.observe(seconds)
         self._commit_jobs.observe(jobs)
+
+    def mailed(self, outcome: str) -> None:
+        """Count a try to send a mail."""
+        self._mails.labels(outcome).inc()
 
     def watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
         """Show a figure that is asked for whenever somebody looks."""

@@ -186,7 +186,8 @@ def test_run_reaches_everything(request: pytest.FixtureRequest, kind: str) -> No
         assert path in log
     for word in ("purged", "started", "stopped", "conflict", "wrong_credentials", "unauthorized", "wallet_required"):
         assert word in log
-    assert ("rate_limited" if kind == "plain" else "mail_sent") in log
+    counted = ['walletsync_mails_total{outcome="sent"}', "walletsync_mails_waiting 0.0", "mail_sent"]
+    assert all(text in log for text in (["rate_limited"] if kind == "plain" else counted))
 
 
 def test_search_finds_a_secret_in_every_form() -> None:

@@ -55,6 +55,7 @@ class Office:
     clock: FakeClock
     failures: list[BaseException]
     mailers: list[Mailer]
+    tries: list[str]
 
     def send_by(self, server: MailServer, **options: Any) -> Mailer:
         """Start a mailer that uses this mail server."""
@@ -65,7 +66,7 @@ class Office:
             public_url="https://sync.example.com",
             **{"security": NO_TLS, "username": "", "password": "", **options},
         )
-        started = Mailer(self.services.mails, route, clock=self.clock)
+        started = Mailer(self.services.mails, route, clock=self.clock, on_try=self.tries.append)
         self.mailers.append(started)
         started.start()
         return started
@@ -103,7 +104,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
         clock=clock,
         passwords=cheap_passwords(),
     )
-    office = Office(services, storage, clock, failures, [])
+    office = Office(services, storage, clock, failures, [], [])
     yield office
     for each in office.mailers:
         each.close()
@@ -189,8 +190,10 @@ def test_refused_mail_is_given_up(office: Office, server: MailServer, command: s
     server.start()
     office.sign_up(ALICE, BOB)
     office.send_by(server)
-    until(lambda: office.queue() == {BOB: (1, True)})
+    until(lambda: office.queue() == {BOB: (1, True)} and len(office.tries) == 2)
     assert [mail.to for mail in server.inbox] == [BOB]
+    assert sorted(office.tries) == ["refused", "sent"]
+    assert office.services.mails.waiting() == 0
     assert not office.failures
 
 
@@ -202,10 +205,14 @@ def test_deferred_mail_is_tried_again(office: Office, server: MailServer, comman
     office.sign_up(ALICE, BOB)
     office.send_by(server)
     until(lambda: office.queue() == {ALICE: (1, False), BOB: (1, True)} and office.is_postponed(ALICE))
+    until(lambda: len(office.tries) == 2)
+    assert office.services.mails.waiting() == 1
     server.says = lambda command, address: None
     office.clock.move(FIRST_RETRY)
     until(lambda: office.queue() == {ALICE: (2, True), BOB: (1, True)})
     assert Counter(mail.to for mail in server.inbox) == {ALICE: 1, BOB: 1}
+    until(lambda: len(office.tries) == 3)
+    assert Counter(office.tries) == {"failed": 1, "sent": 2}
     assert not office.failures
 
 
@@ -219,6 +226,8 @@ def test_lost_connection_makes_a_mail_wait(office: Office, server: MailServer) -
     server.says = lambda command, address: None
     office.clock.move(FIRST_RETRY)
     until(lambda: office.queue() == {ALICE: (2, True)})
+    until(lambda: len(office.tries) == 2)
+    assert office.tries == ["failed", "sent"]
     assert len(server.inbox) == 1
 
 

@@ -70,6 +70,7 @@ def test_figures_move_with_what_happens(server: RunningServer, port: int) -> Non
     assert moved("commit_jobs_sum") >= 6
     assert after("password_hashes_running") == 0
     assert after("password_hashes_waiting") == 0
+    assert after("mails_waiting") == 0
 
 
 def test_every_figure_is_explained(server: RunningServer, port: int) -> None:

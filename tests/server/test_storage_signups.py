@@ -126,7 +126,9 @@ def test_mails_come_in_the_order_in_which_they_are_due(storage: Storage) -> None
     later = replace(MAIL, mail_id=1, signup_id=b"two", due_at=NOW + HOUR)
     first = replace(MAIL, mail_id=2, signup_id=None, due_at=NOW - HOUR, attempts=3)
     queue(storage, later, MAIL, first)
+    assert storage.read(lambda t: t.count_mails_waiting()) == 3
     assert waiting(storage) == [first, MAIL, later]
+    assert storage.read(lambda t: t.count_mails_waiting()) == 3
     assert storage.read(lambda t: t.next_mail(NOW - 2 * HOUR)) is None
     assert storage.read(lambda t: t.next_mail(NOW - HOUR)) == first
 

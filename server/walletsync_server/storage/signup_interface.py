@@ -66,6 +66,10 @@ class SignupReads(ABC):
     def count_mails_sent(self, email: str, since: datetime) -> int:
         """Return how many mails went to the address after `since`."""
 
+    @abstractmethod
+    def count_mails_waiting(self) -> int:
+        """Return how many mails were not sent yet, due or not."""
+
 
 class SignupWrites(SignupReads):
     """The writes about sign-ups and mails."""

@@ -41,6 +41,7 @@ _MAILS_SENT = (
     .select_from(mails)
     .where(mails.c.email == sa.bindparam("email"), mails.c.sent_at > sa.bindparam("since"))
 )
+_MAILS_WAITING = sa.select(sa.func.count()).select_from(mails).where(mails.c.sent_at.is_(None))
 _PUT_SIGNUP = insert(signups)
 _PUT_SIGNUP = _PUT_SIGNUP.on_conflict_do_update(
     index_elements=[signups.c.email, signups.c.signup_id], set_={"expires_at": _PUT_SIGNUP.excluded.expires_at}
@@ -79,6 +80,10 @@ class SqlSignupReads(SignupReads):
     def count_mails_sent(self, email: str, since: datetime) -> int:
         """See `SignupReads`."""
         return self._connection.execute(_MAILS_SENT, {"email": email, "since": since}).scalar_one()
+
+    def count_mails_waiting(self) -> int:
+        """See `SignupReads`."""
+        return self._connection.execute(_MAILS_WAITING).scalar_one()
 
     def _row(self, statement: sa.Select[*tuple[Any, ...]], **values: object) -> Any:
         return self._connection.execute(statement, values).mappings().one_or_none()
