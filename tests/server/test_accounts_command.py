@@ -115,6 +115,7 @@ def test_unknown_address_is_told(file: Path) -> None:
     """Status 1 for an address that is not there, 2 for what is no address."""
     missing = accounts(file, "remove", "--yes", ALICE)
     assert (missing.exit_code, "no account and no permission" in missing.stderr) == (1, True)
+    assert ALICE not in missing.output
     for command in ("add", "remove"):
         wrong = accounts(file, command, "Alice@example.com")
         assert (wrong.exit_code, "lower case" in wrong.stderr) == (2, True)

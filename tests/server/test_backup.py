@@ -77,6 +77,14 @@ def test_backup_of_an_open_database_is_one_private_file(storage: Storage, file: 
     assert (found.accounts, found.versions, found.faults) == (2, 3, [])
 
 
+def test_progress_is_shown(storage: Storage, file: Path, backup: Path) -> None:
+    """Whoever waits sees how far it is, on stderr; stdout has the result."""
+    made = run("backup", *on(file), backup)
+    assert (made.exit_code, "100%" in made.stderr, "%" in made.stdout) == (0, True, False)
+    checked = run("verify-backup", backup)
+    assert (checked.exit_code, "100%" in checked.stderr, "%" in checked.stdout) == (0, True, False)
+
+
 def test_backup_is_of_one_moment(storage: Storage, file: Path, backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is committed while it copies is not in it, and the copying does not begin anew."""
     monkeypatch.setattr(files, "_PAGES_AT_ONCE", 1)
@@ -161,6 +169,21 @@ def test_restored_database_has_everything_but_tokens(storage: Storage, file: Pat
     assert again.read(lambda t: t.current_wallet(ALICE.account_id)) == wallet(3, "\0 ü")
     assert again.read(lambda t: t.find_token(token("laptop", 7).token_hash)) is None
     again.close()
+
+
+def test_restore_sends_no_mail_again_and_confirms_no_old_link(storage: Storage, file: Path, backup: Path) -> None:
+    """Sign-ups that waited at the time of the backup, and mails about them, are not taken up again."""
+    storage.close()
+    with driver.connect(str(file)) as connection:
+        connection.execute("INSERT INTO signups VALUES ('c@example.com', X'00', 'hash', NULL, 0, 1)")
+        connection.execute("INSERT INTO mails VALUES ('c@example.com', 1, X'00', 0, 0, 0, NULL, X'00')")
+    connection.close()
+    back_up(file, backup, replace=False, progress=ignore)
+    restore(backup, file, now=NOW, progress=ignore)
+    restored = driver.connect(str(file))
+    left = [restored.execute(f"SELECT count(*) FROM {name}").fetchone() for name in ("signups", "mails")]  # noqa: S608
+    restored.close()
+    assert left == [(0,), (0,)]
 
 
 def test_restore_to_where_nothing_was(storage: Storage, file: Path, backup: Path, tmp_path: Path) -> None:

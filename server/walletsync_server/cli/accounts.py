@@ -100,7 +100,7 @@ def invite_command(configuration: Configuration, address: str) -> None:
     try:
         _send_invitation(settings, address)
     except OSError as error:  # SMTPException is one
-        said = f"{address} may sign up, but could not be told: {settings.mail_server}: {reason(error)}."
+        said = f"The address may sign up now, but could not be told so by {settings.mail_server}: {reason(error)}."
         raise click.ClickException(said) from None
     click.echo(f"{address} may sign up, and was told so.")
 
@@ -128,7 +128,7 @@ def remove_command(configuration: Configuration, address: str, keep_account: boo
     with _people(configuration.settings) as people:
         person = people.find(address)
         if person is None:
-            raise click.ClickException(f"{address} has no account and no permission; see `accounts list`.")
+            raise click.ClickException("This address has no account and no permission; see `accounts list`.")
         if person.created_at and not keep_account and not yes:
             click.confirm(f"{address}: {_describe(person)}. Delete all of it?", abort=True, err=True)
         removed = people.remove(address, account=not keep_account)
