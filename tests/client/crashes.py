@@ -8,9 +8,11 @@ A point is the moment before or after a state is written, or before or after a r
 no `Exception`, so nothing in the client handles it, and whatever the client object still holds is thrown away.
 """
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -46,6 +48,18 @@ class Points:
         """End what happens inside at point `number`, with a `Crash`."""
         self._stop_at = number
         with self.watched():
+            yield
+
+    @contextmanager
+    def killed(self, number: int) -> Iterator[None]:
+        """Kill this very process at point `number`: nothing of it runs any more, no handler and no `finally`."""
+
+        def kill() -> NoReturn:
+            os.kill(os.getpid(), signal.SIGKILL)
+            raise AssertionError("still alive")
+
+        self._kind = kill
+        with self.crashing(number):
             yield
 
     @contextmanager

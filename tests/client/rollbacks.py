@@ -1,12 +1,11 @@
-"""One account of a running server, put back to an earlier state, as `restore` puts back a whole database."""
+"""One account in the database of a running server, put back to an earlier state, as `restore` puts back all of them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pysqlite3 import dbapi2 as driver
-
-from walletsync_server.testing import RunningServer
 
 _ACCOUNT = "(SELECT account_id FROM accounts WHERE email = ?)"
 _TABLES = ("accounts", "wallets", "tokens")
@@ -19,34 +18,34 @@ class Backup(NamedTuple):
     rows: dict[str, list[tuple[Any, ...]]]
 
 
-def take_backup(server: RunningServer, email: str) -> Backup:
+def take_backup(database: Path, email: str) -> Backup:
     """Copy what the server has of an account."""
-    with _database(server) as database:
+    with _opened(database) as connection:
         select = {table: f"SELECT * FROM {table} WHERE account_id = {_ACCOUNT}" for table in _TABLES}  # noqa: S608
-        return Backup(email, {table: database.execute(query, (email,)).fetchall() for table, query in select.items()})
+        return Backup(email, {table: connection.execute(query, (email,)).fetchall() for table, query in select.items()})
 
 
-def restore_backup(server: RunningServer, backup: Backup) -> None:
+def restore_backup(database: Path, backup: Backup) -> None:
     """Put an account back to what it was; nobody is signed in afterwards, as after `walletsync-server restore`."""
-    put_back(server, backup._replace(rows=backup.rows | {"tokens": []}))
+    put_back(database, backup._replace(rows=backup.rows | {"tokens": []}))
 
 
-def put_back(server: RunningServer, backup: Backup) -> None:
+def put_back(database: Path, backup: Backup) -> None:
     """Put an account back to what it was, as if nothing had happened since."""
-    with _database(server) as database:
-        database.execute("BEGIN IMMEDIATE")
+    with _opened(database) as connection:
+        connection.execute("BEGIN IMMEDIATE")
         for table in reversed(_TABLES):
-            database.execute(f"DELETE FROM {table} WHERE account_id = {_ACCOUNT}", (backup.email,))  # noqa: S608
+            connection.execute(f"DELETE FROM {table} WHERE account_id = {_ACCOUNT}", (backup.email,))  # noqa: S608
         for table in _TABLES:
             for row in backup.rows[table]:
                 marks = ", ".join("?" * len(row))
-                database.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
-        database.execute("COMMIT")
+                connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
+        connection.execute("COMMIT")
 
 
 @contextmanager
-def _database(server: RunningServer) -> Iterator[Any]:
-    connection = driver.connect(server.database, isolation_level=None, timeout=30)
+def _opened(database: Path) -> Iterator[Any]:
+    connection = driver.connect(database, isolation_level=None, timeout=30)
     try:
         yield connection
     finally:

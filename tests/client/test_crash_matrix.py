@@ -3,79 +3,43 @@
 Real server over HTTP, real store in a file. Documents are append logs, in which a doubled edit shows.
 """
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from append_log import AppendLog, append
 from tests.client.crashes import Crash, Points
-from tests.client.rollbacks import put_back, restore_backup, take_backup
+from tests.client.rollbacks import restore_backup, take_backup
+from tests.client.worlds import (
+    NEW,
+    PHONE,
+    World,
+    begin,
+    change_password,
+    edit,
+    edits_offline,
+    edits_on_both_sides,
+    every_edit_is_there_once,
+    everyone_goes_on_with_the_new_password,
+    sync_an_edit,
+)
 from tests.conftest import PASSWORD
-from walletsync import Client
-from walletsync.errors import WrongCredentials, WrongPassword
+from walletsync.errors import ServerUnreachable, WrongCredentials, WrongPassword
 from walletsync_server.testing import RunningServer
 
-NEW = "a new password, also a long one"
-LAPTOP, PHONE = "aaaa", "bbbb"
-
-
-class World:
-    """One account with a laptop and a phone, whose processes come and go. It can be put back to what it was."""
-
-    def __init__(self, server: RunningServer, email: str, folder: Path) -> None:
-        self.server = server
-        self.email = email
-        self._files = folder / "now"
-        self._kept_files = folder / "kept"
-        self._files.mkdir()
-
-    @contextmanager
-    def client(self, device: str, password: str = PASSWORD, *, accept_new_password: bool = False) -> Iterator[Client]:
-        """A process of a device, on the device's file."""
-        file = self._files / device
-        with Client(self.server.url, store=file, device_id=device, format=AppendLog()) as client:
-            client.set_account(self.email, password, accept_new_password=accept_new_password)
-            yield client
-
-    def keep(self) -> None:
-        """Remember what server and devices have."""
-        shutil.copytree(self._files, self._kept_files)
-        self._kept_rows = take_backup(self.server, self.email)
-
-    def put_back(self) -> None:
-        """Put server and devices back to what they had."""
-        shutil.rmtree(self._files)
-        shutil.copytree(self._kept_files, self._files)
-        put_back(self.server, self._kept_rows)
-
-    def working_passwords(self) -> list[str]:
-        """Return those that a new device gets in with."""
-        working = []
-        for password in (PASSWORD, NEW):
-            with Client(self.server.url, device_id="stranger") as stranger:
-                stranger.set_account(self.email, password)
-                with suppress(WrongCredentials):
-                    stranger.get_auth_token()
-                    working.append(password)
-        return working
+ROOT = Path(__file__).parents[2]
+PATHS = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'notebooks'}"}
 
 
 @pytest.fixture
 def world(running_server: RunningServer, address: Callable[[], str], tmp_path: Path) -> World:
     """A new account."""
-    return World(running_server, address(), tmp_path)
-
-
-def edit(client: Client, segment: str) -> None:
-    """Add a segment, unless an earlier start of the process has."""
-    if client.wallet_state is None:
-        client.new_wallet_state()
-    if segment not in client.get_document():
-        client.set_document(append(client.get_document(), segment))
+    return World(running_server.url, running_server.database, address(), tmp_path)
 
 
 @dataclass(frozen=True)
@@ -112,13 +76,6 @@ def crashes_at_every_point(matrix: Matrix, world: World, *, writes: int, request
 # A first sync: registering, making the wallet, an edit
 
 
-def begin(world: World) -> None:
-    with world.client("laptop") as laptop:
-        laptop.register()
-        edit(laptop, LAPTOP)
-        laptop.sync()
-
-
 def laptop_has_begun(world: World) -> None:
     with world.client("phone") as phone:
         assert phone.sync().sequence == 1
@@ -134,36 +91,11 @@ def test_a_first_sync_survives_a_crash_at_every_point(world: World) -> None:
 # A sync with edits on both sides
 
 
-def edits_on_both_sides(world: World) -> None:
-    begin(world)
-    with world.client("phone") as phone:
-        phone.sync()
-        edit(phone, PHONE)
-        phone.sync()
-
-
-def sync_an_edit(world: World) -> None:
-    with world.client("laptop") as laptop:
-        edit(laptop, "cccc")
-        laptop.sync()
-
-
 def sync_after_the_phone(world: World) -> None:
     with world.client("phone") as phone:
         edit(phone, "dddd")
         phone.sync()
     sync_an_edit(world)
-
-
-def every_edit_is_there_once(world: World) -> None:
-    with world.client("laptop") as laptop, world.client("phone") as phone:
-        phone.sync()
-        laptop.sync()
-        assert laptop.get_document() == phone.get_document()
-        log = laptop.get_document().split(":")[1:]
-        assert len(log) == len(set(log))
-        assert {"aaaa", "bbbb", "cccc"} <= set(log) <= {"aaaa", "bbbb", "cccc", "dddd"}
-        assert laptop.sync().sequence == len(log)  # each edit was one version
 
 
 @pytest.mark.parametrize("resume", [sync_an_edit, sync_after_the_phone])
@@ -174,18 +106,6 @@ def test_a_sync_survives_a_crash_at_every_point(world: World, resume: Callable[[
 
 
 # A change of the password
-
-
-def edits_offline(world: World) -> None:
-    begin(world)
-    with world.client("phone") as phone:
-        phone.sync()
-        edit(phone, PHONE)
-
-
-def change_password(world: World) -> None:
-    with world.client("laptop") as laptop:
-        laptop.change_password(NEW)
 
 
 def find_out_and_change_password(world: World) -> None:
@@ -202,22 +122,6 @@ def find_out_and_change_password(world: World) -> None:
             laptop.sync()
         if holds == PASSWORD:
             laptop.change_password(NEW)
-
-
-def everyone_goes_on_with_the_new_password(world: World) -> None:
-    assert world.working_passwords() == [NEW]
-    with world.client("laptop", NEW) as laptop, world.client("phone", NEW, accept_new_password=True) as phone:
-        edit(laptop, LAPTOP)
-        laptop.sync()
-        assert not laptop.has_open_password_change
-        phone.sync()
-        laptop.sync()
-        log = phone.get_document().split(":")[1:]
-        assert laptop.get_document() == phone.get_document()
-        assert len(log) == len(set(log))
-        assert "aaaa" in log
-        assert laptop._device.known is not None
-        assert laptop._device.known.epoch == (2 if "bbbb" in log else 1)
 
 
 @pytest.mark.parametrize("resume", [change_password, find_out_and_change_password])
@@ -247,7 +151,7 @@ def test_a_password_change_without_a_wallet_survives_a_crash_at_every_point(
 
 def restored_server(world: World) -> None:
     begin(world)
-    backup = take_backup(world.server, world.email)
+    backup = take_backup(world.database, world.email)
     with world.client("phone") as phone:
         phone.sync()
         edit(phone, PHONE)
@@ -255,7 +159,7 @@ def restored_server(world: World) -> None:
         sync_an_edit(world)
         phone.sync()
         edit(phone, "dddd")
-    restore_backup(world.server, backup)
+    restore_backup(world.database, backup)
 
 
 def accept_restored_server(world: World) -> None:
@@ -304,3 +208,79 @@ def test_deleting_and_registering_again_survives_a_crash_at_every_point(world: W
     """The document stays on the device, and is version 1 of whichever account there is."""
     matrix = Matrix(begin, delete_and_register, register_and_sync, check=the_document_is_there)
     crashes_at_every_point(matrix, world, writes=7, requests=7)
+
+
+# A wire that is cut, while the process goes on
+
+
+@pytest.mark.parametrize(
+    ("prepare", "run", "check", "requests"),
+    [
+        (edits_on_both_sides, sync_an_edit, every_edit_is_there_once, 3),
+        (edits_offline, change_password, everyone_goes_on_with_the_new_password, 2),
+    ],
+)
+def test_a_request_or_an_answer_may_get_lost_at_every_point(
+    world: World,
+    prepare: Callable[[World], None],
+    run: Callable[[World], None],
+    check: Callable[[World], None],
+    requests: int,
+) -> None:
+    """The same verb again settles it, without a restart; what was asked only to sign in again may wait."""
+    prepare(world)
+    world.keep()
+    undisturbed = Points()
+    with undisturbed.watched():
+        run(world)
+    cuts = [number for number, point in enumerate(undisturbed.reached) if not point.endswith(" save")][: 2 * requests]
+    print(f"{len(cuts)} points of {undisturbed.reached}")
+    for number in cuts:
+        world.put_back()
+        with pytest.raises(ServerUnreachable), Points().disconnected(number):
+            run(world)
+        run(world)
+        check(world)
+
+
+# A process that is killed
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.client import worlds
+from tests.client.crashes import Points
+from walletsync import crypto
+
+crypto._ARGON2_KIB, crypto._ARGON2_PASSES, crypto._ARGON2_LANES = 32, 1, 1  # as the fixture cheap_kdf has it
+url, database, email, folder, run, number = sys.argv[1:]
+with Points().killed(int(number)):
+    getattr(worlds, run)(worlds.World(url, Path(database), email, Path(folder)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("prepare", "run", "check", "numbers"),
+    [
+        (edits_on_both_sides, sync_an_edit, every_edit_is_there_once, (11, 13, 15, 16)),
+        (edits_offline, change_password, everyone_goes_on_with_the_new_password, (7, 8, 9, 11)),
+    ],
+)
+def test_a_process_that_is_killed_leaves_what_a_crash_leaves(
+    world: World,
+    tmp_path: Path,
+    prepare: Callable[[World], None],
+    run: Callable[[World], None],
+    check: Callable[[World], None],
+    numbers: tuple[int, ...],
+) -> None:
+    """SIGKILL around what matters most: after the write was kept, after it was sent, after it was acknowledged."""
+    prepare(world)
+    world.keep()
+    for number in numbers:
+        world.put_back()
+        words = [world.url, world.database, world.email, tmp_path, run.__name__, number]
+        killed = subprocess.run([sys.executable, "-c", KILLED, *map(str, words)], env=PATHS, check=False)
+        assert killed.returncode == -signal.SIGKILL
+        run(world)
+        check(world)

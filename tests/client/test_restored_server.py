@@ -47,10 +47,10 @@ def test_a_restored_server_is_explained_and_accepted_with_consent_only(
     file = tmp_path / "laptop.wallet"
     laptop, phone = device("laptop", store=file), device("phone")
     edit(laptop, old=1, kept=1)
-    backup = take_backup(running_server, email_of(laptop))
+    backup = take_backup(running_server.database, email_of(laptop))
     edit(laptop, old=None, new=1)
     phone.sync()
-    restore_backup(running_server, backup)
+    restore_backup(running_server.database, backup)
     with restarted(laptop, file) as laptop:
         for _ in range(2):
             with pytest.raises(RollbackDetected, match=r"restored from a backup.*accept_restored_server"):
@@ -75,12 +75,12 @@ def test_the_line_that_was_left_cannot_be_replayed(
     file = tmp_path / "laptop.wallet"
     laptop = device("laptop", store=file)
     edit(laptop, a=1)
-    backup = take_backup(running_server, email_of(laptop))
+    backup = take_backup(running_server.database, email_of(laptop))
     edit(laptop, a=2)
     edit(laptop, a=3)
     laptop.get_wallet()
     left = middle.answers[-1]
-    restore_backup(running_server, backup)
+    restore_backup(running_server.database, backup)
     laptop.accept_restored_server()
     with restarted(laptop, file) as laptop:
         middle.always(GET_WALLET, left)
@@ -97,12 +97,12 @@ def test_whoever_knew_more_consents_as_well(device: Device, running_server: Runn
     edit(laptop, a=1)
     phone.sync()
     tablet.sync()
-    backup = take_backup(running_server, email_of(laptop))
+    backup = take_backup(running_server.database, email_of(laptop))
     edit(laptop, a=2)
     phone.sync()
     edit(phone, phone=1)
     tablet.sync()
-    restore_backup(running_server, backup)
+    restore_backup(running_server.database, backup)
     laptop.accept_restored_server()
     for client in (phone, tablet):
         with pytest.raises((RollbackDetected, ForkDetected)):
@@ -119,9 +119,9 @@ def test_edits_made_on_the_restored_server_are_merged(device: Device, running_se
     """A new device went on from the backup: what both sides changed since then is told apart by the kept versions."""
     laptop = device("laptop")
     edit(laptop, first=1, second=1, both=1)
-    backup = take_backup(running_server, email_of(laptop))
+    backup = take_backup(running_server.database, email_of(laptop))
     edit(laptop, first=None, both=2)
-    restore_backup(running_server, backup)
+    restore_backup(running_server.database, backup)
     tablet = device("tablet")
     tablet.sync()
     edit(tablet, second=None, both=3, tablet=1)
@@ -141,9 +141,9 @@ def test_without_kept_versions_nothing_is_lost_but_deletions(
     """Where the server keeps no version that both sides know, what either has is there."""
     laptop = device("laptop")
     edit(laptop, first=1)
-    backup = take_backup(running_server, email_of(laptop))
+    backup = take_backup(running_server.database, email_of(laptop))
     edit(laptop, first=None, laptop=1)
-    restore_backup(running_server, backup)
+    restore_backup(running_server.database, backup)
     tablet = device("tablet")
     tablet.sync()
     edit(tablet, tablet=1)
@@ -157,10 +157,10 @@ def test_without_kept_versions_nothing_is_lost_but_deletions(
 def test_a_server_restored_to_nothing_gets_everything_back(device: Device, running_server: RunningServer) -> None:
     """The backup is from before the first version."""
     laptop, phone = device("laptop"), device("phone")
-    backup = take_backup(running_server, email_of(laptop))
+    backup = take_backup(running_server.database, email_of(laptop))
     edit(laptop, a=1)
     phone.sync()
-    restore_backup(running_server, backup)
+    restore_backup(running_server.database, backup)
     for client in (laptop, phone):
         with pytest.raises(RollbackDetected, match="no wallet, but this device has seen version 1"):
             client.sync()
@@ -175,13 +175,13 @@ def test_an_edit_whose_answer_got_lost_is_brought_along_once(
     """It had landed, another device has seen it, and then the server was restored: the other one follows."""
     laptop, phone = device("laptop"), device("phone")
     edit(laptop, a=1)
-    backup = take_backup(running_server, email_of(laptop))
+    backup = take_backup(running_server.database, email_of(laptop))
     laptop.set_document({"a": 2})
     middle.lose_answer("POST /api/3/wallet")
     with pytest.raises(Exception, match="No answer"):
         laptop.sync()
     phone.sync()
-    restore_backup(running_server, backup)
+    restore_backup(running_server.database, backup)
     laptop.accept_restored_server()
     phone.sync()
     assert phone.get_document() == {"a": 2}
@@ -205,13 +205,13 @@ def test_a_backup_older_than_a_password_change(
     laptop, phone = device("laptop"), device("phone", store=file)
     edit(laptop, a=1)
     phone.sync()
-    backup = take_backup(running_server, email_of(laptop))
+    backup = take_backup(running_server.database, email_of(laptop))
     laptop.change_password(NEW)
     edit(laptop, a=2)
     phone.set_account(email_of(phone), NEW, accept_new_password=True)
     phone.sync()
     phone.set_document({"a": 2, "phone": 1})
-    restore_backup(running_server, backup)
+    restore_backup(running_server.database, backup)
     middle.requests.clear()
     with restarted(phone, file, NEW) as phone:
         for client in (laptop, phone):
@@ -238,9 +238,9 @@ def test_the_old_seed_needs_consent_and_not_a_new_password(device: Device, runni
     """A server that tells the seed from before the change gets no login by itself."""
     laptop = device("laptop")
     edit(laptop, a=1)
-    backup = take_backup(running_server, email_of(laptop))
+    backup = take_backup(running_server.database, email_of(laptop))
     laptop.change_password(NEW)
-    restore_backup(running_server, backup)
+    restore_backup(running_server.database, backup)
     with pytest.raises(WrongCredentials):
         laptop.accept_restored_server()  # with the new password, which this server does not know
     assert laptop.get_document() == {"a": 1}
