@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from walletsync import errors
+from walletsync.live import Listener
 from walletsync.protocol import (
     API_PREFIX,
     AUTH_PATH,
@@ -29,6 +30,7 @@ from walletsync.protocol import (
     SEED_PATH,
     SIGNUP_PATH,
     WALLET_PATH,
+    WEBSOCKET_PATH,
     WELL_KNOWN_PATH,
     DeleteAccountRequest,
     DevicesAnswer,
@@ -88,6 +90,7 @@ class Api:
         self.keeps_history = False
         self.max_wallet_bytes = MAX_WALLET_BYTES
         self._takes_bearer = False
+        self._proxy = proxy
         self._patience = 0.0
         self._sleep: Callable[[float], object] = time.sleep
         self._transport = Transport(timeout=timeout, proxy=proxy, ca_file=ca_file)
@@ -231,6 +234,17 @@ class Api:
         status, body = self._exchange("POST", DELETE_ACCOUNT_PATH, json=request)
         if status != _NO_CONTENT:
             raise self._error(status, body, {401: errors.WrongCredentials})
+
+    def listen(self, token: Callable[[], str | None], on_news: Callable[[], None]) -> Listener:
+        """Listen on the server's WebSocket; `token` returns the one that holds."""
+        if self._proxy is not None:
+            raise errors.UsageError("Through a proxy there are no live updates; sync() from time to time instead.")
+        return Listener(
+            self.url.replace("http", "ws", 1) + API_PREFIX + WEBSOCKET_PATH,
+            token=token,
+            on_news=on_news,
+            tls=self._transport.tls if self.url.startswith("https:") else None,
+        )
 
     def _credentials(self, token: str) -> tuple[dict[str, str], dict[str, str]]:
         """Return headers and fields that carry the token: a field only for a server that knows nothing else."""

@@ -1,6 +1,7 @@
 """`Client` is one device of one person: the verbs of the tour, and `sync()`, the loop that uses them."""
 
 import os
+from collections.abc import Callable
 from typing import Any, Literal, Self
 
 from walletsync import history, merge, passwords
@@ -9,6 +10,7 @@ from walletsync.device import Device, OnConflict
 from walletsync.errors import UsageError
 from walletsync.formats.base import Format
 from walletsync.formats.json import JSONFormat
+from walletsync.live import Listener
 from walletsync.realm import is_text, normalised_realm
 from walletsync.results import (
     Account,
@@ -220,6 +222,44 @@ class Client:
             DocumentError: it is not one of this client's format; the old one stays.
         """
         self._device.save(document=self._device.format.encode(document))
+
+    def add_document(self, document: Any, *, based_on: Any) -> None:
+        """Put the changes between two documents into the one of this device, durably.
+
+        For a program that has kept a copy of the document, `based_on`, and changed it, while this device may have
+        synced. What both have changed differently becomes a conflict, as it does in `sync()`.
+
+        Raises:
+            DocumentError: one of them is not one of this client's format; nothing is changed.
+        """
+        self._device.add(document, based_on)
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether this device has a token that, as far as it knows, still holds."""
+        return not self._session.must_sign_in()
+
+    @property
+    def has_token(self) -> bool:
+        """Whether this device holds a token; only the server knows whether it still holds."""
+        return self._device.state.token is not None
+
+    @property
+    def realm(self) -> str:
+        """What the account's keys are bound to: the server's URL, or the earlier one that was given."""
+        return self._session.realm
+
+    def listen(self, on_news: Callable[[], None]) -> Listener:
+        """Listen for new versions until the returned listener is closed; `on_news` is called in its thread.
+
+        It may be called for nothing, and a server may tell nothing: `sync()` when it is called, and from time to time.
+
+        Raises:
+            NotReady: this device is not signed in.
+            UsageError: through a proxy there are no live updates.
+        """
+        self._session.signed_in()
+        return self._api.listen(lambda: self._device.state.token, on_news)
 
     @property
     def merge_base(self) -> Any:

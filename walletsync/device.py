@@ -128,6 +128,16 @@ class Device:
         """Return a copy of the document, local edits included."""
         return self.format.decode(self._encoded_document())
 
+    def add(self, edited: Any, based_on: Any) -> None:
+        """Merge what was changed between two documents into this device's; `Client.add_document` says more."""
+        encoded, base = self.format.encode(edited), self.format.encode(based_on)
+        current = self.state.document
+        if current in (None, base):
+            self.save(document=encoded)
+            return
+        merged = self.format.merge(based_on, edited, self.document())
+        self.save(document=self.format.encode(merged.document), conflicts=self.state.conflicts + merged.conflicts)
+
     def merge_base(self) -> Any:
         """Return the document of the last synced version, None if there is none."""
         synced = self.state.synced

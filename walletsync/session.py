@@ -37,7 +37,7 @@ class Session:
         self.unlocked: Unlocked | None = None
         self._api = api
         self._device = device
-        self._realm = realm
+        self.realm = realm
         self._password: str | None = None
         self._accepts_new_password = False
         self._proven: Unlocked | None = None
@@ -52,15 +52,15 @@ class Session:
         check_password(password)
         state = self._device.state
         is_bound = any((state.seed, state.offered_seed, state.synced))
-        if is_bound and (state.email, state.realm) != (email, self._realm):
+        if is_bound and (state.email, state.realm) != (email, self.realm):
             raise StoreUnusable(
                 f"This store belongs to another account ({state.email} at {state.realm}). Use a store of its own for "
                 "each account; if it is the server that moved, pass its earlier URL as `realm=`."
             )
-        self._device.save(email=email, realm=self._realm)
+        self._device.save(email=email, realm=self.realm)
         self.use_password(password)
         self._accepts_new_password = accept_new_password
-        return Account(email, self._realm)
+        return Account(email, self.realm)
 
     def account(self) -> tuple[str, str]:
         """Return address and password."""
@@ -215,7 +215,7 @@ class Session:
 
     def _binding(self, seed: bytes) -> crypto.Binding:
         email, _ = self.account()
-        return crypto.Binding(self._realm, email, seed)
+        return crypto.Binding(self.realm, email, seed)
 
     def _seed_to_offer(self) -> bytes:
         """Return the seed for a sign-up, the same at each repetition: to the server that is a lost answer.

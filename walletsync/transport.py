@@ -63,7 +63,9 @@ class Transport:
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if proxy is not None:
             self._session.proxies = {"http": proxy, "https": proxy}
-        adapter = _Adapter(self._watch, _usual_tls() if ca_file is None else _tls(ca_file))
+        self.tls = _usual_tls() if ca_file is None else _tls(ca_file)
+        """The context of every connection."""
+        adapter = _Adapter(self._watch, self.tls)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         # Bodies are small or incompressible, and a decompressor is a bomb's fuse.

@@ -1,0 +1,84 @@
+"""`walletsync`, the command line: keeps a wallet's file in sync between the devices of one person.
+
+Data goes to stdout, talk to stderr.
+"""
+
+try:
+    import click
+except ImportError:
+    raise SystemExit("The command line needs more than the library: pip install 'walletsync[cli]'") from None
+
+from walletsync import __version__
+from walletsync.cli.account import (
+    delete_account_command,
+    devices_command,
+    init_command,
+    login_command,
+    logout_command,
+    password_command,
+    register_command,
+)
+from walletsync.cli.errors import EXIT_CODES, Commands
+from walletsync.cli.sync import pull_command, push_command, sync_command, watch_command
+from walletsync.cli.versions import (
+    conflicts_command,
+    export_command,
+    fingerprint_command,
+    history_command,
+    resolve_command,
+    restore_command,
+    status_command,
+)
+from walletsync.cli.wallet import Place
+
+
+@click.group(
+    cls=Commands,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None},
+)
+@click.option(
+    "--file",
+    "-f",
+    metavar="FILE",
+    envvar="WALLETSYNC_FILE",
+    show_envvar=True,
+    help="The wallet's file. Not needed in a folder where just one was set up.",
+)
+@click.version_option(__version__, package_name="walletsync")
+@click.pass_context
+def main(context: click.Context, file: str | None) -> None:
+    """Keep a wallet's file in sync between your devices, end-to-end encrypted.
+
+    The password is asked for; or put it into a file that WALLETSYNC_PASSWORD_FILE names, or into the keyring.
+
+    \b
+    Example:
+      walletsync init labels.jsonl --server https://sync.example.com --email alice@example.com
+      walletsync register
+      walletsync sync
+    """
+    context.obj = Place(file)
+
+
+for command in (
+    init_command,
+    register_command,
+    login_command,
+    status_command,
+    pull_command,
+    push_command,
+    sync_command,
+    watch_command,
+    conflicts_command,
+    resolve_command,
+    history_command,
+    restore_command,
+    password_command,
+    devices_command,
+    fingerprint_command,
+    export_command,
+    delete_account_command,
+    logout_command,
+):
+    main.add_command(command)

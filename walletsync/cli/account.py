@@ -1,0 +1,172 @@
+"""Commands about the account: set up, register, log in and out, change the password, devices, the end."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from walletsync.cli import secrets
+from walletsync.cli.talk import as_json, say, show
+from walletsync.cli.wallet import FORMATS, Place, Wallet, WalletSettings, guessed_format
+from walletsync.errors import UsageError
+
+
+@click.command("init")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--server", metavar="URL", required=True, help="Address of the server.")
+@click.option("--email", metavar="ADDRESS", required=True, help="Address of the account, in lower case.")
+@click.option("--format", "format_name", type=click.Choice(FORMATS), help="By default bip329 for .jsonl, else json.")
+@click.option("--device", metavar="NAME", help="Name of this device, unlike your others'. Made at random by default.")
+@click.option("--realm", metavar="URL", help="Earlier address of the server, if it has moved since you registered.")
+@click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="CA certificates to trust instead.")
+@click.option("--allow-plain-http", is_flag=True, help="Send tokens in the clear to a server beyond this machine.")
+@as_json
+def init_command(
+    file: Path,
+    server: str,
+    email: str,
+    format_name: str | None,
+    device: str | None,
+    realm: str | None,
+    ca_file: str | None,
+    allow_plain_http: bool,
+    as_json: bool,
+) -> None:
+    """Set up a wallet's FILE on this device. Nothing is sent.
+
+    What this device keeps of it goes into the folder FILE.walletsync beside it.
+
+    Example: walletsync init labels.jsonl --server https://sync.example.com --email alice@example.com
+    """
+    settings = WalletSettings(
+        server=server,
+        email=email,
+        format=format_name or guessed_format(file),
+        realm=realm,
+        ca_file=None if ca_file is None else str(Path(ca_file).absolute()),
+        allow_plain_http=allow_plain_http,
+    )
+    wallet = Wallet.made(file, settings, device)
+    show(
+        {"file": str(wallet.file), "format": settings.format},
+        f"{file} is set up, as {settings.format}.",
+        as_json=as_json,
+    )
+    say("Next: walletsync register, or walletsync login if you have the account already.")
+
+
+@click.command("register")
+@as_json
+@click.pass_obj
+def register_command(place: Place, as_json: bool) -> None:
+    """Make the account on the server, and log this device in.
+
+    The password protects the wallet from the server too, so nobody can give it back to you.
+
+    Example: walletsync register
+    """
+    with place.wallet().unlocked(confirm=True) as client:
+        registered = client.register()
+        if registered.verified:
+            client.get_auth_token()
+    text = "The account exists, and this device is logged in."
+    if not registered.verified:
+        text = "Open the link in the mail that the server sent, then: walletsync login"
+    show({"email": registered.email, "verified": registered.verified}, text, as_json=as_json)
+
+
+@click.command("login")
+@click.option("--new-password", is_flag=True, help="The password was changed on another device; type the new one.")
+@click.option("--keyring", is_flag=True, help="Keep the password in the keyring of this system.")
+@as_json
+@click.pass_obj
+def login_command(place: Place, new_password: bool, keyring: bool, as_json: bool) -> None:
+    """Log this device in.
+
+    Example: walletsync login --keyring
+    """
+    wallet = place.wallet()
+    with wallet.unlocked(new_password=new_password) as client:
+        token = client.get_auth_token()
+    if keyring:
+        secrets.keep(wallet.account, wallet.password)
+    show({"device": token.device, "expiration": token.expiration}, "This device is logged in.", as_json=as_json)
+
+
+@click.command("logout")
+@as_json
+@click.pass_obj
+def logout_command(place: Place, as_json: bool) -> None:
+    """Log this device out, and take the password out of the keyring. The wallet's file stays.
+
+    Example: walletsync logout
+    """
+    wallet = place.wallet()
+    with wallet.looked_at() as client:
+        client.sign_out()
+    secrets.forget(wallet.account)
+    show({"loggedIn": False}, "This device is logged out.", as_json=as_json)
+
+
+@click.command("password")
+@as_json
+@click.pass_obj
+def password_command(place: Place, as_json: bool) -> None:
+    """Change the account's password. All devices are logged out; this one logs in again.
+
+    If it is interrupted, type the same two passwords again.
+
+    Example: walletsync password
+    """
+    wallet = place.wallet()
+    with wallet.unlocked() as client:
+        if wallet.content().take_edits(client):
+            raise UsageError("The wallet's file has edits that are not synced yet: walletsync sync, then try again.")
+        changed = client.change_password(secrets.new_password())
+    secrets.forget(wallet.account)
+    show({"sequence": changed.sequence}, "The new password holds. Log your other devices in with it.", as_json=as_json)
+
+
+@click.command("devices")
+@click.option("--revoke", metavar="NAME", help="Log this device out.")
+@as_json
+@click.pass_obj
+def devices_command(place: Place, revoke: str | None, as_json: bool) -> None:
+    """List the devices that are logged in, or log one of them out.
+
+    Example: walletsync devices --revoke old-phone
+    """
+    with place.wallet().signed_in() as client:
+        if revoke is not None:
+            client.revoke_device(revoke)
+            say(f"{revoke} is logged out. It keeps what it has: if it is lost, change the password, too.")
+        if revoke == client.device_id:
+            return
+        devices = client.devices()
+        own = client.device_id
+    text = "\n".join(
+        f"{each.device}  since {each.since}{'  (this one)' if each.device == own else ''}" for each in devices
+    )
+    show([asdict(each) for each in devices], text, as_json=as_json)
+
+
+@click.command("delete-account")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+@click.pass_obj
+def delete_account_command(place: Place, yes: bool, as_json: bool) -> None:
+    """Delete the account with all that the server keeps of it. The wallet's file stays.
+
+    walletsync register makes the account anew, with the file as its first version.
+
+    Example: walletsync delete-account
+    """
+    wallet = place.wallet()
+    if not yes:
+        click.confirm(
+            f"Delete the account of {wallet.settings.email} on {wallet.settings.server}?", abort=True, err=True
+        )
+    with wallet.unlocked() as client:
+        client.delete_account()
+    secrets.forget(wallet.account)
+    show({"deleted": wallet.settings.email}, "The account is deleted. The wallet's file is as it was.", as_json=as_json)

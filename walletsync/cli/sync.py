@@ -1,0 +1,188 @@
+"""Commands that move versions: pull, push, sync, watch."""
+
+import random
+import signal
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from walletsync import errors
+from walletsync.cli.errors import CONFLICTS, FAILED, Failure
+from walletsync.cli.talk import as_json, say, show
+from walletsync.cli.versions import conflict_as_json
+from walletsync.cli.wallet import Place, Wallet
+
+if TYPE_CHECKING:
+    from walletsync.client import Client
+    from walletsync.results import Synced
+
+_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 60.0
+
+
+@click.command("pull")
+@as_json
+@click.pass_obj
+def pull_command(place: Place, as_json: bool) -> None:
+    """Get the current version, and put it into the file together with your edits. Nothing is sent.
+
+    Example: walletsync pull
+    """
+    wallet = place.wallet()
+    with wallet.signed_in() as client:
+        file = wallet.content()
+        file.take_edits(client)
+        fetched = _again_if_logged_out(client, client.get_wallet)
+        file.put(client)
+    _tell_conflicts(len(fetched.conflicts))
+    news = "new" if fetched.newer else "known already"
+    show({"sequence": fetched.sequence, "newer": fetched.newer}, f"version {fetched.sequence}, {news}", as_json=as_json)
+
+
+@click.command("push")
+@as_json
+@click.pass_obj
+def push_command(place: Place, as_json: bool) -> None:
+    """Send what is in the file as the next version.
+
+    If the server has a later one, nothing is overwritten: that one is merged into the file, and the status is 1.
+
+    Example: walletsync push
+    """
+    from walletsync.results import OutOfDate
+
+    wallet = place.wallet()
+    with wallet.signed_in() as client:
+        file = wallet.content()
+        file.take_edits(client)
+        posted = _again_if_logged_out(client, client.post_wallet)
+        file.put(client)
+    if isinstance(posted, OutOfDate):
+        _tell_conflicts(len(posted.conflicts))
+        raise Failure(
+            f"The server has version {posted.latest} already. It is merged into the file.",
+            code=FAILED,
+            hint="walletsync push again, or walletsync sync",
+        )
+    show({"sequence": posted.sequence}, f"version {posted.sequence}", as_json=as_json)
+
+
+@click.command("sync")
+@click.option("--on-conflict", type=click.Choice(["mine", "theirs"]), help="Decide conflicts this way.")
+@click.option("--check-conflicts", is_flag=True, help=f"End with status {CONFLICTS} if conflicts wait for a decision.")
+@click.option(
+    "--accept-restored-server",
+    is_flag=True,
+    help="The server was restored from a backup: go on from what it has, with everything that this device has.",
+)
+@as_json
+@click.pass_obj
+def sync_command(
+    place: Place, on_conflict: Any, check_conflicts: bool, accept_restored_server: bool, as_json: bool
+) -> None:
+    """Bring the file and the server to the same version, with the edits of both.
+
+    Where both sides changed the same thing, the file gets theirs and mine waits: walletsync conflicts.
+
+    Example: walletsync sync
+    """
+    wallet = place.wallet()
+    with wallet.unlocked() as client:
+        synced = _synced(
+            wallet,
+            client,
+            client.accept_restored_server if accept_restored_server else lambda: client.sync(on_conflict),
+        )
+        waiting = len(client.conflicts)
+    _tell_conflicts(len(synced.conflicts))
+    told = {"sequence": synced.sequence, "conflicts": [conflict_as_json(each) for each in synced.conflicts]}
+    show(told, f"version {synced.sequence}", as_json=as_json)
+    if check_conflicts and waiting:
+        raise Failure(f"{waiting} conflicts wait for a decision.", code=CONFLICTS, hint="walletsync conflicts")
+
+
+@click.command("watch")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=1),
+    default=_POLL_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Ask the server at least this often, about.",
+)
+@as_json
+@click.pass_obj
+def watch_command(place: Place, every: float, as_json: bool) -> None:
+    """Sync whenever the file or the server has something new, until Ctrl-C.
+
+    Example: walletsync watch
+    """
+    wallet = place.wallet()
+    stop, news = threading.Event(), threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    with wallet.unlocked() as client:
+        _sync_and_tell(wallet, client, as_json)
+        with client.listen(news.set):
+            say("Watching; Ctrl-C ends it.")
+            _watch(wallet, client, stop=stop, news=news, every=every, as_json=as_json)
+
+
+def _watch(
+    wallet: Wallet, client: "Client", *, stop: threading.Event, news: threading.Event, every: float, as_json: bool
+) -> None:
+    file = wallet.content()
+    signature = file.signature()
+    looks_left = _looks(every)
+    while not stop.wait(_LOOK_SECONDS):
+        looks_left -= 1
+        if file.signature() == signature and not news.is_set() and looks_left > 0:
+            continue
+        news.clear()
+        try:
+            _sync_and_tell(wallet, client, as_json)
+        except (errors.ServerUnreachable, errors.RetryLater, errors.SyncGaveUp, errors.DocumentError) as error:
+            say(f"{error} It is tried again.")  # a file that is half written is whole at the next look
+        signature = file.signature()
+        looks_left = _looks(every)
+
+
+def _looks(every: float) -> int:
+    """Return after how many looks at the file the server is asked; with jitter, so that devices spread out."""
+    return max(1, round(every * random.uniform(0.75, 1.25) / _LOOK_SECONDS))  # noqa: S311
+
+
+def _sync_and_tell(wallet: Wallet, client: "Client", as_json: bool) -> None:
+    before = client.wallet_state
+    synced = _synced(wallet, client, client.sync)
+    _tell_conflicts(len(synced.conflicts))
+    if client.wallet_state != before:
+        show({"sequence": synced.sequence}, f"version {synced.sequence}", as_json=as_json)
+
+
+def _synced(wallet: Wallet, client: "Client", sync: Callable[[], "Synced"]) -> "Synced":
+    """Take the file's edits, sync, and put the result into the file; again if it was edited meanwhile."""
+    file = wallet.content()
+    file.take_edits(client)
+    synced = sync()
+    file.put(client)
+    return synced
+
+
+def _again_if_logged_out(client: "Client", action: Callable[[], Any]) -> Any:
+    try:
+        return action()
+    except errors.Unauthorized:  # tokens expire
+        client.get_auth_token()
+        return action()
+
+
+def _tell_conflicts(number: int) -> None:
+    if number:
+        say(f"Conflicts: {number}. The file has theirs; decide with walletsync conflicts and walletsync resolve.")

@@ -1,0 +1,35 @@
+"""What the commands print: data on stdout, as text or as JSON; talk on stderr, a spinner while keys are derived."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def say(sentence: str) -> None:
+    """Tell a person something."""
+    click.echo(sentence, err=True)
+
+
+def show(value: Any, text: str, *, as_json: bool) -> None:
+    """Print what the command is asked for, as text for people or as JSON for programs."""
+    click.echo(json.dumps(value, ensure_ascii=False) if as_json else text)
+
+
+@contextmanager
+def working(words: str) -> Iterator[None]:
+    """Show on a terminal that something takes its time."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(words):
+        yield

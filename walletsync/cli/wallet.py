@@ -1,0 +1,184 @@
+"""One wallet that was set up: its file, and beside it the folder with everything that this device keeps of it.
+
+labels.jsonl                     the wallet's file
+labels.jsonl.walletsync/         mode 0700
+    settings.json                server, address, format
+    store                        the device's state
+    seen                         what the file had when it last agreed with the store
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from walletsync.cli import secrets
+from walletsync.cli.talk import working
+from walletsync.errors import NotReady, StoreUnusable, UsageError
+
+if TYPE_CHECKING:
+    from walletsync.client import Client
+    from walletsync.walletfile import WalletFile
+
+_SUFFIX = ".walletsync"
+FORMATS = ("json", "bip329")
+
+
+class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What `init` was told."""
+
+    server: str
+    email: str
+    format: str
+    realm: str | None = None
+    ca_file: str | None = None
+    allow_plain_http: bool = False
+
+
+class Place:
+    """Which wallet a command is about: the one that was named, or the only one in this folder."""
+
+    def __init__(self, file: str | None) -> None:
+        self._file = file
+
+    def wallet(self) -> "Wallet":
+        """Return the wallet.
+
+        Raises:
+            UsageError: there is none, or more than one to choose from.
+        """
+        if self._file is not None:
+            return Wallet.opened(Path(self._file))
+        found = sorted(Path().glob(f"*{_SUFFIX}/settings.json"))
+        if len(found) != 1:
+            many = "More than one wallet is set up in this folder" if found else "No wallet is set up in this folder"
+            raise UsageError(f"{many}. Name its file: walletsync --file FILE …; or set one up: walletsync init FILE …")
+        return Wallet.opened(Path(found[0].parent.name.removesuffix(_SUFFIX)))
+
+
+class Wallet:
+    """A wallet that was set up by `init`."""
+
+    def __init__(self, file: Path, settings: WalletSettings) -> None:
+        self.file = file
+        self.settings = settings
+        self.password = ""
+
+    @classmethod
+    def opened(cls, file: Path) -> "Wallet":
+        """Return the wallet of `file`.
+
+        Raises:
+            NotReady: it was not set up.
+            StoreUnusable: what `init` kept is damaged.
+        """
+        try:
+            data = (_folder(file) / "settings.json").read_bytes()
+        except OSError:
+            raise NotReady(
+                f"{file} is not set up. Do so: walletsync init {file} --server URL --email ADDRESS"
+            ) from None
+        try:
+            return cls(file, msgspec.json.decode(data, type=WalletSettings))
+        except msgspec.MsgspecError:
+            raise StoreUnusable(
+                f"{_folder(file) / 'settings.json'} is damaged; move the folder away and begin anew."
+            ) from None
+
+    @classmethod
+    def made(cls, file: Path, settings: WalletSettings, device: str | None) -> "Wallet":
+        """Set a wallet up; nothing is sent.
+
+        Raises:
+            UsageError: it is set up already, or something in `settings` is wrong.
+        """
+        folder = _folder(file)
+        if (folder / "settings.json").exists():
+            raise UsageError(f"{file} is set up already; walletsync --file {file} status shows how.")
+        if not file.absolute().parent.is_dir():
+            raise UsageError(f"The folder of {file} does not exist; make it first.")
+        wallet = cls(file, settings)
+        _format(settings.format)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with wallet._connected(device) as client:
+            client.set_account(settings.email, "checked, not used")
+        text = json.dumps(msgspec.to_builtins(settings), indent=2, ensure_ascii=False) + "\n"
+        # Last, so that a wallet is set up wholly or not at all.
+        (folder / "settings.json").write_text(text, encoding="utf-8")
+        return wallet
+
+    @property
+    def account(self) -> str:
+        """The account's name in the keyring."""
+        return f"{self.settings.email} at {self.settings.server}"
+
+    def looked_at(self) -> AbstractContextManager["Client"]:
+        """Return a context with a client that has no password: it can tell and decide, not sync."""
+        return self._connected(None)
+
+    @contextmanager
+    def unlocked(self, *, new_password: bool = False, confirm: bool = False) -> Iterator["Client"]:
+        """Return a context with a client that knows the password.
+
+        `new_password`: the password was changed on another device, and the person types the new one. `confirm`: it is
+        typed twice, since nothing can tell yet whether it is right.
+        """
+        with self._connected(None) as client:
+            self.password = secrets.password(self.account, confirm=confirm)
+            client.set_account(self.settings.email, self.password, accept_new_password=new_password)
+            with working("Deriving the keys from the password, which takes a second and 256 MB on purpose …"):
+                yield client
+
+    @contextmanager
+    def signed_in(self) -> Iterator["Client"]:
+        """Return a context with a client that holds a token."""
+        with self.unlocked() as client:
+            if not client.is_signed_in:
+                client.get_auth_token()
+            yield client
+
+    def encoded(self, document: Any) -> bytes:
+        """Return a document as the file would have it."""
+        return bytes(_format(self.settings.format).encode(document))
+
+    def content(self) -> "WalletFile":
+        """Return the wallet's file."""
+        from walletsync.walletfile import WalletFile
+
+        return WalletFile(self.file, format=_format(self.settings.format), seen=_folder(self.file) / "seen")
+
+    @contextmanager
+    def _connected(self, device: str | None) -> Iterator["Client"]:
+        from walletsync.client import Client
+
+        settings = self.settings
+        with Client(
+            settings.server,
+            format=_format(settings.format),
+            store=_folder(self.file) / "store",
+            device_id=device,
+            realm=settings.realm,
+            ca_file=settings.ca_file,
+            allow_plain_http=settings.allow_plain_http,
+        ) as client:
+            yield client
+
+
+def guessed_format(file: Path) -> str:
+    """Return the format that the file's name tells."""
+    return "bip329" if file.suffix == ".jsonl" else "json"
+
+
+def _folder(file: Path) -> Path:
+    return Path(f"{os.fspath(file)}{_SUFFIX}")
+
+
+def _format(name: str) -> Any:
+    from walletsync.formats.bip329 import BIP329Format
+    from walletsync.formats.json import JSONFormat
+
+    return {"json": JSONFormat, "bip329": BIP329Format}[name]()

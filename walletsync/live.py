@@ -1,0 +1,111 @@
+"""Learning of new versions the moment they land, over the server's WebSocket.
+
+A hint, not more: what comes is one number, and who gets it syncs. A server that sends none, or nonsense, costs time and
+never data, so whoever listens asks from time to time as well.
+"""
+
+import logging
+import random
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+_PREFIX = "wallet-update:"
+_MAX_FRAME = 1024
+_PAUSES = 1.0, 60.0
+"""Seconds before the first and before any later attempt to connect again; they double in between."""
+
+# The library's own log shows headers at its lowest level, and one of them is the token.
+_SILENT = logging.getLogger("walletsync.live.silent")
+_SILENT.disabled = True
+
+
+class Listener:
+    """Listens in a thread of its own until it is closed, and connects again when it has to.
+
+    Args:
+        url: of the WebSocket, `ws:` or `wss:`.
+        token: returns the token that holds now, None if there is none; asked before each connection.
+        on_news: called, in that thread, whenever there may be a version that was not there before: at each frame, and
+            when the connection ends or is refused, since what happened meanwhile is not known.
+        tls: for `wss:`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: Callable[[], str | None],
+        on_news: Callable[[], None],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._url = url
+        self._token = token
+        self._on_news = on_news
+        self._tls = tls
+        self._closing = threading.Event()
+        self._connected = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="walletsync-live", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server would tell now if there was something new."""
+        return self._connected.is_set()
+
+    def close(self) -> None:
+        """Stop listening; returns when the thread has ended."""
+        self._closing.set()
+        self._thread.join()
+
+    def _listen(self) -> None:
+        pause = _PAUSES[0]
+        while not self._closing.is_set():
+            token = self._token()
+            if token is not None and self._hears_something(token):
+                pause = _PAUSES[0]
+            if self._closing.wait(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - so that devices spread out
+                return
+            pause = min(2 * pause, _PAUSES[1])
+
+    def _hears_something(self, token: str) -> bool:
+        """Listen on one connection to its end; return whether there was one."""
+        connected = False
+        try:
+            with connect(
+                self._url,
+                additional_headers={"Authorization": f"Bearer {token}"},
+                user_agent_header=None,
+                compression=None,
+                max_size=_MAX_FRAME,
+                proxy=None,
+                ssl=self._tls,
+                logger=_SILENT,
+                close_timeout=1,
+            ) as connection:
+                connected = True
+                self._connected.set()
+                while not self._closing.is_set():
+                    try:
+                        frame = connection.recv(timeout=0.25)
+                    except TimeoutError:
+                        continue
+                    if isinstance(frame, str) and frame.startswith(_PREFIX):
+                        self._on_news()
+        except (WebSocketException, OSError):
+            pass  # it ended, or never began: there is another attempt, and who listens asks as well
+        finally:
+            self._connected.clear()
+        if not self._closing.is_set():
+            self._on_news()
+        return connected
