@@ -1,14 +1,19 @@
 """What a lying server can do with authentic versions, and how a device notices."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import convert
 from msgspec.structs import replace
 
 from walletsync.continuity import Known, Version, after, has_landed, is_news, precedes
-from walletsync.crypto import NO_PREVIOUS
+from walletsync.crypto import NO_PREVIOUS, Binding, Keys
 from walletsync.errors import BadWallet, ForkDetected, RollbackDetected
 from walletsync.payload import Entry, Payload, Restore
+from walletsync.protocol import WalletAnswer
+from walletsync.versions import Unlocked, unseal
 
 
 def follow(known: Known | None, device: str, *, line: str = "a", epoch: int = 1) -> Version:
@@ -308,3 +313,23 @@ def test_restores_that_contradict_the_version_are_refused(sequences: tuple[int, 
     records = [restore(KNOWN, f"r{number}", sequence) for number, sequence in enumerate(sequences)]
     with pytest.raises(BadWallet, match="contradicts itself"):
         is_news(None, pushed_again(*records), "phone")
+
+
+HISTORY = json.loads((Path(__file__).parents[1] / "vectors" / "suite1_history.json").read_text())
+ERRORS = {"rollback": RollbackDetected, "fork": ForkDetected, "contradiction": BadWallet}
+
+
+@pytest.mark.parametrize("case", HISTORY["cases"], ids=lambda case: case["name"])
+def test_authentic_wallets_are_judged_as_the_vectors_say(case: dict[str, Any]) -> None:
+    """All are under the account's present keys: only what they say of the versions before tells them apart."""
+    account = HISTORY["account"]
+    binding = Binding(account["realm"], account["email"], bytes.fromhex(account["seed"]))
+    keys = Keys("", bytes.fromhex(account["encryption"]), bytes.fromhex(account["mac"]))
+    wallet = WalletAnswer(encrypted_wallet=case["encryptedWallet"], sequence=case["sequence"], hmac=case["hmac"])
+    version, _ = unseal(Unlocked(binding, keys), wallet, "json")
+    known = convert(HISTORY["known"], Known)
+    if case["expected"] in ERRORS:
+        with pytest.raises(ERRORS[case["expected"]]):
+            is_news(known, version, HISTORY["device"])
+    else:
+        assert is_news(known, version, HISTORY["device"]) == (case["expected"] == "news")
