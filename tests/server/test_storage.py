@@ -43,6 +43,13 @@ def test_account_comes_back(storage: Storage, alice: Account) -> None:
     assert storage.read(lambda t: t.find_account("Alice@example.com")) is None
 
 
+def test_salt_seed_is_the_accounts_or_another(storage: Storage, alice: Account) -> None:
+    """An address without an account, and an account without a seed, have the one that the caller names."""
+    storage.write(lambda transaction: transaction.insert_account(BOB))
+    seeds = [storage.read(lambda t, e=e: t.salt_seed(e, b"other")) for e in (alice.email, BOB.email, "nobody")]  # type: ignore[misc]
+    assert seeds == [alice.salt_seed, b"other", b"other"]
+
+
 def test_taken_address_is_refused(storage: Storage, alice: Account) -> None:
     """A second account of one address is refused and changes nothing."""
     other = replace(alice, account_id=2, password_hash="other")

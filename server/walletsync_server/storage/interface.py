@@ -94,6 +94,10 @@ class ReadTransaction(PeopleReads, SignupReads):
         """Return the account of this address, if there is one."""
 
     @abstractmethod
+    def salt_seed(self, email: str, otherwise: bytes) -> bytes:
+        """Return the seed of this address's account; `otherwise` if there is none, by the same work."""
+
+    @abstractmethod
     def find_token(self, token_hash: bytes) -> Token | None:
         """Return the token with this SHA-256, expired or not; None also if its account has a later epoch."""
 

@@ -24,6 +24,12 @@ _SECRET = "secret"  # noqa: S105 - the name of a row, not its value
 
 # Built once: making a statement costs more than running it.
 _ACCOUNT_OF_EMAIL = sa.select(accounts).where(accounts.c.email == sa.bindparam("email"))
+_SALT_SEED = sa.select(
+    sa.func.coalesce(
+        sa.select(accounts.c.salt_seed).where(accounts.c.email == sa.bindparam("email")).scalar_subquery(),
+        sa.bindparam("otherwise", type_=sa.LargeBinary),
+    )
+)
 _ACCOUNT_LOCKED = sa.select(accounts).where(accounts.c.account_id == sa.bindparam("account")).with_for_update()
 _ALIVE = (tokens.c.account_id == accounts.c.account_id) & (tokens.c.epoch == accounts.c.epoch)
 _LIVE_TOKENS = sa.select(tokens).join_from(tokens, accounts, _ALIVE)
@@ -69,6 +75,11 @@ class SqlReadTransaction(SqlPeopleReads, SqlSignupReads, ReadTransaction):
         """See `ReadTransaction`."""
         row = self._row(_ACCOUNT_OF_EMAIL, email=email)
         return row and Account(**row)
+
+    def salt_seed(self, email: str, otherwise: bytes) -> bytes:
+        """See `ReadTransaction`."""
+        seed: bytes = self._connection.execute(_SALT_SEED, {"email": email, "otherwise": otherwise}).scalar_one()
+        return seed
 
     def find_token(self, token_hash: bytes) -> Token | None:
         """See `ReadTransaction`."""
