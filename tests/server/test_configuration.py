@@ -108,6 +108,14 @@ def test_mistake_is_told_once() -> None:
     assert [line.split()[0] for line in said] == ["WALLETSYNC_PORT", "WALLETSYNC_ACCOUNTS", "WALLETSYNC_ALLOW"]
 
 
+def test_unreadable_is_not_called_missing(tmp_path: Path) -> None:
+    """A setting that others need and that cannot be read is one mistake."""
+    file = written(tmp_path, 'accounts = "email"\nmail_server = 5\nmail_from = "a@example.com"\n')
+    assert mistakes({"WALLETSYNC_PUBLIC_URL": "https://sync.example.com"}, file) == [
+        f"{file}: mail_server must be a text in quotes."
+    ]
+
+
 def test_variables_of_the_client_are_left_alone() -> None:
     """Client and server may run for the same person."""
     assert load({}, {"WALLETSYNC_PASSWORD_FILE": "/home/alice/password"}).settings == Settings()

@@ -58,6 +58,7 @@ MAIL: dict[str, Any] = {"mail_server": "mail.example.com", "mail_from": "sync@ex
         ({"database": "sqlite:///w\0.db"}, ["database"]),
         ({"accounts": "closed"}, ["accounts"]),
         ({"accounts": "open", "allow": ["alice@example.com"]}, ["allow"]),
+        ({"accounts": "open", "allow": ["nobody"]}, ["allow"]),
         ({"accounts": "email"}, ["public_url", "mail_server", "mail_from"]),
         ({"allow": ["alice@example.com", "Bob@example.com"]}, ["allow"]),
         ({"max_wallet_bytes": 0}, ["max_wallet_bytes"]),
