@@ -23,6 +23,7 @@ from walletsync.errors import (
     WrongPassword,
 )
 from walletsync.formats.json import JSONFormat
+from walletsync.protocol import PASSWORD_PATH, WALLET_PATH
 from walletsync_server.api.http import Request, Response
 
 URL = "http://127.0.0.1"
@@ -65,10 +66,13 @@ class Device:
     def start(self) -> Client:
         """Return the client of the running process; begin a new one if there is none."""
         if self.client is None:
-            transport = Transport(self._network, self._boundary)
+
+            def transport(**_: object) -> Transport:
+                return Transport(self._network, self._boundary)
+
             with (
                 mock.patch.object(device_module, "Store", StoreOnDisk),
-                mock.patch.object(api, "Transport", return_value=transport),
+                mock.patch.object(api, "Transport", transport),
             ):
                 disk: Any = self.disk
                 client = Client(URL, format=FORMAT, store=disk, device_id=self.name)
@@ -277,7 +281,7 @@ class History:
 
     def _answered(self, request: Request) -> Response:
         response = self._answer(request)
-        if request.method == "POST":
+        if request.path.endswith((WALLET_PATH, PASSWORD_PATH)) and request.method == "POST":
             self._check_line()
         return response
 
@@ -319,8 +323,12 @@ class History:
         for device in self.devices:
             if self._at_rest(device).has_open_password_change:
                 self._change_password(device)
-        for device in (*self.devices, *self.devices):
+        for device in self.devices:
             self._hold(self._gets_in(device), f"{device.name} cannot sync")
+        newest = self.devices[-1].start().wallet_state
+        for device in self.devices[:-1]:
+            if device.start().wallet_state != newest:
+                self._hold(self._gets_in(device), f"{device.name} cannot sync again")
         self._hold(len({device.password for device in self.devices}) == 1, "two passwords open the account")
 
     def _gets_in(self, device: Device) -> bool:
