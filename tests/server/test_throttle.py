@@ -238,6 +238,11 @@ def test_counters_that_are_over_make_room() -> None:
     clock.now += 10
     counters.incr("c", 10)
     assert list(counters._counted) == ["a", "c"]
+    clock.now += 10
+    counters.incr("d", 30)
+    clock.now += 1
+    assert counters.incr("c", 30) == 1
+    assert list(counters._counted) == ["a", "d", "c"]
 
 
 def test_counters_do_what_a_storage_does() -> None:
@@ -250,3 +255,4 @@ def test_counters_do_what_a_storage_does() -> None:
     assert [counters.get(key) for key in "abc"] == [0, 2, 2]
     assert counters.reset() == 2
     assert (len(counters), counters.check()) == (0, True)
+    assert not issubclass(ValueError, counters.base_exceptions)
