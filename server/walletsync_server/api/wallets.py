@@ -22,7 +22,7 @@ def get_wallet(services: Services, request: Request) -> Response:
     def known(digest: bytes) -> bool:
         return condition.strip() == "*" or digest.hex() in names
 
-    found = services.wallets.read(token_of(request), known)
+    found = services.wallets.read(token_of(request), known if condition else None)
     if isinstance(found, bytes):
         return empty_response(304, {"ETag": _entity_tag(found)})
     return wallet_response(found)

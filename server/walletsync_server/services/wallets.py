@@ -25,12 +25,12 @@ class Wallets:
         self._max_bytes = max_bytes
         self._clock = clock
 
-    def read(self, token: str | None, known: Callable[[bytes], bool]) -> Wallet | bytes:
+    def read(self, token: str | None, known: Callable[[bytes], bool] | None = None) -> Wallet | bytes:
         """Return the current wallet, or only its digest if the caller knows that one already.
 
         Args:
             token: whose wallet.
-            known: says whether the caller has the wallet with this digest; if so, it is not read.
+            known: says whether the caller has the wallet with this digest; if so, it is not read. By default none.
 
         Raises:
             Unauthorized: if the token is not alive.
@@ -39,9 +39,10 @@ class Wallets:
 
         def look(transaction: ReadTransaction) -> Wallet | bytes | None:
             account_id = self._tokens.authenticate(transaction, token).account_id
-            digest = transaction.current_digest(account_id)
-            if digest is not None and known(digest):
-                return digest
+            if known is not None:
+                digest = transaction.current_digest(account_id)
+                if digest is not None and known(digest):
+                    return digest
             return transaction.current_wallet(account_id)
 
         found = self._store.read(look)

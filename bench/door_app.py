@@ -1,0 +1,12 @@
+"""The front door as the other servers of `door.py` want it: an ASGI application that can be imported."""
+
+import os
+
+from walletsync_server.app import create_app, create_door
+from walletsync_server.live import Live
+from walletsync_server.settings import Settings
+
+flask_app = create_app(
+    Settings(database=os.environ["BENCH_DATABASE"], accounts="open"), live=Live(per_account=100_000, in_all=100_000)
+)
+app = create_door(flask_app)
