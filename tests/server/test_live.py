@@ -11,6 +11,7 @@ from tests.server.helpers import PASSWORD
 from tests.server.world import EMAIL, World
 from walletsync_server.live import AccountIsFull, Listener, Live, LiveIsFull
 from walletsync_server.services import errors
+from walletsync_server.services.tokens import LIFETIME
 
 SEED = bytes(32)
 
@@ -191,3 +192,93 @@ def test_refused_change_of_the_password_hangs_up_nobody(world: World, live: Live
     with pytest.raises(errors.WrongCredentials):
         world.services.password_change.change(EMAIL, PASSWORD, "another password", SEED, None)
     assert not ear.listener.is_over
+
+
+def silence() -> None:
+    """Wake nobody."""
+
+
+@pytest.fixture
+def amid(live: Live, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object], Callable[[], object]], None]:
+    """Let a test do something just before, and just after, somebody begins to listen."""
+    listen = live.listen
+
+    def between(before: Callable[[], object], after: Callable[[], object]) -> None:
+        def patched(account_id: int, device_id: str, wake: Callable[[], None]) -> Listener:
+            before()
+            listener = listen(account_id, device_id, wake)
+            after()
+            return listener
+
+        monkeypatch.setattr(live, "listen", patched)
+
+    return between
+
+
+def test_subscription_knows_the_current_wallet(world: World, live: Live) -> None:
+    """Whoever begins to listen learns the current sequence, if there is one, and how long the token lives."""
+    token = world.log_in()
+    first = world.services.updates.listen(token, silence)
+    assert first.listener.take() is None
+    assert first.seconds == LIFETIME.total_seconds()
+    world.write(token, 1)
+    second = world.services.updates.listen(token, silence)
+    assert second.listener.take() == 1
+    first.leave()
+    second.leave()
+    assert len(live) == 0
+
+
+def test_no_write_is_lost_when_listening_begins(
+    world: World, amid: Callable[[Callable[[], object], Callable[[], object]], None]
+) -> None:
+    """A write just before and one just after the beginning are both known."""
+    token = world.log_in()
+    amid(lambda: world.write(token, 1), silence)
+    assert world.services.updates.listen(token, silence).listener.take() == 1
+    amid(silence, lambda: world.write(token, 2))
+    assert world.services.updates.listen(token, silence).listener.take() == 2
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_no_revocation_is_lost_when_listening_begins(
+    world: World, live: Live, late: bool, amid: Callable[[Callable[[], object], Callable[[], object]], None]
+) -> None:
+    """A token that is revoked just before or just after the beginning does not listen."""
+    token = world.log_in()
+
+    def revoke() -> None:
+        world.services.tokens.revoke(token)
+
+    amid(silence, revoke) if late else amid(revoke, silence)
+    with pytest.raises(errors.Unauthorized):
+        world.services.updates.listen(token, silence)
+    assert len(live) == 0
+
+
+def test_listening_is_refused_where_there_is_no_room(world: World, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full account and a full server are different refusals, and both say when to try again."""
+    token = world.log_in()
+    monkeypatch.setattr(live, "_per_account", 0)
+    with pytest.raises(errors.TooManySockets) as refused:
+        world.services.updates.listen(token, silence)
+    assert refused.value.retry_after > 0
+    monkeypatch.setattr(live, "_in_all", 0)
+    with pytest.raises(errors.Overloaded):
+        world.services.updates.listen(token, silence)
+
+
+def test_token_is_alive_until_it_is_over(world: World) -> None:
+    """What a door asks before it reads a large body: no token, an unknown, an expired and a live one."""
+    alive = world.services.tokens.is_alive
+    token = world.log_in()
+    assert (alive(token), alive(None), alive(""), alive("0" * 64)) == (True, False, False, False)
+    world.clock.move(LIFETIME)
+    assert not alive(token)
+
+
+def test_wallet_is_read_without_a_condition(world: World) -> None:
+    """Who has no version yet gets the wallet."""
+    token = world.log_in()
+    written = world.write(token, 1)
+    assert world.services.wallets.read(token) == written
