@@ -13,7 +13,7 @@ from walletsync_server.settings import TABLE, VARIABLES, Mistake, Setting, Setti
 FILE_OPTION = "--config"
 FILE_VARIABLE = f"{VARIABLES}CONFIG"
 DEFAULT = "default"
-_OF_THE_CLIENT = {f"{VARIABLES}PASSWORD_FILE"}
+_OF_THE_CLIENT = {f"{VARIABLES}{name}" for name in ("FILE", "PASSWORD_FILE", "NEW_PASSWORD_FILE")}
 """Variables that the client's command line reads; both may run on one machine."""
 
 

@@ -118,4 +118,5 @@ def test_unreadable_is_not_called_missing(tmp_path: Path) -> None:
 
 def test_variables_of_the_client_are_left_alone() -> None:
     """Client and server may run for the same person."""
-    assert load({}, {"WALLETSYNC_PASSWORD_FILE": "/home/alice/password"}).settings == Settings()
+    names = ("WALLETSYNC_FILE", "WALLETSYNC_PASSWORD_FILE", "WALLETSYNC_NEW_PASSWORD_FILE")
+    assert load({}, dict.fromkeys(names, "/home/alice/file")).settings == Settings()

@@ -16,6 +16,7 @@ from alembic import command
 from pysqlite3 import dbapi2 as driver
 
 import walletsync_server
+from tests.server.records import ALICE, BOB, append, wallet
 from walletsync_server.storage import migrate, sqlite
 from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.migrate import configuration
@@ -206,3 +207,19 @@ def test_wheel_brings_the_migrations(tmp_path: Path) -> None:
     assert "walletsync_server/pages/verify.html" in pages
     here |= pages
     assert here <= packed
+
+
+def test_deleted_account_is_gone_from_the_file(tmp_path: Path) -> None:
+    """Neither the address nor a wallet, current or old, is in any byte of the file once the account is deleted."""
+    file = tmp_path / "walletsync.db"
+    storage = open_sqlite(file)
+    storage.write(lambda t: t.insert_account(ALICE))
+    storage.write(lambda t: t.insert_account(BOB))
+    append(storage, ALICE.account_id, *(wallet(n, f"canary {n} " * 2000) for n in range(1, 5)))
+    storage.write(lambda t: t.prune_wallets(ALICE.account_id, 1))
+    storage.write(lambda t: t.delete_account(ALICE.account_id))
+    storage.close()
+    data = file.read_bytes()
+    assert b"canary" not in data
+    assert ALICE.email.encode() not in data
+    assert BOB.email.encode() in data

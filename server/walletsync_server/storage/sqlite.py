@@ -151,6 +151,8 @@ def engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
             refuse_foreign_tables(connection)
             _use_write_ahead_log(connection)
             connection.execute("PRAGMA synchronous = FULL")
+            # What is deleted is gone from the file, too, and from every copy made of it later.
+            connection.execute("PRAGMA secure_delete = ON")
 
     @event.listens_for(made, "begin")
     def _begin(connection: sa.Connection) -> None:
