@@ -8,9 +8,16 @@ import pytest
 
 from tests.client.rollbacks import restore_backup, take_backup
 from tests.conftest import PASSWORD
-from tests.middle import GET_WALLET, HISTORY, LOGIN, Answer, Middle
+from tests.middle import GET_WALLET, HISTORY, LOGIN, POST_WALLET, Answer, Middle
 from walletsync import Client
-from walletsync.errors import AccountExists, ForkDetected, RollbackDetected, SeedChanged, WrongCredentials
+from walletsync.errors import (
+    AccountExists,
+    ForkDetected,
+    RollbackDetected,
+    SeedChanged,
+    ServerUnreachable,
+    WrongCredentials,
+)
 from walletsync_server.testing import RunningServer
 
 Device = Callable[..., Client]
@@ -176,15 +183,17 @@ def test_an_edit_whose_answer_got_lost_is_brought_along_once(
     laptop, phone = device("laptop"), device("phone")
     edit(laptop, a=1)
     backup = take_backup(running_server.database, email_of(laptop))
-    laptop.set_document({"a": 2})
-    middle.lose_answer("POST /api/3/wallet")
-    with pytest.raises(Exception, match="No answer"):
+    edit(laptop, a=2)
+    laptop.set_document({"a": 3})
+    middle.lose_answer(POST_WALLET)
+    with pytest.raises(ServerUnreachable):
         laptop.sync()
     phone.sync()
+    phone.set_document({"a": 3, "phone": 1})
     restore_backup(running_server.database, backup)
     laptop.accept_restored_server()
-    phone.sync()
-    assert phone.get_document() == {"a": 2}
+    assert phone.sync().sequence == 3
+    assert phone.get_document() == {"a": 3, "phone": 1}
 
 
 def test_accepting_when_there_is_nothing_to_accept_is_a_sync(device: Device) -> None:
@@ -225,6 +234,8 @@ def test_a_backup_older_than_a_password_change(
         phone.accept_restored_server()
         laptop.sync()
         assert laptop.get_document() == phone.get_document() == {"a": 2, "phone": 1}
+        assert laptop._device.known is not None
+        assert len(laptop._device.known.restores) == 1  # the laptop had brought along all that the phone knew
     with restarted(phone, file) as phone:
         assert phone.sync().sequence == laptop.sync().sequence
         laptop.change_password(NEW)
