@@ -3,24 +3,28 @@
 import base64
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 import requests
 from schemathesis import Case
 
 from tests.server import described
-from tests.server.helpers import PASSWORD, Answer, KeepAliveWire, fresh_email, log_in, sign_up
+from tests.server.helpers import PASSWORD, Account, Answer, KeepAliveWire, fresh_email, log_in, sign_up
+from walletsync_server.api.routes import body_limit
 
 DEVICE = "fuzzed laptop"
+MAX_WALLET_BYTES = 1000
+BODY_LIMIT = body_limit(MAX_WALLET_BYTES)
 TIMES = 2
 """How often every guise is worn; making a request takes longer than sending it."""
 NAMES = ["Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Content-Type", "Cookie", "Forwarded"]
 NAMES += ["If-Match", "If-Modified-Since", "If-None-Match", "Origin", "Range", "Referer", "User-Agent", "X-Custom"]
 NAMES += ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-HTTP-Method-Override", "X-Request-Id"]
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]
 VALUES: list[Any] = [
     None,
     True,
@@ -43,6 +47,9 @@ VALUES: list[Any] = [
     {},
 ]
 PIECES = [b"\0", b"\xff", b'"', b"{", b"]", b"\\ud800", b"1e999", b"NaN", b"\xed\xa0\x80", b"\xef\xbb\xbf"]
+
+
+Guise: TypeAlias = "Callable[[random.Random, Person, Shot], Shot]"
 
 
 @dataclass(frozen=True)
@@ -77,10 +84,18 @@ class Person:
         self.move_in()
 
     def move_in(self) -> None:
-        """Get a new account."""
+        """Get a new account, without a wallet."""
         self.email, self.password, self.sequence = fresh_email(), PASSWORD, 0
         assert sign_up(self.wire, self.email).status == 201
         self.log_in()
+
+    def settle(self) -> None:
+        """Have a wallet."""
+        while not self.sequence:
+            answer = Account(self.wire, self.email, self.token).post(1)
+            self.sequence = answer.json.get("sequence", 0)
+            if answer.status == 401:
+                self.log_in()
 
     def log_in(self) -> None:
         """Get a new token, in a new account if this one is gone or its password has become another."""
@@ -93,25 +108,34 @@ class Person:
     def notice(self, shot: Shot, answer: Answer) -> None:
         """Learn from an answer to a request that was made with this account."""
         if answer.status == 200 and shot.path.endswith("/password"):
-            self.password = json.loads(shot.body)["newPassword"]
+            changed = json.loads(shot.body)
+            self.password, self.sequence = changed["newPassword"], changed.get("sequence", 0)
             self.log_in()
+        elif answer.status == 200 and shot.path.endswith("/auth/full"):
+            self.token = answer.json["token"]
         elif answer.status in (200, 409) and shot.path.endswith("/wallet") and shot.method == "POST":
             self.sequence = answer.json.get("sequence", 0)
-        elif answer.status == 204 or (answer.status == 401 and self.token in shot.headers.get("Authorization", "")):
+        elif answer.status == 204 or (answer.status == 401 and self._is_out(shot, answer)):
             self.log_in()
-        elif answer.status in (403, 409) and shot.path.endswith(("/signup", "/auth/full")):
+        elif answer.status == 403:  # too many devices
             self.move_in()
+
+    def _is_out(self, shot: Shot, answer: Answer) -> bool:
+        """Return whether the token is void by now."""
+        sent_it = self.token in shot.headers.get("Authorization", "")
+        return sent_it and (shot.method == "HEAD" or answer.code == "unauthorized")
 
 
 class Fuzzer:
-    """Sends shots in guises, and holds every answer against the document. `seen` has operations and statuses."""
+    """Sends shots in guises, and holds the answers against the document. `seen` counts operation, status and code."""
 
     def __init__(self, wire: KeepAliveWire, seed: int) -> None:
         self.random = random.Random(seed)
         self.wire = wire
         self.sent = 0
-        self.seen: dict[tuple[str, int], int] = {}
-        self._people = [Person(self.wire), Person(self.wire)]
+        self.seen: Counter[tuple[str, int, str]] = Counter()
+        self._people = [Person(wire), Person(wire)]
+        self._newcomer = Person(wire)
 
     def fire(self, shot: Shot) -> None:
         """Send a request as it is, and in guises as somebody might who knows this server."""
@@ -120,6 +144,13 @@ class Fuzzer:
             person = self.random.choice(self._people)
             dressed = guise(self.random, person, shot)
             person.notice(dressed, self._send(dressed))
+        settled = self.random.choice(self._people)
+        settled.settle()
+        if self._newcomer.sequence:
+            self._newcomer.move_in()
+        for person in (settled, self._newcomer):
+            for shape in (*mistaken(person, shot), with_token(person, known_to(person, example_for(shot)))):
+                person.notice(shape, self._send(shape))
 
     def _send(self, shot: Shot) -> Answer:
         self.sent += 1
@@ -131,18 +162,19 @@ class Fuzzer:
             error.add_note(f"request {self.sent}: {shot}")
             raise
         operation = described.operation(shot.method, shot.target)
-        if operation:
-            key = (operation["operationId"], answer.status)
-            self.seen[key] = self.seen.get(key, 0) + 1
+        if operation and shot.method != "HEAD":
+            is_error = answer.status >= 400 and answer.headers["content-type"] == "application/json"
+            self.seen[operation["operationId"], answer.status, answer.code if is_error else ""] += 1
         return answer
 
 
-def known_to(person: Person, shot: Shot, randomness: random.Random) -> Shot:
+def known_to(person: Person, shot: Shot) -> Shot:
     """Say truly what the server knows of a person: the address, the password, the device, the next sequence."""
     truth: dict[str, Any] = {
         "email": person.email,
         "password": person.password,
         "oldPassword": person.password,
+        "newPassword": person.password[::-1],
         "deviceId": DEVICE,
         "sequence": person.sequence + 1,
         "token": person.token,
@@ -151,7 +183,7 @@ def known_to(person: Person, shot: Shot, randomness: random.Random) -> Shot:
     start, brace, name = described.template(shot.path).partition("{")
     path = start + quote(str(truth[name[:-1]]), safe="") if brace else shot.path
     if "/wallet/history/" in path:
-        path = f"{start}{randomness.randint(1, max(1, person.sequence))}"
+        path = f"{start}{max(1, person.sequence)}"
     query = shot.query
     if path.endswith("/client-salt-seed"):
         query = urlencode({"email": base64.encodebytes(person.email.encode())})
@@ -184,6 +216,27 @@ def with_token(person: Person, shot: Shot) -> Shot:
     return replace(shot, headers=dict(shot.headers) | {"Authorization": f"Bearer {person.token}"})
 
 
+def mistaken(person: Person, shot: Shot) -> list[Shot]:
+    """Return the requests of clients that go by old news about the wallet, or are wrong about a limit or password."""
+    right = with_token(person, known_to(person, example_for(shot)))
+    fields = fields_of(right) or {}
+    wallet = {"encryptedWallet", "sequence", "hmac", "version"} & set(fields)
+    passwords = {"password", "oldPassword"} & set(fields)
+    mistakes: list[dict[str, Any]] = []
+    if wallet:
+        mistakes += [{"sequence": person.sequence + 2}, {"sequence": max(1, person.sequence)}, {"version": 2}]
+        mistakes.append({"encryptedWallet": "x" * (MAX_WALLET_BYTES + 1)})
+    if passwords:
+        mistakes.append(dict.fromkeys(passwords, "a wrong guess"))
+    if wallet and passwords:
+        mistakes.append(dict.fromkeys(wallet))
+    if not fields:
+        no_sequence = right.path.rpartition("/")[0] + "/0"
+        return [replace(right, headers=dict(right.headers) | {"If-None-Match": "*"}), replace(right, path=no_sequence)]
+    bodies = [{name: value for name, value in (fields | each).items() if value is not None} for each in mistakes]
+    return [replace(right, body=json.dumps(body).encode()) for body in bodies]
+
+
 # Guises. Each takes the randomness, a person, and the shot as it was generated.
 
 
@@ -192,12 +245,12 @@ def signed_in(randomness: random.Random, person: Person, shot: Shot) -> Shot:
 
 
 def insider(randomness: random.Random, person: Person, shot: Shot) -> Shot:
-    return with_token(person, known_to(person, shot, randomness))
+    return with_token(person, known_to(person, shot))
 
 
 def client(randomness: random.Random, person: Person, shot: Shot) -> Shot:
     """A request that fits the document in every part, but for the query that was generated."""
-    return with_token(person, known_to(person, example_for(shot), randomness))
+    return with_token(person, known_to(person, example_for(shot)))
 
 
 def client_with_odd_field(randomness: random.Random, person: Person, shot: Shot) -> Shot:
@@ -217,7 +270,7 @@ def client_without_field(randomness: random.Random, person: Person, shot: Shot) 
 
 def token_elsewhere(randomness: random.Random, person: Person, shot: Shot) -> Shot:
     """The token in the query, as existing clients send it, twice or cut short at times."""
-    dressed = known_to(person, example_for(shot), randomness)
+    dressed = known_to(person, example_for(shot))
     tokens = [person.token, person.token[: randomness.randint(0, 64)]]
     randomness.shuffle(tokens)
     query = urlencode([("token", token) for token in tokens[: randomness.randint(1, 2)]])
@@ -232,6 +285,11 @@ def damaged(randomness: random.Random, person: Person, shot: Shot) -> Shot:
         start = randomness.randint(0, len(body))
         body[start : start + randomness.randint(0, 3)] = randomness.choice([b"", *PIECES])
     return replace(dressed, body=bytes(body))
+
+
+def too_large(randomness: random.Random, person: Person, shot: Shot) -> Shot:
+    """A body over every limit."""
+    return replace(client(randomness, person, shot), body=b" " * (BODY_LIMIT + 1))
 
 
 def odd_headers(randomness: random.Random, person: Person, shot: Shot) -> Shot:
@@ -265,7 +323,7 @@ def odd_method(randomness: random.Random, person: Person, shot: Shot) -> Shot:
     return replace(insider(randomness, person, shot), method=randomness.choice(METHODS))
 
 
-GUISES: list[Callable[[random.Random, Person, Shot], Shot]] = [
+GUISES: list[Guise] = [
     signed_in,
     insider,
     client,
@@ -273,6 +331,7 @@ GUISES: list[Callable[[random.Random, Person, Shot], Shot]] = [
     client_without_field,
     token_elsewhere,
     damaged,
+    too_large,
     odd_headers,
     odd_query,
     odd_path,

@@ -1,8 +1,10 @@
 """A client written only for LBRY's wallet-sync API 3, against a real server of ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
+import websocket
 
 from tests.end_to_end.lbry_client import LbryClient, Refused
 from walletsync_server.testing import RunningServer
@@ -29,6 +31,16 @@ def device(running_server: RunningServer, address: Callable[[], str]) -> Devices
     return make
 
 
+@contextmanager
+def listening(client: LbryClient) -> Iterator[websocket.WebSocket]:
+    """A socket that is closed at the end, whoever said goodbye first."""
+    socket = client.listen()
+    try:
+        yield socket
+    finally:
+        socket.shutdown()  # type: ignore[no-untyped-call] # the library does not type it
+
+
 def test_two_devices_sync(device: Devices) -> None:
     """Register, look the seed up, log in, push, pull, run into a conflict, merge."""
     first, second = device("first"), device("second")
@@ -45,14 +57,29 @@ def test_two_devices_sync(device: Devices) -> None:
     assert (first.sequence, first.text) == (3, "milk, bread, eggs")
 
 
+def test_socket_tells_of_every_wallet(device: Devices) -> None:
+    """A socket with `?token=` hears of what another device pushes; a bad token gets none."""
+    first, second = device("first"), device("second")
+    with listening(second) as socket:
+        for sequence in (1, 2):
+            assert first.push(f"wallet {sequence}")
+            assert socket.recv() == f"wallet-update:{sequence}"
+    second._token = "bad-token"
+    with pytest.raises(websocket.WebSocketBadStatusException):
+        second.listen()
+
+
 @pytest.mark.parametrize("with_wallet", [True, False])
 def test_password_change(device: Devices, with_wallet: bool) -> None:
-    """It signs everybody out; with new password and seed both devices go on where they were."""
+    """It signs everybody out and closes sockets; with new password and seed both devices go on where they were."""
     first, second = device("first"), device("second")
     if with_wallet:
         assert first.push("milk")
         assert second.pull()
-    assert first.change_password(NEW_PASSWORD, with_wallet=with_wallet)
+    with listening(second) as socket:
+        assert first.change_password(NEW_PASSWORD, with_wallet=with_wallet)
+        while socket.recv_data()[0] != websocket.ABNF.OPCODE_CLOSE:
+            pass  # it may tell of wallets before it says goodbye
     for each in (first, second):
         with pytest.raises(Refused, match="401"):
             each.pull()

@@ -46,6 +46,14 @@ def operation(method: str, target: str) -> Mapping[str, Any] | None:
     return dict(found) if found else None
 
 
+def codes(response: Mapping[str, Any]) -> list[str]:
+    """Return the error codes of a response of the document, none if it is no error."""
+    content = next(iter(response.get("content", {"": {"schema": {}}}).values()))["schema"]
+    named = [each["$ref"].rpartition("/")[2] for each in content.get("oneOf", [content]) if "$ref" in each]
+    kinds = [DOCUMENT["components"]["schemas"][name] for name in named]
+    return [kind["properties"]["code"]["const"] for kind in kinds if "allOf" in kind]
+
+
 def check(method: str, target: str, answer: Answer) -> None:
     """Fail if the document does not describe this answer: status, headers, content type and body.
 
