@@ -63,7 +63,7 @@ class Payload(Struct, frozen=True, kw_only=True):
         try:
             if len(plaintext) < 4 + size:
                 raise DecodeError("cut off")
-            about = json.decode(plaintext[4 : 4 + size], type=_About)
+            about = _ABOUT.decode(plaintext[4 : 4 + size])
         except (DecodeError, UnicodeDecodeError, RecursionError):
             raise BadWallet(
                 "This wallet is authentic, but its author's program does not follow the protocol. Nothing of it was "
@@ -83,3 +83,6 @@ class _About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     device: str
     entries: dict[str, Entry]
     restores: tuple[Restore, ...] = ()
+
+
+_ABOUT = json.Decoder(_About)  # made here and not when it is first needed, see `protocol`

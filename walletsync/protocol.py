@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.json import Decoder
 
 API_PREFIX = "/api/3"
 WELL_KNOWN_PATH = "/.well-known/walletsync"
@@ -321,6 +322,11 @@ class WellKnown(Struct, frozen=True, kw_only=True, rename="camel"):
     payload_versions: list[Annotated[int, Meta(examples=[PAYLOAD_VERSION])]]
     limits: Limits
     features: list[Annotated[str, Meta(examples=[FEATURE_WALLET_IN_ANSWERS])]]
+
+
+# msgspec makes a type ready when it is first decoded, and takes the process down if two threads come at once then.
+for _message in (*Message.__subclasses__(), WellKnown):
+    Decoder(_message)
 
 
 _EMAIL = re.compile(_EMAIL_TEXT)

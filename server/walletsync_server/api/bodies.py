@@ -67,10 +67,13 @@ class _Versioned(msgspec.Struct):
     version: msgspec.Raw = msgspec.Raw(b"%d" % PAYLOAD_VERSION)
 
 
+_VERSIONED = msgspec.json.Decoder(_Versioned)  # made here and not when it is first needed, see `protocol`
+
+
 def _has_another_version(body: bytes) -> bool:
     """Say whether `body` is a JSON object, whatever else is in it, whose `version` is not the integer 1."""
     try:
-        found = msgspec.json.decode(body.decode(), type=_Versioned).version
+        found = _VERSIONED.decode(body.decode()).version
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return bytes(found) != bytes(_Versioned().version)

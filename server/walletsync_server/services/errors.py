@@ -237,10 +237,10 @@ class Overloaded(Later):
 
 
 class Unavailable(ServiceError):
-    """The database cannot be asked; nothing was stored."""
+    """The database could not do it. Nothing is stored; only after a failed sync and then a crash it may be, wholly."""
 
     code = ErrorCode.UNAVAILABLE
-    sentence = "The server cannot reach its database; nothing was stored, try again later."
+    sentence = "The server's database failed; try the same again later."
 
 
 def in_words(seconds: int) -> str:
