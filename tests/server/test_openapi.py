@@ -13,6 +13,7 @@ import schemathesis
 from tests.server import described
 from tests.server.described import DOCUMENT
 from tests.server.helpers import Answer, Wire
+from walletsync import protocol
 from walletsync_server.api.errors import STATUS
 from walletsync_server.api.routes import ROUTES
 from walletsync_server.api.table import PAGE
@@ -131,3 +132,13 @@ def test_untrue_answer_is_found(method: str, target: str, answer: Answer) -> Non
     """An answer that is not as the document says fails the test that got it."""
     with pytest.raises((AssertionError, KeyError, jsonschema_rs.ValidationError)):
         described.check(method, target, answer)
+
+
+def test_messages_of_the_protocol_are_all_used() -> None:
+    """Every message that the wire contract types belongs to some route."""
+    messages = {
+        name
+        for name, kind in vars(protocol).items()
+        if isinstance(kind, type) and issubclass(kind, protocol.Message) and kind is not protocol.Message
+    }
+    assert messages <= set(DOCUMENT["components"]["schemas"])
