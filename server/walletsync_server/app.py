@@ -22,6 +22,8 @@ from walletsync_server.services.passwords import Passwords
 from walletsync_server.settings import EMAIL, Settings
 from walletsync_server.storage.sqlite import open_sqlite, take_no_notice
 
+VOID_SECONDS = 20.0
+"""How often to look for listeners whose token was made void by another process; our own are told at once."""
 _API, _CLOSING = "walletsync_api", "walletsync_closing"
 
 
@@ -62,6 +64,8 @@ def create_app(
             live=live,
         )
         undo.enter_context(purging(tokens=services.tokens.purge, signups=services.signups.purge))
+        if live is not None:
+            undo.enter_context(purging(every=VOID_SECONDS, listeners=services.updates.hang_up_void))
         if metrics is not None:
             _watch(metrics, services, live)
             undo.enter_context(metrics.shown(settings.metrics_host, settings.metrics_port))

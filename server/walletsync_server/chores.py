@@ -20,13 +20,16 @@ def purging(*, every: float = PURGE_SECONDS, **purges: Callable[[], int]) -> Ite
     over = threading.Event()
 
     def run() -> None:
+        first = True
         while True:
             try:
                 removed = {name: purge() for name, purge in purges.items()}
             except Unavailable as error:
                 logs.unavailable(str(error.__cause__))
             else:
-                logs.event("purged", **removed)
+                if first or any(removed.values()):  # the first line shows that it works
+                    logs.event("purged", **removed)
+                first = False
             if over.wait(every):
                 return
 

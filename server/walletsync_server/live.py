@@ -120,6 +120,11 @@ class Live:
             if not of_account:
                 self._listeners.pop(listener.account_id, None)
 
+    def devices(self) -> dict[int, set[str]]:
+        """Return the ids of the devices that listen, by account."""
+        with self._lock:
+            return {account: {each.device_id for each in found} for account, found in self._listeners.items()}
+
     def publish(self, account_id: int, sequence: int) -> None:
         """Tell an account's listeners that this is its current sequence, unless they know of a newer one.
 

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import delete
 
 from tests.server.helpers import PASSWORD
 from tests.server.world import EMAIL, World
 from walletsync_server.live import AccountIsFull, Listener, Live, LiveIsFull
 from walletsync_server.services import errors
 from walletsync_server.services.tokens import LIFETIME
+from walletsync_server.storage import schema
 
 SEED = bytes(32)
 
@@ -282,3 +284,14 @@ def test_wallet_is_read_without_a_condition(world: World) -> None:
     token = world.log_in()
     written = world.write(token, 1)
     assert world.services.wallets.read(token) == written
+
+
+def test_token_made_void_by_another_process_is_found(world: World, live: Live) -> None:
+    """Who listens for an account that was removed behind the server's back is hung up at the next look, nobody else."""
+    world.log_in("laptop")
+    world.log_in("phone")
+    laptop, phone = (Ear(live, account_of(world), name) for name in ("laptop", "phone"))
+    assert world.services.updates.hang_up_void() == 0
+    world.sql(delete(schema.tokens).where(schema.tokens.c.device_id == "phone"))
+    assert world.services.updates.hang_up_void() == 1
+    assert (laptop.listener.is_over, phone.listener.is_over) == (False, True)

@@ -333,8 +333,8 @@ class History:
 
     def _gets_in(self, device: Device) -> bool:
         """Sync, with whichever password holds."""
-        for password in [device.password, *reversed(self.passwords)]:
-            if password != device.password:
+        for number, password in enumerate([device.password, *reversed(self.passwords)]):
+            if number > 0:  # the first time the device goes on as it is
                 device.type_password(password)
             self.trace.append(f"{device.name}: sync with {password}")
             try:

@@ -62,3 +62,18 @@ class Updates:
         listener.tell(sequence)
         seconds = (known.expires_at - self._clock()).total_seconds()
         return Subscription(listener=listener, leave=lambda: self._live.leave(listener), seconds=seconds)
+
+    def hang_up_void(self) -> int:
+        """Hang up who listens with a token that another process made void, by a command perhaps; return how many."""
+        void = [
+            (account_id, device_id)
+            for account_id, devices in self._live.devices().items()
+            for device_id in devices - self._holders(account_id)
+        ]
+        for account_id, device_id in void:
+            self._live.hang_up(account_id, device_id)
+        return len(void)
+
+    def _holders(self, account_id: int) -> set[str]:
+        tokens = self._store.read(lambda transaction: transaction.tokens_of(account_id))
+        return {token.device_id for token in tokens}
