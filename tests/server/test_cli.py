@@ -250,7 +250,7 @@ def test_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
     broken.close()
     ended = run("serve", "--port", "0", "--database", f"sqlite:///{file}")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert f"{file}: The server cannot reach its database" in ended.stderr
+    assert f"{file}: The server's database failed" in ended.stderr
     assert "SQLITE_ERROR" in ended.stderr
 
 
