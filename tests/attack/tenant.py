@@ -174,7 +174,8 @@ class Attacker:
         return self._random.choice([self.me.password, self.word().ljust(8), self.me.password + "\0", "password"])
 
     def device(self) -> str:
-        return self._random.choice([SHARED_DEVICE, SHARED_DEVICE.upper(), "*", "%", self.word(), "lap top"])
+        # None of the victim's words: a login repeats the name that it was given, which would look like a leak.
+        return self._random.choice([SHARED_DEVICE, SHARED_DEVICE.upper(), "*", "%", "null", "lap top"])
 
     def sequence(self) -> int:
         near = list(range(self.victim.sequence - 1, self.victim.sequence + 2))
