@@ -73,7 +73,9 @@ class Device:
         elif seed == state.offered_seed and state.seed not in (None, seed):
             changes = dict(_NO_ACCOUNT)  # it was gone and is made anew: its first version is yet to come
         elif state.seed not in (None, seed) and seed != state.previous_seed:
-            changes = {"previous_seed": state.seed, "password_change": None}
+            # A change with a wallet may have landed before the one that this seed is of: the next version tells.
+            has_wallet = state.password_change is not None and state.password_change.wallet is not None
+            changes = {"previous_seed": state.seed} | ({} if has_wallet else {"password_change": None})
         self.save(**changes | {"seed": seed, "token": token, "offered_seed": None})
 
     def leave(self) -> None:
@@ -345,12 +347,16 @@ class Device:
         )
 
     def _settled(self, seen: Version) -> tuple[SealedVersion | None, SealedVersion | None]:
-        """Find out from an authentic version whether the pending write landed; the server's word does not count."""
-        pending = self.state.pending
-        if pending is None:
-            return self.state.synced, None
-        if continuity.has_landed(Entry(pending.sequence, pending.known.digest), self.state.device_id, seen):
-            return pending, None
+        """Find out from an authentic version whether the pending write, or a change of the password, has landed.
+
+        The server's word does not count.
+        """
+        pending, change = self.state.pending, self.state.password_change
+        for write in (pending, None if change is None else change.wallet):
+            if write is not None and continuity.has_landed(
+                Entry(write.sequence, write.known.digest), self.state.device_id, seen
+            ):
+                return write, None
         return self.state.synced, pending
 
     def _settled_as(self, synced: SealedVersion | None) -> dict[str, Any]:

@@ -414,3 +414,25 @@ def test_a_repetition_without_a_wallet_is_recognised(device: Device) -> None:
         laptop.change_password("a third password, long enough")
     laptop.set_account(email_of(laptop), NEW)
     laptop.get_auth_token()
+
+
+def test_a_change_that_landed_unseen_and_was_followed_by_another_is_known(device: Device, middle: Middle) -> None:
+    """A device whose change landed without its knowing, and which meets the next change first, still goes on."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"label": "one"})
+    laptop.sync()
+    phone.sync()
+    middle.lose_answer(CHANGE_PASSWORD)
+    with pytest.raises(ServerUnreachable):
+        laptop.change_password(NEW)
+    email = email_of(phone)
+    phone.set_account(email, NEW, accept_new_password=True)
+    phone.sync()
+    phone.change_password("a third password, longer than that", old=NEW)
+    laptop.set_document({"label": "one", "edited": "meanwhile"})
+    laptop.set_account(email, "a third password, longer than that", accept_new_password=True)
+    laptop.sync()
+    phone.sync()
+    assert phone.get_document() == laptop.get_document() == {"label": "one", "edited": "meanwhile"}
+    assert epoch_of(laptop) == epoch_of(phone) == 3
+    assert not laptop.has_open_password_change
