@@ -67,11 +67,18 @@ class Http(HttpToolsProtocol):
             piece = data[begin : begin + _PIECE]
             began_in_head = self._in_head
             super().data_received(piece)
+            self._bound_what_begins_nothing()
             if self._in_head and began_in_head:
                 self._head_bytes += len(piece)
                 if self._head_bytes > HEAD_BYTES:
                     self._status = 431
                     self.send_400_response("")
+
+    def _bound_what_begins_nothing(self) -> None:
+        """Line ends between two requests stop uvicorn's clock of an idle connection, so that ours has to run."""
+        is_idle = not self._in_head and self.cycle is not None and self.cycle.response_complete
+        if is_idle and self.due == _NEVER:
+            self.due = self.loop.time() + HEAD_SECONDS
 
     def on_message_begin(self) -> None:
         """Start counting."""

@@ -274,6 +274,17 @@ def test_idle_connection_is_closed(app: flask.Flask, monkeypatch: pytest.MonkeyP
         assert statuses(received.read()) == [200]
 
 
+def test_line_ends_do_not_keep_an_idle_connection_alive(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client sends between two requests, and that begins none, buys it no time beyond that of a request."""
+    monkeypatch.setattr(protocols, "HEAD_SECONDS", 0.2)
+    with connect(front.url) as client, client.makefile("rb") as received:
+        client.sendall(BEHIND)
+        assert received.readline() == b"HTTP/1.1 200 OK\r\n"
+        client.sendall(b"\r\n")
+        client.settimeout(20)
+        received.read()  # ends when the server closes the connection
+
+
 def test_answer_that_is_not_read_is_cut(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that asks for much and reads nothing does not hold the memory for it for ever."""
     monkeypatch.setattr(protocols, "ANSWER_SECONDS", 0.0)
