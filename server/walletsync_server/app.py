@@ -24,7 +24,7 @@ from walletsync_server.storage.sqlite import open_sqlite, take_no_notice
 
 VOID_SECONDS = 20.0
 """How often to look for listeners whose token was made void by another process; our own are told at once."""
-_API, _CLOSING = "walletsync_api", "walletsync_closing"
+_API, _CLOSING, _HASHING = "walletsync_api", "walletsync_closing", "walletsync_hashing"
 
 
 def create_app(
@@ -80,6 +80,7 @@ def create_app(
     )
     app = flask.Flask(__name__, static_folder=None)
     app.extensions[_CLOSING] = closing
+    app.extensions[_HASHING] = services.passwords.places
     app.extensions[_API] = api = Api(services, edge, metrics)
     flask_door.attach(app, api)
     return app
@@ -87,7 +88,7 @@ def create_app(
 
 def create_door(app: flask.Flask) -> Door:
     """Return the front door for production in front of an application of `create_app`."""
-    return Door(app.extensions[_API], app)
+    return Door(app.extensions[_API], app, hashing=app.extensions[_HASHING])
 
 
 def close_app(app: flask.Flask) -> None:

@@ -26,17 +26,20 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 THREADS = 16
-"""How many requests Flask answers at once."""
+"""How many requests Flask answers at once, beside those that hash a password or wait to."""
 SLACK = 1024 * 1024
 """Bytes that a body may be over the limit and still be read to its end, so that its sender gets to see the answer."""
 
 
 class Door:
-    """Answers by `api`, directly or through `app`, which is Flask with the same `api` behind it."""
+    """Answers by `api`, directly or through `app`, which is Flask with the same `api` behind it.
 
-    def __init__(self, api: Api, app: WSGIApplication) -> None:
+    `hashing`: how many requests may hash a password or wait to; they leave threads for the others.
+    """
+
+    def __init__(self, api: Api, app: WSGIApplication, *, hashing: int = 0) -> None:
         self._api = api
-        self._flask: Any = WSGIMiddleware(cast(Any, app), workers=THREADS)
+        self._flask: Any = WSGIMiddleware(cast(Any, app), workers=THREADS + hashing)
         # Decoding the JSON of a large wallet takes milliseconds, for which the event loop must not stand still.
         self._large = ThreadPoolExecutor(2, "large-bodies")
         self._intake = Intake(api.body_limit)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from tests.server.helpers import PASSWORD, FlaskWire, fresh_email, sign_up, until
+from tests.server.front import served
+from tests.server.helpers import PASSWORD, FlaskWire, HttpWire, fresh_email, sign_up, until
 from walletsync_server.app import close_app, create_app
 from walletsync_server.services.errors import Busy
 from walletsync_server.services.passwords import Passwords
@@ -132,4 +133,18 @@ def test_busy_server_says_so(tmp_path: Path, hasher: Slow) -> None:
     assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "busy", "1")
     assert healthy.status == 200
     assert sign_up(wire, emails[2]).status == 201
+    close_app(app)
+
+
+def test_hashing_leaves_threads_for_others(tmp_path: Path, hasher: Slow) -> None:
+    """However many hash and wait to, the front door answers what goes through Flask and needs no password."""
+    settings = Settings(database=f"sqlite:///{tmp_path / 'w.db'}", accounts="open", **UNLIMITED)
+    app = create_app(settings, passwords=Passwords(10, hasher, queue=20))
+    hasher.open.clear()
+    with served(app) as front, ThreadPoolExecutor(30) as pool:
+        asked = [pool.submit(sign_up, HttpWire(front.url), fresh_email()) for _ in range(30)]
+        until(lambda: hasher.running == 10)
+        assert HttpWire(front.url)("GET", "/readyz").status == 200
+        hasher.open.set()
+        assert [each.result().status for each in asked] == [201] * 30
     close_app(app)

@@ -35,6 +35,11 @@ class Passwords:
         self.running = self.waiting = 0
         self._nobodys = hasher.hash(secrets.token_hex(32))
 
+    @property
+    def places(self) -> int:
+        """How many may hash or wait at once; each holds a thread meanwhile."""
+        return self._at_once + self._queue
+
     def hash(self, password: str, salt: bytes | None = None) -> str:
         """Return what to store: algorithm, parameters, salt (a fresh one by default) and the hash in one string."""
         with self._in_turn():

@@ -20,8 +20,8 @@ from walletsync_server.storage.writer import InlineWriter, OnCommit, ThreadedWri
 
 BUSY_SECONDS = 10.0
 """How long a write waits for another process that writes to the same file."""
-READERS = 32
-"""Connections for reading: more than there are threads, since one that serves as event loop must not wait for one."""
+READERS = 256
+"""Connections for reading, made when needed: more than threads, since the event loop must not wait for one."""
 _PAUSE_SECONDS = 0.01
 
 _FIRST_BROKEN, _FIRST_MENDED = (3, 7, 0), (3, 51, 3)
