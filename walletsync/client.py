@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, Self
 
 from walletsync import history, merge, passwords
@@ -50,6 +51,7 @@ class Client:
         timeout: seconds to wait for the network before giving up.
         patience: seconds that a `sync()` waits in all for a server that asks to come back later.
         allow_plain_http: send tokens in the clear to a server beyond this machine.
+        while_deriving: makes a context that is entered while keys are derived, to show that it takes its time.
 
     Raises:
         UsageError (of which InvalidServerURL is one), StoreLocked, StoreUnusable: nothing was sent.
@@ -68,6 +70,7 @@ class Client:
         timeout: float = 30.0,
         patience: float = 30.0,
         allow_plain_http: bool = False,
+        while_deriving: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         if device_id is not None and not (1 <= len(device_id) <= _MAX_DEVICE_ID and is_text(device_id)):
             raise UsageError(f"A device id has 1 to {_MAX_DEVICE_ID} characters of Unicode; choose another one.")
@@ -81,7 +84,7 @@ class Client:
         self._patience = patience
         bound_to = self._api.url if realm is None else normalised_realm(realm)
         self._device = Device(JSONFormat() if format is None else format, store, device_id)
-        self._session = Session(self._api, self._device, bound_to)
+        self._session = Session(self._api, self._device, bound_to, while_deriving)
         self._syncing = Syncing(self._api, self._device, self._session)
 
     def __repr__(self) -> str:

@@ -138,7 +138,10 @@ class Device:
             self.save(document=encoded)
             return
         merged = self.format.merge(based_on, edited, self.document())
-        self.save(document=self.format.encode(merged.document), conflicts=self.state.conflicts + merged.conflicts)
+        # The same again, after an interruption, is no second conflict.
+        waiting = self.state.conflicts
+        news = tuple(conflict for conflict in merged.conflicts if conflict not in waiting)
+        self.save(document=self.format.encode(merged.document), conflicts=waiting + news)
 
     def merge_base(self) -> Any:
         """Return the document of the last synced version, None if there is none."""

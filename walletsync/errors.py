@@ -27,6 +27,7 @@ WalletSyncError
 │   ├── SeedChanged            the salt seed of a known account is another one
 │   ├── RollbackDetected       an older wallet than one seen before, or none at all
 │   └── ForkDetected           a wallet that does not descend from the one seen before
+├── WalletFileError            the wallet's file, which other programs write as well, cannot be read or written
 └── StoreError                 the device's file
     ├── StoreLocked            another process has it open
     └── StoreUnusable          not a store, damaged, or of another account or version
@@ -151,6 +152,10 @@ class RollbackDetected(IntegrityError):
 
 class ForkDetected(IntegrityError):
     """The server presents a wallet that does not descend from the one that this device has seen."""
+
+
+class WalletFileError(WalletSyncError):
+    """The wallet's file cannot be read or written; it is as it was."""
 
 
 class StoreError(WalletSyncError):

@@ -8,6 +8,7 @@ import logging
 import random
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from typing import Self
 
@@ -18,6 +19,9 @@ _PREFIX = "wallet-update:"
 _MAX_FRAME = 1024
 _PAUSES = 1.0, 60.0
 """Seconds before the first and before any later attempt to connect again; they double in between."""
+_LASTING = 10.0
+"""Seconds that a connection has to hold for the pauses to begin small again."""
+_CLOSE_SECONDS = 2.0
 
 # The library's own log shows headers at its lowest level, and one of them is the token.
 _SILENT = logging.getLogger("walletsync.live.silent")
@@ -64,23 +68,23 @@ class Listener:
         return self._connected.is_set()
 
     def close(self) -> None:
-        """Stop listening; returns when the thread has ended."""
+        """Stop listening, within two seconds. An attempt to connect that hangs is left to end by itself."""
         self._closing.set()
-        self._thread.join()
+        self._thread.join(_CLOSE_SECONDS)
 
     def _listen(self) -> None:
         pause = _PAUSES[0]
         while not self._closing.is_set():
             token = self._token()
-            if token is not None and self._hears_something(token):
+            if token is not None and self._lasts(token):
                 pause = _PAUSES[0]
             if self._closing.wait(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - so that devices spread out
                 return
             pause = min(2 * pause, _PAUSES[1])
 
-    def _hears_something(self, token: str) -> bool:
-        """Listen on one connection to its end; return whether there was one."""
-        connected = False
+    def _lasts(self, token: str) -> bool:
+        """Listen on one connection to its end; return whether it held for a while."""
+        begin = time.monotonic()
         try:
             with connect(
                 self._url,
@@ -93,7 +97,6 @@ class Listener:
                 logger=_SILENT,
                 close_timeout=1,
             ) as connection:
-                connected = True
                 self._connected.set()
                 while not self._closing.is_set():
                     try:
@@ -108,4 +111,4 @@ class Listener:
             self._connected.clear()
         if not self._closing.is_set():
             self._on_news()
-        return connected
+        return time.monotonic() - begin >= _LASTING

@@ -3,7 +3,8 @@
 import base64
 import re
 import unicodedata
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
 from walletsync import crypto
 from walletsync.api import Api
@@ -33,7 +34,9 @@ class Session:
     No key is used to seal anything before it is proven: a wallet sealed under a mistyped password is lost to everyone.
     """
 
-    def __init__(self, api: Api, device: Device, realm: str) -> None:
+    def __init__(
+        self, api: Api, device: Device, realm: str, while_deriving: Callable[[], AbstractContextManager[object]]
+    ) -> None:
         self.unlocked: Unlocked | None = None
         self._api = api
         self._device = device
@@ -42,6 +45,7 @@ class Session:
         self._accepts_new_password = False
         self._proven: Unlocked | None = None
         self._has_discovered = False
+        self._while_deriving = while_deriving
 
     def set_account(self, email: str, password: str, *, accept_new_password: bool) -> Account:
         """Say whose wallet this is; `Client.set_account` says more."""
@@ -179,7 +183,8 @@ class Session:
     def derive(self, password: str, seed: bytes) -> Unlocked:
         """Derive the keys that `password` and `seed` make. Takes 256 MiB and about a second."""
         binding = self._binding(seed)
-        return Unlocked(binding, crypto.derive(password, binding))
+        with self._while_deriving():
+            return Unlocked(binding, crypto.derive(password, binding))
 
     def discover(self) -> None:
         """Ask once per process what the server can do."""

@@ -1,52 +1,59 @@
 """A wallet's file that another program writes as well: its edits are noticed, and ours put into it.
 
 The file is where the person and their programs work; the device's document is what syncs. `seen` keeps the bytes that
-the file had when the two last agreed, so an edit is whatever the file has beyond them. Each step can be done twice, so
-a process may end between any two of them.
+the file had when the two last agreed, so an edit is whatever the file has beyond them. A process may end between any
+two steps. Two files beside `seen` say what was under way, and the next start finishes it before it looks:
+
+seen.taking     what the file had, on its way into the document: it is put there again, which changes nothing
+seen.putting    what the file is to have; it has it exactly if the new file, `.NAME.walletsync-new`, is no longer there
 """
 
 import os
 import stat
-import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import EllipsisType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from walletsync.client import Client
-from walletsync.errors import DocumentError, NotReady, WalletSyncError
+from walletsync.errors import DocumentError, NotReady, WalletFileError
 from walletsync.formats.base import Format
 
-
-class WalletFileError(WalletSyncError):
-    """The wallet's file cannot be read or written; it is as it was."""
+if TYPE_CHECKING:
+    from walletsync.client import Client
 
 
 class WalletFile:
-    """The file at `path`, whose content is a document of `format`. `seen` is a file of our own.
+    """The file at `path`, whose content is a document of `format`. `seen` is a file of our own, in a folder of our own.
 
-    Every method leaves the file alone if what is in it is no document: it may be half written.
+    Every method leaves the file alone if what is in it is no document: it may be half written. One process at a time;
+    the lock of the client's store sees to that.
     """
 
     def __init__(self, path: Path, *, format: Format[Any], seen: Path) -> None:
         self._path = path
         self._format = format
         self._seen = seen
+        self._taking = seen.with_name(f"{seen.name}.taking")
+        self._putting = seen.with_name(f"{seen.name}.putting")
 
     def signature(self) -> tuple[int, ...] | None:
-        """Return something that is another one after the file was written; None if there is no file."""
+        """Return something that is another one after the file was written; None if there is none to look at."""
         try:
             found = self._path.stat()
-        except FileNotFoundError:
+        except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
 
     def is_edited(self) -> bool:
-        """Tell whether the file has something that `take_edits` has not taken yet."""
-        content = self._read(self._path)
-        return content is not None and content != self._read(self._seen)
+        """Tell whether the file has something that `take_edits` has not taken yet.
 
-    def take_edits(self, client: Client) -> bool:
+        Raises:
+            WalletFileError: it cannot be read.
+        """
+        content = _read(self._path)
+        return content is not None and content != _read(self._seen)
+
+    def take_edits(self, client: "Client") -> bool:
         """Put what was changed in the file since the last time into the client's document; tell whether there was any.
 
         A file that is gone is no edit: deleting a file does not delete a wallet.
@@ -55,41 +62,87 @@ class WalletFile:
             DocumentError: what is in the file is no document, as when it is half written.
             WalletFileError: it cannot be read.
         """
-        content = self._read(self._path)
-        seen = self._read(self._seen)
+        self._finish(client)
+        content, seen = _read(self._path), _read(self._seen)
         if content is None or content == seen:
             return False
-        edited = self._decoded(content)
+        self._decoded(content)
         if seen and not content:
             raise DocumentError(
                 f"{self._path} is empty now, as a file is that is being written; it is left as it is. If everything in "
                 "it is to be deleted, delete it entry by entry in the program that you use."
             )
-        if seen is None:
-            client.add_document(edited, based_on=self._format.empty())
-        else:
-            client.add_document(edited, based_on=self._format.decode(seen))
-        self._replace(self._seen, content, mode=0o600)
+        with self._writing():
+            _replace(self._taking, content)
+        self._finish(client)
         return True
 
-    def put(self, client: Client) -> bool:
+    def put(self, client: "Client") -> bool:
         """Bring the file up to the client's document, with edits that came meanwhile taken first; tell if it changed.
 
-        The file is replaced as a whole and keeps its permissions.
+        The file is replaced as a whole and keeps its permissions. One that says the same in other bytes stays.
 
         Raises:
             DocumentError, WalletFileError: nothing was written.
         """
         while True:
             self.take_edits(client)
-            before = self._read(self._path)
+            before = _read(self._path)
+            if before is not None and before != _read(self._seen):
+                continue  # written since the edits were taken
             try:
                 content = self._format.encode(client.get_document())
             except NotReady:
                 return False
-            if content == before or self._replace(self._path.resolve(), content, mode=self._mode(), expected=before):
-                self._replace(self._seen, content, mode=0o600)
-                return content != before
+            if before is not None and self._format.encode(self._decoded(before)) == content:
+                return False
+            if self._replaced(before, content):
+                return True
+
+    def _finish(self, client: "Client") -> None:
+        """Do the rest of what was begun, here or by a process that ended."""
+        with self._writing():
+            edited = _read(self._taking)
+            if edited is not None:
+                self._add(client, edited)
+                self._taking.replace(self._seen)
+            if self._putting.exists():
+                if self._new().exists():
+                    self._putting.unlink()
+                else:
+                    self._putting.replace(self._seen)
+            self._new().unlink(missing_ok=True)
+
+    def _add(self, client: "Client", edited: bytes) -> None:
+        seen = _read(self._seen)
+        based_on = self._format.empty() if seen is None else self._format.decode(seen)
+        try:
+            client.add_document(self._decoded(edited), based_on=based_on)
+        except DocumentError:
+            self._taking.unlink()
+            raise
+
+    def _replaced(self, before: bytes | None, content: bytes) -> bool:
+        """Replace the file by one with `content`, durably, if it still has what it had `before`; tell if so.
+
+        A program that writes in the instant between that look and the renaming loses to us; no system call of POSIX
+        does both at once.
+        """
+        with self._writing():
+            new, target = self._new(), self._path.resolve()
+            _write(new, content, mode=self._mode())
+            _replace(self._putting, content)
+            if _read(self._path) != before:
+                self._putting.unlink()
+                return False
+            new.replace(target)
+            _settle(target.parent)
+            self._putting.replace(self._seen)
+        return True
+
+    def _new(self) -> Path:
+        target = self._path.resolve()
+        return target.with_name(f".{target.name}.walletsync-new")
 
     def _decoded(self, content: bytes) -> Any:
         try:
@@ -105,43 +158,60 @@ class WalletFile:
         except FileNotFoundError:
             return 0o600
 
-    def _read(self, path: Path) -> bytes | None:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise WalletFileError(f"{path} cannot be read: {error.strerror}. Nothing was changed.") from None
-
-    def _replace(self, path: Path, content: bytes, *, mode: int, expected: bytes | EllipsisType | None = ...) -> bool:
-        """Replace a file by one with `content`, durably, or leave it as it is.
-
-        `expected` is what has to be in it until the last moment, if that matters; returns whether it was.
-        """
-        try:
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                    os.fchmod(file.fileno(), mode)
-                    file.flush()
-                    os.fsync(file.fileno())
-                if expected is not ... and self._read(path) != expected:
-                    Path(name).unlink()
-                    return False
-                Path(name).replace(path)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    Path(name).unlink()
-                raise
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-            return True
+            yield
         except OSError as error:
             raise WalletFileError(
-                f"{path} cannot be written: {error.strerror}. It is as it was; what came is kept, and is written the "
-                "next time."
+                f"{self._path}, or what is kept beside it, cannot be written: {error.strerror}. It is as it was; what "
+                "came is kept, and is written the next time."
             ) from None
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Make or replace a file of mode 0600, as a whole and durably.
+
+    Raises:
+        WalletFileError: it cannot be written.
+    """
+    try:
+        _replace(path, content)
+    except OSError as error:
+        raise WalletFileError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WalletFileError(f"{path} cannot be read: {error.strerror}. Nothing was changed.") from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    new = path.with_name(f"{path.name}.new")
+    _write(new, content, mode=0o600)
+    new.replace(path)
+    _settle(path.parent)
+
+
+def _write(path: Path, content: bytes, *, mode: int) -> None:
+    path.unlink(missing_ok=True)
+    # In a folder that others may write to, nobody's link is followed.
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _settle(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -8,7 +8,7 @@ import click
 from walletsync.cli import secrets
 from walletsync.cli.talk import as_json, say, show
 from walletsync.cli.wallet import FORMATS, Place, Wallet, WalletSettings, guessed_format
-from walletsync.errors import UsageError
+from walletsync.errors import UnsyncedEdits
 
 
 @click.command("init")
@@ -86,9 +86,9 @@ def login_command(place: Place, new_password: bool, keyring: bool, as_json: bool
     Example: walletsync login --keyring
     """
     wallet = place.wallet()
-    with wallet.unlocked(new_password=new_password) as client:
+    with wallet.unlocked(new_password=new_password, anew=True) as client:
         token = client.get_auth_token()
-    if keyring:
+    if keyring or secrets.kept(wallet.account) is not None:  # an old one there would be in the way
         secrets.keep(wallet.account, wallet.password)
     show({"device": token.device, "expiration": token.expiration}, "This device is logged in.", as_json=as_json)
 
@@ -120,10 +120,12 @@ def password_command(place: Place, as_json: bool) -> None:
     """
     wallet = place.wallet()
     with wallet.unlocked() as client:
-        if wallet.content().take_edits(client):
-            raise UsageError("The wallet's file has edits that are not synced yet: walletsync sync, then try again.")
-        changed = client.change_password(secrets.new_password())
-    secrets.forget(wallet.account)
+        if wallet.content().is_edited() and not client.has_open_password_change:
+            raise UnsyncedEdits("The wallet's file has edits that are not synced yet. Nothing was changed.")
+        new = secrets.new_password()
+        changed = client.change_password(new)
+    if secrets.kept(wallet.account) is not None:
+        secrets.keep(wallet.account, new)
     show({"sequence": changed.sequence}, "The new password holds. Log your other devices in with it.", as_json=as_json)
 
 
@@ -136,13 +138,14 @@ def devices_command(place: Place, revoke: str | None, as_json: bool) -> None:
 
     Example: walletsync devices --revoke old-phone
     """
-    with place.wallet().signed_in() as client:
+    wallet = place.wallet()
+    with wallet.signed_in() as client:
         if revoke is not None:
-            client.revoke_device(revoke)
-            say(f"{revoke} is logged out. It keeps what it has: if it is lost, change the password, too.")
-        if revoke == client.device_id:
+            wallet.asked(client, lambda: client.revoke_device(revoke))
+            show({"revoked": revoke}, f"{revoke} is logged out.", as_json=as_json)
+            say("It keeps what it has, and the password: if it is lost, change the password, too.")
             return
-        devices = client.devices()
+        devices = wallet.asked(client, client.devices)
         own = client.device_id
     text = "\n".join(
         f"{each.device}  since {each.since}{'  (this one)' if each.device == own else ''}" for each in devices

@@ -12,14 +12,32 @@ _SERVICE = "walletsync"
 PASSWORD_FILE, NEW_PASSWORD_FILE = "WALLETSYNC_PASSWORD_FILE", "WALLETSYNC_NEW_PASSWORD_FILE"
 
 
-def password(account: str, *, confirm: bool = False) -> str:
-    """Return the account's password: from the file that the environment names, the keyring, or a prompt."""
-    return _from_file(PASSWORD_FILE) or (None if confirm else _from_keyring(account)) or _asked("Password", confirm)
+def password(account: str, *, anew: bool = False, confirm: bool = False) -> str:
+    """Return the account's password: from the file that the environment names, the keyring, or a prompt.
+
+    `anew`: what the keyring has does not count, a person types it; `confirm`: twice.
+    """
+    found = _from_file(PASSWORD_FILE)
+    if found is None and not anew:
+        found = kept(account)
+    return _asked("Password", confirm) if found is None else found
 
 
 def new_password() -> str:
     """Return the password that shall hold from now on."""
-    return _from_file(NEW_PASSWORD_FILE) or _asked("New password", confirm=True, file=NEW_PASSWORD_FILE)
+    found = _from_file(NEW_PASSWORD_FILE)
+    return _asked("New password", confirm=True, file=NEW_PASSWORD_FILE) if found is None else found
+
+
+def kept(account: str) -> str | None:
+    """Return the password that the keyring has, None if it has none or there is no keyring."""
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        return keyring.get_password(_SERVICE, account)
+    except (KeyringError, RuntimeError):
+        return None
 
 
 def keep(account: str, password: str) -> None:
@@ -58,17 +76,10 @@ def _from_file(variable: str) -> str | None:
         text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise UsageError(f"The file that {variable} names cannot be read as text in UTF-8.") from None
-    return text.removesuffix("\n").removesuffix("\r")
-
-
-def _from_keyring(account: str) -> str | None:
-    import keyring
-    from keyring.errors import KeyringError
-
-    try:
-        return keyring.get_password(_SERVICE, account)
-    except (KeyringError, RuntimeError):
-        return None
+    found = text.removesuffix("\n").removesuffix("\r")
+    if not found:
+        raise UsageError(f"The file that {variable} names is empty; the password is its only line.")
+    return found
 
 
 def _asked(what: str, confirm: bool, file: str = PASSWORD_FILE) -> str:

@@ -3,13 +3,15 @@
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from walletsync import errors
-from walletsync.cli.errors import CONFLICTS, FAILED, Failure
+from walletsync.cli.errors import CONFLICTS, FAILED, Failure, in_commands, is_passing
 from walletsync.cli.talk import as_json, say, show
 from walletsync.cli.versions import conflict_as_json
 from walletsync.cli.wallet import Place, Wallet
@@ -34,7 +36,7 @@ def pull_command(place: Place, as_json: bool) -> None:
     with wallet.signed_in() as client:
         file = wallet.content()
         file.take_edits(client)
-        fetched = _again_if_logged_out(client, client.get_wallet)
+        fetched = wallet.asked(client, client.get_wallet)
         file.put(client)
     _tell_conflicts(len(fetched.conflicts))
     news = "new" if fetched.newer else "known already"
@@ -57,7 +59,7 @@ def push_command(place: Place, as_json: bool) -> None:
     with wallet.signed_in() as client:
         file = wallet.content()
         file.take_edits(client)
-        posted = _again_if_logged_out(client, client.post_wallet)
+        posted = wallet.asked(client, client.post_wallet)
         file.put(client)
     if isinstance(posted, OutOfDate):
         _tell_conflicts(len(posted.conflicts))
@@ -88,6 +90,8 @@ def sync_command(
 
     Example: walletsync sync
     """
+    if accept_restored_server and on_conflict is not None:
+        raise click.UsageError("--accept-restored-server decides no conflicts; sync once more with --on-conflict.")
     wallet = place.wallet()
     with wallet.unlocked() as client:
         synced = _synced(
@@ -120,37 +124,42 @@ def watch_command(place: Place, every: float, as_json: bool) -> None:
     Example: walletsync watch
     """
     wallet = place.wallet()
-    stop, news = threading.Event(), threading.Event()
-
-    def end(*_: object) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    with wallet.unlocked() as client:
+    news = threading.Event()
+    with wallet.unlocked() as client, suppress(KeyboardInterrupt):
+        # Wherever it comes: a process may end between any two steps, and a network that hangs must not hold it.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         _sync_and_tell(wallet, client, as_json)
         with client.listen(news.set):
             say("Watching; Ctrl-C ends it.")
-            _watch(wallet, client, stop=stop, news=news, every=every, as_json=as_json)
+            _watch(wallet, client, news, every=every, as_json=as_json)
 
 
-def _watch(
-    wallet: Wallet, client: "Client", *, stop: threading.Event, news: threading.Event, every: float, as_json: bool
-) -> None:
+def _watch(wallet: Wallet, client: "Client", news: threading.Event, *, every: float, as_json: bool) -> None:
+    """Sync again and again, but never while the file is being written: two looks at it have to be alike."""
     file = wallet.content()
-    signature = file.signature()
-    looks_left = _looks(every)
-    while not stop.wait(_LOOK_SECONDS):
+    synced = last = file.signature()
+    is_edited = file.is_edited()  # since the sync, and before that look
+    looks_left, trouble = _looks(every), ""
+    while True:
+        time.sleep(_LOOK_SECONDS)
         looks_left -= 1
-        if file.signature() == signature and not news.is_set() and looks_left > 0:
+        last, before = file.signature(), last
+        if last != before or not (is_edited or last != synced or news.is_set() or looks_left <= 0):
             continue
         news.clear()
+        synced, is_edited, looks_left = last, False, _looks(every)
         try:
             _sync_and_tell(wallet, client, as_json)
-        except (errors.ServerUnreachable, errors.RetryLater, errors.SyncGaveUp, errors.DocumentError) as error:
-            say(f"{error} It is tried again.")  # a file that is half written is whole at the next look
-        signature = file.signature()
-        looks_left = _looks(every)
+            synced = last = file.signature()
+            is_edited = file.is_edited()
+            trouble = ""
+        except errors.WalletSyncError as error:
+            if not is_passing(error) and not isinstance(error, errors.DocumentError | errors.WalletFileError):
+                raise
+            # The server is back with the next news, the file whole when it is written again.
+            if in_commands(str(error)) != trouble:
+                trouble = in_commands(str(error))
+                say(f"{trouble} It is tried again.")
 
 
 def _looks(every: float) -> int:
@@ -173,14 +182,6 @@ def _synced(wallet: Wallet, client: "Client", sync: Callable[[], "Synced"]) -> "
     synced = sync()
     file.put(client)
     return synced
-
-
-def _again_if_logged_out(client: "Client", action: Callable[[], Any]) -> Any:
-    try:
-        return action()
-    except errors.Unauthorized:  # tokens expire
-        client.get_auth_token()
-        return action()
 
 
 def _tell_conflicts(number: int) -> None:

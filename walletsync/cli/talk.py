@@ -24,12 +24,12 @@ def show(value: Any, text: str, *, as_json: bool) -> None:
 
 
 @contextmanager
-def working(words: str) -> Iterator[None]:
-    """Show on a terminal that something takes its time."""
+def deriving() -> Iterator[None]:
+    """Show on a terminal that keys are being derived."""
     if not sys.stderr.isatty():
         yield
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(words):
+    with Console(stderr=True).status("Deriving the keys from the password, which takes a second and 256 MB on purpose"):
         yield

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from walletsync.cli.talk import as_json, say, show
+from walletsync.cli.talk import as_json, show
 from walletsync.cli.wallet import Place
-from walletsync.errors import NotReady, UsageError
+from walletsync.errors import UsageError
 
 if TYPE_CHECKING:
     from walletsync.merge import Conflict
@@ -72,7 +72,7 @@ def conflicts_command(place: Place, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def resolve_command(place: Place, number: str, keep: Any, as_json: bool) -> None:
-    """Decide the conflict with this NUMBER, or all of them, for mine or theirs.
+    """Decide the conflict with this NUMBER, or `all` of them, for mine or theirs.
 
     The file changes at once, the other devices with the next sync.
 
@@ -98,8 +98,9 @@ def history_command(place: Place, as_json: bool) -> None:
 
     Example: walletsync history
     """
-    with place.wallet().signed_in() as client:
-        versions = client.history()
+    wallet = place.wallet()
+    with wallet.signed_in() as client:
+        versions = wallet.asked(client, client.history)
     text = "\n".join(f"{each.sequence}  {each.time}  {each.size} bytes  {each.device}" for each in versions)
     show([asdict(each) for each in versions], text or "There are none.", as_json=as_json)
 
@@ -117,10 +118,10 @@ def restore_command(place: Place, sequence: int, as_json: bool) -> None:
     with wallet.signed_in() as client:
         file = wallet.content()
         file.take_edits(client)
-        synced = client.restore(sequence)
+        synced = wallet.asked(client, lambda: client.restore(sequence))
         file.put(client)
-    say(f"Version {synced.sequence} has what version {sequence} had.")
-    show({"sequence": synced.sequence}, f"version {synced.sequence}", as_json=as_json)
+    text = f"version {synced.sequence}, with what version {sequence} had"
+    show({"sequence": synced.sequence}, text, as_json=as_json)
 
 
 @click.command("fingerprint")
@@ -139,9 +140,12 @@ def fingerprint_command(place: Place, as_json: bool) -> None:
 @click.command("export")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of stdout.")
 @click.option("--version", "sequence", type=click.IntRange(min=1), metavar="SEQUENCE", help="An earlier version.")
+@as_json
 @click.pass_obj
-def export_command(place: Place, output: Path | None, sequence: int | None) -> None:
+def export_command(place: Place, output: Path | None, sequence: int | None, as_json: bool) -> None:
     """Write out the wallet as it is on this device, or as it was in an earlier version.
+
+    With --json it is one string, `content`; with --output as well, only the name of the `file` is printed.
 
     Example: walletsync export --version 41 --output labels-41.jsonl
     """
@@ -151,20 +155,26 @@ def export_command(place: Place, output: Path | None, sequence: int | None) -> N
             content = wallet.encoded(client.get_document())
     else:
         with wallet.signed_in() as client:
-            content = wallet.encoded(client.version(sequence))
+            document = wallet.asked(client, lambda: client.version(sequence))
+        content = wallet.encoded(document)
     if output is None:
-        click.echo(content, nl=False)
+        if as_json:
+            show({"content": content.decode()}, "", as_json=True)
+        else:
+            click.echo(content, nl=False)
         return
     try:
         with output.open("xb") as exported:
             exported.write(content)
     except OSError as error:
         raise UsageError(f"{output} cannot be made: {error.strerror}. Name a file that does not exist yet.") from None
+    if as_json:
+        show({"file": str(output)}, "", as_json=True)
 
 
 def _numbered(conflicts: "tuple[Conflict, ...]", number: str) -> "Conflict":
     if not number.isdecimal() or not 1 <= int(number) <= len(conflicts):
-        raise NotReady(f"There is no conflict {number}; walletsync conflicts lists those that wait.")
+        raise UsageError(f"There is no conflict {number}; walletsync conflicts lists those that wait.")
     return conflicts[int(number) - 1]
 
 

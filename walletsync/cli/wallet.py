@@ -9,20 +9,22 @@ labels.jsonl.walletsync/         mode 0700
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from walletsync.cli import secrets
-from walletsync.cli.talk import working
-from walletsync.errors import NotReady, StoreUnusable, UsageError
+from walletsync.cli.talk import deriving
+from walletsync.errors import StoreUnusable, Unauthorized, UsageError
 
 if TYPE_CHECKING:
     from walletsync.client import Client
     from walletsync.walletfile import WalletFile
+
+T = TypeVar("T")
 
 _SUFFIX = ".walletsync"
 FORMATS = ("json", "bip329")
@@ -73,15 +75,17 @@ class Wallet:
         """Return the wallet of `file`.
 
         Raises:
-            NotReady: it was not set up.
-            StoreUnusable: what `init` kept is damaged.
+            UsageError: it was not set up.
+            StoreUnusable: what `init` kept is damaged, or somebody else's.
         """
         try:
             data = (_folder(file) / "settings.json").read_bytes()
-        except OSError:
-            raise NotReady(
+        except (FileNotFoundError, NotADirectoryError):
+            raise UsageError(
                 f"{file} is not set up. Do so: walletsync init {file} --server URL --email ADDRESS"
             ) from None
+        except OSError as error:
+            raise StoreUnusable(f"{_folder(file) / 'settings.json'} cannot be read: {error.strerror}.") from None
         try:
             return cls(file, msgspec.json.decode(data, type=WalletSettings))
         except msgspec.MsgspecError:
@@ -101,14 +105,19 @@ class Wallet:
             raise UsageError(f"{file} is set up already; walletsync --file {file} status shows how.")
         if not file.absolute().parent.is_dir():
             raise UsageError(f"The folder of {file} does not exist; make it first.")
+        from walletsync.walletfile import write_file
+
         wallet = cls(file, settings)
-        _format(settings.format)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with wallet._connected(device, in_memory=True) as client:
+            client.set_account(settings.email, "checked, not used")
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be made: {error.strerror}.") from None
         with wallet._connected(device) as client:
             client.set_account(settings.email, "checked, not used")
         text = json.dumps(msgspec.to_builtins(settings), indent=2, ensure_ascii=False) + "\n"
-        # Last, so that a wallet is set up wholly or not at all.
-        (folder / "settings.json").write_text(text, encoding="utf-8")
+        write_file(folder / "settings.json", text.encode())  # last: a wallet is set up wholly or not at all
         return wallet
 
     @property
@@ -121,17 +130,16 @@ class Wallet:
         return self._connected(None)
 
     @contextmanager
-    def unlocked(self, *, new_password: bool = False, confirm: bool = False) -> Iterator["Client"]:
+    def unlocked(self, *, new_password: bool = False, anew: bool = False, confirm: bool = False) -> Iterator["Client"]:
         """Return a context with a client that knows the password.
 
-        `new_password`: the password was changed on another device, and the person types the new one. `confirm`: it is
-        typed twice, since nothing can tell yet whether it is right.
+        `new_password`: the password was changed on another device. `anew`: the person types it, whatever the keyring
+        has; `confirm`: twice, since nothing can tell yet whether it is right.
         """
         with self._connected(None) as client:
-            self.password = secrets.password(self.account, confirm=confirm)
+            self.password = secrets.password(self.account, anew=anew or confirm, confirm=confirm)
             client.set_account(self.settings.email, self.password, accept_new_password=new_password)
-            with working("Deriving the keys from the password, which takes a second and 256 MB on purpose …"):
-                yield client
+            yield client
 
     @contextmanager
     def signed_in(self) -> Iterator["Client"]:
@@ -140,6 +148,15 @@ class Wallet:
             if not client.is_signed_in:
                 client.get_auth_token()
             yield client
+
+    @staticmethod
+    def asked(client: "Client", action: Callable[[], T]) -> T:
+        """Return what `action` returns; if the token does not hold any more, log in and do it again."""
+        try:
+            return action()
+        except Unauthorized:  # tokens expire
+            client.get_auth_token()
+            return action()
 
     def encoded(self, document: Any) -> bytes:
         """Return a document as the file would have it."""
@@ -152,18 +169,19 @@ class Wallet:
         return WalletFile(self.file, format=_format(self.settings.format), seen=_folder(self.file) / "seen")
 
     @contextmanager
-    def _connected(self, device: str | None) -> Iterator["Client"]:
+    def _connected(self, device: str | None, *, in_memory: bool = False) -> Iterator["Client"]:
         from walletsync.client import Client
 
         settings = self.settings
         with Client(
             settings.server,
             format=_format(settings.format),
-            store=_folder(self.file) / "store",
+            store=None if in_memory else _folder(self.file) / "store",
             device_id=device,
             realm=settings.realm,
             ca_file=settings.ca_file,
             allow_plain_http=settings.allow_plain_http,
+            while_deriving=deriving,
         ) as client:
             yield client
 
