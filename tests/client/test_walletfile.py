@@ -1,0 +1,330 @@
+"""The file that other programs write as well: no edit lost, none doubled, nothing touched that is no document."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from tests.client.crashes import Crash
+from walletsync import BIP329Format, Client, JSONFormat, walletfile
+from walletsync.errors import DocumentError, WalletFileError
+from walletsync.walletfile import WalletFile
+
+SERVER = "https://sync.example.com"
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(SERVER)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "ours").mkdir()
+    return tmp_path / "wallet.json"
+
+
+@pytest.fixture
+def file(path: Path) -> WalletFile:
+    return opened(path)
+
+
+def opened(path: Path) -> WalletFile:
+    return WalletFile(path, format=JSONFormat(), seen=path.parent / "ours" / "seen")
+
+
+def written(path: Path, document: Any) -> bytes:
+    path.write_text(json.dumps(document))
+    return path.read_bytes()
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_bytes())
+
+
+def names(path: Path) -> list[str]:
+    return sorted(each.name for each in path.parent.iterdir())
+
+
+def test_an_edit_is_noticed_and_taken_once(file: WalletFile, path: Path, client: Client) -> None:
+    """What another program wrote gets into the document; a second look finds nothing new."""
+    assert not file.is_edited()
+    written(path, {"a": 1})
+    assert file.is_edited()
+    assert file.take_edits(client)
+    assert not file.is_edited()
+    assert not file.take_edits(client)
+    assert client.get_document() == {"a": 1}
+    before = file.signature()
+    written(path, {"a": 1, "b": 2})
+    assert file.signature() != before
+    assert file.take_edits(client)
+    assert client.get_document() == {"a": 1, "b": 2}
+
+
+def test_an_edit_is_a_difference_and_not_the_whole_file(file: WalletFile, path: Path, client: Client) -> None:
+    """What the document got meanwhile stays, though the file does not have it; what the file lost is deleted."""
+    written(path, {"a": 1, "b": 2})
+    file.take_edits(client)
+    client.set_document({"a": 1, "b": 2, "c": 3})
+    written(path, {"a": 9})
+    file.take_edits(client)
+    assert client.get_document() == {"a": 9, "c": 3}
+
+
+def test_the_file_gets_what_the_document_has(file: WalletFile, path: Path, client: Client) -> None:
+    """It is made where there is none, for nobody else to read, and what we wrote is no edit."""
+    assert not file.put(client)
+    assert not path.exists()
+    client.set_document({"a": 1})
+    assert file.put(client)
+    assert read(path) == {"a": 1}
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not file.is_edited()
+    assert not file.put(client)
+    assert names(path) == ["ours", "wallet.json"]
+    assert names(path.parent / "ours" / "seen") == ["seen"]
+
+
+def test_a_file_that_says_the_same_keeps_its_layout(file: WalletFile, path: Path, client: Client) -> None:
+    """A program's own way to write JSON is no reason to write the file anew."""
+    path.write_text('{\n    "a": 1\n}\n')
+    file.take_edits(client)
+    before = file.signature()
+    assert not file.put(client)
+    assert file.signature() == before
+    assert path.read_text() == '{\n    "a": 1\n}\n'
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_permissions_stay(mode: int, file: WalletFile, path: Path, client: Client) -> None:
+    """The file is another one after it was replaced, with the permissions of the one before."""
+    written(path, {"a": 1})
+    path.chmod(mode)
+    file.take_edits(client)
+    inode = path.stat().st_ino
+    client.set_document({"a": 2})
+    file.put(client)
+    assert path.stat().st_ino != inode
+    assert path.stat().st_mode & 0o777 == mode
+
+
+def test_a_link_stays_a_link(path: Path, tmp_path: Path, client: Client) -> None:
+    """Who keeps the wallet elsewhere, behind a symbolic link, finds it there."""
+    elsewhere = tmp_path / "elsewhere" / "real.json"
+    elsewhere.parent.mkdir()
+    written(elsewhere, {"a": 1})
+    path.symlink_to(elsewhere)
+    file = opened(path)
+    file.take_edits(client)
+    client.set_document({"a": 2})
+    file.put(client)
+    assert path.is_symlink()
+    assert read(elsewhere) == {"a": 2}
+    assert names(elsewhere) == ["real.json"]
+
+
+def test_what_stands_in_the_way_of_the_new_file_is_not_followed(file: WalletFile, path: Path, client: Client) -> None:
+    """A link that somebody put where the new file is to be made is taken away, and what it points to stays."""
+    victim = path.with_name("victim")
+    victim.write_text("precious")
+    path.with_name(".wallet.json.walletsync-new").symlink_to(victim)
+    client.set_document({"a": 1})
+    file.put(client)
+    assert victim.read_text() == "precious"
+    assert not path.is_symlink()
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1', b'{"a": 1}{', b"", b"\xff\xfe", b"[1]", b'{"a": 1, "a": 2}'])
+def test_what_is_no_document_is_refused_and_left_alone(
+    content: bytes, file: WalletFile, path: Path, client: Client
+) -> None:
+    """Half written, emptied or foreign: nobody takes it for an edit, and nobody writes over it."""
+    written(path, {"a": 1})
+    file.take_edits(client)
+    path.write_bytes(content)
+    before = file.signature()
+    client.set_document({"a": 2})
+    for attempt in (file.take_edits, file.put):
+        with pytest.raises(DocumentError, match="left as it is"):
+            attempt(client)
+    assert path.read_bytes() == content
+    assert file.signature() == before
+    assert client.get_document() == {"a": 2}
+    written(path, {"a": 1, "b": 1})  # whole again
+    assert file.put(client)
+    assert read(path) == {"a": 2, "b": 1}
+
+
+def test_an_emptied_label_file_deletes_no_labels(path: Path, client: Client) -> None:
+    """No lines are a file of labels, too; but as a program truncates a file before it writes it, they wait."""
+    client = Client(SERVER, format=BIP329Format())
+    file = WalletFile(path, format=BIP329Format(), seen=path.parent / "ours" / "seen")
+    path.write_text('{"type":"tx","ref":"a","label":"x"}\n')
+    file.take_edits(client)
+    path.write_bytes(b"")
+    with pytest.raises(DocumentError, match="entry by entry"):
+        file.take_edits(client)
+    assert path.read_bytes() == b""
+    path.write_text("\n")  # a whole file without a label, which somebody wrote on purpose
+    assert file.take_edits(client)
+
+
+def test_a_deleted_file_is_no_edit(file: WalletFile, path: Path, client: Client) -> None:
+    """It comes back with everything."""
+    written(path, {"a": 1})
+    file.take_edits(client)
+    path.unlink()
+    assert file.signature() is None
+    assert not file.is_edited()
+    assert not file.take_edits(client)
+    assert file.put(client)
+    assert read(path) == {"a": 1}
+
+
+def test_what_cannot_be_read_or_written_is_named(file: WalletFile, path: Path, client: Client) -> None:
+    """A folder in the file's place, or a folder that is gone: the error says which, and that nothing was changed."""
+    path.mkdir()
+    with pytest.raises(WalletFileError, match=r"wallet\.json cannot be read: Is a directory"):
+        file.take_edits(client)
+    path.rmdir()
+    client.set_document({"a": 1})
+    gone = WalletFile(path.parent / "gone" / "wallet.json", format=JSONFormat(), seen=path.parent / "ours" / "seen")
+    with pytest.raises(WalletFileError, match="cannot be written: No such file"):
+        gone.put(client)
+
+
+def test_a_first_file_is_put_onto_what_the_device_has(file: WalletFile, path: Path, client: Client) -> None:
+    """A wallet that was got before its file came is not deleted by it; what both have differently is a conflict."""
+    client.set_document({"a": 1, "b": 1})
+    written(path, {"a": 2, "c": 3})
+    file.put(client)
+    assert read(path) == {"a": 1, "b": 1, "c": 3}
+    (conflict,) = client.conflicts
+    assert (conflict.at, conflict.mine, conflict.theirs) == ("/a", 2, 1)
+
+
+class Steps:
+    """Numbers what changes on disk, and ends the process, or lets another program write, before or after one of it."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._at: int | None = None
+        self._what: Callable[[], None] = lambda: None
+
+    def run(self, action: Callable[[], object], at: int | None = None, what: Callable[[], None] | None = None) -> None:
+        """Do `what` at step `at` of `action`; each operation has a step before and one after it."""
+        self.done, self._at, self._what = 0, at, what or self._crash
+        real = Path.replace, Path.unlink, walletfile._write, Client.add_document
+        with (
+            patch.object(Path, "replace", self._around(real[0])),
+            patch.object(Path, "unlink", self._around(real[1])),
+            patch.object(walletfile, "_write", self._around(self._torn(real[2]))),
+            patch.object(Client, "add_document", self._around(real[3])),
+        ):
+            action()
+
+    def _around(self, operation: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **options: Any) -> Any:
+            self._step()
+            result = operation(*args, **options)
+            self._step()
+            return result
+
+        return wrapped
+
+    def _torn(self, write: Callable[..., None]) -> Callable[..., None]:
+        def torn(path: Path, content: bytes, *, mode: int) -> None:
+            write(path, content[: len(content) // 2], mode=mode)
+            self._step()
+            write(path, content, mode=mode)
+
+        return torn
+
+    def _step(self) -> None:
+        self.done += 1
+        if self.done == self._at:
+            self._what()
+
+    @staticmethod
+    def _crash() -> None:
+        raise Crash
+
+
+BEGIN = {"a": 0, "b": 0, "c": 0}
+
+
+def begun(tmp_path: Path, number: int) -> tuple[Path, Client]:
+    """Return a file and a client that agree, with an edit in the file, news in the document, and a contradiction."""
+    path = tmp_path / str(number) / "wallet.json"
+    (path.parent / "ours").mkdir(parents=True)
+    client = Client(SERVER)
+    written(path, BEGIN)
+    opened(path).take_edits(client)
+    written(path, {"a": 1, "b": 0, "c": 1})
+    client.set_document({"a": 0, "b": 2, "c": 2})
+    return path, client
+
+
+def steps_of_a_put(tmp_path: Path) -> int:
+    path, client = begun(tmp_path, 0)
+    steps = Steps()
+    steps.run(lambda: opened(path).put(client))
+    assert read(path) == {"a": 1, "b": 2, "c": 2}
+    return steps.done
+
+
+@pytest.mark.parametrize("later", [None, {"a": 0}, {"a": 5}, {"b": 0}, {"c": 9}], ids=str)
+def test_a_crash_at_any_step_loses_and_doubles_nothing(later: dict[str, int] | None, tmp_path: Path) -> None:
+    """Whenever the process ends, the next one goes on: with what the person wrote `later`, even if that takes back
+    what the file had before, with one conflict where there is one, and without a rest in the folder."""
+    total = steps_of_a_put(tmp_path)
+    assert total > 20
+    for number in range(1, total + 1):
+        path, client = begun(tmp_path, number)
+        with pytest.raises(Crash):
+            Steps().run(lambda path=path, client=client: opened(path).put(client), number)  # type: ignore[misc]
+        found = read(path)  # always a whole document, the one before or the one after
+        assert found in ({"a": 1, "b": 0, "c": 1}, {"a": 1, "b": 2, "c": 2})
+        expected = {"a": 1, "b": 2, "c": 2}
+        conflicts = {("/c", 1)}
+        if later is not None:
+            written(path, found | later)
+            has_news = found["b"] == 2
+            if "a" in later or has_news:
+                expected |= later
+            elif "c" in later:  # the person saw their own 1, and theirs 2 not yet
+                conflicts = {("/c", 9), ("/c", 1)}
+        opened(path).put(client)
+        assert (number, read(path)) == (number, expected)
+        assert client.get_document() == expected
+        told = [(each.at, each.mine) for each in client.conflicts]
+        assert len(told) == len(set(told))
+        assert {("/c", 9)} & conflicts <= set(told) <= conflicts
+        opened(path).put(client)
+        assert names(path) == ["ours", "wallet.json"]
+        assert {each.name for each in (path.parent / "ours").iterdir()} <= {"seen", "seen.new", "seen.taking.new"}
+        assert not opened(path).is_edited()
+
+
+def test_what_is_written_while_we_write_is_merged(tmp_path: Path) -> None:
+    """Another program replaces the file at any step up to the last look: its edit is in the document and the file."""
+    total = steps_of_a_put(tmp_path)
+    kept = 0
+    for number in range(1, total + 1):
+        path, client = begun(tmp_path, number)
+
+        def edit(path: Path = path) -> None:
+            new = path.with_name("other-program")
+            written(new, read(path) | {"d": 4})
+            os.rename(new, path)  # noqa: PTH104 - Path.replace is what the steps count
+
+        Steps().run(lambda path=path, client=client: opened(path).put(client), number, edit)  # type: ignore[misc]
+        opened(path).put(client)
+        kept += read(path) == {"a": 1, "b": 2, "c": 2, "d": 4} == client.get_document()
+    print(f"kept at {kept} of {total} steps")
+    assert kept == total - 1  # the instant between the last look and the renaming
