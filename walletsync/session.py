@@ -10,7 +10,9 @@ from walletsync import crypto
 from walletsync.api import Api
 from walletsync.device import Device
 from walletsync.errors import (
+    AccountExists,
     InvalidAddress,
+    NotAllowed,
     NotReady,
     ProtocolError,
     SeedChanged,
@@ -78,7 +80,13 @@ class Session:
         self.discover()
         seed = self._seed_to_offer()
         login = self.unlock(seed).keys.login
-        answer = self._api.signup(SignupRequest(email=email, password=login, client_salt_seed=seed.hex()))
+        try:
+            answer = self._api.signup(SignupRequest(email=email, password=login, client_salt_seed=seed.hex()))
+        except (AccountExists, NotAllowed):
+            if self._device.state.seed is not None:
+                # The account is not made anew, so what was offered for that must not open anything later.
+                self._device.save(offered_seed=None)
+            raise
         return Registered(email, answer.verified)
 
     def sign_in(self, *, accept_previous_seed: bool = False) -> AuthToken:

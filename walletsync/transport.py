@@ -109,10 +109,12 @@ class Transport:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # The exception's own text would show the query, or what the server wrote.
             why = "it took too long" if self._watch.has_cut else type(error).__name__
-            raise ServerUnreachable(
-                f"No answer from {url} ({why}). Check that the server runs, its address and the network, then try "
-                "again: nothing is lost, and nothing is stored twice."
-            ) from None
+        # Out here, because the error above holds the request with its token or password, and one raised there would
+        # hold the error.
+        raise ServerUnreachable(
+            f"No answer from {url} ({why}). Check that the server runs, its address and the network, then try "
+            "again: nothing is lost, and nothing is stored twice."
+        )
 
 
 def _read(answer: requests.Response, url: str, limit: int) -> bytes:

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.conftest import PASSWORD
-from tests.middle import GET_WALLET, POST_WALLET, SIGNUP, Answer, Middle
+from tests.middle import GET_SEED, GET_WALLET, POST_WALLET, SIGNUP, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
     AccountExists,
     InvalidAddress,
     NotReady,
+    SeedChanged,
     ServerUnreachable,
     StoreUnusable,
     UsageError,
@@ -179,3 +181,20 @@ def test_a_server_that_moved_is_reached_with_its_old_realm(
     with Client(moved, store=file, realm=f"{middle.url.upper()}/".replace("HTTP", "http")) as client:
         assert client.set_account(email, PASSWORD) == Account(email, middle.url)
         assert client.sync().sequence == 1
+
+
+def test_a_registration_that_was_refused_opens_nothing_later(device: Device, middle: Middle) -> None:
+    """A server that tells a false seed during a sign-up, and refuses it, cannot have its wallets begun anew with it."""
+    laptop = device("laptop")
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    middle.always(GET_SEED, Answer(200, {"clientSaltSeed": "ab" * 32}))
+    with pytest.raises(AccountExists):
+        laptop.register()
+    assert laptop._device.state.offered_seed is None
+    offered = msgspec.json.decode(middle.bodies[-1])["clientSaltSeed"]
+    middle.always(GET_SEED, Answer(200, {"clientSaltSeed": offered}))
+    with pytest.raises(SeedChanged):
+        laptop.get_auth_token()
+    assert laptop.wallet_state is not None
+    assert laptop.wallet_state.sequence == 1
