@@ -472,3 +472,12 @@ def test_conflicts_in_files_of_real_size_are_told_one_by_one() -> None:
     for conflict in result.conflicts:
         decided = LABELS.replace(decided, conflict.path, conflict.mine)
     assert [json.loads(each) for each in decided.splitlines()] == [json.loads(each) for each in mine.splitlines()]
+
+
+def test_records_never_share_a_line() -> None:
+    """A second record of a key goes to a line of its own, also behind a last line that ends with blanks only."""
+    one = '{"type":"tx","ref":"a","origin":"o1"}'
+    two = '{"type":"tx","ref":"a","origin":"o2"}'
+    merged = LABELS.merge(f"{one}\n", f"{one}\n{two}\n", f"{one} ")
+    assert merged.document == f"{one}\n{two} "
+    assert LABELS.decode(LABELS.encode(merged.document)) == merged.document

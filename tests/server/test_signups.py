@@ -365,20 +365,20 @@ def test_refused_mail_is_forgotten(world: Waiting) -> None:
     assert world.login() == "not_verified"
 
 
-def test_address_gets_five_mails_an_hour(world: Waiting) -> None:
-    """However many sign-ups somebody makes, an address gets five mails in an hour, and others are not held up."""
+def test_address_gets_ten_mails_an_hour(world: Waiting) -> None:
+    """However many sign-ups somebody makes, an address gets ten mails in an hour, and others are not held up."""
     for number in range(20):
         SEEDS[f"password {number}"] = None
         world.sign_up(password=f"password {number}")
     world.sign_up(email="bob@example.com")
     sent = [each.to for each in world.deliver()]
-    assert (sent.count(EMAIL), sent.count("bob@example.com")) == (5, 1)
+    assert (sent.count(EMAIL), sent.count("bob@example.com")) == (10, 1)
     for _ in range(60):
         world.clock.move(timedelta(minutes=3))
         world.deliver()
     sent_at = sorted(row.sent_at for row in world.rows(schema.mails) if row.sent_at and row.email == EMAIL)
-    assert 5 < len(sent_at) <= 20
-    assert all(later - sooner >= mail.PERIOD for sooner, later in zip(sent_at, sent_at[5:], strict=False))
+    assert 10 < len(sent_at) <= 20
+    assert all(later - sooner >= mail.PERIOD for sooner, later in zip(sent_at, sent_at[10:], strict=False))
 
 
 def test_flood_neither_removes_nor_blocks_the_owners_sign_up(world: Waiting) -> None:

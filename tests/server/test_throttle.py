@@ -7,6 +7,7 @@ import pytest
 
 from walletsync_server.services.counters import Counters
 from walletsync_server.services.errors import RateLimited
+from walletsync_server.services.mail import MAILS_PER_PERIOD
 from walletsync_server.services.throttle import NO_RATES, Rates, Throttle, network_of
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -64,25 +65,25 @@ def test_each_network_has_its_own_allowance(throttle: Throttle) -> None:
     """Sign-ups of one network are refused after some; another network's are not, nor other kinds of requests."""
     assert allowed(lambda: throttle.sign_up(HOME)) == 2
     assert allowed(lambda: throttle.sign_up(CAFE)) == 2
-    assert allowed(lambda: throttle.ask_for_mail(HOME)) == 1
+    assert allowed(lambda: throttle.ask_for_mail_again(HOME)) == 1
     assert allowed(lambda: throttle.ask_for_seed(HOME)) == 3
 
 
 def test_refusal_says_when_to_come_back(throttle: Throttle, clock: Seconds) -> None:
     """The wait is in whole seconds, at least one, and after it the request is taken."""
-    throttle.ask_for_mail(HOME)
+    throttle.ask_for_mail_again(HOME)
     clock.now += 3000.5
     with pytest.raises(RateLimited) as refused:
-        throttle.ask_for_mail(HOME)
+        throttle.ask_for_mail_again(HOME)
     assert refused.value.retry_after == 600
     assert "10 minutes" in str(refused.value)
     clock.now += refused.value.retry_after - 1
     with pytest.raises(RateLimited) as refused:
-        throttle.ask_for_mail(HOME)
+        throttle.ask_for_mail_again(HOME)
     assert refused.value.retry_after == 1
     assert "1 second." in str(refused.value)
     clock.now += 1
-    throttle.ask_for_mail(HOME)
+    throttle.ask_for_mail_again(HOME)
 
 
 def test_several_rates_hold_together(throttle: Throttle, clock: Seconds) -> None:
@@ -176,7 +177,7 @@ def test_off_is_off() -> None:
     asks: list[Callable[[], None]] = [
         lambda: throttle.sign_up(HOME),
         lambda: throttle.ask_for_seed(HOME),
-        lambda: throttle.ask_for_mail(HOME),
+        lambda: throttle.ask_for_mail_again(HOME),
         lambda: throttle.guess(HOME, ALICE),
         lambda: throttle.guess(HOME, ALICE, "laptop", is_known=True),
     ]
@@ -256,3 +257,12 @@ def test_counters_do_what_a_storage_does() -> None:
     assert counters.reset() == 2
     assert (len(counters), counters.check()) == (0, True)
     assert not issubclass(ValueError, counters.base_exceptions)
+
+
+def test_one_network_cannot_use_up_the_mails_of_an_address(throttle: Throttle, clock: Seconds) -> None:
+    """What one network may have mailed to an address leaves room for its owner; others and other addresses wait not."""
+    assert allowed(lambda: throttle.ask_for_mail(HOME, ALICE)) == 3 < MAILS_PER_PERIOD
+    assert allowed(lambda: throttle.ask_for_mail(HOME, "bob@example.com")) == 3
+    assert allowed(lambda: throttle.ask_for_mail(strange_network(1), ALICE)) == 3
+    clock.now += 3600
+    assert allowed(lambda: throttle.ask_for_mail(HOME, ALICE)) == 3

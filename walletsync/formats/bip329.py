@@ -131,7 +131,8 @@ class _File:
         newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
         for index, records in self._spread(changed):
             end = lines[index][len(lines[index].rstrip(_BLANKS)) :]
-            lines[index] = (end or newline).join(records) + end if records else ""
+            between = end if "\n" in end else newline
+            lines[index] = between.join(records) + end if records else ""
         added = {key: records for key, records in changed.items() if not self.records.get(key)}
         new = [record + newline for _, records in order._spread(added) for record in records]
         last = len(self.lines)

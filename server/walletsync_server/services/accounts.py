@@ -62,6 +62,7 @@ class Accounts:
         if not self._may_sign_up(email) and not self._store.read(lambda transaction: transaction.is_allowed(email)):
             raise NotAllowed
         if self._signups is not None:
+            self._throttle.ask_for_mail(client, email)
             self._signups.add(email, password, salt_seed)
             return False
         account = Account(
@@ -85,8 +86,9 @@ class Accounts:
         Raises:
             RateLimited: if the address `client` asked too often.
         """
-        self._throttle.ask_for_mail(client)
+        self._throttle.ask_for_mail_again(client)
         if self._signups is not None:
+            self._throttle.ask_for_mail(client, email)
             self._signups.mail_again(email)
 
     def log_in(self, email: str, password: str, device_id: str, client: str = "") -> IssuedToken:

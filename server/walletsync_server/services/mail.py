@@ -21,7 +21,7 @@ MAX_AGE = timedelta(hours=24)
 FIRST_RETRY, LAST_RETRY = timedelta(minutes=1), timedelta(hours=1)
 """How long after the first failed try the next one is; doubled each time, up to the last."""
 PERIOD = timedelta(hours=1)
-MAILS_PER_PERIOD = 5
+MAILS_PER_PERIOD = 10
 """How many mails an address gets in a period, so that this server is no means to flood somebody's mailbox."""
 
 

@@ -31,6 +31,8 @@ PAIR_RATE = "20/hour"
 """Guesses at one account's password from one network, or by one known device there."""
 STRANGERS_RATE = "100/hour"
 """Guesses at one account's password by all who are not known there."""
+MAIL_RATE = "3/hour"
+"""Mails to one address for which one network asks: fewer than an address gets, so that others' mails still leave."""
 KNOWN_DAYS = 90
 """How long a network where somebody logged in stays known."""
 MOST_KEYS = 20_000
@@ -68,6 +70,7 @@ class Throttle:
         self._signup = _Rule(rates.signup, clock)
         self._seed = _Rule(rates.seed, clock)
         self._resend = _Rule(rates.resend, clock)
+        self._mail = _Rule(MAIL_RATE if rates.resend != OFF else OFF, clock)
         self._login = _Rule(rates.login, clock)
         self._pair = _Rule(PAIR_RATE if guesses else OFF, clock)
         self._strangers = _Rule(STRANGERS_RATE if guesses else OFF, clock)
@@ -85,9 +88,13 @@ class Throttle:
         """Count a question for a salt seed."""
         self._seed.hit(self._key(network_of(client)))
 
-    def ask_for_mail(self, client: str) -> None:
+    def ask_for_mail_again(self, client: str) -> None:
         """Count a request to send a mail again."""
         self._resend.hit(self._key(network_of(client)))
+
+    def ask_for_mail(self, client: str, email: str) -> None:
+        """Count a request that sends a mail to an address, whether it has an account or not."""
+        self._mail.hit(self._key(network_of(client), email))
 
     def guess(self, client: str, email: str, device_id: str = "", *, is_known: bool = False) -> None:
         """Count an attempt to prove an account's password, before it is checked.
