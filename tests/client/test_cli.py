@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from keyring.backends.fail import Keyring as NoKeyring
 import walletsync
 from tests.conftest import PASSWORD
 from tests.middle import CHANGE_PASSWORD, GET_WALLET, WELL_KNOWN, Answer, Middle
+from tests.server.helpers import until
 from walletsync import crypto, errors
 from walletsync.cli import main
 from walletsync.cli.errors import EXIT_CODES, failure, in_commands
@@ -650,6 +652,11 @@ class Terminal:
         while words not in self.said:
             self.said += os.read(self._terminal, 4096).decode()
 
+    def wait_for_question(self, words: str) -> None:
+        """Wait for a prompt, and until what is typed is neither shown nor, as just before that, thrown away."""
+        self.wait_for(words)
+        until(lambda: not termios.tcgetattr(self._terminal)[3] & termios.ECHO)
+
     def types(self, text: str) -> None:
         os.write(self._terminal, text.encode())
 
@@ -677,15 +684,15 @@ def test_a_person_is_asked_on_the_terminal(make: Make) -> None:
     """Twice where a typing error would make an account that nobody can open; what is typed is not shown."""
     laptop = make("laptop")
     terminal = Terminal(["register"], bare(laptop))
-    terminal.wait_for("Password:")
+    terminal.wait_for_question("Password:")
     terminal.types(f"{PASSWORD}\n")
-    terminal.wait_for("confirmation")
+    terminal.wait_for_question("confirmation")
     terminal.types("a typing error\n")
     terminal.wait_for("do not match")
     terminal.said = terminal.said.partition("do not match")[2]
-    terminal.wait_for("Password:")
+    terminal.wait_for_question("Password:")
     terminal.types(f"{PASSWORD}\n")
-    terminal.wait_for("confirmation")
+    terminal.wait_for_question("confirmation")
     terminal.types(f"{PASSWORD}\n")
     assert terminal.end() == 0, terminal.said
     assert PASSWORD not in terminal.said
@@ -701,7 +708,7 @@ def test_no_color_means_no_colour(make: Make) -> None:
     laptop.ok("register")
     for no_color, coloured in ((None, True), ("1", False)):
         terminal = Terminal(["login"], bare(laptop, **({} if no_color is None else {"NO_COLOR": no_color})))
-        terminal.wait_for("Password:")
+        terminal.wait_for_question("Password:")
         terminal.types(f"{PASSWORD}\n")
         assert terminal.end() == 0, terminal.said
         assert "Deriving the keys" in terminal.said
@@ -712,7 +719,7 @@ def test_who_changes_the_mind_at_the_prompt_gets_out(laptop: Machine) -> None:
     """Ctrl-C ends the question, in watch as well."""
     for command in ("sync", "watch"):
         terminal = Terminal([command], bare(laptop))
-        terminal.wait_for("Password:")
+        terminal.wait_for_question("Password:")
         terminal.types("\x03")
         assert terminal.end() == 1
         assert "Aborted" in terminal.said
