@@ -74,10 +74,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             told = home / "runtime" / f"jpserver-{process.pid}.json"
             wait_until(lambda: process.poll() is not None or (told.exists() and told.read_text().endswith("}")))
             assert process.poll() is None, (home / "log").read_text()
-            yield Lab(json.loads(told.read_text())["url"], psutil.Process(process.pid))
+            url = json.loads(told.read_text())["url"]
+            wait_until(lambda: takes_connections(url))  # it tells its address somewhat earlier
+            yield Lab(url, psutil.Process(process.pid))
         finally:
             process.terminate()
             process.wait(PATIENCE)
+
+
+def takes_connections(url: str) -> bool:
+    try:
+        requests.get(f"{url}api/status", headers=HEADERS, timeout=PATIENCE)
+    except requests.ConnectionError:
+        return False
+    return True
 
 
 def run_cell(channel: websocket.WebSocket, source: str) -> list[Any]:
