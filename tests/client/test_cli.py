@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import termios
@@ -645,6 +646,7 @@ class Terminal:
         pid, self._terminal = pty.fork()
         if pid == 0:
             os.chdir(ROOT)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs the tests in the background ignores it
             os.execve(sys.executable, [sys.executable, "-m", "tests.cheap_walletsync", *words], dict(environment))  # noqa: S606
         self.pid = pid
 
