@@ -9,7 +9,7 @@ from asyncio import Transport
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from wsproto import events
@@ -18,6 +18,8 @@ HEAD_BYTES = 32 * 1024
 """Request line and headers together; somewhat more can get through, as much as is looked at in one go."""
 TARGET_BYTES = 8 * 1024
 HEADERS = 100
+PIPELINED = 16
+"""Requests that may wait behind the one that is being answered; after these the connection ends."""
 HEAD_SECONDS = 20.0
 """How long a connection may take until the headers of its first request, or of the next that it began, are there."""
 BODY_SECONDS = 30.0
@@ -41,6 +43,7 @@ class Http(HttpToolsProtocol):
     """One connection. `due` is the time of the loop's clock when it is cut if nothing new has happened until then."""
 
     most_connections: ClassVar[int]
+    _running: RequestResponseCycle
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -81,7 +84,9 @@ class Http(HttpToolsProtocol):
             self.due = self.loop.time() + HEAD_SECONDS
 
     def on_message_begin(self) -> None:
-        """Start counting."""
+        """Start counting, unless too many requests wait before this one."""
+        if len(self.pipeline) >= PIPELINED:
+            raise _Refused
         super().on_message_begin()
         self._in_head, self._head_bytes, self._body_bytes = True, 0, 0
         if self.cycle is None or self.cycle.response_complete:
@@ -159,6 +164,7 @@ class Http(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser or a bound refused, and close; instead of uvicorn's text, JSON of ours."""
         self._deaf = True
+        self._forget_what_waits_for_its_body()
         cycle = self.cycle
         in_work = cycle is not None and not cycle.response_complete
         if in_work and not cycle.more_body:
@@ -174,6 +180,16 @@ class Http(HttpToolsProtocol):
     def overdue(self, now: float) -> bool:
         """Say whether this is to be cut."""
         return now > self.due
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _forget_what_waits_for_its_body(self) -> None:
+        """Drop the newest request if it waits and is not whole, since its refusal must not come before its turn."""
+        if self.pipeline and self.cycle.more_body:
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._running
 
     def _wait_for_reader(self) -> None:
         self.due = self.loop.time() + ANSWER_SECONDS + self.transport.get_write_buffer_size() / SLOWEST

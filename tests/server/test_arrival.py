@@ -133,6 +133,22 @@ def test_requests_one_behind_the_other_are_answered_in_order(front: Front) -> No
     assert statuses(exchange(front, first + second + BEHIND)) == [404, 400, 200]
 
 
+def test_requests_that_wait_are_bounded(front: Front) -> None:
+    """Who asks on and on before the first answer gets some, in order, then the end; no memory is taken for the rest."""
+    first = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(front.url) as client, client.makefile("rb") as received:
+        client.sendall(first + 1000 * BEHIND)
+        assert statuses(received.read()) == [404] + protocols.PIPELINED * [200]
+
+
+def test_garbage_in_a_body_takes_nothing_from_the_request_before(front: Front) -> None:
+    """The refusal of a request does not come in the place of an answer that is still to be made."""
+    first = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+    broken = chunked(b"-2\r\n{}\r\n0\r\n\r\n")
+    assert statuses(exchange(front, first + broken)) == [200]
+    assert statuses(exchange(front, first + BEHIND + broken)) == [200, 200]
+
+
 def test_garbage_behind_a_request_takes_nothing_from_it(front: Front) -> None:
     """A request that is being answered gets its answer; what came behind is ignored."""
     assert statuses(exchange(front, b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\ngarbage\r\n\r\n")) == [200]
