@@ -1,8 +1,9 @@
 """Suite 1 against published vectors, against our frozen ones, and against everyone who changes a bit."""
 
+import base64
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,43 @@ def unseal(vector: dict[str, Any]) -> crypto.Opened:
 def aead_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Record every use of the AEAD: what the HMAC refuses must never get there."""
     calls: list[str] = []
-    real: Callable[..., Any] = crypto._message_key
 
-    def recorded(keys: Keys, random: bytes) -> Any:
+    def recorded(key: bytes) -> AESGCM:
         calls.append("aead")
-        return real(keys, random)
+        return AESGCM(key)
 
-    monkeypatch.setattr(crypto, "_message_key", recorded)
+    monkeypatch.setattr(crypto, "AESGCM", recorded)
     return calls
+
+
+def kibibyte() -> dict[str, Any]:
+    """Return a wallet of 1 KiB as it travels, its `encryptedWallet` longer than that."""
+    plaintext = random.Random(SEED).randbytes(1024)
+    sealed = crypto.seal(*account({}), epoch=1, sequence=7, previous=NO_PREVIOUS, plaintext=plaintext)
+    assert len(sealed.encrypted_wallet) >= 1024
+    return {"sequence": 7, "encryptedWallet": sealed.encrypted_wallet, "hmac": sealed.hmac}
+
+
+def flipped(data: bytes) -> Iterator[bytes]:
+    """Yield `data` with one bit flipped, for every bit of it."""
+    for bit in range(8 * len(data)):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        yield bytes(changed)
+
+
+def refused(vector: dict[str, Any], changes: Iterable[dict[str, Any]], aead_calls: list[str]) -> int:
+    """Return how many changes of an authentic wallet there are; all are refused, and none gets to the AEAD."""
+    aead_calls.clear()
+    unseal(vector)
+    assert aead_calls == ["aead"], "the wallet itself opens, and that is counted"
+    number = 0
+    for change in changes:
+        with pytest.raises(BadWallet):
+            unseal(vector | change)
+        assert aead_calls == ["aead"], change
+        number += 1
+    return number
 
 
 def test_argon2id_gives_the_tag_of_rfc_9106() -> None:
@@ -162,25 +192,75 @@ def test_an_envelope_with_one_fault_is_refused(vector: dict[str, Any], aead_call
 
 
 def test_every_flipped_bit_is_refused_before_the_aead(aead_calls: list[str]) -> None:
-    """Flip any bit of a wallet or of its HMAC: the HMAC refuses it."""
-    vector = ENVELOPE["valid"][1]
-    for name in ("encryptedWallet", "hmac"):
-        text = vector[name].encode()
-        for bit in range(8 * len(text)):
-            changed = bytearray(text)
-            changed[bit // 8] ^= 1 << bit % 8
-            with pytest.raises(BadWallet):
-                unseal(vector | {name: changed.decode("latin-1")})
-    assert not aead_calls
+    """Flip any bit of a wallet of 1 KiB, as it travels or within its base64, or of its HMAC: the HMAC refuses it."""
+    vector = kibibyte()
+    wallet, hmac = vector["encryptedWallet"], vector["hmac"]
+    changes: list[dict[str, Any]] = [
+        *({"encryptedWallet": text.decode("latin-1")} for text in flipped(wallet.encode())),
+        *({"encryptedWallet": base64.b64encode(raw).decode()} for raw in flipped(base64.b64decode(wallet))),
+        *({"hmac": text.decode("latin-1")} for text in flipped(hmac.encode())),
+        *({"hmac": raw.hex()} for raw in flipped(bytes.fromhex(hmac))),
+        *({"sequence": sequence} for sequence in (7 ^ 1 << bit for bit in range(32))),
+    ]
+    assert refused(vector, changes, aead_calls) > 8 * (1024 + 768)
 
 
 def test_every_truncation_is_refused_before_the_aead(aead_calls: list[str]) -> None:
-    """Cut a wallet anywhere: the HMAC refuses it."""
+    """Cut a wallet of 1 KiB, its decoded bytes or its HMAC anywhere, at either end: the HMAC refuses it."""
+    vector = kibibyte()
+    wallet, hmac = vector["encryptedWallet"], vector["hmac"]
+    raw = base64.b64decode(wallet)
+    changes = [
+        *({"encryptedWallet": part} for at in range(1, len(wallet)) for part in (wallet[:at], wallet[at:])),
+        *({"encryptedWallet": base64.b64encode(raw[:length]).decode()} for length in range(len(raw))),
+        *({"hmac": part} for at in range(len(hmac)) for part in (hmac[:at], hmac[at + 1 :])),
+    ]
+    assert refused(vector, changes, aead_calls) > 1024 + 768
+
+
+def test_another_spelling_of_the_same_bytes_is_refused_before_the_aead(aead_calls: list[str]) -> None:
+    """One wallet has one form: what a lenient decoder would take for the same is another one."""
     vector = ENVELOPE["valid"][1]
-    for length in range(len(vector["encryptedWallet"])):
-        with pytest.raises(BadWallet):
-            unseal(vector | {"encryptedWallet": vector["encryptedWallet"][:length]})
-    assert not aead_calls
+    wallet, hmac = vector["encryptedWallet"], vector["hmac"]
+    assert wallet.endswith("=")
+    assert set(wallet) & set("+/")
+    unpadded = wallet.rstrip("=")
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    sibling = unpadded[:-1] + alphabet[alphabet.index(unpadded[-1]) | 1] + "=" * (len(wallet) - len(unpadded))
+    assert base64.b64decode(sibling) == base64.b64decode(wallet)
+    spellings = [
+        *(sibling, unpadded, f"{wallet}=", f"{wallet}\n", f" {wallet}", f"{wallet[:76]}\n{wallet[76:]}"),
+        wallet.translate(str.maketrans("+/", "-_")),
+    ]
+    changes = [
+        *({"encryptedWallet": each} for each in spellings),
+        *({"hmac": each} for each in (hmac.upper(), f"{hmac} ", f"0x{hmac}", f"{hmac[:32]} {hmac[32:]}")),
+    ]
+    assert refused(vector, changes, aead_calls) == len(changes)
+
+
+def test_random_blobs_are_refused_before_the_aead(aead_calls: list[str]) -> None:
+    """100,000 wallets that nobody sealed: noise, noise in base64, behind a true header, with a true or any HMAC."""
+    print(f"seed {SEED}")
+    chance = random.Random(SEED)
+    vector = kibibyte()
+    header = base64.b64decode(vector["encryptedWallet"])[:81]
+
+    def blob() -> dict[str, Any]:
+        noise = chance.randbytes(chance.randrange(1, 1536))
+        match chance.randrange(4):
+            case 0:
+                wallet = noise.decode("latin-1")
+            case 1:
+                wallet = base64.b64encode(noise).decode()
+            case 2:
+                wallet = base64.b64encode(header + noise).decode()
+            case _:
+                wallet = vector["encryptedWallet"]
+        hmac = chance.randbytes(32).hex() if chance.randrange(2) or wallet == vector["encryptedWallet"] else None
+        return {"encryptedWallet": wallet, "hmac": hmac or vector["hmac"]}
+
+    assert refused(vector, (blob() for _ in range(100_000)), aead_calls) == 100_000
 
 
 def test_what_is_sealed_opens_again() -> None:
