@@ -37,9 +37,10 @@ format: $(READY) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY) ## measure the documentation machine against papermill, and merging against reading JSON
+bench: $(READY) ## measure the docs machine against papermill, merging against reading JSON, and start-up
 	@$(BIN)/python bench/docs.py
 	@$(BIN)/python -m bench.merge
+	@$(BIN)/python -m bench.startup
 
 lab: $(READY) ## open the notebooks in JupyterLab; its options: ARGS=--no-browser
 	@$(BIN)/jupyter lab --ServerApp.root_dir=notebooks $(ARGS)

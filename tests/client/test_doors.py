@@ -1,5 +1,6 @@
 """Which room of the client may import which: an architecture is what the imports say."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -77,3 +78,12 @@ def test_the_wire_contract_needs_nothing_but_msgspec() -> None:
     """protocol.py is what the server takes from the client, so it drags nothing along."""
     outside = {name.split(".")[0] for name in imports_of(PACKAGE / "protocol.py")}
     assert outside - set(sys.stdlib_module_names) == {"msgspec"}
+
+
+def test_importing_the_library_loads_nothing_but_names() -> None:
+    """A wallet that embeds the client starts as fast as without it; the rest comes with what is used first."""
+    program = "import sys; before = set(sys.modules); import walletsync; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert [name for name in loaded if name.startswith("walletsync")] == ["walletsync"]
+    assert {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) == {"walletsync"}
