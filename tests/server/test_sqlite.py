@@ -196,7 +196,7 @@ def test_errors_name_no_values(storage: SqlStorage) -> None:
 
 def test_readers_cannot_write(storage: SqlStorage) -> None:
     """The connections of readers are read-only."""
-    with storage._readers.begin() as connection, pytest.raises(sa.exc.OperationalError):
+    with storage._readers._engine.begin() as connection, pytest.raises(sa.exc.OperationalError):
         connection.exec_driver_sql("DELETE FROM accounts")
 
 

@@ -30,7 +30,7 @@ def driver_errors_end_here(file: Path | None = None) -> Iterator[None]:
 
 def translated(error: Exception) -> Exception:
     """Return `error`, or the `StorageError` for it if the driver or SQLAlchemy raised it."""
-    if not isinstance(error, sa.exc.SQLAlchemyError):
+    if not isinstance(error, sa.exc.SQLAlchemyError | driver.Error):
         return error
     told = failure(error)
     told.__cause__ = error

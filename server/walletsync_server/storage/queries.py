@@ -1,7 +1,6 @@
 """Every query, in SQLAlchemy Core. One class per kind of transaction; neither begins nor ends one."""
 
 from datetime import datetime
-from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -16,10 +15,10 @@ from walletsync_server.storage.interface import (
     WriteTransaction,
 )
 from walletsync_server.storage.people_queries import SqlPeopleReads, SqlPeopleWrites
+from walletsync_server.storage.prepared import Prepared
 from walletsync_server.storage.schema import accounts, mails, server_values, signups, tokens, wallets
 from walletsync_server.storage.signup_queries import SqlSignupReads, SqlSignupWrites
 
-T = TypeVar("T")
 _SECRET = "secret"  # noqa: S105 - the name of a row, not its value
 
 # Built once: making a statement costs more than running it.
@@ -30,28 +29,32 @@ _SALT_SEED = sa.select(
         sa.bindparam("otherwise", type_=sa.LargeBinary),
     )
 )
-_ACCOUNT_LOCKED = sa.select(accounts).where(accounts.c.account_id == sa.bindparam("account")).with_for_update()
+_ACCOUNT_LOCKED = Prepared(
+    sa.select(accounts).where(accounts.c.account_id == sa.bindparam("account")).with_for_update()
+)
 _ALIVE = (tokens.c.account_id == accounts.c.account_id) & (tokens.c.epoch == accounts.c.epoch)
 _LIVE_TOKENS = sa.select(tokens).join_from(tokens, accounts, _ALIVE)
-_TOKEN_OF_HASH = _LIVE_TOKENS.where(tokens.c.token_hash == sa.bindparam("hash"))
+_TOKEN_OF_HASH = Prepared(_LIVE_TOKENS.where(tokens.c.token_hash == sa.bindparam("hash")))
 _TOKENS_OF_ACCOUNT = _LIVE_TOKENS.where(tokens.c.account_id == sa.bindparam("account")).order_by(tokens.c.device_id)
 _TOKEN_OF_DEVICE = sa.select(sa.true()).where(
     tokens.c.account_id == sa.bindparam("account"), tokens.c.device_id == sa.bindparam("device")
 )
-_CURRENT_SEQUENCE = sa.select(accounts.c.current_sequence).where(accounts.c.account_id == sa.bindparam("account"))
+_CURRENT_SEQUENCE = Prepared(
+    sa.select(accounts.c.current_sequence).where(accounts.c.account_id == sa.bindparam("account"))
+)
 _IS_CURRENT = (wallets.c.account_id == accounts.c.account_id) & (wallets.c.sequence == accounts.c.current_sequence)
-_CURRENT_DIGEST = (
+_CURRENT_DIGEST = Prepared(
     sa.select(wallets.c.digest)
     .join_from(accounts, wallets, _IS_CURRENT)
     .where(accounts.c.account_id == sa.bindparam("account"))
 )
 _WALLET = sa.select(*(column for column in wallets.c if column.name != "account_id"))
-_CURRENT_WALLET = _WALLET.join_from(accounts, wallets, _IS_CURRENT).where(
-    accounts.c.account_id == sa.bindparam("account")
+_CURRENT_WALLET = Prepared(
+    _WALLET.join_from(accounts, wallets, _IS_CURRENT).where(accounts.c.account_id == sa.bindparam("account"))
 )
 _IS_AT = (wallets.c.account_id == sa.bindparam("account")) & (wallets.c.sequence == sa.bindparam("sequence"))
-_DIGEST_AT = sa.select(wallets.c.digest).where(_IS_AT)
-_WALLET_AT = _WALLET.where(_IS_AT)
+_DIGEST_AT = Prepared(sa.select(wallets.c.digest).where(_IS_AT))
+_WALLET_AT = Prepared(_WALLET.where(_IS_AT))
 _HISTORY = (
     sa.select(
         wallets.c.sequence,
@@ -61,6 +64,24 @@ _HISTORY = (
     )
     .where(wallets.c.account_id == sa.bindparam("account"))
     .order_by(wallets.c.sequence.desc())
+)
+
+
+_APPEND_WALLET = Prepared(sa.insert(wallets))
+_SET_SEQUENCE = Prepared(
+    sa.update(accounts)
+    .where(accounts.c.account_id == sa.bindparam("account"))
+    .values(current_sequence=sa.bindparam("sequence"))
+)
+_PRUNE_WALLETS = Prepared(
+    sa.delete(wallets).where(
+        wallets.c.account_id == sa.bindparam("account"),
+        wallets.c.sequence
+        <= sa.select(accounts.c.current_sequence)
+        .where(accounts.c.account_id == sa.bindparam("account"))
+        .scalar_subquery()
+        - sa.bindparam("kept"),
+    )
 )
 
 
@@ -83,8 +104,8 @@ class SqlReadTransaction(SqlPeopleReads, SqlSignupReads, ReadTransaction):
 
     def find_token(self, token_hash: bytes) -> Token | None:
         """See `ReadTransaction`."""
-        row = self._row(_TOKEN_OF_HASH, hash=token_hash)
-        return row and Token(**row)
+        row = _TOKEN_OF_HASH.row(self._driver, hash=token_hash)
+        return None if row is None else Token(**row)
 
     def tokens_of(self, account_id: int) -> list[Token]:
         """See `ReadTransaction`."""
@@ -102,32 +123,31 @@ class SqlReadTransaction(SqlPeopleReads, SqlSignupReads, ReadTransaction):
 
     def current_sequence(self, account_id: int) -> int:
         """See `ReadTransaction`."""
-        return self._value(_CURRENT_SEQUENCE, account=account_id) or 0
+        return _CURRENT_SEQUENCE.value(self._driver, account=account_id) or 0
 
     def current_digest(self, account_id: int) -> bytes | None:
         """See `ReadTransaction`."""
-        return self._value(_CURRENT_DIGEST, account=account_id)
+        digest: bytes | None = _CURRENT_DIGEST.value(self._driver, account=account_id)
+        return digest
 
     def current_wallet(self, account_id: int) -> Wallet | None:
         """See `ReadTransaction`."""
-        row = self._row(_CURRENT_WALLET, account=account_id)
-        return row and Wallet(**row)
+        row = _CURRENT_WALLET.row(self._driver, account=account_id)
+        return None if row is None else Wallet(**row)
 
     def digest_at(self, account_id: int, sequence: int) -> bytes | None:
         """See `ReadTransaction`."""
-        return self._value(_DIGEST_AT, account=account_id, sequence=sequence)
+        digest: bytes | None = _DIGEST_AT.value(self._driver, account=account_id, sequence=sequence)
+        return digest
 
     def wallet_at(self, account_id: int, sequence: int) -> Wallet | None:
         """See `ReadTransaction`."""
-        row = self._row(_WALLET_AT, account=account_id, sequence=sequence)
-        return row and Wallet(**row)
+        row = _WALLET_AT.row(self._driver, account=account_id, sequence=sequence)
+        return None if row is None else Wallet(**row)
 
     def history(self, account_id: int) -> list[KeptVersion]:
         """See `ReadTransaction`."""
         return [KeptVersion(**row) for row in self._rows(_HISTORY, account=account_id)]
-
-    def _value(self, statement: sa.Select[T], **values: object) -> T | None:
-        return self._connection.execute(statement, values).scalar_one_or_none()
 
 
 class SqlWriteTransaction(SqlReadTransaction, SqlPeopleWrites, SqlSignupWrites, WriteTransaction):
@@ -135,8 +155,8 @@ class SqlWriteTransaction(SqlReadTransaction, SqlPeopleWrites, SqlSignupWrites, 
 
     def lock_account(self, account_id: int) -> Account | None:
         """See `WriteTransaction`."""
-        row = self._row(_ACCOUNT_LOCKED, account=account_id)
-        return row and Account(**row)
+        row = _ACCOUNT_LOCKED.row(self._driver, account=account_id)
+        return None if row is None else Account(**row)
 
     def insert_account(self, account: Account) -> None:
         """See `WriteTransaction`."""
@@ -162,17 +182,12 @@ class SqlWriteTransaction(SqlReadTransaction, SqlPeopleWrites, SqlSignupWrites, 
 
     def append_wallet(self, account_id: int, wallet: Wallet) -> None:
         """See `WriteTransaction`."""
-        self._connection.execute(sa.insert(wallets), {"account_id": account_id, **vars(wallet)})
-        self._connection.execute(
-            sa.update(accounts).where(accounts.c.account_id == account_id).values(current_sequence=wallet.sequence)
-        )
+        _APPEND_WALLET.run(self._driver, account_id=account_id, **vars(wallet))
+        _SET_SEQUENCE.run(self._driver, account=account_id, sequence=wallet.sequence)
 
     def prune_wallets(self, account_id: int, kept: int) -> None:
         """See `WriteTransaction`."""
-        current = sa.select(accounts.c.current_sequence).where(accounts.c.account_id == account_id).scalar_subquery()
-        self._connection.execute(
-            sa.delete(wallets).where(wallets.c.account_id == account_id, wallets.c.sequence <= current - kept)
-        )
+        _PRUNE_WALLETS.run(self._driver, account=account_id, kept=kept)
 
     def put_token(self, token: Token) -> None:
         """See `WriteTransaction`."""

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from walletsync_server.storage.prepared import driver_of
 from walletsync_server.storage.schema import mails, signups
 from walletsync_server.storage.signup_interface import Mail, Signup, SignupReads, SignupWrites
 
@@ -53,6 +54,7 @@ class SqlSignupReads(SignupReads):
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self._driver = driver_of(connection)
 
     def find_signup(self, email: str, signup_id: bytes) -> Signup | None:
         """See `SignupReads`."""

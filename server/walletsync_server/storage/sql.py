@@ -1,4 +1,4 @@
-"""`Storage` over SQLAlchemy: a writer and a pool of readers."""
+"""`Storage` over SQLAlchemy: a writer and readers."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from walletsync_server.storage.failures import driver_errors_end_here
 from walletsync_server.storage.interface import (
     ReadTransaction,
     Storage,
@@ -14,7 +13,7 @@ from walletsync_server.storage.interface import (
     WriteTransaction,
 )
 from walletsync_server.storage.lock import DatabaseLock
-from walletsync_server.storage.queries import SqlReadTransaction
+from walletsync_server.storage.readers import Readers
 from walletsync_server.storage.writer import Writer
 
 T = TypeVar("T")
@@ -23,7 +22,7 @@ T = TypeVar("T")
 class SqlStorage(Storage):
     """Reads go to `readers`, writes through `writer`, which uses `writing`. Owns them all, and `lock`."""
 
-    def __init__(self, *, writing: sa.Engine, writer: Writer, readers: sa.Engine, lock: DatabaseLock) -> None:
+    def __init__(self, *, writing: sa.Engine, writer: Writer, readers: Readers, lock: DatabaseLock) -> None:
         self._writing = writing
         self._writer = writer
         self._readers = readers
@@ -34,8 +33,7 @@ class SqlStorage(Storage):
         """See `Storage`."""
         if self._closed:
             raise StorageError("The database is closed.")
-        with driver_errors_end_here(), self._readers.begin() as connection:
-            return work(SqlReadTransaction(connection))
+        return self._readers.read(work)
 
     def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
         """See `Storage`."""
@@ -45,6 +43,6 @@ class SqlStorage(Storage):
         """See `Storage`."""
         self._closed = True
         self._writer.close()
-        self._readers.dispose()
+        self._readers.close()
         self._writing.dispose()  # the last one out writes SQLite's log back into the file
         self._lock.release()

@@ -15,6 +15,8 @@ from walletsync_server.storage.failures import driver_errors_end_here
 from walletsync_server.storage.interface import Storage, StorageError
 from walletsync_server.storage.lock import DatabaseLock, cannot_open
 from walletsync_server.storage.migrate import migrate
+from walletsync_server.storage.prepared import driver_of
+from walletsync_server.storage.readers import Readers
 from walletsync_server.storage.sql import SqlStorage
 from walletsync_server.storage.writer import InlineWriter, OnCommit, ThreadedWriter
 
@@ -54,7 +56,7 @@ def open_sqlite(file: Path, *, inline: bool = False, on_commit: OnCommit = take_
     return SqlStorage(
         writing=writing,
         writer=writer,
-        readers=engine(file, readonly=True, pool_size=READERS),
+        readers=Readers(engine(file, readonly=True, pool_size=READERS)),
         lock=lock,
     )
 
@@ -156,7 +158,8 @@ def engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
 
     @event.listens_for(made, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+        if not driver_of(connection).in_transaction:  # a reader's begins at the driver, see `Readers`
+            connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
     return made
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from walletsync_server.storage.failures import failure, translated
 from walletsync_server.storage.interface import StorageError, WriteTransaction
+from walletsync_server.storage.prepared import driver_of
 from walletsync_server.storage.queries import SqlWriteTransaction
 
 T = TypeVar("T")
@@ -53,14 +54,14 @@ class _Job:
 
     def run(self, connection: sa.Connection) -> None:
         """Run in a savepoint and remember how it went; only a broken connection raises."""
-        savepoint = connection.begin_nested()
+        driver = driver_of(connection)
+        driver.execute("SAVEPOINT job")
         try:
             self.value = self.work(SqlWriteTransaction(connection))
         except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the job was given
             self.error = translated(error)
-            savepoint.rollback()
-        else:
-            savepoint.commit()
+            driver.execute("ROLLBACK TO job")
+        driver.execute("RELEASE job")
 
     def answer(self) -> None:
         """Tell the one who waits, after the commit."""
