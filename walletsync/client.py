@@ -138,6 +138,7 @@ class Client:
 
         Raises:
             WrongCredentials: the server does not know this address with this password.
+            WrongPassword: it does not open the wallet on this device; no login was sent.
             SeedChanged: the server tells another seed than this device knows; no login was sent.
             ProtocolError: the seed is no seed; no login was sent.
         """

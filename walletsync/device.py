@@ -223,8 +223,9 @@ class Device:
         return any(version is not None and version.seed != self.state.seed for version in versions_here)
 
     def is_opened_by(self, unlocked: Unlocked) -> bool | None:
-        """Tell whether these are the account's keys; None if no wallet on this device is under its present seed."""
-        for version in (self.state.synced, self.state.pending):
+        """Tell whether these are the account's keys under their seed; None if no wallet on this device is under it."""
+        change = self.state.password_change
+        for version in (self.state.synced, self.state.pending, None if change is None else change.wallet):
             if version is not None and version.seed == unlocked.binding.seed:
                 return versions.is_opened_by(unlocked, version)
         return None

@@ -28,6 +28,13 @@ from walletsync.versions import Unlocked
 
 _TOKEN = re.compile(r"[0-9A-Za-z._~+/=-]{1,512}")
 _SEED = re.compile(r"[0-9a-fA-F]{64}")
+_NOT_OF_THE_WALLET = (
+    "The password is not that of the wallet on this device, so nothing was sealed with it, and no login was sent."
+)
+_WITH_THE_RIGHT_ONE = (
+    " Call set_account() with the right one; if it was changed on another device, with the new one and "
+    "accept_new_password=True."
+)
 
 
 class Session:
@@ -100,11 +107,14 @@ class Session:
         if not self._is_trusted(seed) and not (accept_previous_seed and seed == self._device.state.previous_seed):
             raise SeedChanged(self._why_not(seed))
         unlocked = self.unlock(seed)
+        if self._device.is_opened_by(unlocked) is False:
+            # The server's word proves no password that the wallet on this device disproves.
+            raise WrongPassword(f"{_NOT_OF_THE_WALLET}{self._hint(seed) or _WITH_THE_RIGHT_ONE}")
         try:
             answer = self._api.login(LoginRequest(email=email, password=unlocked.keys.login, device_id=self.device_id))
         except WrongCredentials as error:
             self._ask_whether_it_waits(seed)
-            raise self._explained(error, seed) from None
+            raise WrongCredentials(f"{error}{self._hint(seed)}", status=error.status, code=error.code) from None
         if answer.device_id != self.device_id or not _TOKEN.fullmatch(answer.token):
             raise ProtocolError(
                 "The server's answer holds no token for this device, so none was kept. Ask whoever runs the server."
@@ -166,10 +176,7 @@ class Session:
         unlocked = self.unlock(seed)
         if unlocked is not self._proven:
             if not self._device.is_opened_by(unlocked):
-                raise WrongPassword(
-                    "The password is not that of the wallet on this device. Nothing was sent. Call set_account() with "
-                    "the right one; if it was changed on another device, with the new one and accept_new_password=True."
-                )
+                raise WrongPassword(f"{_NOT_OF_THE_WALLET}{_WITH_THE_RIGHT_ONE}")
             self._proven = unlocked
         return unlocked
 
@@ -278,19 +285,17 @@ class Session:
             "are kept either way. If it was neither, ask whoever runs the server."
         )
 
-    def _explained(self, error: WrongCredentials, seed: bytes) -> WrongCredentials:
-        """Say which password holds, where a change of it that began here was interrupted."""
+    def _hint(self, seed: bytes) -> str:
+        """Say which password holds, where a change of it that began here was interrupted; else nothing."""
         change = self._device.state.password_change
         if change is None:
-            return error
+            return ""
         if seed == change.seed:
-            hint = "The password change that was begun on this device has landed: set_account() with the new password."
-        else:
-            hint = (
-                "The password change that was begun on this device has not landed: the old password holds. "
-                "set_account() with that one, then change_password() again."
-            )
-        return WrongCredentials(f"{error} {hint}", status=error.status, code=error.code)
+            return " The password change that was begun on this device has landed: set_account() with the new password."
+        return (
+            " The password change that was begun on this device has not landed: the old password holds. "
+            "set_account() with that one, then change_password() again."
+        )
 
 
 def check_password(password: str) -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.conftest import PASSWORD
-from tests.middle import GET_SEED, GET_WALLET, POST_WALLET, SIGNUP, Answer, Middle
+from tests.middle import CHANGE_PASSWORD, GET_SEED, GET_WALLET, LOGIN, POST_WALLET, SIGNUP, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
     AccountExists,
@@ -61,6 +61,41 @@ def test_a_mistyped_password_seals_nothing(
         assert again.sync().sequence == 2
     phone.sync()
     assert phone.get_document() == {"a": 2}
+
+
+@pytest.mark.parametrize("change", [None, "lost", "landed"])
+def test_a_server_that_accepts_anything_proves_no_password(change: str | None, device: Device, middle: Middle) -> None:
+    """Where a wallet on the device disproves a mistyped one, it leaves in no login, and nothing is sealed under it."""
+    laptop = device("laptop")
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    if change is not None:
+        (middle.lose_request if change == "lost" else middle.lose_answer)(CHANGE_PASSWORD)
+        with pytest.raises(ServerUnreachable):
+            laptop.change_password("a new password, also a long one")
+    laptop.set_document({"a": 2})
+    email = laptop._device.state.email
+    assert email is not None
+    laptop.set_account(email, "a mistyped password")
+    middle.instead(LOGIN, lambda body: _accepted(msgspec.json.decode(body)["deviceId"]))
+    middle.requests.clear()
+    before = laptop._device.state
+    with pytest.raises(WrongPassword, match="no login was sent"):
+        laptop.get_auth_token()
+    for call in (laptop.get_auth_token, laptop.sync, laptop.post_wallet):
+        with pytest.raises((WrongPassword, NotReady)):
+            call()
+    assert {LOGIN, POST_WALLET}.isdisjoint(middle.requests)
+    assert laptop._device.state == before
+    middle.honest()
+    laptop.set_account(email, "a new password, also a long one" if change == "landed" else PASSWORD)
+    laptop.sync()
+    assert laptop.merge_base == {"a": 2}
+
+
+def _accepted(device_id: str) -> Answer:
+    token = {"token": "ab" * 32, "deviceId": device_id, "scope": "*", "userId": 1}
+    return Answer(200, token)
 
 
 def test_a_mistyped_password_does_not_seal_the_first_version_either(device: Device, middle: Middle) -> None:

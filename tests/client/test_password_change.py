@@ -217,7 +217,7 @@ def test_edits_made_while_the_outcome_is_open_survive_either(laptop: Client, mid
     """The change had landed: a repetition finishes it, and the edit goes out under the new key."""
     lose(middle, lambda: laptop.change_password(NEW))
     laptop.set_document({"label": "meanwhile"})
-    with pytest.raises(WrongCredentials, match="has landed: set_account"):
+    with pytest.raises(WrongPassword, match="has landed: set_account"):
         laptop.sync()
     assert laptop.change_password(NEW) == PasswordChanged(2)
     assert laptop.sync().sequence == 3
@@ -235,13 +235,13 @@ def test_the_device_says_which_password_holds(tmp_path: Path, device: Device, mi
     with pytest.raises(ServerUnreachable):
         laptop.change_password(NEW)
     laptop.set_account(email, NEW)
-    with pytest.raises(WrongCredentials, match="has not landed: the old password holds"):
+    with pytest.raises(WrongPassword, match="has not landed: the old password holds"):
         laptop.sync()
     middle.deliver_late()
     laptop.close()
     with Client(middle.url, store=file) as laptop:
         laptop.set_account(email, PASSWORD)
-        with pytest.raises(WrongCredentials, match="has landed: set_account"):
+        with pytest.raises(WrongPassword, match="has landed: set_account"):
             laptop.sync()
         laptop.set_account(email, NEW)
         assert laptop.sync().sequence == 2
