@@ -11,7 +11,7 @@ change's sequence, and then the change can never land. The server's answer count
 no answer                        send the same again
 """
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from msgspec.structs import replace
 
@@ -67,6 +67,11 @@ def change_password(api: Api, device: Device, session: Session, new: str, old: s
     except WrongCredentials:
         if device.known is None and _lets_in(session, new):
             return PasswordChanged(None)  # the same repetition, where there is no wallet to tell by
+        if device.state.password_change is not None and session.told_seed() == change.seed:
+            raise WrongPassword(
+                "The password change that was begun on this device has landed, with another new password than this "
+                "one. Nothing is lost: set_account() with the new password that was given first."
+            ) from None
         raise
     device.password_changed(change)
     return _finished(device, session, new, with_new)
@@ -98,9 +103,10 @@ def _send(
         api.change_password(request)
     except WrongCredentials:
         # The old password holds no longer. Was it this very change, in an earlier copy?
-        if session.told_seed() == change.seed:
-            return
-        if not again:
+        has_landed = session.told_seed() == change.seed
+        if has_landed and change.wallet is not None:
+            return  # a wallet tells that it was with this new password
+        if not has_landed and not again:
             device.give_up_password_change()
         raise
     except ServerError as error:
@@ -121,10 +127,12 @@ def _finished(device: Device, session: Session, password: str, unlocked: Unlocke
 def _lets_in(session: Session, password: str) -> bool:
     """Tell whether `password` is the account's already; if so, this device is signed in with it."""
     _, before = session.account()
-    session.use_password(password)
-    try:
-        session.sign_in()
-    except WrongCredentials:
-        session.use_password(before)
-        return False
+    with ExitStack() as on_failure:
+        on_failure.callback(session.use_password, before)
+        session.use_password(password)
+        try:
+            session.sign_in()
+        except WrongCredentials:
+            return False
+        on_failure.pop_all()
     return True

@@ -416,6 +416,31 @@ def test_a_repetition_without_a_wallet_is_recognised(device: Device) -> None:
     laptop.get_auth_token()
 
 
+@pytest.mark.parametrize("then", ["change again", "sign in"])
+def test_without_a_wallet_another_new_password_does_not_finish_a_change_either(
+    then: str, device: Device, middle: Middle
+) -> None:
+    """It had landed with the one given first, which alone holds, and the device goes on with that."""
+    laptop = device("laptop")
+    lose(middle, lambda: laptop.change_password(NEW))
+    for _ in range(2):
+        with pytest.raises(WrongPassword, match="has landed, with another new password"):
+            laptop.change_password("a third password, long enough")
+        assert laptop.has_open_password_change
+    middle.always(CHANGE_PASSWORD, Answer(401, {"error": "no", "code": "wrong_credentials"}))
+    middle.lose_answer(LOGIN)
+    with pytest.raises(ServerUnreachable):
+        laptop.change_password(NEW)
+    if then == "change again":  # with the old password that it was told
+        assert laptop.change_password(NEW) == PasswordChanged(None)
+    else:
+        laptop.set_account(email_of(laptop), NEW)
+    laptop.set_document({"a": 1})
+    assert laptop.sync().sequence == 1
+    assert not laptop.has_open_password_change
+    assert [signs_in(laptop, each) for each in (PASSWORD, NEW, "a third password, long enough")] == [False, True, False]
+
+
 def test_a_change_that_landed_unseen_and_was_followed_by_another_is_known(device: Device, middle: Middle) -> None:
     """A device whose change landed without its knowing, and which meets the next change first, still goes on."""
     laptop, phone = device("laptop"), device("phone")

@@ -52,6 +52,7 @@ _PHRASES = {
     "set_account() with the password of that time, then accept_restored_server()": "walletsync sync "
     "--accept-restored-server, with the password of that time",
     "has landed: set_account() with the new password.": "has landed: type the new password.",
+    "set_account() with the new password that was": "walletsync login, with the new password that was",
     "set_account() with that one, then change_password() again": "walletsync password again, with that one",
     "Whose wallet is it? Call set_account() first": "Whose wallet is it? walletsync login first",
     "set_document(), then sync(), makes the first one": "walletsync sync makes the first one from the file",
