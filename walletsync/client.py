@@ -338,6 +338,10 @@ class Client:
         is older than a password change, `set_account()` with the password of that time comes first. Call it again
         after an interruption.
 
+        What both sides changed is measured against the newest version that the server keeps and that both went through
+        for certain. Where there is none, and on a device that has seen more than the one that consented first, nothing
+        is lost either, but what differs is a conflict, and what one side deleted comes back from the other.
+
         Raises what `sync()` raises.
         """
         with self._api.patience(self._patience):

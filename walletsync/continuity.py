@@ -5,17 +5,26 @@ version it shows to whom: an old one (rollback), or one of two lines that it kee
 digest of the one before it and, per device, the last write that its author had seen. So every later version of the same
 line covers all that this device knows; a version that does not is from another line.
 
+Two versions are of one line for certain only where a digest says so. A device therefore keeps the digests of the
+versions that its line went through (`passed`), and what both sides of a restore changed is measured against a version
+that is among them and that the other side descends from (`each_linked`): nothing else is a common ancestor.
+
 A line may be left for another one with a person's consent only: after a server was restored from a backup, the version
 that goes on from there carries a `Restore`, and whoever knows no more than that covers follows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from msgspec import Struct
 
 from walletsync.crypto import NO_PREVIOUS
 from walletsync.errors import BadWallet, ForkDetected, RollbackDetected
 from walletsync.payload import Entry, Restore
+
+_MAX_PASSED = 1_000
+
+_T = TypeVar("_T")
 
 
 class Version(Struct, frozen=True, kw_only=True):
@@ -113,10 +122,35 @@ _IF_RESTORED = (
 )
 
 
-def precedes(version: Version, known: Known) -> bool:
-    """Tell whether `version` is `known` or came before it on its line."""
+def passed(digests: Mapping[int, str], known: Known) -> dict[int, str]:
+    """Return the digests, by sequence, of the versions of `known`'s line that are known for certain: the newest 1,000.
+
+    `digests` are those from before the device knew `known`, of the same line.
+    """
+    named = {entry.sequence: entry.digest for entry in known.entries.values()}
+    return dict(sorted((dict(digests) | named).items())[-_MAX_PASSED:])
+
+
+def each_linked(current: Version, older: Iterable[tuple[Version, _T]]) -> Iterator[tuple[Version, _T]]:
+    """Yield of `older`, the newest first, those that `current` descends from for certain, each with what it carries."""
+    after_it = current
+    for version, carried in older:
+        if after_it.previous != version.digest:
+            return
+        yield version, carried
+        after_it = version
+
+
+def is_left(known: Known, version: Version) -> bool:
+    """Tell whether `version` is on a line for which someone consented to leave that of `known`."""
+    return any(restore.line == known.line for restore in version.restores)
+
+
+def precedes(version: Version, known: Known, digests: Mapping[int, str]) -> bool:
+    """Tell whether `version` is `known` or may have come before it on its line; `digests` are those it `passed`."""
     return (
         version.sequence <= known.sequence
+        and digests.get(version.sequence, version.digest) == version.digest
         and version.epoch <= known.epoch
         and version.restores == tuple(made for made in known.restores if made.sequence <= version.sequence)
         and _covers_all(known.entries, after(version).entries)

@@ -4,9 +4,10 @@ Every change is one `save` of a new state, so a crash leaves the state before or
 server presents is opened, compared with what this device knows, and only then merged; any error leaves all as it was.
 """
 
+import itertools
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
@@ -26,9 +27,12 @@ from walletsync.versions import Unlocked
 
 _FIRST_EPOCH = 1
 
-_NO_ACCOUNT = dict.fromkeys(
-    ("offered_seed", "seed", "previous_seed", "token", "synced", "pending", "password_change", "owed_restore")
-)
+_NO_ACCOUNT: dict[str, Any] = {
+    **dict.fromkeys(
+        ("offered_seed", "seed", "previous_seed", "token", "synced", "pending", "password_change", "owed_restore")
+    ),
+    "passed": {},
+}
 """What a device does not know of an account that does not exist."""
 
 OnConflict: TypeAlias = Literal["mine", "theirs"] | Callable[[Conflict], Any]
@@ -106,7 +110,7 @@ class Device:
             "seed": change.seed,
             "previous_seed": self.state.seed,
             "token": None,
-            "synced": change.wallet,
+            **self._synced_as(change.wallet),
             "pending": None,
             "password_change": None,
         }
@@ -255,7 +259,10 @@ class Device:
             self.save(**self._settled_as(synced), pending=pending)
             return Fetched(version.sequence, newer=False)
         base = self.format.empty() if synced is None else self.format.decode(synced.document)
-        return self._move_to(wallet, unlocked, version, document, base)
+        theirs = self.format.decode(document)
+        # A line that was left was left at a version that nobody names: none of ours is on the new one for certain.
+        passed = self.state.passed if known is None or known.restores == version.restores else {}
+        return self._move_to(wallet, unlocked, version, theirs, self._with_local_edits(base, theirs), passed)
 
     def read(self, wallet: WalletAnswer, unlocked: Unlocked) -> Any:
         """Return the document of an earlier version that the server presents; nothing on this device changes.
@@ -276,26 +283,55 @@ class Device:
 
         The document stays, with what others have written there on top; the next version tells the other devices.
         `older` are the versions before `wallet`, the newest first: the first one that this device's line went through
-        as well is what both sides' changes are measured against.
+        as well is what both sides' changes are measured against. Without one, what either side has is there, deletions
+        come back, and what differs is a conflict.
         """
         owed = self.state.owed_restore or self._restore()
         if wallet is None:
-            self.save(synced=None, pending=None, password_change=None, owed_restore=owed)
+            self.save(synced=None, passed={}, pending=None, password_change=None, owed_restore=owed)
             return
         version, document = versions.unseal(unlocked, wallet, self.format.name)
-        base = self.format.empty()
-        for earlier, its_document in self._each_opened(wallet, older, unlocked):
-            if self._is_on_line(earlier):
-                base = self.format.decode(its_document)
-                break
-        self._move_to(wallet, unlocked, version, document, base, password_change=None, owed_restore=owed)
+        theirs = self.format.decode(document)
+        earlier = (versions.unseal(unlocked, each, self.format.name) for each in older)
+        common = self._common_ancestor(version, document, earlier)
+        base, passed = self.format.empty(), {}
+        if common is not None:
+            base = self.format.decode(common[1])
+            passed = {number: digest for number, digest in self.state.passed.items() if number <= common[0].sequence}
+        merged = self._with_line(base, theirs)
+        self._move_to(wallet, unlocked, version, theirs, merged, passed, password_change=None, owed_restore=owed)
 
-    def _each_opened(
-        self, wallet: WalletAnswer, older: Iterable[WalletAnswer], unlocked: Unlocked
-    ) -> Iterator[tuple[Version, bytes]]:
-        yield versions.unseal(unlocked, wallet, self.format.name)
-        for earlier in older:
-            yield versions.unseal(unlocked, earlier, self.format.name)
+    def _common_ancestor(
+        self, version: Version, document: bytes, older: Iterable[tuple[Version, bytes]]
+    ) -> tuple[Version, bytes] | None:
+        """Return the newest version, with its document, that both this device's line and `version`'s went through.
+
+        None where there is none for certain; nor where somebody has left this device's line already, without having
+        seen all of it: what of it they brought along, and then undid, would look as if they had never had it.
+        """
+        known = self.known
+        if known is None or continuity.is_left(known, version):
+            return None
+        line = itertools.chain([(version, document)], continuity.each_linked(version, older))
+        return next((each for each in line if self.state.passed.get(each[0].sequence) == each[0].digest), None)
+
+    def _with_line(self, base: Any, theirs: Any) -> Merged[Any]:
+        """Merge what this device's line changed since `base` onto `theirs`, and then the local edits onto that.
+
+        At once, a local edit that takes back a change of the line would look like no edit.
+        """
+        synced = self.state.synced
+        if synced is None:
+            return self._with_local_edits(base, theirs)
+        document = self.format.decode(synced.document)
+        line = self.format.merge(base, document, theirs)
+        local = self._with_local_edits(document, line.document)
+        return Merged(local.document, line.conflicts + local.conflicts)
+
+    def _with_local_edits(self, base: Any, theirs: Any) -> Merged[Any]:
+        if self.state.document is None:
+            return Merged(theirs, ())
+        return self.format.merge(base, self.document(), theirs)
 
     def _is_on_line(self, version: Version) -> bool:
         """Tell whether an authentic version under the account's present seed came before what this device knows."""
@@ -304,7 +340,7 @@ class Device:
         return (
             state.synced is not None
             and state.seed in (state.synced.seed, state.previous_seed)
-            and continuity.precedes(version, state.synced.known)
+            and continuity.precedes(version, state.synced.known, state.passed)
         )
 
     def _restore(self) -> Restore | None:
@@ -322,14 +358,15 @@ class Device:
         wallet: WalletAnswer,
         unlocked: Unlocked,
         version: Version,
-        document: bytes,
-        base: Any,
+        theirs: Any,
+        merged: Merged[Any],
+        passed: dict[int, str],
         **changes: Any,
     ) -> Fetched:
-        """Make `version` the synced one, with what this device changed since `base` on top, and the other `changes`."""
-        mine = self.state.document
-        theirs = self.format.decode(document)
-        merged = Merged(theirs, ()) if mine is None else self.format.merge(base, self.format.decode(mine), theirs)
+        """Make `version`, which carries `theirs`, the synced one, with the document `merged` and the other `changes`.
+
+        `passed` are the digests of this device's line that `version` descends from.
+        """
         # Another program may write the same document in other bytes: what we compare with is in ours.
         in_our_bytes, edited = self.format.encode(theirs), self.format.encode(merged.document)
         synced = SealedVersion(
@@ -341,12 +378,17 @@ class Device:
         )
         # A pending write that is not on this version's line took the same sequence and never lands any more; what it
         # carried is in `mine`.
-        changes = {"pending": None} | self._settled_as(synced) | changes
+        changes = {
+            "pending": None,
+            **self._settled_as(synced),
+            "passed": continuity.passed(passed, synced.known),
+            **changes,
+        }
         self.save(**changes, document=edited, conflicts=self.state.conflicts + merged.conflicts)
         return Fetched(
             version.sequence,
             newer=True,
-            merged=mine is not None and edited != in_our_bytes,
+            merged=self.state.document is not None and edited != in_our_bytes,
             conflicts=merged.conflicts,
         )
 
@@ -371,7 +413,12 @@ class Device:
                 change = None  # its sequence was used up by this version, which is under the old seed
             if owed is not None and owed.name in [restore.name for restore in synced.known.restores]:
                 owed = None
-        return {"synced": synced, "password_change": change, "owed_restore": owed}
+        return {**self._synced_as(synced), "password_change": change, "owed_restore": owed}
+
+    def _synced_as(self, synced: SealedVersion | None) -> dict[str, Any]:
+        """Return what changes when `synced`, which descends from the version synced before, is the synced version."""
+        passed = {} if synced is None else continuity.passed(self.state.passed, synced.known)
+        return {"synced": synced, "passed": passed}
 
     def _sealed(self, unlocked: Unlocked, limit: int, about: Version) -> SealedVersion:
         sealed = versions.seal(unlocked, about, self.format.name, self._encoded_document())

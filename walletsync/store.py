@@ -84,6 +84,8 @@ class DeviceState(_Hidden, frozen=True, kw_only=True):
     document: bytes | None = None
     synced: SealedVersion | None = None
     """The last version that this device got from or POSTed to the server; its `document` is the merge base."""
+    passed: dict[int, str] = {}
+    """The digests, by sequence, of the versions that `synced` is known to descend from, and its own."""
     pending: SealedVersion | None = None
     """A POST whose outcome is not known: a retry sends exactly this."""
     password_change: PasswordChange | None = None

@@ -8,7 +8,7 @@ import pytest
 from msgspec import convert
 from msgspec.structs import replace
 
-from walletsync.continuity import Known, Version, after, has_landed, is_news, precedes
+from walletsync.continuity import Known, Version, after, each_linked, has_landed, is_left, is_news, passed, precedes
 from walletsync.crypto import NO_PREVIOUS, Binding, Keys
 from walletsync.errors import BadWallet, ForkDetected, RollbackDetected
 from walletsync.payload import Entry, Payload, Restore
@@ -289,15 +289,15 @@ def test_a_password_change_is_followed_with_the_new_keys_only() -> None:
 
 def test_a_version_precedes_what_is_known_if_it_is_on_its_line() -> None:
     """All earlier versions of the line, and the last one; none of a line that was left, of another one, or later."""
-    assert all(precedes(version, KNOWN) for version in LINE)
-    assert not any(precedes(version, after(LINE[1])) for version in LINE[2:])
+    assert all(precedes(version, KNOWN, {}) for version in LINE)
+    assert not any(precedes(version, after(LINE[1]), {}) for version in LINE[2:])
     version = pushed_again(restore(KNOWN, "r", 3))
     known = after(version)
     later = after(replace(follow(known, "tablet", line="r"), restores=known.restores))
-    assert [precedes(each, later) for each in (*LINE, version)] == [True, True, False, False, True]
+    assert [precedes(each, later, {}) for each in (*LINE, version)] == [True, True, False, False, True]
     other = history("laptop", "phone", line="other")
-    assert not precedes(other[1], KNOWN)
-    assert not precedes(replace(LINE[0], epoch=2), KNOWN)
+    assert not precedes(other[1], KNOWN, {})
+    assert not precedes(replace(LINE[0], epoch=2), KNOWN, {})
 
 
 def test_a_write_that_was_brought_along_has_landed() -> None:
@@ -333,3 +333,38 @@ def test_authentic_wallets_are_judged_as_the_vectors_say(case: dict[str, Any]) -
             is_news(known, version, HISTORY["device"])
     else:
         assert is_news(known, version, HISTORY["device"]) == (case["expected"] == "news")
+
+
+def test_where_a_digest_is_known_nothing_else_precedes() -> None:
+    """An older version whose author wrote again later could be of any line, unless this device passed that place."""
+    other = replace(LINE[0], digest="another")
+    assert precedes(other, KNOWN, {})
+    assert not precedes(other, KNOWN, {1: LINE[0].digest})
+    assert precedes(LINE[0], KNOWN, {1: LINE[0].digest})
+
+
+def test_a_device_remembers_the_newest_versions_that_its_line_passed() -> None:
+    """All that it has seen, and what others had seen as the last of each device; a thousand of them."""
+    digests: dict[int, str] = {}
+    versions = history("laptop", "phone", *["laptop"] * 1100)
+    for version in versions:
+        digests = passed(digests, after(version))
+    assert digests == {number: f"a{number}" for number in range(103, 1103)}
+    assert passed({}, after(versions[5])) == {2: "a2", 6: "a6"}
+
+
+def test_only_what_is_linked_by_digests_is_descended_from() -> None:
+    """The first version that is not the one before ends the line."""
+    versions = history(*["laptop"] * 5)
+    older = [(version, version.sequence) for version in reversed(versions[:-1])]
+    assert [carried for _, carried in each_linked(versions[-1], older)] == [4, 3, 2, 1]
+    del older[1]
+    assert [carried for _, carried in each_linked(versions[-1], older)] == [4]
+    assert not list(each_linked(versions[-1], [(replace(versions[3], digest="another"), 4)]))
+
+
+def test_a_line_is_left_where_a_restore_says_so() -> None:
+    """Whether or not it brought along all that this device knows."""
+    assert not is_left(KNOWN, follow(KNOWN, "laptop"))
+    assert is_left(KNOWN, pushed_again(replace(restore(KNOWN, "r", 3), entries={})))
+    assert not is_left(KNOWN, pushed_again(replace(restore(KNOWN, "r", 3), line="of another line")))

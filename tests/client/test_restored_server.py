@@ -161,6 +161,107 @@ def test_without_kept_versions_nothing_is_lost_but_deletions(
     assert laptop.get_document() == {"first": 1, "laptop": 1, "tablet": 1}
 
 
+def test_what_a_device_wrote_that_was_restored_as_well_is_merged(
+    tmp_path: Path, device: Device, running_server: RunningServer
+) -> None:
+    """The phone was put back together with the server and went on: its new version is none that the laptop knew."""
+    file = tmp_path / "phone.wallet"
+    laptop, phone = device("laptop"), device("phone", store=file)
+    edit(laptop, kept=1)
+    phone.sync()
+    backup, files = take_backup(running_server.database, email_of(laptop)), file.read_bytes()
+    edit(phone, phone=1)
+    edit(phone, phone=2)
+    laptop.sync()
+    restore_backup(running_server.database, backup)
+    phone.close()
+    file.write_bytes(files)
+    with restarted(phone, file) as phone:
+        edit(phone, other=1)
+        with pytest.raises(RollbackDetected):
+            laptop.sync()
+        laptop.accept_restored_server()
+        assert laptop.get_document() == {"kept": 1, "phone": 2, "other": 1}
+        phone.sync()
+        assert phone.get_document() == {"kept": 1, "phone": 2, "other": 1}
+
+
+def test_no_server_chooses_what_changes_are_measured_against(device: Device, running_server: RunningServer) -> None:
+    """A version that the current one does not descend from would make all that came before it look deleted there."""
+    laptop = device("laptop")
+    edit(laptop, a=1)
+    backup = take_backup(running_server.database, email_of(laptop))
+    edit(laptop, laptop=1)
+    left = laptop._api.version(laptop._session.signed_in()[0], 2)
+    edit(laptop, later=1)
+    restore_backup(running_server.database, backup)
+    tablet = device("tablet")
+    tablet.sync()
+    edit(tablet, tablet=1)
+    edit(tablet, tablet=2)
+    laptop._session.sign_in()
+    token, unlocked = laptop._session.signed_in()
+    laptop._device.go_on_from(laptop._api.get_wallet(token), [left], unlocked)
+    assert laptop.get_document() == {"a": 1, "laptop": 1, "later": 1, "tablet": 2}
+
+
+def test_an_unsynced_edit_that_takes_back_a_change_is_an_edit(device: Device, running_server: RunningServer) -> None:
+    """What the backup has again by chance, someone decided here: it wins or is a conflict, and is never dropped."""
+    laptop, phone = device("laptop"), device("phone")
+    edit(laptop, taken_back=1, both=1)
+    phone.sync()
+    backup = take_backup(running_server.database, email_of(laptop))
+    edit(laptop, taken_back=2, both=2)
+    phone.sync()
+    phone.set_document({"taken_back": 1, "both": 1})
+    restore_backup(running_server.database, backup)
+    tablet = device("tablet")
+    tablet.sync()
+    edit(tablet, both=3)
+    phone.accept_restored_server()
+    assert phone.get_document() == {"taken_back": 1, "both": 3}
+    assert [(conflict.base, conflict.mine) for conflict in phone.conflicts] == [(1, 2), (2, 1)]
+
+
+def test_what_was_undone_after_a_consent_stays_undone_or_is_a_conflict(
+    device: Device, running_server: RunningServer
+) -> None:
+    """The laptop brought its line along and then took changes back; the phone had seen more, so it consents too.
+
+    What the laptop deleted comes back: the phone cannot tell that from what the laptop never had.
+    """
+    laptop, phone = device("laptop"), device("phone")
+    edit(laptop, a=1, deleted=1)
+    phone.sync()
+    backup = take_backup(running_server.database, email_of(laptop))
+    edit(laptop, a=2)
+    phone.sync()
+    edit(phone, phone=1)
+    restore_backup(running_server.database, backup)
+    laptop.accept_restored_server()
+    edit(laptop, a=1, deleted=None)
+    phone.accept_restored_server()
+    assert phone.get_document() == {"a": 1, "deleted": 1, "phone": 1}
+    assert [(conflict.path, conflict.mine) for conflict in phone.conflicts] == [(("a",), 2)]
+    laptop.sync()
+    assert laptop.get_document() == phone.get_document()
+
+
+def test_the_same_device_consents_again_to_an_even_older_backup(device: Device, running_server: RunningServer) -> None:
+    """What its line passed before the first restore still tells deletions from what it never had."""
+    laptop = device("laptop")
+    edit(laptop, first=1, kept=1)
+    oldest = take_backup(running_server.database, email_of(laptop))
+    edit(laptop, second=1)
+    older = take_backup(running_server.database, email_of(laptop))
+    edit(laptop, first=None)
+    for backup in (older, oldest):
+        restore_backup(running_server.database, backup)
+        laptop.accept_restored_server()
+        assert laptop.get_document() == {"kept": 1, "second": 1}
+        assert not laptop.conflicts
+
+
 def test_a_server_restored_to_nothing_gets_everything_back(device: Device, running_server: RunningServer) -> None:
     """The backup is from before the first version."""
     laptop, phone = device("laptop"), device("phone")
