@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 
 from walletsync import history, merge, passwords
 from walletsync.api import Api
-from walletsync.device import Device, OnConflict
+from walletsync.conflicts import OnConflict
+from walletsync.device import Device
 from walletsync.errors import UsageError
 from walletsync.formats.base import Format
 from walletsync.formats.json import JSONFormat

@@ -7,18 +7,18 @@ server presents is opened, compared with what this device knows, and only then m
 import itertools
 import os
 import uuid
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
-from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Any, Literal
 
 import msgspec
 
 from walletsync import continuity, crypto, versions
+from walletsync.conflicts import OnConflict, Undecided
 from walletsync.continuity import Known, Version
-from walletsync.errors import DocumentError, ForkDetected, NotReady, StoreUnusable, UsageError, WalletTooLarge
+from walletsync.errors import ForkDetected, NotReady, StoreUnusable, UsageError, WalletTooLarge
 from walletsync.formats.base import Format
-from walletsync.merge import Conflict, Merged, same
+from walletsync.merge import Conflict, Merged
 from walletsync.payload import Entry, Restore
 from walletsync.protocol import MAX_SEQUENCE, WalletAnswer
 from walletsync.results import Fetched, WalletState
@@ -34,10 +34,6 @@ _NO_ACCOUNT: dict[str, Any] = {
     "passed": {},
 }
 """What a device does not know of an account that does not exist."""
-
-OnConflict: TypeAlias = Literal["mine", "theirs"] | Callable[[Conflict], Any]
-"""Who decides conflicts: one side always, or a function that returns the value to keep (MISSING deletes), or the
-conflict itself to leave it for later."""
 
 
 class Device:
@@ -162,26 +158,13 @@ class Device:
         """Return what waits for a decision, but not `but` of an earlier state; `theirs` is what the document has there
         now."""
         waiting = [conflict for conflict in self.state.conflicts if all(conflict is not other for other in but)]
-        if not waiting:
-            return ()
-        document = self.document()
-        return tuple(self._shown(document, conflict) for conflict in waiting)
+        return Undecided(self.format, self.document(), tuple(waiting)).shown() if waiting else ()
 
     def resolve(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> Any:
         """Decide a conflict and return the document; `Client.resolve` says more."""
-        if keep not in ("mine", "theirs"):
-            raise UsageError('Keep "mine" or "theirs"; for anything else, set_document() and then keep "theirs".')
-        document, conflicts = self.document(), self.state.conflicts
-        alike = [index for index, waiting in enumerate(conflicts) if waiting.path == conflict.path]
-        index = next((index for index in alike if self._shown(document, conflicts[index]) == conflict), None)
-        if index is None:
-            raise UsageError(
-                "This conflict is not among `conflicts`: it is decided already, or the document has changed there "
-                "since. Look at `conflicts` again."
-            )
-        document = self._decided(document, conflict, getattr(conflict, keep))
-        self.save(document=self.format.encode(document), conflicts=conflicts[:index] + conflicts[index + 1 :])
-        return document
+        left = Undecided(self.format, self.document(), self.state.conflicts).resolved(conflict, keep)
+        self.save(document=self.format.encode(left.document), conflicts=left.conflicts)
+        return left.document
 
     def decide(self, on_conflict: OnConflict, asked: set[Conflict]) -> None:
         """Decide every conflict that waits and is not in `asked`, and put those into it; all at once, or none.
@@ -191,32 +174,14 @@ class Device:
         state = self.state
         if not state.conflicts:
             return
-        document, left = self.document(), []
-        for conflict in state.conflicts:
-            shown = self._shown(document, conflict)
-            value = shown
-            if shown not in asked:
-                asked.add(shown)
-                value = on_conflict(shown) if callable(on_conflict) else getattr(shown, on_conflict)
-            if self.state is not state:
-                raise UsageError(
-                    "The function that decides conflicts has changed the wallet itself, so nothing else was decided. "
-                    "Let it return the value to keep."
-                )
-            with suppress(DocumentError):
-                if value is not shown:
-                    document = self._decided(document, shown, value)
-                    continue
-            left.append(conflict)
-        if len(left) < len(state.conflicts):
-            self.save(document=self.format.encode(document), conflicts=tuple(left))
-
-    def _shown(self, document: Any, conflict: Conflict) -> Conflict:
-        """Return a conflict with what the document has there now as theirs."""
-        return replace(conflict, theirs=self.format.value_at(document, conflict.path))
-
-    def _decided(self, document: Any, conflict: Conflict, value: Any) -> Any:
-        return document if same(value, conflict.theirs) else self.format.replace(document, conflict.path, value)
+        left = Undecided(self.format, self.document(), state.conflicts).decided(on_conflict, asked)
+        if self.state is not state:
+            raise UsageError(
+                "The function that decides conflicts has changed the wallet itself, so nothing was decided. Let it "
+                "return the value to keep."
+            )
+        if len(left.conflicts) < len(state.conflicts):
+            self.save(document=self.format.encode(left.document), conflicts=left.conflicts)
 
     # Versions
 

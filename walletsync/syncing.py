@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 from walletsync import merge
 from walletsync.api import Api, Conflict
-from walletsync.device import Device, OnConflict
+from walletsync.conflicts import OnConflict
+from walletsync.device import Device
 from walletsync.errors import (
     ForkDetected,
     NoWallet,

@@ -12,7 +12,7 @@ from tests.imports import imports_of
 PACKAGE = Path(walletsync.__file__).parent
 
 PLAIN = {"results", "errors", "protocol"}
-ROOMS_OF_A_DEVICE = {"api", "device", "versions", "store", "merge", "crypto", "formats", "realm", *PLAIN}
+ROOMS_OF_A_DEVICE = {"api", "device", "versions", "store", "conflicts", "merge", "crypto", "formats", "realm", *PLAIN}
 # Each room, and the rooms that it may import. formats/ counts as one.
 DOORS = {
     "__init__": {"client", "errors", "formats"},
@@ -24,7 +24,7 @@ DOORS = {
     "history": ROOMS_OF_A_DEVICE,
     "syncing": {"session", *ROOMS_OF_A_DEVICE},
     "session": ROOMS_OF_A_DEVICE,
-    "device": {"versions", "store", "merge", "crypto", "continuity", "formats", "payload", *PLAIN},
+    "device": {"versions", "store", "conflicts", "merge", "crypto", "continuity", "formats", "payload", *PLAIN},
     "versions": {"store", "crypto", "continuity", "payload", "errors", "protocol"},
     "store": {"continuity", "exactjson", "merge", "payload", "errors"},
     "api": {"live", "transport", "realm", "errors", "protocol"},
@@ -34,6 +34,7 @@ DOORS = {
     "continuity": {"crypto", "payload", "errors"},
     "payload": {"errors", "protocol"},
     "results": {"merge"},
+    "conflicts": {"formats", "merge", "errors"},
     "formats": {"exactjson", "merge", "errors"},
     "crypto": {"errors", "protocol"},
     "merge": {"errors"},

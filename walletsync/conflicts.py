@@ -1,0 +1,70 @@
+"""Conflicts that wait for a decision: shown with what the document has there now, and decided. No store in here."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from walletsync.errors import DocumentError, UsageError
+from walletsync.formats.base import Format
+from walletsync.merge import Conflict, same
+
+OnConflict: TypeAlias = Literal["mine", "theirs"] | Callable[[Conflict], Any]
+"""Who decides conflicts: one side always, or a function that returns the value to keep (MISSING deletes), or the
+conflict itself to leave it for later."""
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """A document, and the conflicts that wait in it."""
+
+    format: Format[Any]
+    document: Any
+    conflicts: tuple[Conflict, ...]
+
+    def shown(self) -> tuple[Conflict, ...]:
+        """Return the conflicts, each with what the document has there now as theirs."""
+        return tuple(self._shown(self.document, conflict) for conflict in self.conflicts)
+
+    def resolved(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> "Undecided":
+        """Return what is left once `conflict`, one of those `shown`, is decided.
+
+        Raises:
+            UsageError: it is none of them.
+        """
+        if keep not in ("mine", "theirs"):
+            raise UsageError('Keep "mine" or "theirs"; for anything else, set_document() and then keep "theirs".')
+        alike = [index for index, waiting in enumerate(self.conflicts) if waiting.path == conflict.path]
+        index = next((index for index in alike if self._shown(self.document, self.conflicts[index]) == conflict), None)
+        if index is None:
+            raise UsageError(
+                "This conflict is not among `conflicts`: it is decided already, or the document has changed there "
+                "since. Look at `conflicts` again."
+            )
+        document = self._decided(self.document, conflict, getattr(conflict, keep))
+        return replace(self, document=document, conflicts=self.conflicts[:index] + self.conflicts[index + 1 :])
+
+    def decided(self, on_conflict: OnConflict, asked: set[Conflict]) -> "Undecided":
+        """Return what is left once each conflict that is not in `asked` is decided; those asked for are put into it.
+
+        A conflict whose value has no place in the document is left.
+        """
+        document, left = self.document, []
+        for conflict in self.conflicts:
+            shown = self._shown(document, conflict)
+            value = shown
+            if shown not in asked:
+                asked.add(shown)
+                value = on_conflict(shown) if callable(on_conflict) else getattr(shown, on_conflict)
+            with suppress(DocumentError):
+                if value is not shown:
+                    document = self._decided(document, shown, value)
+                    continue
+            left.append(conflict)
+        return replace(self, document=document, conflicts=tuple(left))
+
+    def _shown(self, document: Any, conflict: Conflict) -> Conflict:
+        return replace(conflict, theirs=self.format.value_at(document, conflict.path))
+
+    def _decided(self, document: Any, conflict: Conflict, value: Any) -> Any:
+        return document if same(value, conflict.theirs) else self.format.replace(document, conflict.path, value)
