@@ -48,6 +48,7 @@ class Http(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.due = _NEVER
+        self._read_by = _NEVER
         self._status = 400
         self._deaf = False
         self._in_head = False
@@ -140,18 +141,17 @@ class Http(HttpToolsProtocol):
         """From here on the client may take its time to read, and to ask again."""
         super().on_response_complete()
         if self.transport.get_write_buffer_size():
-            self._wait_for_reader()
+            self.due = self._time_to_read()
 
     def pause_writing(self) -> None:
-        """Wait for the client to read, but not for ever."""
+        """Wait for the client to read, but not for ever, whatever else it asks meanwhile."""
         super().pause_writing()
-        self._wait_for_reader()
+        self._read_by = self._time_to_read()
 
     def resume_writing(self) -> None:
         """Go on; what is left is for the server to do, if anything is."""
         super().resume_writing()
-        if not self.cycle.response_complete:
-            self.due = _NEVER
+        self._read_by = _NEVER
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Let a client that asked and will ask no more have its answers."""
@@ -179,7 +179,7 @@ class Http(HttpToolsProtocol):
 
     def overdue(self, now: float) -> bool:
         """Say whether this is to be cut."""
-        return now > self.due
+        return now > min(self.due, self._read_by)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -191,8 +191,8 @@ class Http(HttpToolsProtocol):
             self.pipeline.popleft()
             self.cycle = self.pipeline[0][0] if self.pipeline else self._running
 
-    def _wait_for_reader(self) -> None:
-        self.due = self.loop.time() + ANSWER_SECONDS + self.transport.get_write_buffer_size() / SLOWEST
+    def _time_to_read(self) -> float:
+        return self.loop.time() + ANSWER_SECONDS + self.transport.get_write_buffer_size() / SLOWEST
 
     def _refuse(self, status: int) -> None:
         self._status = status

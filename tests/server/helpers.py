@@ -155,10 +155,10 @@ class Account:
         return self.wire("GET", f"{API}/wallet", token=self.token, headers=headers)
 
 
-def connect(url: str) -> socket.socket:
-    """Return a TCP connection to the server at `url`."""
+def connect(url: str, source: str = "") -> socket.socket:
+    """Return a TCP connection to the server at `url`, from the address `source` of this machine if it matters."""
     host, _, port = url.removeprefix("http://").rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=20)
+    return socket.create_connection((host, int(port)), timeout=20, source_address=(source, 0))
 
 
 def free_port() -> int:
