@@ -8,7 +8,7 @@ import pytest
 from walletsync_server.services.counters import Counters
 from walletsync_server.services.errors import RateLimited
 from walletsync_server.services.mail import MAILS_PER_PERIOD
-from walletsync_server.services.throttle import NO_RATES, Rates, Throttle, network_of
+from walletsync_server.services.throttle import MOST_KEYS, NO_RATES, Rates, Throttle, network_of
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 HOME, CAFE = "192.0.2.1", "198.51.100.7"
@@ -110,6 +110,15 @@ def test_all_strangers_together_guess_little(throttle: Throttle) -> None:
     assert guesses(throttle, CAFE, BOB) == PAIR
 
 
+def test_guesses_at_many_accounts_buy_none_at_one(throttle: Throttle) -> None:
+    """However many other accounts are guessed at, what was guessed at one is not forgotten before its time."""
+    use_up_strangers(throttle)
+    for number in range(MOST_KEYS + 1):
+        throttle.guess(strange_network(number % 256 + 256 * (number // 5000)), f"user{number}@example.com")
+    assert guesses(throttle, CAFE) == 0
+    assert guesses(throttle, CAFE, BOB) == PAIR  # nor do they use up what others have
+
+
 def test_network_guesses_little_at_all_accounts_together() -> None:
     """Trying one password at many accounts is limited by the network's own allowance."""
     throttle = Throttle(replace(RATES, login="30/minute"), secret=b"s")
@@ -187,12 +196,12 @@ def test_off_is_off() -> None:
 def test_what_is_counted_names_nobody(throttle: Throttle) -> None:
     """The keys hold no address and no device, and differ under another secret."""
     throttle.guess(HOME, ALICE, "laptop")
-    keys = list(throttle._strangers._limiter.storage._counted)  # type: ignore[attr-defined]
-    assert len(keys) == 1
-    assert not any(word in keys[0] for word in (HOME, ALICE, "laptop"))
     other = Throttle(RATES, secret=b"other")
     other.guess(HOME, ALICE, "laptop")
-    assert keys != list(other._strangers._limiter.storage._counted)  # type: ignore[attr-defined]
+    for rule, otherwise in ((throttle._strangers, other._strangers), (throttle._pair, other._pair)):
+        (key,) = rule._limiter.storage._counted  # type: ignore[attr-defined]
+        assert not any(word in key for word in (HOME, ALICE, "laptop"))
+        assert key not in otherwise._limiter.storage._counted  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,9 @@ MAIL_RATE = "3/hour"
 KNOWN_DAYS = 90
 """How long a network where somebody logged in stays known."""
 MOST_KEYS = 20_000
+STRANGERS_KEYS = 2**16
+"""What the accounts that strangers guess at are counted under. Of these none is ever forgotten to make room for others,
+else guesses at many accounts would buy more at one; so two accounts that share one share what strangers may guess."""
 _IPV6_NETWORK_BITS = 64  # what one household gets
 
 
@@ -73,7 +76,7 @@ class Throttle:
         self._mail = _Rule(MAIL_RATE if rates.resend != OFF else OFF, clock)
         self._login = _Rule(rates.login, clock)
         self._pair = _Rule(PAIR_RATE if guesses else OFF, clock)
-        self._strangers = _Rule(STRANGERS_RATE if guesses else OFF, clock)
+        self._strangers = _Rule(STRANGERS_RATE if guesses else OFF, clock, most=STRANGERS_KEYS)
         self._known = Counters(MOST_KEYS, clock)
 
     def sign_up(self, client: str) -> None:
@@ -114,7 +117,7 @@ class Throttle:
         else:
             self._login.hit(self._key(network))  # first, so that one network cannot fill the counters of the others
             self._pair.hit(own)
-            self._strangers.hit(self._key(email))
+            self._strangers.hit(str(int(self._key(email), 16) % STRANGERS_KEYS))
 
     def guessed_right(self, client: str, email: str, device_id: str = "") -> None:
         """Remember network and device after the password was right."""
@@ -134,9 +137,9 @@ class Throttle:
 class _Rule:
     """One kind of limit, with counters of its own: nobody pushes those of another kind out."""
 
-    def __init__(self, rate: str, clock: Callable[[], float]) -> None:
+    def __init__(self, rate: str, clock: Callable[[], float], *, most: int = MOST_KEYS) -> None:
         self._rates = [] if rate == OFF else limits.parse_many(rate)
-        self._limiter = limits.strategies.FixedWindowRateLimiter(Counters(MOST_KEYS, clock))
+        self._limiter = limits.strategies.FixedWindowRateLimiter(Counters(most, clock))
         self._clock = clock
 
     def hit(self, key: str) -> None:
