@@ -320,6 +320,32 @@ def test_a_conflict_waits_until_it_is_decided(keep: str, laptop: Machine, phone:
     assert laptop.read() == phone.read() == {"a": decided, "b": decided}
 
 
+@pytest.mark.parametrize(
+    ("number", "keep", "decided", "left"),
+    [
+        ("1", "mine", "phone 1", ["phone 2", "phone 3"]),
+        ("2", "mine", "phone 2", ["phone 1", "phone 3"]),
+        ("3", "mine", "phone 3", ["phone 1", "phone 2"]),
+        ("2", "theirs", "laptop 3", ["phone 1", "phone 3"]),
+        ("all", "mine", "phone 3", []),
+        ("all", "theirs", "laptop 3", []),
+    ],
+)
+def test_of_several_conflicts_in_one_place_the_very_one_is_decided(
+    number: str, keep: str, decided: str, left: list[str], laptop: Machine, phone: Machine
+) -> None:
+    """By its number in the list; of all of them, the last one of mine stays."""
+    for each in (1, 2, 3):
+        laptop.write({"a": f"laptop {each}"})
+        laptop.ok("sync")
+        phone.write({"a": f"phone {each}"})
+        phone.ok("sync")
+    assert [each["mine"] for each in phone.json("conflicts")] == ["phone 1", "phone 2", "phone 3"]
+    phone.ok(f"resolve {number} {keep}")
+    assert phone.read() == {"a": decided}
+    assert [each["mine"] for each in phone.json("conflicts")] == left
+
+
 def test_a_sync_decides_if_it_is_told_how(laptop: Machine, phone: Machine) -> None:
     """For scripts that nobody watches."""
     for number, keep in enumerate(("mine", "theirs")):
@@ -361,7 +387,7 @@ def test_devices_are_listed_and_logged_out(laptop: Machine, phone: Machine) -> N
     assert [each["device"] for each in phone.json("devices")] == ["phone"]
     assert "walletsync devices" in phone.fails("devices --revoke laptop", 4)
     for command in ("sync", "history", "pull", "push", "export --version 1", "devices", "restore 1"):
-        assert phone.json(f"devices --revoke {'phone'}") == {"revoked": "phone"}
+        assert phone.json("devices --revoke phone") == {"revoked": "phone"}
         phone.ok(command)
 
 

@@ -82,9 +82,11 @@ def resolve_command(place: Place, number: str, keep: Any, as_json: bool) -> None
     with wallet.looked_at() as client:
         file = wallet.content()
         file.take_edits(client)
-        conflicts = client.conflicts
-        for conflict in conflicts if number == "all" else [_numbered(conflicts, number)]:
-            client.resolve(next(each for each in client.conflicts if each.path == conflict.path), keep)
+        if number == "all":
+            for _ in client.conflicts:  # each decision may change what the others say is there
+                client.resolve(client.conflicts[0], keep)
+        else:
+            client.resolve(_numbered(client.conflicts, number), keep)
         file.put(client)
         left = len(client.conflicts)
     show({"conflicts": left}, f"Conflicts left: {left}", as_json=as_json)
