@@ -23,6 +23,8 @@ _LASTING = 10.0
 """Seconds that a connection has to hold for the pauses to begin small again."""
 _CLOSE_SECONDS = 2.0
 
+_LOG = logging.getLogger("walletsync.live")
+
 # The library's own log shows headers at its lowest level, and one of them is the token.
 _SILENT = logging.getLogger("walletsync.live.silent")
 _SILENT.disabled = True
@@ -35,7 +37,7 @@ class Listener:
         url: of the WebSocket, `ws:` or `wss:`.
         token: returns the token that holds now, None if there is none; asked before each connection.
         on_news: called, in that thread, whenever there may be a version that was not there before: at each frame, and
-            when the connection ends or is refused, since what happened meanwhile is not known.
+            when a connection has ended, since what happens from then on is not told. What it raises is logged.
         tls: for `wss:`.
     """
 
@@ -84,7 +86,7 @@ class Listener:
 
     def _lasts(self, token: str) -> bool:
         """Listen on one connection to its end; return whether it held for a while."""
-        begin = time.monotonic()
+        begin, was_connected = time.monotonic(), False
         try:
             with connect(
                 self._url,
@@ -97,6 +99,7 @@ class Listener:
                 logger=_SILENT,
                 close_timeout=1,
             ) as connection:
+                was_connected = True
                 self._connected.set()
                 while not self._closing.is_set():
                     try:
@@ -104,11 +107,17 @@ class Listener:
                     except TimeoutError:
                         continue
                     if isinstance(frame, str) and frame.startswith(_PREFIX):
-                        self._on_news()
+                        self._tell()
         except (WebSocketException, OSError):
             pass  # it ended, or never began: there is another attempt, and who listens asks as well
         finally:
             self._connected.clear()
-        if not self._closing.is_set():
-            self._on_news()
+        if was_connected and not self._closing.is_set():
+            self._tell()
         return time.monotonic() - begin >= _LASTING
+
+    def _tell(self) -> None:
+        try:
+            self._on_news()
+        except Exception:  # noqa: BLE001 - it is the program's own; the next news are to be told all the same
+            _LOG.exception("The function that is called when there may be news failed; listening goes on.")

@@ -140,11 +140,13 @@ def test_a_void_token_is_no_busy_loop(
         laptop.sync()
         phone.revoke_device("laptop")
         with laptop.listen(news) as listener:
-            news.wait_for(8)
+            until(lambda: len(quick) >= 8)
             assert not listener.is_connected
             assert quick[:8] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+            assert news.count == 0  # a connection that was never there tells nothing by failing
             laptop.sync()  # signs in
             until(lambda: listener.is_connected)
+            news.wait_for(1)
 
 
 def test_a_server_that_hangs_up_at_once_is_asked_less_and_less(quick: list[float]) -> None:
@@ -170,6 +172,32 @@ def test_a_connection_that_lasted_makes_the_pauses_small_again(
     ):
         news.wait_for(4)
     assert set(quick[:3]) == {1.0}
+
+
+@pytest.mark.parametrize("kind", [ValueError, OSError, SystemError])
+def test_a_function_that_fails_is_logged_and_called_again(
+    kind: type[Exception], quick: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """At each frame of the same connection, and when that ends: nothing that it raises ends the listening."""
+    news, done = News(), threading.Event()
+
+    def fails() -> None:
+        news()
+        raise kind("a fault of the program")
+
+    def handler(connection: ServerConnection) -> None:
+        for number in range(3):
+            connection.send(f"wallet-update:{number}")
+        done.wait(PATIENCE)
+
+    with speaking(handler) as url, Listener(url, token=lambda: "t", on_news=fails, tls=None) as listener:
+        news.wait_for(3)
+        assert listener.is_connected
+        assert not quick
+        done.set()
+        news.wait_for(5)  # the end, and the next connection
+    assert caplog.text.count("listening goes on") >= 5
+    assert f"{kind.__name__}: a fault of the program" in caplog.text
 
 
 def test_without_a_token_nobody_is_asked(quick: list[float]) -> None:
