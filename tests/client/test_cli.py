@@ -226,6 +226,17 @@ def test_init_names_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     assert "cannot be made: File exists" in machine.fails(f"init {machine.file} {words}", 2)
 
 
+def test_init_says_where_nothing_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a place that takes no files, or under a name that is none; nothing is left behind."""
+    machine = Machine(tmp_path / "m", "https://sync.example.com", "a@example.com")
+    monkeypatch.chdir(tmp_path)
+    words = f"--server {machine.url} --email {machine.email}"
+    for file in ("/proc/wallet.json", "n" * 300, f"{'n' * 300}/wallet.json"):
+        assert re.search(r"cannot be made: .*\. Keep the wallet's file where", machine.fails(f"init {file} {words}", 2))
+    assert "needs a name" in machine.fails(f"init '' {words}", 2)
+    assert list(tmp_path.iterdir()) == [tmp_path / "m"]
+
+
 def test_the_format_is_guessed_from_the_name(tmp_path: Path, make: Make) -> None:
     """Labels are lines of JSON."""
     words = "--server https://sync.example.com --email a@example.com --json"
@@ -785,6 +796,22 @@ def test_json_is_all_there_is_on_stdout(laptop: Machine, phone: Machine) -> None
                 laptop.types(NEW_PASSWORD)
     for name in ("logout", "delete-account", "register"):
         json.loads(laptop.ok(f"{runs.get(name, name)} --json"))
+
+
+def test_numbers_keep_their_spelling(tmp_path: Path, running_server: RunningServer, address: Callable[[], str]) -> None:
+    """What is shown of a conflict has them as the file of labels has them, however large or exact they are."""
+    email = address()
+    laptop, phone = (Machine(tmp_path / name, running_server.url, email) for name in ("laptop", "phone"))
+    for machine, large, exact in ((laptop, "1e999", "1.50"), (phone, "-1e999", "0.10")):
+        machine.init("--format bip329")
+        machine.file.write_text(f'{{"type":"tx","ref":"{64 * "a"}","label":"","a":{large},"b":{exact}}}\n')
+    laptop.ok("register")
+    laptop.ok("sync")
+    synced = phone.ok("sync --json")
+    for told in (synced, phone.ok("conflicts --json")):
+        numbers = re.findall(r'"(mine|theirs)": ?([^,}]+)', told)
+        assert numbers == [("mine", "-1e999"), ("theirs", "1e999"), ("mine", "0.10"), ("theirs", "1.50")]
+    assert "theirs: 1.50" in phone.ok("conflicts")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -17,7 +17,7 @@ ROOMS_OF_A_DEVICE = {"api", "device", "versions", "store", "conflicts", "merge",
 DOORS = {
     "__init__": {"client", "errors", "formats"},
     "__main__": {"cli"},
-    "cli": {"client", "walletfile", "formats", "merge", "results", "errors", "__init__"},
+    "cli": {"client", "walletfile", "formats", "exactjson", "merge", "results", "errors", "__init__"},
     "walletfile": {"client", "formats", "errors"},
     "client": {"live", "session", "syncing", "passwords", "history", *ROOMS_OF_A_DEVICE},
     "passwords": {"session", "syncing", "history", *ROOMS_OF_A_DEVICE},

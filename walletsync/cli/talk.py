@@ -1,12 +1,13 @@
 """What the commands print: data on stdout, as text or as JSON; talk on stderr, a spinner while keys are derived."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
+
+from walletsync import exactjson
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -19,8 +20,8 @@ def say(sentence: str) -> None:
 
 
 def show(value: Any, text: str, *, as_json: bool) -> None:
-    """Print what the command is asked for, as text for people or as JSON for programs."""
-    click.echo(json.dumps(value, ensure_ascii=False) if as_json else text)
+    """Print what the command is asked for, as text for people or as JSON for programs, each number as it is spelled."""
+    click.echo(exactjson.dumps(value) if as_json else text)
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """Commands that look at versions and decide: status, conflicts, resolve, history, restore, fingerprint, export."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from walletsync import exactjson
 from walletsync.cli.talk import as_json, show
 from walletsync.cli.wallet import Place
 from walletsync.errors import UsageError
@@ -182,7 +182,7 @@ def _numbered(conflicts: "tuple[Conflict, ...]", number: str) -> "Conflict":
 
 def _sides(told: dict[str, Any]) -> str:
     def written(name: str) -> str:
-        return json.dumps(told[name], ensure_ascii=False) if name in told else "(nothing)"
+        return exactjson.dumps(told[name]) if name in told else "(nothing)"
 
     return "\n".join(f"   {name + ':':8}{written(name)}" for name in ("base", "mine", "theirs"))
 

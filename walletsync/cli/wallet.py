@@ -98,22 +98,23 @@ class Wallet:
         """Set a wallet up; nothing is sent.
 
         Raises:
-            UsageError: it is set up already, or something in `settings` is wrong.
+            UsageError: it is set up already, cannot be, or something in `settings` is wrong.
         """
+        if not file.name:
+            raise UsageError("The wallet's file needs a name.")
         folder = _folder(file)
-        if (folder / "settings.json").exists():
-            raise UsageError(f"{file} is set up already; walletsync --file {file} status shows how.")
-        if not file.absolute().parent.is_dir():
-            raise UsageError(f"The folder of {file} does not exist; make it first.")
+        with _making(folder):
+            if (folder / "settings.json").exists():
+                raise UsageError(f"{file} is set up already; walletsync --file {file} status shows how.")
+            if not file.absolute().parent.is_dir():
+                raise UsageError(f"The folder of {file} does not exist; make it first.")
         from walletsync.walletfile import write_file
 
         wallet = cls(file, settings)
         with wallet._connected(device, in_memory=True) as client:
             client.set_account(settings.email, "checked, not used")
-        try:
+        with _making(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{folder} cannot be made: {error.strerror}.") from None
         with wallet._connected(device) as client:
             client.set_account(settings.email, "checked, not used")
         text = json.dumps(msgspec.to_builtins(settings), indent=2, ensure_ascii=False) + "\n"
@@ -193,6 +194,16 @@ def guessed_format(file: Path) -> str:
 
 def _folder(file: Path) -> Path:
     return Path(f"{os.fspath(file)}{_SUFFIX}")
+
+
+@contextmanager
+def _making(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made: {error.strerror}. Keep the wallet's file where you can make others."
+        ) from None
 
 
 def _format(name: str) -> Any:
