@@ -6,10 +6,14 @@ two steps. Two files beside `seen` say what was under way, and the next start fi
 
 seen.taking     what the file had, on its way into the document: it is put there again, which changes nothing
 seen.putting    what the file is to have; it has it exactly if the new file, `.NAME.walletsync-new`, is no longer there
+
+A part of a file may be a document as well, as with labels, one a line. So an edit is taken from a file only after that
+has rested: a program that was half way through writing it has not deleted what it has yet to write.
 """
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +24,12 @@ from walletsync.formats.base import Format
 
 if TYPE_CHECKING:
     from walletsync.client import Client
+
+
+_REST_SECONDS = 0.5
+"""How long a file stays as it is before an edit is taken from it."""
+_LOOKS = 20
+"""How often it is looked at until it does."""
 
 
 class WalletFile:
@@ -60,17 +70,19 @@ class WalletFile:
 
         Raises:
             DocumentError: what is in the file is no document, as when it is half written.
-            WalletFileError: it cannot be read.
+            WalletFileError: it cannot be read, or is being written all the time.
         """
         self._finish(client)
         content, seen = _read(self._path), _read(self._seen)
+        if content != seen:
+            content = self._rested(content)
         if content is None or content == seen:
             return False
         self._decoded(content)
-        if seen and not content:
+        if seen is not None and seen.strip() and not content.strip():
             raise DocumentError(
-                f"{self._path} is empty now, as a file is that is being written; it is left as it is. If everything in "
-                "it is to be deleted, delete it entry by entry in the program that you use."
+                f"{self._path} is empty now, as a file is that is being written; it is left as it is. To get "
+                "everything back into it, delete the file; if all is to be deleted, leave one entry in it."
             )
         with self._writing():
             _replace(self._taking, content)
@@ -98,6 +110,17 @@ class WalletFile:
                 return False
             if self._replaced(before, content):
                 return True
+
+    def _rested(self, content: bytes | None) -> bytes | None:
+        """Return what the file has once it stays as it is; `content` is what it had at the first look."""
+        for _ in range(_LOOKS):
+            time.sleep(_REST_SECONDS)
+            before, content = content, _read(self._path)
+            if content == before:
+                return content
+        raise WalletFileError(
+            f"{self._path} is left as it is: another program is writing it all the time. Try again when it is done."
+        )
 
     def _finish(self, client: "Client") -> None:
         """Do the rest of what was begun, here or by a process that ended."""

@@ -25,7 +25,7 @@ import walletsync
 from tests.conftest import PASSWORD
 from tests.middle import CHANGE_PASSWORD, GET_WALLET, WELL_KNOWN, Answer, Middle
 from tests.server.helpers import until
-from walletsync import crypto, errors
+from walletsync import crypto, errors, walletfile
 from walletsync.cli import main
 from walletsync.cli.errors import EXIT_CODES, failure, in_commands
 from walletsync_server.testing import RunningServer
@@ -63,6 +63,12 @@ def no_keyring() -> Iterator[None]:
     keyring.set_keyring(NoKeyring())  # type: ignore[no-untyped-call]
     yield
     keyring.set_keyring(before)
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else writes the files of these tests."""
+    monkeypatch.setattr(walletfile, "_REST_SECONDS", 0)
 
 
 @pytest.fixture

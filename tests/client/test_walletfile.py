@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -15,6 +16,12 @@ from walletsync.errors import DocumentError, WalletFileError
 from walletsync.walletfile import WalletFile
 
 SERVER = "https://sync.example.com"
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else writes here while a file rests, but for the tests of that."""
+    monkeypatch.setattr(walletfile, "_REST_SECONDS", 0)
 
 
 @pytest.fixture
@@ -160,18 +167,109 @@ def test_what_is_no_document_is_refused_and_left_alone(
     assert read(path) == {"a": 2, "b": 1}
 
 
-def test_an_emptied_label_file_deletes_no_labels(path: Path, client: Client) -> None:
-    """No lines are a file of labels, too; but as a program truncates a file before it writes it, they wait."""
-    client = Client(SERVER, format=BIP329Format())
+LABELS = [f'{{"type":"tx","ref":"{number:064x}","label":"{number}"}}\n'.encode() for number in range(5)]
+
+
+def opened_labels(path: Path) -> tuple[WalletFile, Client]:
+    """Return a file of four labels and a client that agree."""
     file = WalletFile(path, format=BIP329Format(), seen=path.parent / "ours" / "seen")
-    path.write_text('{"type":"tx","ref":"a","label":"x"}\n')
+    client = Client(SERVER, format=BIP329Format())
+    path.write_bytes(b"".join(LABELS[:4]))
     file.take_edits(client)
-    path.write_bytes(b"")
-    with pytest.raises(DocumentError, match="entry by entry"):
-        file.take_edits(client)
-    assert path.read_bytes() == b""
-    path.write_text("\n")  # a whole file without a label, which somebody wrote on purpose
-    assert file.take_edits(client)
+    return file, client
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b" \t\r\n\n"])
+def test_an_emptied_label_file_deletes_no_labels(content: bytes, path: Path) -> None:
+    """No lines are a file of labels, too; but as a program empties a file before it writes it, they wait."""
+    file, client = opened_labels(path)
+    path.write_bytes(content)
+    for attempt in (file.take_edits, file.put):
+        with pytest.raises(DocumentError, match="leave one entry in it"):
+            attempt(client)
+    assert path.read_bytes() == content
+    path.unlink()
+    file.put(client)
+    assert path.read_bytes() == b"".join(LABELS[:4])
+
+
+def test_a_file_without_labels_may_be_written_in_another_way(path: Path) -> None:
+    """Where there was nothing, nothing is deleted by an empty file."""
+    file = WalletFile(path, format=BIP329Format(), seen=path.parent / "ours" / "seen")
+    client = Client(SERVER, format=BIP329Format())
+    for content in (b"\n", b"", LABELS[0]):
+        path.write_bytes(content)
+        assert file.take_edits(client)
+
+
+def pauses(monkeypatch: pytest.MonkeyPatch, writes: Callable[[int], object]) -> list[float]:
+    """Let another program do `writes(number)` in each pause that the file is given to rest; return the pauses."""
+    taken: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        taken.append(seconds)
+        writes(len(taken))
+
+    monkeypatch.setattr(walletfile, "time", SimpleNamespace(sleep=sleep))
+    return taken
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+@pytest.mark.parametrize("method", ["take_edits", "put"])
+def test_what_is_half_written_deletes_nothing(
+    method: str, first: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut at the end of a line it is a file of labels, too: the edit is what is there when the file rests."""
+    file, client = opened_labels(path)
+    edited = LABELS[:4]
+    edited[2] = LABELS[4]
+    path.write_bytes(b"".join(edited[:first]))  # the program has got so far
+
+    def line(number: int) -> None:
+        if first + number <= len(edited):
+            path.write_bytes(b"".join(edited[: first + number]))
+
+    seen: list[object] = []
+    add = Client.add_document
+
+    def looked_at(client: Client, document: Any, *, based_on: Any) -> None:
+        seen.append(document)
+        add(client, document, based_on=based_on)
+
+    monkeypatch.setattr(Client, "add_document", looked_at)
+    taken = pauses(monkeypatch, line)
+    getattr(file, method)(client)
+    assert seen == [BIP329Format().decode(b"".join(edited))] == [client.get_document()]
+    assert path.read_bytes() == b"".join(edited)
+    assert taken == [walletfile._REST_SECONDS] * (len(edited) - first + 1)
+    file.take_edits(client)
+    assert len(taken) == len(edited) - first + 1  # what is no edit is not waited for
+
+
+def test_a_file_that_never_rests_is_left_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for, but not for ever; the error says what is the matter, and nothing has changed."""
+    file, client = opened_labels(path)
+    before = client.get_document()
+    path.write_bytes(LABELS[0])
+    taken = pauses(monkeypatch, lambda number: path.write_bytes(LABELS[number % 2]))
+    for method in (file.take_edits, file.put):
+        with pytest.raises(WalletFileError, match="is writing it all the time"):
+            method(client)
+    assert len(taken) == 2 * walletfile._LOOKS
+    assert client.get_document() == before
+    assert path.read_bytes() in LABELS[:2]
+
+
+@pytest.mark.parametrize("rest", [None, b"".join(LABELS[:4])], ids=["gone", "as before"])
+def test_an_edit_that_is_gone_before_it_was_taken_is_none(
+    rest: bytes | None, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a program removes a file to make it anew, or somebody changes their mind."""
+    file, client = opened_labels(path)
+    path.write_bytes(LABELS[0])
+    pauses(monkeypatch, lambda _: path.unlink(missing_ok=True) if rest is None else path.write_bytes(rest))
+    assert not file.take_edits(client)
+    assert client.get_document() == BIP329Format().decode(b"".join(LABELS[:4]))
 
 
 def test_a_deleted_file_is_no_edit(file: WalletFile, path: Path, client: Client) -> None:

@@ -135,22 +135,22 @@ def watch_command(place: Place, every: float, as_json: bool) -> None:
 
 
 def _watch(wallet: Wallet, client: "Client", news: threading.Event, *, every: float, as_json: bool) -> None:
-    """Sync again and again, but never while the file is being written: two looks at it have to be alike."""
+    """Sync again and again: when the file was written, when there may be news, and from time to time."""
     file = wallet.content()
-    synced = last = file.signature()
+    synced = file.signature()
     is_edited = file.is_edited()  # since the sync, and before that look
     looks_left, trouble = _looks(every), ""
     while True:
         time.sleep(_LOOK_SECONDS)
         looks_left -= 1
-        last, before = file.signature(), last
-        if last != before or not (is_edited or last != synced or news.is_set() or looks_left <= 0):
+        last = file.signature()
+        if not (is_edited or last != synced or news.is_set() or looks_left <= 0):
             continue
         news.clear()
         synced, is_edited, looks_left = last, False, _looks(every)
         try:
             _sync_and_tell(wallet, client, as_json)
-            synced = last = file.signature()
+            synced = file.signature()
             is_edited = file.is_edited()
             trouble = ""
         except errors.WalletSyncError as error:
