@@ -1,0 +1,116 @@
+"""Setting a wallet up, and finding it again."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.client.cli.machines import Machine, Make
+from walletsync_server.testing import RunningServer
+
+
+def test_init_keeps_what_it_was_told(make: Make) -> None:
+    """The wallet is set up in a folder that nobody else can look into; nothing needs a server yet."""
+    laptop = make("laptop")
+    folder = laptop.file.with_name("wallet.json.walletsync")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {each.stat().st_mode & 0o777 for each in folder.iterdir()} == {0o600}
+    status = laptop.json("status")
+    assert status == {
+        "file": str(laptop.file),
+        "server": laptop.url,
+        "realm": laptop.url,
+        "email": laptop.email,
+        "format": "json",
+        "device": "laptop",
+        "sequence": 0,
+        "edited": False,
+        "conflicts": 0,
+        "loggedIn": False,
+        "passwordChangeIsOpen": False,
+    }
+    assert "edited: no" in laptop.ok("status")
+
+
+def test_init_twice_is_refused_and_changes_nothing(make: Make) -> None:
+    """What is set up stays as it is."""
+    laptop = make("laptop")
+    before = laptop.ok("status")
+    told = laptop.fails(f"init {laptop.file} --server https://other.example.com --email bob@example.com", 2)
+    assert "is set up already" in told
+    assert laptop.ok("status") == before
+
+
+@pytest.mark.parametrize(
+    ("server", "email", "says"),
+    [
+        ("ftp://sync.example.com", "a@example.com", "URL"),
+        ("http://sync.example.com", "a@example.com", "--allow-plain-http"),
+        ("https://sync.example.com", "A@example.com", "account cannot be set"),
+    ],
+)
+def test_init_refuses_what_cannot_work_and_can_be_repeated(
+    server: str, email: str, says: str, tmp_path: Path, running_server: RunningServer
+) -> None:
+    """A mistake leaves nothing behind: the same again without it works, with another format, too."""
+    machine = Machine(tmp_path / "m", running_server.url, "a@example.com")
+    assert says in machine.fails(f"init {machine.file} --server {server} --email {email}", 2)
+    assert not machine.file.with_name("wallet.json.walletsync").exists()
+    machine.init("--format bip329")
+
+
+def test_init_names_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    """It makes no folders for wallets."""
+    machine = Machine(tmp_path / "m", "https://sync.example.com", "a@example.com")
+    words = f"--server {machine.url} --email {machine.email}"
+    assert "make it first" in machine.fails(f"init {tmp_path}/none/wallet.json {words}", 2)
+    folder = machine.file.with_name("wallet.json.walletsync")
+    folder.write_text("in the way")
+    assert "cannot be made: File exists" in machine.fails(f"init {machine.file} {words}", 2)
+
+
+def test_init_says_where_nothing_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a place that takes no files, or under a name that is none; nothing is left behind."""
+    machine = Machine(tmp_path / "m", "https://sync.example.com", "a@example.com")
+    monkeypatch.chdir(tmp_path)
+    words = f"--server {machine.url} --email {machine.email}"
+    for file in ("/proc/wallet.json", "n" * 300, f"{'n' * 300}/wallet.json"):
+        assert re.search(r"cannot be made: .*\. Keep the wallet's file where", machine.fails(f"init {file} {words}", 2))
+    assert "needs a name" in machine.fails(f"init '' {words}", 2)
+    assert list(tmp_path.iterdir()) == [tmp_path / "m"]
+
+
+def test_the_format_is_guessed_from_the_name(tmp_path: Path, make: Make) -> None:
+    """Labels are lines of JSON."""
+    words = "--server https://sync.example.com --email a@example.com --json"
+    shell = make("laptop")
+    assert json.loads(shell.ok(f"init {tmp_path}/labels.jsonl {words}"))["format"] == "bip329"
+    assert json.loads(shell.ok(f"init {tmp_path}/labels.json {words}"))["format"] == "json"
+
+
+def test_the_wallet_is_found_in_the_folder(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Just one needs no name; with none or two, the error says so."""
+    laptop = make("laptop")
+    monkeypatch.chdir(laptop.folder)
+    assert "device: laptop" in laptop.ok("status", WALLETSYNC_FILE=None)
+    assert "device: laptop" in laptop.ok("--file wallet.json status", WALLETSYNC_FILE=None)
+    monkeypatch.chdir(laptop.folder.parent)
+    assert "No wallet is set up" in laptop.fails("status", 2, WALLETSYNC_FILE=None)
+    monkeypatch.chdir(laptop.folder)
+    laptop.ok("init other.json --server https://sync.example.com --email a@example.com")
+    assert "More than one wallet" in laptop.fails("status", 2, WALLETSYNC_FILE=None)
+
+
+def test_a_wrong_file_is_named(make: Make) -> None:
+    """A file that was not set up, and a set-up that is damaged or foreign."""
+    laptop = make("laptop")
+    told = laptop.fails("--file nothing.json sync", 2)
+    assert "nothing.json is not set up" in told
+    assert "hint" not in told
+    settings = laptop.file.with_name("wallet.json.walletsync") / "settings.json"
+    settings.write_text('{"server": 1}')
+    assert "is damaged" in laptop.fails("sync", 6)
+    settings.unlink()
+    settings.mkdir()
+    assert "cannot be read: Is a directory" in laptop.fails("sync", 6)

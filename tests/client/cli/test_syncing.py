@@ -1,0 +1,99 @@
+"""Syncing files over a real server: edits of both sides meet, and nothing is overwritten."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.cli.machines import Machine
+from walletsync import crypto
+from walletsync_server.testing import RunningServer
+
+
+def test_two_machines_have_the_same(laptop: Machine, phone: Machine) -> None:
+    """Edits of both sides meet; a second sync has nothing to do."""
+    laptop.write({"a": 1, "b": 2})
+    phone.write({"a": 1, "c": 3})
+    assert laptop.ok("sync") == "version 2\n"
+    assert phone.json("sync") == {"sequence": 3, "conflicts": []}
+    assert laptop.json("sync")["sequence"] == 3
+    assert laptop.read() == phone.read() == {"a": 1, "b": 2, "c": 3}
+    assert phone.json("sync")["sequence"] == 3
+    assert [laptop.ok("fingerprint"), laptop.json("fingerprint")] == [
+        phone.ok("fingerprint"),
+        phone.json("fingerprint"),
+    ]
+
+
+def test_pull_sends_nothing_and_push_overwrites_nothing(laptop: Machine, phone: Machine) -> None:
+    """The two halves of a sync: edits come together in the file, and leave only with a push."""
+    laptop.write({"a": 1, "b": 2})
+    assert laptop.json("push") == {"sequence": 2}
+    phone.write({"a": 1, "c": 3})
+    result = phone.run("push")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "has version 2 already" in result.stderr
+    assert "hint: walletsync push again" in result.stderr
+    assert phone.read() == {"a": 1, "b": 2, "c": 3}
+    assert laptop.json("pull") == {"sequence": 2, "newer": False}
+    assert phone.ok("push") == "version 3\n"
+    laptop.write({"a": 1, "b": 2, "d": 4})
+    assert laptop.ok("pull") == "version 3, new\n"
+    assert laptop.read() == {"a": 1, "b": 2, "c": 3, "d": 4}
+    assert laptop.json("status")["edited"]
+    assert phone.json("pull") == {"sequence": 3, "newer": False}
+
+
+def test_a_sync_decides_if_it_is_told_how(laptop: Machine, phone: Machine) -> None:
+    """For scripts that nobody watches."""
+    for number, keep in enumerate(("mine", "theirs")):
+        laptop.write({"a": f"laptop {number}"})
+        laptop.ok("sync")
+        phone.write({"a": f"phone {number}"})
+        phone.ok(f"sync --on-conflict {keep} --check-conflicts")
+        assert phone.read() == {"a": f"{'phone' if keep == 'mine' else 'laptop'} {number}"}
+        laptop.ok("sync")
+
+
+def test_a_restored_server_needs_consent(tmp_path: Path, address: Callable[[], str]) -> None:
+    """A server that was set back is not believed, until somebody says that it is fine; then everything goes there."""
+    with RunningServer(accounts="open") as server:
+        laptop = Machine(tmp_path / "laptop", server.url, address())
+        laptop.init()
+        laptop.ok("register")
+        laptop.write({"a": 1})
+        laptop.ok("sync")
+        server.stop()
+        backup = server.database.read_bytes()
+        server.start()
+        laptop.write({"a": 2})
+        laptop.ok("sync")
+        server.stop()
+        for rest in server.database.parent.glob(f"{server.database.name}-*"):
+            rest.unlink()
+        server.database.write_bytes(backup)
+        server.start()
+        told = laptop.fails("sync", 5)
+        assert "walletsync sync --accept-restored-server" in told
+        assert "decides no conflicts" in laptop.fails("sync --accept-restored-server --on-conflict mine", 2)
+        assert laptop.ok("sync --accept-restored-server") == "version 2\n"
+        assert laptop.read() == {"a": 2}
+        assert laptop.ok("sync") == "version 2\n"
+
+
+def test_a_sync_that_has_to_log_in_derives_the_keys_once(laptop: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a second, so once is enough; with a token it is once as well."""
+    derived = []
+    real = crypto.derive
+
+    def counted(*args: Any) -> Any:
+        derived.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(crypto, "derive", counted)
+    laptop.ok("sync")
+    assert len(derived) == 1
+    laptop.ok("logout")
+    laptop.ok("sync")
+    assert len(derived) == 2

@@ -1,0 +1,81 @@
+"""Conflicts and earlier versions: looked at, decided, restored."""
+
+import json
+import re
+
+import pytest
+
+from tests.client.cli.machines import Machine
+
+
+@pytest.mark.parametrize("keep", ["mine", "theirs"])
+def test_a_conflict_waits_until_it_is_decided(keep: str, laptop: Machine, phone: Machine) -> None:
+    """The file gets theirs, mine is kept aside, and a decision gets into the file and to the others."""
+    laptop.write({"a": "laptop", "b": "laptop"})
+    laptop.ok("sync")
+    phone.write({"a": "phone", "b": "phone"})
+    result = phone.run("sync --json --check-conflicts")
+    assert result.exit_code == 8
+    assert [each["at"] for each in json.loads(result.stdout)["conflicts"]] == ["/a", "/b"]
+    assert "hint: walletsync conflicts" in result.stderr
+    assert phone.read() == {"a": "laptop", "b": "laptop"}
+    first, _ = phone.json("conflicts")
+    assert first == {"number": 1, "at": "/a", "base": 1, "mine": "phone", "theirs": "laptop"}
+    assert 'mine:   "phone"' in phone.ok("conflicts")
+    assert "There is no conflict 3" in phone.fails("resolve 3 mine", 2)
+    assert phone.json(f"resolve 1 {keep}") == {"conflicts": 1}
+    decided = {"mine": "phone", "theirs": "laptop"}[keep]
+    assert phone.read() == {"a": decided, "b": "laptop"}
+    assert phone.ok(f"resolve all {keep}") == "Conflicts left: 0\n"
+    assert phone.ok("conflicts") == "There are none.\n"
+    phone.ok("sync --check-conflicts")
+    laptop.ok("sync")
+    assert laptop.read() == phone.read() == {"a": decided, "b": decided}
+
+
+@pytest.mark.parametrize(
+    ("number", "keep", "decided", "left"),
+    [
+        ("1", "mine", "phone 1", ["phone 2", "phone 3"]),
+        ("2", "mine", "phone 2", ["phone 1", "phone 3"]),
+        ("3", "mine", "phone 3", ["phone 1", "phone 2"]),
+        ("2", "theirs", "laptop 3", ["phone 1", "phone 3"]),
+        ("all", "mine", "phone 3", []),
+        ("all", "theirs", "laptop 3", []),
+    ],
+)
+def test_of_several_conflicts_in_one_place_the_very_one_is_decided(
+    number: str, keep: str, decided: str, left: list[str], laptop: Machine, phone: Machine
+) -> None:
+    """By its number in the list; of all of them, the last one of mine stays."""
+    for each in (1, 2, 3):
+        laptop.write({"a": f"laptop {each}"})
+        laptop.ok("sync")
+        phone.write({"a": f"phone {each}"})
+        phone.ok("sync")
+    assert [each["mine"] for each in phone.json("conflicts")] == ["phone 1", "phone 2", "phone 3"]
+    phone.ok(f"resolve {number} {keep}")
+    assert phone.read() == {"a": decided}
+    assert [each["mine"] for each in phone.json("conflicts")] == left
+
+
+def test_an_earlier_version_is_shown_exported_and_restored(laptop: Machine) -> None:
+    """History is listed, a version written out without touching the file, and made the current one again."""
+    laptop.write({"a": 2})
+    laptop.ok("sync")
+    assert [each["sequence"] for each in laptop.json("history")] == [2, 1]
+    assert re.match(r"2  \S+  \d+ bytes  laptop\n1  ", laptop.ok("history"))
+    assert json.loads(laptop.ok("export")) == {"a": 2}
+    assert json.loads(laptop.ok("export --version 1")) == {"a": 1}
+    assert json.loads(laptop.json("export --version 1")["content"]) == {"a": 1}
+    output = laptop.folder / "old.json"
+    assert laptop.json(f"export --version 1 --output {output}") == {"file": str(output)}
+    assert json.loads(output.read_bytes()) == {"a": 1}
+    assert "does not exist yet" in laptop.fails(f"export --output {output}", 2)
+    assert laptop.read() == {"a": 2}
+    laptop.write({"a": 3})
+    assert "hint: walletsync sync" in laptop.fails("restore 1", 2)
+    laptop.ok("sync")
+    assert laptop.json("restore 1") == {"sequence": 4}
+    assert laptop.read() == {"a": 1}
+    assert "walletsync sync first" in laptop.fails("export --version 99", 2)
