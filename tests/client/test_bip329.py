@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.labels import edited, electrum, sparrow
+from walletsync import exactjson
 from walletsync.errors import DocumentError
 from walletsync.formats.bip329 import BIP329Format
 from walletsync.formats.json import MAX_DEPTH
@@ -112,6 +113,26 @@ def test_what_is_no_label_file_is_not_encoded(document: Any) -> None:
         LABELS.encode(document)
     with pytest.raises(DocumentError):
         LABELS.replace("", (), document)
+
+
+def test_a_file_that_was_checked_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync meets the same file many times; one line more, and every line counts, whatever was found good before."""
+    read: list[str] = []
+    real = exactjson.loads
+
+    def counted(text: str) -> Any:
+        read.append(text)
+        return real(text)
+
+    monkeypatch.setattr(exactjson, "loads", counted)
+    document = sparrow(seed=77, lines=20)
+    for _ in range(3):
+        assert LABELS.decode(LABELS.encode(document)) == document
+    assert len(read) == 20
+    for _ in range(2):
+        with pytest.raises(DocumentError, match=r"Line 21 "):
+            LABELS.encode(f"{document}no label")
+    assert len(read) == 20 + 2 * 21
 
 
 def test_many_lists_beside_one_another_are_not_deep() -> None:

@@ -12,10 +12,11 @@ A conflict's path is ("tx", ref, "label"), with Item("origin", …) before the f
 What stands at (type, ref) is the record as a dict, or a list of dicts if there are several.
 """
 
+import hashlib
 import io
 import json
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -288,15 +289,23 @@ def _is_of(record: dict[str, Any], key: Key) -> bool:
     return (record.get("type"), record.get("ref")) == (key.type, key.ref)
 
 
+_FOUND_GOOD: deque[bytes] = deque(maxlen=8)
+"""Digests of the documents that were checked last: a sync meets the same few again and again, in file and store."""
+
+
 def _checked(document: Any) -> str:
     if type(document) is not str:
         raise DocumentError("A label file is text, in Python a str.")
     if document.startswith("\ufeff"):
         raise DocumentError("Line 1 begins with a byte order mark: save the label file as UTF-8 without one.")
+    digest = hashlib.sha256(document.encode(errors="surrogatepass")).digest()
+    if digest in _FOUND_GOOD:
+        return document
     for number, line in enumerate(io.StringIO(document, newline="\n"), start=1):
         text = line.rstrip(_BLANKS)
         if text and (problem := _problem(text)):
             raise DocumentError(f"Line {number} of the label file {problem}. Mend that line, or delete it.")
+    _FOUND_GOOD.append(digest)
     return document
 
 
