@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET
 
 from walletsync import errors
-from walletsync.live import Listener
 from walletsync.protocol import (
     API_PREFIX,
     AUTH_PATH,
@@ -58,6 +57,9 @@ _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_WALLET_ANSWER_BYTES = 64 * 1024 * 1024
 
 _T = TypeVar("_T")
+
+if TYPE_CHECKING:
+    from walletsync.live import Listener
 
 
 @dataclass(frozen=True)
@@ -235,10 +237,12 @@ class Api:
         if status != _NO_CONTENT:
             raise self._error(status, body, {401: errors.WrongCredentials})
 
-    def listen(self, token: Callable[[], str | None], on_news: Callable[[], None]) -> Listener:
+    def listen(self, token: Callable[[], str | None], on_news: Callable[[], None]) -> "Listener":
         """Listen on the server's WebSocket; `token` returns the one that holds."""
         if self._proxy is not None:
             raise errors.UsageError("Through a proxy there are no live updates; sync() from time to time instead.")
+        from walletsync.live import Listener  # only who listens needs a WebSocket
+
         return Listener(
             self.url.replace("http", "ws", 1) + API_PREFIX + WEBSOCKET_PATH,
             token=token,

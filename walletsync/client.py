@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from walletsync import history, merge, passwords
 from walletsync.api import Api
@@ -12,7 +12,6 @@ from walletsync.device import Device
 from walletsync.errors import UsageError
 from walletsync.formats.base import Format
 from walletsync.formats.json import JSONFormat
-from walletsync.live import Listener
 from walletsync.realm import is_text, normalised_realm
 from walletsync.results import (
     Account,
@@ -30,6 +29,9 @@ from walletsync.results import (
 )
 from walletsync.session import Session
 from walletsync.syncing import Syncing
+
+if TYPE_CHECKING:
+    from walletsync.live import Listener
 
 _MAX_DEVICE_ID = 128
 
@@ -254,7 +256,7 @@ class Client:
         """What the account's keys are bound to: the server's URL, or the earlier one that was given."""
         return self._session.realm
 
-    def listen(self, on_news: Callable[[], None]) -> Listener:
+    def listen(self, on_news: Callable[[], None]) -> "Listener":
         """Listen for new versions until the returned listener is closed; `on_news` is called in its thread.
 
         It may be called for nothing, and a server may tell nothing: `sync()` when it is called, and from time to time.
