@@ -1,6 +1,6 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help docs docs-check test security bench lint format lab serve lock clean
+.PHONY: help docs docs-check session test security bench lint format lab serve lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -47,6 +47,9 @@ lab: $(READY) ## open the notebooks in JupyterLab; its options: ARGS=--no-browse
 
 serve: $(READY) ## run a server on 127.0.0.1:8090; settings: ARGS="--accounts open"
 	@$(BIN)/walletsync-server serve $(ARGS)
+
+session: $(READY) ## do what docs/session.md says, and write its outputs anew
+	@$(BIN)/python -m docs.session
 
 lock: ## pin every dependency anew, with hashes, into requirements.lock
 	@$(PYTHON) -m venv .lock-venv

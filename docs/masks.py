@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 _HEX64 = r"(?<![0-9a-fA-F])(?!0{64})[0-9a-f]{64}(?![0-9a-fA-F])"
 """32 bytes, unless all of them are zero, as they are in every run."""
@@ -89,24 +90,24 @@ REFUSALS = (
 )
 """What no output may hold: its name, and the pattern that finds it."""
 
-_ANY = re.compile("|".join(f"(?P<rule{n}>{rule.pattern})" for n, rule in enumerate(RULES)))
-
 
 class Masks:
-    """The masks of one notebook."""
+    """The masks of one notebook, or of another page by the rules that it needs."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, texts: Iterable[str], rules: tuple[Rule, ...] = RULES) -> None:
         """Learn every value of a notebook's outputs; `texts` come in reading order and have passed `refused`."""
+        self._rules = rules
+        self._any = _any_of(rules)
         topmost: dict[str, int] = {}
-        for match in (match for text in texts for match in _ANY.finditer(text)):
+        for match in (match for text in texts for match in self._any.finditer(text)):
             number = _number(match)
-            if identity := RULES[number].identity:
+            if identity := rules[number].identity:
                 key = identity(match[0])
                 topmost[key] = min(number, topmost.get(key, number))
         self._masks: dict[str, str] = {}
         counts: dict[str, int] = {}
         for key, number in topmost.items():
-            name = RULES[number].name
+            name = rules[number].name
             counts[name] = counts.get(name, 0) + 1
             self._masks[key] = f"<{name} {counts[name]}>"
 
@@ -114,10 +115,10 @@ class Masks:
         """Return `text` with every known value masked."""
 
         def mask(match: re.Match[str]) -> str:
-            rule = RULES[_number(match)]
+            rule = self._rules[_number(match)]
             return self._masks[rule.identity(match[0])] if rule.identity else f"<{rule.name}>"
 
-        return _ANY.sub(mask, text)
+        return self._any.sub(mask, text)
 
 
 def refused(text: str) -> Iterator[str]:
@@ -125,10 +126,15 @@ def refused(text: str) -> Iterator[str]:
     for name, pattern in REFUSALS:
         if re.search(pattern, text):
             yield name
-    for match in _ANY.finditer(text):
+    for match in _any_of(RULES).finditer(text):
         rule = RULES[_number(match)]
         if not rule.check(match[0]):
             yield f"a malformed {rule.name}"
+
+
+@cache
+def _any_of(rules: tuple[Rule, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?P<rule{n}>{rule.pattern})" for n, rule in enumerate(rules)))
 
 
 def _number(match: re.Match[str]) -> int:

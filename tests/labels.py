@@ -7,6 +7,7 @@ and name is made up.
 
 import json
 import random
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,3 +133,7 @@ def _address(chance: random.Random) -> str:
 
 def _text(chance: random.Random, length: int) -> str:
     return "".join(chance.choices("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", k=length))
+
+
+if __name__ == "__main__":  # python -m tests.labels 5000 > labels.jsonl
+    sys.stdout.write(sparrow(seed=1, lines=int(sys.argv[1])))
