@@ -16,8 +16,8 @@ from a2wsgi import WSGIMiddleware
 from walletsync_server import logs
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import QUICK, Api
-from walletsync_server.intake import SMALL, Body, ClientIsGone, Intake
-from walletsync_server.services.errors import ServiceError
+from walletsync_server.intake import SMALL, Bodies, ClientIsGone, Intake
+from walletsync_server.services.errors import Overloaded, ServiceError
 from walletsync_server.sockets import Socket, Sockets
 from walletsync_server.steps import finished_on_loop
 
@@ -58,17 +58,18 @@ class Door:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
-        with Body(self._intake, _announced(request), lambda: self._api.is_signed_in(request)) as body:
+        with Bodies(self._intake, _announced(request), lambda: self._api.holder_of(request)) as bodies:
+            answer = _Answer(self._api, bodies, send)
             try:
-                request = replace(request, body=await body.read(receive)) if _has_body(request) else request
+                request = replace(request, body=await bodies.read(receive)) if _has_body(request) else request
             except ClientIsGone:
                 return
             except ServiceError as error:
                 request = replace(request, refusal=error)
             if (request.method, request.path) in QUICK or request.refusal:
-                await self._answer(request, send)
+                await self._answer(request, answer.send)
             else:
-                await self._through_flask(scope, request, send)
+                await self._through_flask(scope, request, answer)
 
     async def _answer(self, request: Request, send: Send) -> None:
         if len(request.body) > SMALL:
@@ -81,26 +82,18 @@ class Door:
             headers.append((b"connection", b"close"))
         await _respond(send, "http.response", response, headers)
 
-    async def _through_flask(self, scope: Scope, request: Request, send: Send) -> None:
-        started = False
-
+    async def _through_flask(self, scope: Scope, request: Request, answer: "_Answer") -> None:
         async def receive_read() -> dict[str, object]:
             return {"type": "http.request", "body": request.body, "more_body": False}
-
-        async def send_on(message: Any) -> None:
-            nonlocal started
-            started = True
-            await send(message)
 
         length = b"%d" % len(request.body)
         headers = [each for each in scope["headers"] if each[0] not in (b"content-length", b"transfer-encoding")]
         try:
-            await self._flask({**scope, "headers": [*headers, (b"content-length", length)]}, receive_read, send_on)
+            await self._flask({**scope, "headers": [*headers, (b"content-length", length)]}, receive_read, answer.send)
         except Exception as error:  # noqa: BLE001 - the last resort, as in `Api`
             logs.unexpected(error)
-            if not started:
-                response = self._api.unreadable(500)
-                await _respond(send, "http.response", response, _raw(response.headers.items()))
+            if not answer.has_begun:
+                await answer.refuse(500)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # the event that says that there is a client
@@ -115,6 +108,45 @@ class Door:
             await self.sockets.run(socket, subscription.listener, subscription.seconds, receive)
         finally:
             subscription.leave()
+
+
+class _Answer:
+    """An answer on its way: held until its client has read nearly all of it, or 503 where there is no room for it."""
+
+    def __init__(self, api: Api, bodies: Bodies, send: Send) -> None:
+        self._api = api
+        self._bodies = bodies
+        self._send = send
+        self._start: Any = None
+        self._is_refused = False
+        self.has_begun = False
+
+    async def send(self, message: Any) -> None:
+        """Send a part of it, as ASGI wants it; the beginning together with the body, or the first part of that."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        if not self.has_begun:
+            try:
+                self._bodies.hold_answer(len(message["body"]))
+            except Overloaded:
+                await self.refuse(503)
+                self._is_refused = True
+            else:
+                self.has_begun = True
+                await self._send(self._start)
+        if self._is_refused:
+            return
+        if len(message["body"]) > SMALL and not message["more_body"]:
+            await self._send({**message, "more_body": True})
+            message = {**message, "body": b""}  # sending waits while too much of what was sent is not read
+        await self._send(message)
+
+    async def refuse(self, status: int) -> None:
+        """Send an error instead of it."""
+        self.has_begun = True
+        response = self._api.unreadable(status)
+        await _respond(self._send, "http.response", response, _raw(response.headers.items()))
 
 
 def _request(scope: Scope) -> Request:

@@ -1,9 +1,11 @@
 """How requests arrive at the front door, byte by byte: what can be understood in two ways, too much, too slow, half."""
 
+import asyncio
 import json
 import re
 import socket
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -14,11 +16,12 @@ import pytest
 
 from tests.server.front import Front, served
 from tests.server.helpers import API, Account, cheap_passwords, connect, new_account, until, wallet_body
-from walletsync_server import protocols, serving
+from walletsync_server import door, intake, protocols, serving
 from walletsync_server.app import close_app, create_app
 from walletsync_server.door import SLACK
-from walletsync_server.intake import Intake
+from walletsync_server.intake import SMALL, Bodies, Intake
 from walletsync_server.live import Live
+from walletsync_server.services.errors import Overloaded
 from walletsync_server.settings import Settings
 
 LIMIT = 100_000
@@ -301,7 +304,7 @@ def test_line_ends_do_not_keep_an_idle_connection_alive(front: Front, monkeypatc
         received.read()  # ends when the server closes the connection
 
 
-MUCH = 30_000_000
+MUCH = 10_000_000
 
 
 @pytest.fixture
@@ -348,29 +351,120 @@ def tight(front: Front) -> Front:
     return front
 
 
+def free(front: Front) -> list[int]:
+    """Return how much room there is for strangers, and for those who are signed in."""
+    return [front.door._intake.room_of(holder)._free for holder in ("", 1)]
+
+
 def test_strangers_do_not_take_all_memory(tight: Front) -> None:
     """Beyond the room for them bodies of strangers are refused, while who has an account is served."""
     alice, size = new_account(tight.wire), tight.door._intake.limit
     held = post(b"Content-Length: %d\r\n" % size, b" " * (size - 1))
     large = wallet_body(1, "x" * LIMIT)
     with ExitStack() as clients:
-        clients.enter_context(connect(tight.url)).sendall(held)
-        until(lambda: tight.door._intake.room_for(signed_in=False)._free < size)
+        clients.enter_context(connect(tight.url, "127.0.0.2")).sendall(held)
+        until(lambda: free(tight)[0] < size)
         answer = tight.wire("POST", f"{API}/signup", b" " * size)
         assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "busy", "10")
         assert tight.wire("POST", f"{API}/wallet", large, token="0" * 64).status == 401  # it fits into what is left
         assert Account(tight.wire, alice.email, alice.token).post(1, "x" * LIMIT).status == 200
-    until(lambda: tight.door._intake.room_for(signed_in=False)._free == size * 3 // 2)
+    until(lambda: free(tight)[0] == size * 3 // 2)
     assert tight.wire("POST", f"{API}/signup", b" " * size).status == 400
+
+
+def first_status(client: socket.socket) -> int:
+    client.settimeout(20)
+    return int(client.recv(12).split()[1])
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+def test_nobody_takes_all_the_room_for_requests(front: Front, signed_in: bool) -> None:
+    """One network, or one account, has its share for bodies, however much room there is; another one's fit."""
+    size = front.door._intake.limit
+    one, other = (new_account(front.wire).token.encode() if signed_in else b"-" for _ in range(2))
+    elsewhere = "" if signed_in else "127.0.0.2"
+    front.door._intake = Intake(size, strangers=8 * size, signed_in=8 * size)
+
+    def begin(token: bytes, source: str = "") -> socket.socket:
+        client = clients.enter_context(connect(front.url, source))
+        client.sendall(post(b"Content-Length: %d\r\nAuthorization: Bearer %s\r\n" % (size, token), b" " * (size - 1)))
+        return client
+
+    with ExitStack() as clients:
+        held = [begin(one), begin(one)]
+        until(lambda: free(front)[signed_in] == 6 * size + 2)
+        assert first_status(begin(one)) == 503
+        held.append(begin(other, elsewhere))
+        until(lambda: free(front)[signed_in] == 5 * size + 3)
+        for client in held:
+            client.sendall(b" ")
+        assert [first_status(client) for client in held] == [400] * 3
+
+
+@pytest.mark.parametrize("path", ["/wallet", f"{API}/wallet/history/1"])
+def test_nobody_takes_all_the_room_for_answers(app: flask.Flask, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers that are not read are held for an account up to its share; others get theirs, and so does it later."""
+    monkeypatch.setattr(intake, "SMALL", 1000)
+    monkeypatch.setattr(door, "SMALL", 1000)
+    with served(app, send_buffer=4096) as front, ExitStack() as clients:
+        one, other = new_account(front.wire), new_account(front.wire)
+        for account in (one, other):
+            assert account.post(1, "x" * LIMIT).status == 200
+        front.door._intake = Intake(3 * LIMIT, signed_in=12 * LIMIT)
+
+        def ask(account: Account) -> socket.socket:
+            client = clients.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # what the system reads for the client
+            client.connect(("127.0.0.1", int(front.url.rpartition(":")[2])))
+            token = account.token.encode()
+            client.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % (path.encode(), token))
+            return client
+
+        answers = [ask(one) for _ in range(4)]
+        assert [first_status(client) for client in answers] == [200, 200, 200, 503]
+        assert first_status(ask(other)) == 200
+        assert free(front)[1] < 9 * LIMIT
+        answers[0].close()
+        until(lambda: first_status(ask(one)) == 200)
+    until(lambda: free(front)[1] == 12 * LIMIT)
+
+
+def test_small_pieces_take_no_more_memory_than_a_large_one() -> None:
+    """A body that comes a few bytes at a time is held as what it is, not as the many pieces it came in."""
+    pieces = 50_000
+    messages = iter([*[True] * (pieces - 1), False])
+
+    async def receive() -> object:
+        return {"type": "http.request", "body": bytes(2), "more_body": next(messages)}
+
+    tracemalloc.start()
+    try:
+        with Bodies(Intake(2 * pieces), None, lambda: "") as bodies:
+            assert asyncio.run(bodies.read(receive)) == bytes(2 * pieces)
+        assert tracemalloc.get_traced_memory()[1] < 20 * pieces
+    finally:
+        tracemalloc.stop()
+
+
+def test_answer_to_what_was_stored_needs_no_room_beside_it() -> None:
+    """A request that filled its room is answered with as much; a larger one, which stored nothing, may be refused."""
+
+    async def receive() -> object:
+        return {"type": "http.request", "body": bytes(LIMIT), "more_body": False}
+
+    with Bodies(Intake(LIMIT, strangers=LIMIT), None, lambda: "") as bodies:
+        asyncio.run(bodies.read(receive))
+        bodies.hold_answer(LIMIT + SMALL)
+        with pytest.raises(Overloaded):
+            bodies.hold_answer(LIMIT + 2 * SMALL + 1)
 
 
 def test_room_is_free_after_every_answer(tight: Front) -> None:
     """Whatever became of a body, its room can be used again."""
-    size, rooms = tight.door._intake.limit, [tight.door._intake.room_for(signed_in=yes) for yes in (True, False)]
-    free = [room._free for room in rooms]
+    size, before = tight.door._intake.limit, free(tight)
     alice = new_account(tight.wire)
     alice.post(1, "x" * LIMIT)
     tight.wire("POST", f"{API}/wallet", b"[" * size)
     tight.wire("POST", "/nowhere", b" " * size, token=alice.token)
     exchange(tight, post(b"Content-Length: %d\r\n" % size, b" " * (size // 2)))
-    until(lambda: [room._free for room in rooms] == free)
+    until(lambda: free(tight) == before)

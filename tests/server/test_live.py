@@ -270,13 +270,12 @@ def test_listening_is_refused_where_there_is_no_room(world: World, live: Live, m
         world.services.updates.listen(token, silence)
 
 
-def test_token_is_alive_until_it_is_over(world: World) -> None:
+def test_token_names_its_account_until_it_is_over(world: World) -> None:
     """What a door asks before it reads a large body: no token, an unknown, an expired and a live one."""
-    alive = world.services.tokens.is_alive
-    token = world.log_in()
-    assert (alive(token), alive(None), alive(""), alive("0" * 64)) == (True, False, False, False)
+    token, account = world.log_in(), world.services.tokens.account_of
+    assert [account(each) for each in (token, None, "", "0" * 64)] == [account_of(world), None, None, None]
     world.clock.move(LIFETIME)
-    assert not alive(token)
+    assert account(token) is None
 
 
 def test_wallet_is_read_without_a_condition(world: World) -> None:

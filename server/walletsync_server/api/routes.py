@@ -87,6 +87,7 @@ from walletsync_server.services.errors import (
     WalletRequired,
     WrongCredentials,
 )
+from walletsync_server.services.throttle import network_of
 from walletsync_server.steps import Steps, finished
 
 ROOT = ("",)
@@ -431,15 +432,17 @@ class Api:
         nothing = Request(method="", path="")
         return self._completed(nothing, errors.unreadable(status), None, 0.0, self._edge.request_id_of(nothing))
 
-    def is_signed_in(self, request: Request) -> bool:
-        """Say whether the `Authorization` header has a token that is alive, for a door to ask before it reads a body.
+    def holder_of(self, request: Request) -> int | str:
+        """Return who is to answer for the memory that a request takes, for a door to ask before it reads a body.
 
-        Where the database cannot tell, nobody is signed in.
+        That is the account whose live token the `Authorization` header has, else the client's network. Where the
+        database cannot tell, nobody is signed in.
         """
         try:
-            return self._services.tokens.is_alive(token_in_header(request))
+            account = self._services.tokens.account_of(token_in_header(request))
         except Unavailable:
-            return False
+            account = None
+        return network_of(self._edge.hops.client_of(request)) if account is None else account
 
     def _answer(self, match: Match | None, request: Request, request_id: str) -> Steps[Response]:
         if match is None:

@@ -71,10 +71,10 @@ class Tokens:
             raise Unauthorized
         return known
 
-    def is_alive(self, token: str | None) -> bool:
-        """Say whether a token would be accepted now."""
+    def account_of(self, token: str | None) -> int | None:
+        """Return the number of the account whose token this is; None if it would not be accepted now."""
         known = self._store.read(lambda transaction: transaction.find_token(_hash(token))) if token else None
-        return known is not None and not self._is_over(known)
+        return known.account_id if known and not self._is_over(known) else None
 
     def lock(self, transaction: WriteTransaction, known: Token) -> int:
         """Lock the account of a token that was authenticated before, check the token again, return the sequence.
