@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from tests.client.cli.machines import NEW_PASSWORD, Machine, Make
 from tests.conftest import PASSWORD
-from tests.middle import CHANGE_PASSWORD, Middle
+from tests.middle import CHANGE_PASSWORD, LOGIN, SIGNUP, Answer, Middle
 from walletsync.cli import main
 
 
@@ -21,6 +21,20 @@ def test_devices_are_listed_and_logged_out(laptop: Machine, phone: Machine) -> N
     for command in ("sync", "history", "pull", "push", "export --version 1", "devices", "restore 1"):
         assert phone.json("devices --revoke phone") == {"revoked": "phone"}
         phone.ok(command)
+
+
+def test_an_address_that_is_not_confirmed_yet_waits_for_its_mail(make: Make, middle: Middle) -> None:
+    """There is no login before the link was opened; each answer says that it is what is missing."""
+    laptop = make("laptop", middle.url)
+    middle.always(SIGNUP, Answer(201, {"verified": False}))
+    middle.always(LOGIN, Answer(401, {"error": "not yet", "code": "not_verified"}))
+    assert "Open the link in the mail" in laptop.ok("register")
+    assert laptop.json("register") == {"email": laptop.email, "verified": False}
+    assert LOGIN not in middle.requests
+    assert "hint: open the link in the mail, then: walletsync login" in laptop.fails("login", 4)
+    middle.honest()
+    laptop.ok("register")
+    assert laptop.json("status")["loggedIn"]
 
 
 def test_logging_out_keeps_the_file(laptop: Machine) -> None:

@@ -1,13 +1,16 @@
 """Syncing files over a real server: edits of both sides meet, and nothing is overwritten."""
 
+import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.client.cli.machines import Machine
-from walletsync import crypto
+from walletsync import crypto, walletfile
 from walletsync_server.testing import RunningServer
 
 
@@ -43,6 +46,21 @@ def test_pull_sends_nothing_and_push_overwrites_nothing(laptop: Machine, phone: 
     assert laptop.read() == {"a": 1, "b": 2, "c": 3, "d": 4}
     assert laptop.json("status")["edited"]
     assert phone.json("pull") == {"sequence": 3, "newer": False}
+
+
+def test_a_file_that_is_being_written_is_taken_by_no_command(laptop: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left as it is, with what is missing in it so far, and taken when the program that writes it is done."""
+    numbers = itertools.count()
+    writing = SimpleNamespace(sleep=lambda _: laptop.write({"written": next(numbers)}))
+    with monkeypatch.context() as patched:
+        patched.setattr(walletfile, "time", writing)
+        for command in ("sync", "pull", "push", "restore 1", "resolve all mine"):
+            laptop.write({})
+            assert "another program is writing it all the time" in laptop.fails(command, 6)
+            assert list(laptop.read()) == ["written"]
+    laptop.write({"a": 1, "b": 2})
+    laptop.ok("sync")
+    assert [json.loads(laptop.ok(f"export --version {each}")) for each in (1, 2)] == [{"a": 1}, {"a": 1, "b": 2}]
 
 
 def test_a_sync_decides_if_it_is_told_how(laptop: Machine, phone: Machine) -> None:
