@@ -21,7 +21,7 @@ from walletsync_server.settings import Settings
 from walletsync_server.testing import RunningServer
 
 CANARY = "canary-7f3a"
-LARGE = 8 * 1024 * 1024
+LARGE = 16 * 1024 * 1024
 
 
 @pytest.fixture
