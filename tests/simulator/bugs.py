@@ -11,7 +11,7 @@ from unittest import mock
 
 import msgspec
 
-from walletsync import continuity, passwords
+from walletsync import continuity, device, passwords
 from walletsync.device import Device
 from walletsync.errors import ForkDetected, RollbackDetected
 from walletsync.formats.json import JSONFormat
@@ -222,6 +222,49 @@ def refused_wallet_leaves_a_trace() -> AbstractContextManager[Any]:
     return mock.patch.object(Device, "take", take_late)
 
 
+def consent_takes_theirs() -> AbstractContextManager[Any]:
+    """What a restored server has replaces the document, instead of being merged with it."""
+    return mock.patch.object(Device, "_with_line", lambda self, base, theirs: Merged(theirs, ()))
+
+
+def consent_forgets_local_edits() -> AbstractContextManager[Any]:
+    """Only what this device's line had goes onto what a restored server has, and not what was not sent yet."""
+    return mock.patch.object(Device, "_with_local_edits", lambda self, base, theirs: Merged(theirs, ()))
+
+
+def consent_is_measured_against_theirs() -> AbstractContextManager[Any]:
+    """What a restored server has is taken for what both sides had, so what is new there looks deleted here."""
+    return mock.patch.object(Device, "_common_ancestor", lambda self, version, document, older: (version, document))
+
+
+def consent_is_measured_against_nothing() -> AbstractContextManager[Any]:
+    """What both sides had is not looked for, so all that was deleted comes back."""
+    return mock.patch.object(Device, "_common_ancestor", return_value=None)
+
+
+def any_consent_is_enough() -> AbstractContextManager[Any]:
+    """A device follows whoever consented, also if that one had seen less."""
+    return mock.patch.object(
+        continuity, "_was_brought_along", lambda known, version, device: version.restores != known.restores
+    )
+
+
+def document_goes_with_the_account() -> AbstractContextManager[Any]:
+    """Who deletes the account loses the document."""
+    leave = Device.leave
+
+    def leave_nothing(self: Device) -> None:
+        leave(self)
+        self.save(document=None)
+
+    return mock.patch.object(Device, "leave", leave_nothing)
+
+
+def old_account_goes_on_in_the_new_one() -> AbstractContextManager[Any]:
+    """Who makes the account anew goes on after the last version of the old one."""
+    return mock.patch.object(device, "_NO_ACCOUNT", {})
+
+
 HONEST: dict[str, Bug] = {
     bug.__name__: bug
     for bug in (
@@ -241,6 +284,13 @@ HONEST: dict[str, Bug] = {
         epoch_stays,
         server_acknowledges_without_storing,
         server_skips_a_sequence,
+        consent_takes_theirs,
+        consent_forgets_local_edits,
+        consent_is_measured_against_theirs,
+        consent_is_measured_against_nothing,
+        any_consent_is_enough,
+        document_goes_with_the_account,
+        old_account_goes_on_in_the_new_one,
     )
 }
 """Those that show with an honest server."""

@@ -1,94 +1,33 @@
 """One random history of an account: its devices, what they do, and what has to hold all the time and in the end."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
-from tests.simulator.disk import Crash, Disk, StoreOnDisk
-from tests.simulator.network import Faults, Network, Transport
-from walletsync import Client, api
-from walletsync import device as device_module
-from walletsync.errors import (
-    NotReady,
-    NoWallet,
-    PasswordUnchanged,
-    SeedChanged,
-    ServerUnreachable,
-    SyncGaveUp,
-    Unauthorized,
-    UnsyncedEdits,
-    WrongCredentials,
-    WrongPassword,
-)
-from walletsync.formats.json import JSONFormat
-from walletsync.protocol import PASSWORD_PATH, WALLET_PATH
+from tests.simulator.consents import Consents
+from tests.simulator.database import Backup
+from tests.simulator.device import FORMAT, PASSWORD, Device, change, leaves, leaves_of
+from tests.simulator.disk import Crash
+from tests.simulator.errors import HARMLESS, OTHER_LINE, OTHER_PASSWORD
+from tests.simulator.lines import Broken, Lines, hold
+from tests.simulator.network import Faults, Network
+from tests.simulator.server import Server
+from walletsync import Client
+from walletsync.protocol import DELETE_ACCOUNT_PATH, PASSWORD_PATH, SIGNUP_PATH, WALLET_PATH
 from walletsync_server.api.http import Request, Response
 
-URL = "http://127.0.0.1"
-PASSWORD = "correct horse battery staple"
-NAMES = ("a", "b", "n")
-FORMAT = JSONFormat(keys={"/items": "id"})
-HARMLESS = (ServerUnreachable, SyncGaveUp, Unauthorized, NotReady, NoWallet, UnsyncedEdits, PasswordUnchanged)
-"""What a device may meet although nobody did anything wrong."""
-OTHER_PASSWORD = (SeedChanged, WrongPassword, WrongCredentials)
-"""What it says when the password was changed; the person then types another one."""
-
-
-class Broken(AssertionError):
-    """Something did not hold. The message has the whole history."""
-
-
-def leaves(value: Any) -> list[int]:
-    """Return the values that edits have written, wherever they are in `value`; ids of items are no such values."""
-    if isinstance(value, dict):
-        return [leaf for name, each in value.items() if name != "id" for leaf in leaves(each)]
-    if isinstance(value, list):
-        return [leaf for each in value for leaf in leaves(each)]
-    return [value] if isinstance(value, int) else []
-
-
-class Device:
-    """A device over the lives of its processes."""
-
-    def __init__(self, name: str, email: str, network: Network, boundary: Callable[[str], None]) -> None:
-        self.name = name
-        self._email = email
-        self._network = network
-        self._boundary = boundary
-        self.disk = Disk(boundary)
-        self.client: Client | None = None
-        self.password = PASSWORD
-        self.change: tuple[str, str] | None = None
-        """The old and the new password of a change that was begun and has not come to its end."""
-
-    def start(self) -> Client:
-        """Return the client of the running process; begin a new one if there is none."""
-        if self.client is None:
-
-            def transport(**_: object) -> Transport:
-                return Transport(self._network, self._boundary)
-
-            with (
-                mock.patch.object(device_module, "Store", StoreOnDisk),
-                mock.patch.object(api, "Transport", transport),
-            ):
-                disk: Any = self.disk
-                client = Client(URL, format=FORMAT, store=disk, device_id=self.name)
-            client.set_account(self._email, self.password)
-            self.client = client
-        return self.client
-
-    def type_password(self, password: str) -> None:
-        """Let the person say that this is the account's password now."""
-        client = self.start()
-        self.password = password
-        client.set_account(self._email, password, accept_new_password=True)
-
-    def stop(self) -> None:
-        """End the process; only the disk remains."""
-        self.client = None
+EMAIL = "person@example.com"
+MISHAPS: tuple[dict[str, int], ...] = (
+    {},
+    {},
+    {"sync": 24, "decide": 4, "back up": 2, "restore": 3, "consent": 8},
+    {"sync": 24, "decide": 4, "consent": 8, "delete the account": 2, "register": 8},
+    {"sync": 24, "decide": 4, "back up": 2, "restore": 3, "consent": 8, "delete the account": 1, "register": 8},
+)
+"""What may happen besides, of which each history has one."""
+CHANGING = (SIGNUP_PATH, WALLET_PATH, PASSWORD_PATH, DELETE_ACCOUNT_PATH)
+"""What is POSTed there may change the account."""
 
 
 class History:
@@ -96,35 +35,27 @@ class History:
 
     Args:
         seed: decides everything; the same seed is the same history.
-        answer: the server.
-        versions: returns the digests of the versions that the server keeps, by sequence; None if it cannot be trusted.
-        pass_time: lets seconds go by on the server.
+        server: knows nobody else.
     """
 
-    def __init__(
-        self,
-        seed: int,
-        *,
-        answer: Callable[[Request], Response],
-        versions: Callable[[str], dict[int, str]],
-        pass_days: Callable[[float], None],
-    ) -> None:
+    def __init__(self, seed: int, server: Server) -> None:
         self.rng = random.Random(seed)
         self.trace: list[str] = [f"seed {seed}"]
-        self.email = f"history{seed}-{id(self)}@example.com"
-        self._versions = versions
-        self._pass_days = pass_days
-        self._answer = answer
-        self.line: dict[int, str] = {}
+        self._server = server
+        self._answer = server.answer
+        self.lines = Lines()
+        self.consents = Consents(self.lines)
+        self._backup: tuple[Backup, Lines] | None = None
+        self._mishaps = self.rng.choice(MISHAPS)
         self.network = Network(self.rng, Faults.drawn(self.rng), self._answered, self.trace.append)
         self.devices = [
-            Device(f"device{number}", self.email, self.network, self._boundary)
-            for number in range(self.rng.randint(2, 5))
+            Device(f"device{number}", EMAIL, self.network, self._boundary) for number in range(self.rng.randint(2, 5))
         ]
         self._numbers = iter(range(1, 1_000_000))
         self.written: set[int] = set()
         self.replaced: set[int] = set()
         self.restored: set[int] = set()
+        self.may_return: set[int] = set()
         self.passwords = [PASSWORD]
         self._quiet = False
 
@@ -134,6 +65,7 @@ class History:
         Raises:
             Broken: something did not hold.
         """
+        self._server.begin_anew()
         with self._telling():
             self._sign_up()
             for _ in range(self.rng.randint(20, 50)):
@@ -143,6 +75,8 @@ class History:
             self._check_end()
         for device in self.devices:
             device.disk.close()
+        if self._backup is not None:
+            self._backup[0].close()
 
     # What happens
 
@@ -168,7 +102,7 @@ class History:
             "restart": 1,
             "wait": 1,
             "change the password": 1,
-        }
+        } | self._mishaps
 
     def _step(self) -> None:
         actions: dict[str, Callable[[Device], object]] = {
@@ -181,6 +115,11 @@ class History:
             "restart": self._restart,
             "wait": lambda _: self._wait(),
             "change the password": self._change_password,
+            "back up": lambda _: self._back_up(),
+            "restore": lambda _: self._restore(),
+            "consent": self._consent,
+            "delete the account": self._delete_account,
+            "register": self._register,
         }
         weights = self._weights()
         (action,) = self.rng.choices(list(weights), list(weights.values()))
@@ -197,7 +136,7 @@ class History:
                 return
             document = client.get_document()
             gone = leaves(document)
-            _change(document, place, value, delete=delete, pick=self.rng.choice)
+            change(document, place, value, delete=delete, pick=self.rng.choice)
             self._set(client, document, replaced=set(gone) - set(leaves(document)))
 
         self._do(device, f"{'delete' if delete else 'write'} {place} {value}", edit)
@@ -242,6 +181,43 @@ class History:
         elif not self._at_rest(device).has_open_password_change:
             device.change = None  # refused, or never begun
 
+    def _back_up(self) -> None:
+        """Copy the server's database; the copy before is thrown away."""
+        if self._backup is not None:
+            self._backup[0].close()
+        self._backup = self._server.back_up(), self.lines.copy()
+        self.trace.append(f"back up {len(self.lines.now)} versions")
+
+    def _restore(self) -> None:
+        """Put the server back to its backup. Connections end with it, and so do the requests that are on their way."""
+        if self._backup is None:
+            return
+        self.network.forget_late()
+        backup, lines = self._backup
+        self._server.restore(backup)
+        self.consents.is_loose |= lines.account != self.lines.account
+        self.lines.now, self.lines.account = dict(lines.now), lines.account
+        self.trace.append(f"restore {len(lines.now)} versions")
+
+    def _consent(self, device: Device) -> None:
+        """Let the person go on from what the server has, at a device that says that this needs consent."""
+        device = next((each for each in self.devices if each.is_warned), device)
+        if device.is_warned and self._leave(device, "consent", lambda client: client.accept_restored_server()):
+            device.is_warned = False
+
+    def _delete_account(self, device: Device) -> None:
+        self._leave(device, "delete the account", lambda client: client.delete_account())
+
+    def _register(self, device: Device) -> None:
+        """Make the account anew if it is deleted; now and then somebody tries that although it is not."""
+        if self.lines.account is None or self.rng.random() < 0.05:
+            self._leave(device, "register", lambda client: client.register())
+
+    def _leave(self, device: Device, what: str, action: Callable[[Client], object]) -> bool:
+        """Do something that lets a device leave its line with its person's consent."""
+        self.consents.give(device, self._at_rest(device)._device.state)
+        return self._do(device, what, action)
+
     def _restart(self, device: Device) -> None:
         self.trace.append(f"{device.name}: restart")
         device.stop()
@@ -249,7 +225,7 @@ class History:
     def _wait(self) -> None:
         days = self.rng.choice((0.1, 5.0, 15.0))
         self.trace.append(f"{days} days go by")
-        self._pass_days(days)
+        self._server.pass_days(days)
 
     def _do(self, device: Device, what: str, action: Callable[[Client], object]) -> bool:
         """Do something on a device; return whether it came to its end."""
@@ -264,16 +240,29 @@ class History:
         except OTHER_PASSWORD as error:
             self.trace.append(f"  {type(error).__name__}")
             self._type_another(device)
+        except OTHER_LINE as error:
+            self.trace.append(f"  {type(error).__name__}")
+            self._warn(device, error)
         else:
             return True
         return False
 
     def _type_another(self, device: Device) -> None:
+        """Type another password: the new one, or the one of the time of the server's backup."""
         self._quiet = True
         try:
-            device.type_password(self.rng.choice(self.passwords))
+            is_old = self._backup is not None and self.rng.random() < 0.5
+            device.type_password(self.rng.choice(self.passwords), is_new=not is_old)
+            device.is_warned |= is_old
         finally:
             self._quiet = False
+
+    def _warn(self, device: Device, error: Exception) -> None:
+        """A device says that the server is on another line, so that its person has to consent. It must be right."""
+        states = [self._at_rest(each)._device.state for each in self.devices]
+        synced = self._at_rest(device)._device.state.synced
+        hold(synced is not None and not self.consents.follows(synced.known, states), f"{device.name} need not be asked")
+        device.is_warned = True
 
     def _boundary(self, where: str) -> None:
         if not self._quiet and self.rng.random() < self.network.faults.crash:
@@ -281,38 +270,44 @@ class History:
 
     def _answered(self, request: Request) -> Response:
         response = self._answer(request)
-        if request.path.endswith((WALLET_PATH, PASSWORD_PATH)) and request.method == "POST":
-            self._check_line()
+        if request.method == "POST" and request.path.endswith(CHANGING):
+            self._look_at_server()
         return response
 
     # What has to hold
 
-    def _check_line(self) -> None:
-        """Accepted sequences have no gap and no branch, whatever came twice, late or not at all."""
-        for sequence, digest in sorted(self._versions(self.email).items()):
-            if sequence not in self.line:
-                self._hold(sequence == len(self.line) + 1, f"version {sequence} came after {len(self.line)}")
-                self.line[sequence] = digest
-            self._hold(self.line[sequence] == digest, f"version {sequence} became another one")
+    def _look_at_server(self) -> None:
+        account = self._server.account(EMAIL)
+        if account not in (self.lines.account, None) and self.lines.before:
+            self.consents.is_loose = True
+        if account is None:
+            self.lines.look(None, {}, str)
+        else:
+            versions = self._server.versions(account)
+            self.lines.look(account, versions, lambda sequence: self._server.previous(account, sequence))
 
     def _check(self) -> None:
         """No edit is lost, none is doubled, and every device believes in a version that the server accepted."""
         kept: set[int] = set()
         for device in self.devices:
             client = self._at_rest(device)
-            if client.wallet_state is not None:
-                found = leaves(client.get_document())
-                self._hold(len(found) == len(set(found)), f"{device.name} has an edit twice")
-                kept |= set(found)
-            for conflict in client.conflicts:
-                kept |= set(leaves(conflict.mine))
+            found = leaves_of(client._device.state.document)
+            hold(len(found) == len(set(found)), f"{device.name} has an edit twice")
+            kept.update(found)
+            for conflict in client._device.state.conflicts:
+                kept.update(leaves(conflict.mine))
             self._check_known(device, client)
-        self._hold(self.written - self.replaced <= kept, f"lost: {self.written - self.replaced - kept}")
+        lost = self.written - self.replaced - kept
+        hold(not lost, f"lost: {lost}")
+        if self.consents.is_loose:
+            self.may_return |= self.replaced
+        self.consents.settle(self._at_rest(device)._device.state for device in self.devices)
 
     def _check_known(self, device: Device, client: Client) -> None:
-        known = client._device.known
-        if known is not None:
-            self._hold(self.line.get(known.sequence) == known.digest, f"{device.name} believes in another line")
+        self.consents.check(device, client._device.state, self._kept)
+
+    def _kept(self) -> Iterable[str]:
+        return () if self.lines.account is None else self._server.versions(self.lines.account).values()
 
     def _settle(self) -> None:
         """Let everything arrive and everybody sync, without faults."""
@@ -323,16 +318,22 @@ class History:
         for device in self.devices:
             if self._at_rest(device).has_open_password_change:
                 self._change_password(device)
+        if self.lines.account is None:
+            hold(self._leave(self.devices[0], "register", lambda client: client.register()), "nobody can register")
+            hold(self._gets_in(self.devices[0], consents=False), "who made the account anew cannot sync")
+            self._check()
         for device in self.devices:
-            self._hold(self._gets_in(device), f"{device.name} cannot sync")
+            hold(self._gets_in(device), f"{device.name} cannot sync")
+            self._check()
         newest = self.devices[-1].start().wallet_state
         for device in self.devices[:-1]:
             if device.start().wallet_state != newest:
-                self._hold(self._gets_in(device), f"{device.name} cannot sync again")
-        self._hold(len({device.password for device in self.devices}) == 1, "two passwords open the account")
+                hold(self._gets_in(device, consents=False), f"{device.name} cannot sync again")
+                self._check()
+        hold(len({device.password for device in self.devices}) == 1, "two passwords open the account")
 
-    def _gets_in(self, device: Device) -> bool:
-        """Sync, with whichever password holds."""
+    def _gets_in(self, device: Device, *, consents: bool = True) -> bool:
+        """Sync, with whichever password holds, and with consent if it is asked for."""
         for number, password in enumerate([device.password, *reversed(self.passwords)]):
             if number > 0:  # the first time the device goes on as it is
                 device.type_password(password)
@@ -341,6 +342,10 @@ class History:
                 device.start().sync()
             except OTHER_PASSWORD as error:
                 self.trace.append(f"  {type(error).__name__}")
+            except OTHER_LINE as error:
+                self.trace.append(f"  {type(error).__name__}")
+                self._warn(device, error)
+                return consents and self._leave(device, "consent", lambda client: client.accept_restored_server())
             else:
                 return True
         return False
@@ -350,13 +355,13 @@ class History:
         self._check()
         clients = [device.start() for device in self.devices]
         for device, client in zip(self.devices, clients, strict=True):
-            self._hold(not client.has_local_changes, f"{device.name} still has something to send")
-            self._hold(client.wallet_state == clients[0].wallet_state, f"{device.name} has another version")
-            self._hold(client.get_document() == clients[0].get_document(), f"{device.name} has another document")
+            hold(not client.has_local_changes, f"{device.name} still has something to send")
+            hold(client.wallet_state == clients[0].wallet_state, f"{device.name} has another version")
+            hold(client.get_document() == clients[0].get_document(), f"{device.name} has another document")
         undecided = {leaf for client in clients for each in client.conflicts for leaf in leaves(each.theirs)}
         found = set(leaves(clients[0].get_document()))
-        returned = found & (self.replaced - self.restored - undecided)
-        self._hold(not returned, f"came back: {returned}")
+        returned = found & (self.replaced - self.restored - self.may_return - undecided)
+        hold(not returned, f"came back: {returned}")
 
     def _at_rest(self, device: Device) -> Client:
         """Return its client for a look, without a crash on the way."""
@@ -365,10 +370,6 @@ class History:
             return device.start()
         finally:
             self._quiet = False
-
-    def _hold(self, condition: bool, otherwise: str) -> None:
-        if not condition:
-            raise Broken(otherwise)
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -379,20 +380,3 @@ class History:
 
     def _value(self) -> int:
         return next(self._numbers)
-
-
-def _change(document: Any, place: str, value: int, *, delete: bool, pick: Callable[[Any], Any]) -> None:
-    """Write `value` at `place` of a document of the simulator, or delete what is there."""
-    items = document.setdefault("items", [])
-    if place == "new item":
-        items.append({"id": str(value), "v": value})
-    elif place == "item" and items:
-        item = pick(items)
-        items.remove(item) if delete else item.update(v=value)
-    elif place in ("a", "b"):
-        document.pop(place, None) if delete else document.update({place: value})
-    elif place == "n" and delete:
-        document.pop("n", None)
-    elif place in ("n.x", "n.y"):
-        inner = document.setdefault("n", {})
-        inner.pop(place[-1], None) if delete else inner.update({place[-1]: value})

@@ -1,6 +1,5 @@
 """A server that lies about wallets, as a seed decides, and the histories of devices that have to do with it."""
 
-import base64
 import json
 import random
 from collections import Counter
@@ -8,24 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from tests.simulator.history import Device, History
+from tests.simulator.device import Device
+from tests.simulator.history import History
+from tests.simulator.lines import hold
+from tests.simulator.server import Server, previous_of
 from walletsync import Client
 from walletsync.errors import IntegrityError, ProtocolError
 from walletsync.protocol import AUTH_PATH, WALLET_PATH, wallet_digest
+from walletsync.store import DeviceState
 from walletsync_server.api.http import Request, Response
 
-_PREVIOUS = slice(17, 49)  # in the header of an encrypted wallet: magic 4, suite 1, epoch 4, sequence 8
 Wallet = dict[str, Any]
 
 
 def digest_of(wallet: Wallet) -> str:
     """Return the digest that names a version."""
     return wallet_digest(wallet["sequence"], wallet["encryptedWallet"], wallet["hmac"]).hex()
-
-
-def previous_of(wallet: Wallet) -> str:
-    """Return the digest of the version that its author wrote it after."""
-    return base64.b64decode(wallet["encryptedWallet"])[_PREVIOUS].hex()
 
 
 @dataclass
@@ -65,7 +62,7 @@ class Liar:
         posted = json.loads(request.body) if request.method == "POST" else None
         if posted is not None:
             self._sent.append(posted)
-            self.sent[digest_of(posted)] = previous_of(posted)
+            self.sent[digest_of(posted)] = previous_of(posted["encryptedWallet"])
         if self.rng.random() < self.rate:
             lies = self._on_any + (self._on_post if posted else self._on_get)
             lie = self.rng.choice(lies)
@@ -163,28 +160,37 @@ class Liar:
 class HistoryWithLiar(History):
     """What devices believe goes forward along one line, whatever they are shown, and they lose no edit."""
 
-    def __init__(self, seed: int, *, honest: Callable[[Request], Response], **options: Any) -> None:
-        super().__init__(seed, answer=honest, versions=lambda email: {}, **options)
-        self.liar = Liar(honest, self.rng, self.rng.choice((0.05, 0.2, 0.5)), self.trace.append)
+    def __init__(self, seed: int, server: Server) -> None:
+        super().__init__(seed, server)
+        self.liar = Liar(server.answer, self.rng, self.rng.choice((0.05, 0.2, 0.5)), self.trace.append)
         self._answer = self.liar.answer
+        self._mishaps = {}
         self.refusals: Counter[str] = Counter()
         self._believed: dict[str, str] = {}
+        self._before: DeviceState | None = None
 
     def _weights(self) -> dict[str, int]:
         return super()._weights() | {"change the password": 0}
 
     def _do(self, device: Device, what: str, action: Callable[[Client], object]) -> bool:
-        before = self._at_rest(device)._device.state if what == "get" else None
+        self._before = self._at_rest(device)._device.state if what == "get" else None
         try:
             return super()._do(device, what, action)
         except (IntegrityError, ProtocolError) as error:
             self.trace.append(f"  {type(error).__name__}")
-            self.refusals[type(error).__name__] += 1
-            if before is not None and isinstance(error, IntegrityError):
-                after = self._at_rest(device)._device.state
-                for name in ("document", "synced", "pending", "conflicts", "seed"):
-                    self._hold(getattr(after, name) is getattr(before, name), f"{name} changed although it was refused")
+            self._warn(device, error)
             return False
+
+    def _warn(self, device: Device, error: Exception) -> None:
+        """A device refuses what it is shown. It is right, and nothing changed. Nobody consents."""
+        self.refusals[type(error).__name__] += 1
+        if self._before is not None and isinstance(error, IntegrityError):
+            after = self._at_rest(device)._device.state
+            for name in ("document", "synced", "passed", "pending", "conflicts", "seed"):
+                hold(getattr(after, name) is getattr(self._before, name), f"{name} changed although it was refused")
+
+    def _look_at_server(self) -> None:
+        """It has nothing to do with what devices are shown."""
 
     def _check_known(self, device: Device, client: Client) -> None:
         known = client._device.known
@@ -192,7 +198,7 @@ class HistoryWithLiar(History):
             return
         digest, before = known.digest, self._believed.get(device.name)
         while before is not None and digest != before:
-            self._hold(digest in self.liar.sent, f"{device.name} believes what does not follow what it believed")
+            hold(digest in self.liar.sent, f"{device.name} believes what does not follow what it believed")
             digest = self.liar.sent[digest]
         self._believed[device.name] = known.digest
 

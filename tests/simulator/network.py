@@ -66,6 +66,10 @@ class Network:
             status = self._answer(request).status
             self._log(f"late: {request.method} {request.path}: {status}")
 
+    def forget_late(self) -> None:
+        """Let none of them ever arrive."""
+        self._late.clear()
+
     def deliver_all_late(self) -> None:
         """Let all of them arrive."""
         while self._late:

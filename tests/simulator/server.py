@@ -1,37 +1,45 @@
-"""The honest server of the simulator: the real handlers and services over a real SQLite file, without a process."""
+"""The honest server of the simulator: the real handlers, services and queries, without a process."""
 
+import base64
 from datetime import timedelta
-from pathlib import Path
 from typing import Self
 
 from tests.server.helpers import FakeClock, cheap_passwords
+from tests.simulator.database import Backup, DatabaseInMemory
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import Api
 from walletsync_server.services import build_services
 from walletsync_server.storage.interface import ReadTransaction
-from walletsync_server.storage.sqlite import open_sqlite
+
+_PREVIOUS = slice(17, 49)  # in the header of an encrypted wallet: magic 4, suite 1, epoch 4, sequence 8
 
 
 class Server:
-    """Answers requests in the calling thread. One server serves many histories, each with an account of its own."""
+    """Answers requests in the calling thread. One server serves many histories, one after the other."""
 
-    def __init__(self, folder: Path) -> None:
-        self.clock = FakeClock()
-        self._storage = open_sqlite(folder / "walletsync.db", inline=True)
+    def __init__(self) -> None:
+        self._clock = FakeClock()
+        self._database = DatabaseInMemory()
         services = build_services(
-            self._storage,
+            self._database,
             may_sign_up=lambda email: True,
             max_wallet_bytes=1024 * 1024,
-            clock=self.clock,
+            clock=self._clock,
             passwords=cheap_passwords(),
         )
         self._api = Api(services)
+        self._empty = self._database.back_up()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._storage.close()
+        self._empty.close()
+        self._database.close()
+
+    def begin_anew(self) -> None:
+        """Know nobody, as on the first day."""
+        self._database.restore(self._empty)
 
     def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -39,17 +47,38 @@ class Server:
 
     def pass_days(self, days: float) -> None:
         """Let time go by."""
-        self.clock.move(timedelta(days=days))
+        self._clock.move(timedelta(days=days))
 
-    def versions(self, email: str) -> dict[int, str]:
-        """Return the digests of the versions that are kept, by sequence."""
+    def back_up(self) -> Backup:
+        """Copy the database."""
+        return self._database.back_up()
+
+    def restore(self, backup: Backup) -> None:
+        """Put a backup in place of the database, as an operator does."""
+        self._database.restore(backup)
+
+    def account(self, email: str) -> int | None:
+        """Return what tells this address's account from one that it had before; None if it has none."""
+        account = self._database.read(lambda transaction: transaction.find_account(email))
+        return None if account is None else account.account_id
+
+    def versions(self, account_id: int) -> dict[int, str]:
+        """Return the digests of the versions that are kept of an account, by sequence."""
 
         def look(transaction: ReadTransaction) -> dict[int, str]:
-            account = transaction.find_account(email)
-            if account is None:
-                return {}
-            sequences = [each.sequence for each in transaction.history(account.account_id)]
-            digests = {each: transaction.digest_at(account.account_id, each) for each in sequences}
+            sequences = [each.sequence for each in transaction.history(account_id)]
+            digests = {each: transaction.digest_at(account_id, each) for each in sequences}
             return {sequence: digest.hex() for sequence, digest in digests.items() if digest}
 
-        return self._storage.read(look)
+        return self._database.read(look)
+
+    def previous(self, account_id: int, sequence: int) -> str:
+        """Return the digest of the version that the author of this one wrote it after."""
+        wallet = self._database.read(lambda transaction: transaction.wallet_at(account_id, sequence))
+        assert wallet is not None
+        return previous_of(wallet.encrypted_wallet)
+
+
+def previous_of(encrypted_wallet: str) -> str:
+    """Return the digest of the version that the author of this one wrote it after."""
+    return base64.b64decode(encrypted_wallet)[_PREVIOUS].hex()

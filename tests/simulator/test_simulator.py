@@ -7,35 +7,27 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.simulator.bugs import HONEST, LYING, Bug
-from tests.simulator.history import Broken, History
+from tests.simulator.history import History
 from tests.simulator.liar import HistoryWithLiar, Liar
+from tests.simulator.lines import Broken
 from tests.simulator.server import Server
 
 FIRST = int(os.environ.get("WALLETSYNC_SIMULATOR_FIRST", "0"))
 SEEDS = int(os.environ.get("WALLETSYNC_SIMULATOR_SEEDS", "10000"))
 LIAR_SEEDS = max(1, SEEDS // 10)
 SHARES = 40
-BUG_SEEDS = 1000
+BUG_SEEDS = 2000
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     logging.getLogger("walletsync_server").setLevel(logging.CRITICAL)
-    with Server(tmp_path) as server:
+    with Server() as server:
         yield server
-
-
-def honest(server: Server, seed: int) -> History:
-    return History(seed, answer=server.answer, versions=server.versions, pass_days=server.pass_days)
-
-
-def lying(server: Server, seed: int) -> HistoryWithLiar:
-    return HistoryWithLiar(seed, honest=server.answer, pass_days=server.pass_days)
 
 
 def run_all(histories: Iterable[History]) -> None:
@@ -46,18 +38,18 @@ def run_all(histories: Iterable[History]) -> None:
 @pytest.mark.parametrize("share", range(SHARES))
 def test_every_history_converges_and_loses_no_edit(server: Server, share: int) -> None:
     """Requests are lost, doubled, late and swapped, processes end anywhere, passwords change: all ends well."""
-    run_all(honest(server, seed) for seed in range(FIRST + share, FIRST + SEEDS, SHARES))
+    run_all(History(seed, server) for seed in range(FIRST + share, FIRST + SEEDS, SHARES))
 
 
 def test_no_lie_is_believed(server: Server) -> None:
     """Whatever a server shows, each device goes forward along one line, keeps its edits, and says what is wrong."""
     lies, refusals = Counter[str](), Counter[str]()
     for seed in range(FIRST, FIRST + LIAR_SEEDS):
-        history = lying(server, seed)
+        history = HistoryWithLiar(seed, server)
         history.run()
         lies += history.liar.lies
         refusals += history.refusals
-    if LIAR_SEEDS >= 100:
+    if LIAR_SEEDS >= 1000:
         assert set(lies) == Liar.LIES
         assert set(refusals) == {"RollbackDetected", "ForkDetected", "BadWallet", "ProtocolError"}
 
@@ -66,19 +58,19 @@ def test_no_lie_is_believed(server: Server) -> None:
 def test_planted_bug_is_caught(server: Server, bug: Bug) -> None:
     """Each bug breaks one of the histories."""
     with bug(), pytest.raises(Broken):
-        run_all(honest(server, seed) for seed in range(BUG_SEEDS))
+        run_all(History(seed, server) for seed in range(BUG_SEEDS))
 
 
 @pytest.mark.parametrize("bug", LYING.values(), ids=LYING)
 def test_planted_trust_is_caught(server: Server, bug: Bug) -> None:
     """Each bug lets a device believe a lie."""
     with bug(), pytest.raises(Broken):
-        run_all(lying(server, seed) for seed in range(BUG_SEEDS))
+        run_all(HistoryWithLiar(seed, server) for seed in range(BUG_SEEDS))
 
 
 def test_seed_replays_exactly(server: Server) -> None:
     """The same seed is the same history, to the last step; another one is another."""
-    runs = [honest(server, seed) for seed in (7, 7, 8)]
+    runs = [History(seed, server) for seed in (7, 7, 8)]
     for run in runs:
         run.run()
     assert runs[0].trace[1:] == runs[1].trace[1:] != runs[2].trace[1:]

@@ -22,7 +22,7 @@ from walletsync_server.storage.verify import verify
 
 _PAGES_AT_ONCE = 1000
 _COMPANIONS = ("-wal", "-shm", "-journal")
-_NOT_REVIVED = ("tokens", "signups", "mails")
+NOT_REVIVED = ("tokens", "signups", "mails")
 """Tables whose rows a restored backup must not bring back to life."""
 
 Progress = Callable[[int, int], None]
@@ -100,7 +100,7 @@ def _make_current(draft: Path) -> None:
     try:
         with driver_errors_end_here(draft), writing.begin() as connection:
             migrate(connection)
-            for name in _NOT_REVIVED:
+            for name in NOT_REVIVED:
                 connection.execute(sa.delete(metadata.tables[name]))
     finally:
         writing.dispose()

@@ -1,0 +1,90 @@
+"""Who left the server's line for another one, why, and what may come back by that.
+
+A server that was restored from a backup goes on from an earlier version than devices know, and an account that was
+made anew from none. No edit is ever lost by that. What was deleted stays deleted, too, where one device's person
+consents, whose device has a version in common with what the server keeps: the others follow by themselves. It may come
+back, out of what some device still has, until all are on the server's line again, where
+
+- the account was made anew, or the server keeps no version that the device knows of, or
+- a second person has to consent, because the first one's device had not seen all.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from tests.simulator.device import Device
+from tests.simulator.lines import Lines, hold
+from walletsync.continuity import Known
+from walletsync.store import DeviceState
+
+_ANEW = ""
+
+
+@dataclass
+class Consents:
+    """What was consented to since all devices were on the server's line."""
+
+    lines: Lines
+    is_loose: bool = False
+    """Whether what was deleted may come back."""
+    _made: int = 0
+    _left_by: dict[str, set[str | None]] = field(default_factory=dict)
+    """By the name of a restore, what its author knew; by "", what those knew who made the account anew or deleted it.
+
+    Devices follow these as well, if they are behind in versions and epoch, so that it looks like a changed password.
+    """
+    _known: dict[str, Known | None] = field(default_factory=dict)
+
+    def give(self, device: Device, state: DeviceState) -> None:
+        """Take note that the person at a device consents now."""
+        for version in (state.synced, state.pending):
+            if version is not None:
+                device.left.add(version.known.digest)
+
+    def check(self, device: Device, state: DeviceState, kept: Callable[[], Iterable[str]]) -> None:
+        """Hold that a device left its line only with consent: its person's, or that of someone who knew all it does.
+
+        `kept` returns the versions that the server keeps.
+        """
+        now, before = None if state.synced is None else state.synced.known, self._known.get(device.name)
+        self._known[device.name] = now
+        if now is not None:
+            hold(now.digest in self.lines.before, f"{device.name} believes in what the server never had")
+        if before is None or now is before:
+            return
+        if now is not None and self.lines.descends(now.digest, before.digest):
+            return
+        left, device.left = device.left, set()
+        restores = () if now is None else now.restores
+        names = [_ANEW, *(each.name for each in restores)]
+        if any(self.lines.any_descends(self._left_by.get(name, ()), before.digest) for name in names):
+            return
+        hold(bool(left), f"{device.name} left its line by itself")
+        own = state.owed_restore or (restores[-1] if restores else None)
+        self._left_by.setdefault(_ANEW if own is None else own.name, set()).update(left)
+        self._made += 1
+        if self._made > 1 or not any(self.lines.descends(before.digest, each) for each in kept()):
+            self.is_loose = True
+
+    def follows(self, known: Known, states: Iterable[DeviceState]) -> bool:
+        """Tell whether a device that knows `known` has to go on without being asked, whatever the server is at.
+
+        It is on the server's line; or that line goes on from what someone else consented to, who knew all it does.
+        """
+        if self.lines.are_now(known.digest):
+            return True
+        there = [
+            state.synced.known for state in states if state.synced and self.lines.are_now(state.synced.known.digest)
+        ]
+        restores = [restore for each in there for restore in each.restores if restore.line == known.line]
+        return any(self.lines.any_descends(self._left_by.get(each.name, ()), known.digest) for each in restores)
+
+    def settle(self, states: Iterable[DeviceState]) -> None:
+        """Take note of it if all devices are on the server's line: then what is deleted stays so again."""
+        if not self.is_loose and self._made == 0:
+            return
+        for state in states:
+            is_there = state.synced is not None and self.lines.are_now(state.synced.known.digest)
+            if state.document is not None and (state.owed_restore is not None or not is_there):
+                return
+        self.is_loose, self._made = False, 0

@@ -1,0 +1,79 @@
+"""The server's database, in memory: the real schema and the real queries, and nothing that makes it durable.
+
+How transactions are kept apart and made durable is tested with real files. Here one thread does one thing after the
+other, so a read needs no transaction, and every history can begin with a database of its own.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from pysqlite3 import dbapi2 as driver
+
+from walletsync_server.storage.failures import driver_errors_end_here
+from walletsync_server.storage.files import NOT_REVIVED
+from walletsync_server.storage.interface import ReadTransaction, Storage, WriteTransaction
+from walletsync_server.storage.migrate import migrate
+from walletsync_server.storage.queries import SqlReadTransaction, SqlWriteTransaction
+
+T = TypeVar("T")
+Backup = Any
+"""A copy of the whole database; a connection of the driver."""
+
+
+class DatabaseInMemory(Storage):
+    """See above."""
+
+    def __init__(self) -> None:
+        engine = sa.create_engine(
+            "sqlite://",
+            module=driver,
+            connect_args={"isolation_level": None},
+            poolclass=sa.StaticPool,
+            isolation_level="AUTOCOMMIT",
+        )
+        with engine.begin() as connection:
+            migrate(connection)
+        self._engine = engine
+        self._connection = engine.connect()
+        driver_connection: Any = self._connection.connection.driver_connection
+        self._driver = driver_connection
+        self._driver.execute("PRAGMA foreign_keys = ON")
+
+    def read(self, work: Callable[[ReadTransaction], T]) -> T:
+        """See `Storage`."""
+        with driver_errors_end_here():
+            return work(SqlReadTransaction(self._connection))
+
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
+        """See `Storage`."""
+        future: Future[T] = Future()
+        self._driver.execute("BEGIN")
+        try:
+            with driver_errors_end_here():
+                done = work(SqlWriteTransaction(self._connection))
+        except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the result is asked for
+            self._driver.execute("ROLLBACK")
+            future.set_exception(error)
+        else:
+            self._driver.execute("COMMIT")
+            future.set_result(done)
+        return future
+
+    def close(self) -> None:
+        """See `Storage`."""
+        self._connection.close()
+        self._engine.dispose()
+
+    def back_up(self) -> Backup:
+        """Copy all of it."""
+        copy = driver.connect(":memory:")
+        self._driver.backup(copy)
+        return copy
+
+    def restore(self, backup: Backup) -> None:
+        """Put all of it back, but for what must not come back to life, as `walletsync-server restore` does."""
+        backup.backup(self._driver)
+        for table in NOT_REVIVED:
+            self._driver.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
