@@ -1,6 +1,7 @@
 """README's promises: its code runs as it stands, and its links lead somewhere."""
 
 import re
+import shlex
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from walletsync import Client, JSONFormat
+from walletsync.cli import main as walletsync_main
 from walletsync.errors import RollbackDetected
 from walletsync_server.cli import main
 from walletsync_server.testing import RunningServer
@@ -40,6 +42,17 @@ def test_the_options_in_readme_exist() -> None:
     assert "WALLETSYNC_ALLOW" in shown
     JSONFormat(keys={"/accounts": "id"})
     assert 'JSONFormat(keys={"/accounts": "id"})' in README
+
+
+def test_the_commands_for_a_wallet_file_are_understood() -> None:
+    """Those that README tells a person to type, arguments and all; docs/session.md shows them at work."""
+    section = README.partition("## Keep a wallet file in sync")[2].partition("## The tour")[0]
+    lines = [shlex.split(line, comments=True) for line in re.findall(r"^walletsync .*$", section, re.MULTILINE)]
+    assert [words[1] for words in lines] == ["init", "register", "sync", "watch", "conflicts", "resolve"]
+    for _, name, *arguments in lines:
+        walletsync_main.commands[name].make_context(name, arguments, obj=None)
+    session = (ROOT / "docs/session.md").read_text()
+    assert all(f"$ walletsync {words[1]}" in session for words in lines)
 
 
 def test_a_person_can_go_on_after_a_restored_backup(tmp_path: Path) -> None:
