@@ -19,7 +19,7 @@ _ALWAYS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Request:
     """One HTTP request, read completely.
 
@@ -32,7 +32,7 @@ class Request:
         query: what follows the `?`, as it came.
         headers: names in lower case; several of the same name joined by commas.
         body: the bytes.
-        argument: what the path has in the place of its route's parameter, if the route has one.
+        argument: what the path has in the place of its route's parameter, if the route has one. Set by `Api`.
         peer: address of the other end of the connection, which may be a proxy; empty if it has none.
         client: address of the client, as far as it is known: that of `peer`, or what trusted proxies say. Set by `Api`.
         refusal: why the door did not read the body.
@@ -56,7 +56,7 @@ class Request:
         return [value for key, value in pairs if key == name]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Response:
     """One HTTP answer. `headers` are complete but for what a door adds about itself and the connection.
 

@@ -3,7 +3,6 @@
 import functools
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from walletsync.protocol import (
@@ -425,7 +424,7 @@ class Api:
             self._metrics.answered(method=method, route=route, status=status, code=code, seconds=seconds)
         headers = {**response.headers, **self._edge.headers_for(request), "X-Request-Id": request_id}
         body = b"" if request.method == "HEAD" else response.body
-        return replace(response, headers=headers, body=body)
+        return Response(status=status, headers=headers, body=body, code=code, subscription=response.subscription)
 
     def unreadable(self, status: int) -> Response:
         """Return the answer to what never became a `Request`, with the door's own status, and log that it came."""
@@ -455,8 +454,8 @@ class Api:
                 raise request.refusal
             if len(request.body) > self.body_limit:
                 raise TooLarge
-            known = replace(request, argument=match.argument, client=self._edge.hops.client_of(request))
-            answer = handler(self._services, known)
+            request.argument, request.client = match.argument, self._edge.hops.client_of(request)
+            answer = handler(self._services, request)
             return answer if isinstance(answer, Response) else (yield from answer)
         except Unavailable as error:
             logs.unavailable(str(error.__cause__), request_id)
