@@ -77,3 +77,8 @@ class DatabaseInMemory(Storage):
         backup.backup(self._driver)
         for table in NOT_REVIVED:
             self._driver.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+
+    def digests(self, account_id: int) -> dict[int, str]:
+        """Return those of the versions that are kept of an account, by sequence, the oldest first."""
+        query = "SELECT sequence, hex(digest) FROM wallets WHERE account_id = ? ORDER BY sequence"
+        return {sequence: digest.lower() for sequence, digest in self._driver.execute(query, (account_id,))}

@@ -33,7 +33,7 @@ class Lines:
         """Take note of what the server keeps: sequences have no gap and no branch, whatever came twice or late."""
         if account != self.account:
             self.account, self.now = account, {}
-        for sequence, digest in sorted(versions.items()):
+        for sequence, digest in versions.items():
             if sequence not in self.now:
                 hold(sequence == len(self.now) + 1, f"version {sequence} came after {len(self.now)}")
                 self.now[sequence] = digest

@@ -9,7 +9,6 @@ from tests.simulator.database import Backup, DatabaseInMemory
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import Api
 from walletsync_server.services import build_services
-from walletsync_server.storage.interface import ReadTransaction
 
 _PREVIOUS = slice(17, 49)  # in the header of an encrypted wallet: magic 4, suite 1, epoch 4, sequence 8
 
@@ -64,13 +63,7 @@ class Server:
 
     def versions(self, account_id: int) -> dict[int, str]:
         """Return the digests of the versions that are kept of an account, by sequence."""
-
-        def look(transaction: ReadTransaction) -> dict[int, str]:
-            sequences = [each.sequence for each in transaction.history(account_id)]
-            digests = {each: transaction.digest_at(account_id, each) for each in sequences}
-            return {sequence: digest.hex() for sequence, digest in digests.items() if digest}
-
-        return self._database.read(look)
+        return self._database.digests(account_id)
 
     def previous(self, account_id: int, sequence: int) -> str:
         """Return the digest of the version that the author of this one wrote it after."""

@@ -22,11 +22,13 @@ from walletsync_server.storage.signup_queries import SqlSignupReads, SqlSignupWr
 _SECRET = "secret"  # noqa: S105 - the name of a row, not its value
 
 # Built once: making a statement costs more than running it.
-_ACCOUNT_OF_EMAIL = sa.select(accounts).where(accounts.c.email == sa.bindparam("email"))
-_SALT_SEED = sa.select(
-    sa.func.coalesce(
-        sa.select(accounts.c.salt_seed).where(accounts.c.email == sa.bindparam("email")).scalar_subquery(),
-        sa.bindparam("otherwise", type_=sa.LargeBinary),
+_ACCOUNT_OF_EMAIL = Prepared(sa.select(accounts).where(accounts.c.email == sa.bindparam("email")))
+_SALT_SEED = Prepared(
+    sa.select(
+        sa.func.coalesce(
+            sa.select(accounts.c.salt_seed).where(accounts.c.email == sa.bindparam("email")).scalar_subquery(),
+            sa.bindparam("otherwise", type_=sa.LargeBinary),
+        )
     )
 )
 _ACCOUNT_LOCKED = Prepared(
@@ -36,9 +38,20 @@ _ALIVE = (tokens.c.account_id == accounts.c.account_id) & (tokens.c.epoch == acc
 _LIVE_TOKENS = sa.select(tokens).join_from(tokens, accounts, _ALIVE)
 _TOKEN_OF_HASH = Prepared(_LIVE_TOKENS.where(tokens.c.token_hash == sa.bindparam("hash")))
 _TOKENS_OF_ACCOUNT = _LIVE_TOKENS.where(tokens.c.account_id == sa.bindparam("account")).order_by(tokens.c.device_id)
-_TOKEN_OF_DEVICE = sa.select(sa.true()).where(
-    tokens.c.account_id == sa.bindparam("account"), tokens.c.device_id == sa.bindparam("device")
+_IS_OF_DEVICE = (tokens.c.account_id == sa.bindparam("account")) & (tokens.c.device_id == sa.bindparam("device"))
+_TOKEN_OF_DEVICE = Prepared(sa.select(tokens.c.epoch).where(_IS_OF_DEVICE))
+_OTHER_TOKENS = Prepared(
+    sa.select(sa.func.count()).where(
+        tokens.c.account_id == sa.bindparam("account"),
+        tokens.c.device_id != sa.bindparam("device"),
+        tokens.c.expires_at > sa.bindparam("now"),
+    )
 )
+_DELETE_TOKEN_OF_DEVICE = Prepared(sa.delete(tokens).where(_IS_OF_DEVICE))
+_DELETE_EXPIRED_TOKENS = Prepared(
+    sa.delete(tokens).where(tokens.c.account_id == sa.bindparam("account"), tokens.c.expires_at <= sa.bindparam("now"))
+)
+_INSERT_TOKEN = Prepared(sa.insert(tokens))
 _CURRENT_SEQUENCE = Prepared(
     sa.select(accounts.c.current_sequence).where(accounts.c.account_id == sa.bindparam("account"))
 )
@@ -94,12 +107,12 @@ class SqlReadTransaction(SqlPeopleReads, SqlSignupReads, ReadTransaction):
 
     def find_account(self, email: str) -> Account | None:
         """See `ReadTransaction`."""
-        row = self._row(_ACCOUNT_OF_EMAIL, email=email)
-        return row and Account(**row)
+        row = _ACCOUNT_OF_EMAIL.row(self._driver, email=email)
+        return None if row is None else Account(**row)
 
     def salt_seed(self, email: str, otherwise: bytes) -> bytes:
         """See `ReadTransaction`."""
-        seed: bytes = self._connection.execute(_SALT_SEED, {"email": email, "otherwise": otherwise}).scalar_one()
+        seed: bytes = _SALT_SEED.value(self._driver, email=email, otherwise=otherwise)
         return seed
 
     def find_token(self, token_hash: bytes) -> Token | None:
@@ -113,8 +126,7 @@ class SqlReadTransaction(SqlPeopleReads, SqlSignupReads, ReadTransaction):
 
     def has_token(self, account_id: int, device_id: str) -> bool:
         """See `ReadTransaction`."""
-        found = self._connection.execute(_TOKEN_OF_DEVICE, {"account": account_id, "device": device_id})
-        return found.first() is not None
+        return _TOKEN_OF_DEVICE.row(self._driver, account=account_id, device=device_id) is not None
 
     def expired_tokens(self, moment: datetime, most: int) -> list[Token]:
         """See `ReadTransaction`."""
@@ -191,10 +203,8 @@ class SqlWriteTransaction(SqlReadTransaction, SqlPeopleWrites, SqlSignupWrites, 
 
     def put_token(self, token: Token) -> None:
         """See `WriteTransaction`."""
-        self._connection.execute(
-            sa.delete(tokens).where(tokens.c.account_id == token.account_id, tokens.c.device_id == token.device_id)
-        )
-        self._connection.execute(sa.insert(tokens), vars(token))
+        _DELETE_TOKEN_OF_DEVICE.run(self._driver, account=token.account_id, device=token.device_id)
+        _INSERT_TOKEN.run(self._driver, **vars(token))
 
     def delete_token(self, token: Token) -> None:
         """See `WriteTransaction`."""
@@ -208,14 +218,12 @@ class SqlWriteTransaction(SqlReadTransaction, SqlPeopleWrites, SqlSignupWrites, 
 
     def delete_expired_tokens(self, account_id: int, now: datetime) -> None:
         """See `WriteTransaction`."""
-        self._connection.execute(sa.delete(tokens).where(tokens.c.account_id == account_id, tokens.c.expires_at <= now))
+        _DELETE_EXPIRED_TOKENS.run(self._driver, account=account_id, now=now)
 
     def count_other_tokens(self, account_id: int, device_id: str, now: datetime) -> int:
         """See `WriteTransaction`."""
-        statement = sa.select(sa.func.count()).where(
-            tokens.c.account_id == account_id, tokens.c.device_id != device_id, tokens.c.expires_at > now
-        )
-        return self._connection.execute(statement).scalar_one()
+        count: int = _OTHER_TOKENS.value(self._driver, account=account_id, device=device_id, now=now)
+        return count
 
     def keep_secret(self, fresh: bytes) -> bytes:
         """See `WriteTransaction`."""
