@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.cli.machines import ROOT, Machine, Make, bare
-from tests.middle import Middle
+from tests.middle import Answer, Middle
 from tests.server.helpers import until
 from walletsync import store
 from walletsync_server.testing import RunningServer
@@ -86,6 +86,7 @@ def test_without_live_updates_the_server_is_asked_from_time_to_time(make: Make, 
     laptop.ok("register")
     laptop.write({"a": 1})
     laptop.ok("sync")
+    middle.always(GET_WEBSOCKET, Answer(404, b""))
     with watching(phone, "--every 1"):
         laptop.write({"a": 2})
         laptop.ok("sync")
