@@ -26,7 +26,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {path.name.split("-")[0]: path for path in folder.iterdir()}
 
 
-def install(environment: Path, *wheels: Path) -> Path:
+def install(environment: Path, *wheels: Path | str) -> Path:
     """Install wheels with what they need, in the locked versions, into a new environment; return its Python."""
     run(sys.executable, "-m", "venv", environment)
     python = environment / "bin" / "python"
@@ -52,9 +52,13 @@ def test_the_client_alone_needs_no_server(wheels: dict[str, Path], tmp_path: Pat
     assert run(python, "-I", "-c", program) == "{'a': 1}\n[]\n"
 
 
-def test_the_server_installs_with_its_command_and_migrations(wheels: dict[str, Path], tmp_path: Path) -> None:
-    """Both wheels in one environment: the command is there, it starts, and the schema comes along."""
-    python = install(tmp_path / "env", wheels["walletsync"], wheels["walletsync_server"])
+def test_both_install_with_their_commands_and_the_schema(wheels: dict[str, Path], tmp_path: Path) -> None:
+    """Both wheels in one environment: the commands are there and start, and the server has its migrations."""
+    python = install(tmp_path / "env", f"{wheels['walletsync']}[cli]", wheels["walletsync_server"])
+    assert "resolve" in run(python.parent / "walletsync", "--help")
+    labels = tmp_path / "labels.jsonl"
+    account = ("--server", "https://sync.example.com", "--email", "alice@example.com")
+    assert run(python.parent / "walletsync", "init", labels, *account) == f"{labels} is set up, as bip329.\n"
     help_text = run(python.parent / "walletsync-server", "serve", "--help")
     assert "--database" in help_text
     program = (
