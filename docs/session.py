@@ -224,13 +224,16 @@ def _said(step: Step, terminal: Terminal, port: int) -> str:
 
 def main() -> int:
     """Run the page with the commands of this environment, and write what came out."""
-    with tempfile.TemporaryDirectory() as home, socket.socket() as listener:
+    for number in (signal.SIGTERM, signal.SIGHUP):  # whichever way it is stopped, nothing stays
+        signal.signal(number, signal.default_int_handler)
+    with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])
-        listener.close()
-        page = PAGE.read_text(encoding="utf-8")
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        fresh = rerun(page, home=Path(home), environment=plain_environment() | {"PATH": path}, port=port, before=_tell)
+    page = PAGE.read_text(encoding="utf-8")
+    environment = plain_environment()
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    with tempfile.TemporaryDirectory() as home:
+        fresh = rerun(page, home=Path(home), environment=environment, port=port, before=_tell)
     PAGE.write_text(fresh, encoding="utf-8")
     sys.stderr.write("docs/session.md was up to date\n" if page == fresh else "docs/session.md is written anew\n")
     return 0

@@ -83,7 +83,9 @@ def made_cheap(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("keys", ["cheap", pytest.param("real", marks=pytest.mark.security)])
+@pytest.mark.parametrize(
+    "keys", ["cheap", pytest.param("real", marks=[pytest.mark.security, pytest.mark.timeout(900)])]
+)
 def test_the_session_goes_as_the_page_says(keys: str, tmp_path: Path) -> None:
     """Every command, on real processes, says what stands under it; and an edit is pushed to the laptop that watches.
 
