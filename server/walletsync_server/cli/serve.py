@@ -1,5 +1,6 @@
 """`walletsync-server serve`: exit codes, signals, what an operator is told."""
 
+import gc
 import os
 import signal
 import sys
@@ -74,6 +75,7 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
     with bind(settings.host, settings.port) as listener:
         url = url_of(listener)
         app = create_app(settings, live=Live(per_account=settings.sockets_per_account))
+        gc.freeze()  # what lives as long as the process; looking through it for garbage took all clients 60 ms
         try:
             serve(create_door(app), listener, stopping=stopping, on_ready=ready)
         finally:
