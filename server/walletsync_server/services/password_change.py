@@ -80,7 +80,8 @@ class PasswordChange:
     def _is_current(self, email: str, new: str, salt_seed: bytes, wallet: Wallet | None) -> bool:
         def look(transaction: ReadTransaction) -> tuple[Account | None, bytes | None]:
             account = transaction.find_account(email)
-            return account, transaction.current_digest(account.account_id) if account else None
+            # Asked in either case, so that an address without an account takes the same time.
+            return account, transaction.current_digest(account.account_id if account else 0)
 
         account, digest = self._store.read(look)
         matches = self._passwords.verify(account.password_hash if account else None, new)

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from walletsync_server.storage.prepared import driver_of
+from walletsync_server.storage.prepared import Prepared, driver_of
 from walletsync_server.storage.schema import mails, signups
 from walletsync_server.storage.signup_interface import Mail, Signup, SignupReads, SignupWrites
 
@@ -16,8 +16,8 @@ _IS_ALIVE = signups.c.expires_at > sa.bindparam("now")
 
 # Built once: making a statement costs more than running it.
 _SIGNUP = sa.select(signups).where(_OF_ADDRESS, signups.c.signup_id == sa.bindparam("signup"))
-_SIGNUP_WITH_HASH = sa.select(sa.literal(1)).where(
-    sa.exists().where(_OF_ADDRESS, _IS_ALIVE, signups.c.password_hash == sa.bindparam("hash"))
+_HAS_SIGNUP = Prepared(
+    sa.select(sa.exists().where(_OF_ADDRESS, _IS_ALIVE, signups.c.password_hash == sa.bindparam("hash")))
 )
 _NEWEST_SIGNUPS = (
     sa.select(signups)
@@ -63,7 +63,7 @@ class SqlSignupReads(SignupReads):
 
     def has_signup(self, email: str, password_hash: str, now: datetime) -> bool:
         """See `SignupReads`."""
-        return self._row(_SIGNUP_WITH_HASH, email=email, hash=password_hash, now=now) is not None
+        return bool(_HAS_SIGNUP.value(self._driver, email=email, hash=password_hash, now=now))
 
     def newest_signups(self, email: str, now: datetime, most: int) -> list[Signup]:
         """See `SignupReads`."""
