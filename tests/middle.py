@@ -24,6 +24,7 @@ GET_WALLET = "GET /api/3/wallet"
 POST_WALLET = "POST /api/3/wallet"
 HISTORY = "GET /api/3/wallet/history"
 CHANGE_PASSWORD = "POST /api/3/password"
+DELETE_ACCOUNT = "POST /api/3/account/delete"
 WELL_KNOWN = "GET /.well-known/walletsync"
 
 

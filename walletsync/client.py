@@ -194,6 +194,7 @@ class Client:
 
         Raises:
             WrongCredentials: the server does not know this address with this password, perhaps since it is deleted.
+            WrongPassword: it does not open the wallet on this device; nothing was sent.
         """
         self._session.delete_account()
 

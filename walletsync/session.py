@@ -106,10 +106,7 @@ class Session:
         seed = self.told_seed()
         if not self._is_trusted(seed) and not (accept_previous_seed and seed == self._device.state.previous_seed):
             raise SeedChanged(self._why_not(seed))
-        unlocked = self.unlock(seed)
-        if self._device.is_opened_by(unlocked) is False:
-            # The server's word proves no password that the wallet on this device disproves.
-            raise WrongPassword(f"{_NOT_OF_THE_WALLET}{self._hint(seed) or _WITH_THE_RIGHT_ONE}")
+        unlocked = self._not_disproved(seed)
         try:
             answer = self._api.login(LoginRequest(email=email, password=unlocked.keys.login, device_id=self.device_id))
         except WrongCredentials as error:
@@ -147,7 +144,7 @@ class Session:
         seed = self._device.state.seed
         if seed is None:
             raise NotReady("This device is not signed in: call get_auth_token() first.")
-        self._api.delete_account(DeleteAccountRequest(email=email, password=self.unlock(seed).keys.login))
+        self._api.delete_account(DeleteAccountRequest(email=email, password=self._not_disproved(seed).keys.login))
         self._device.leave()
 
     def signed_in(self) -> tuple[str, Unlocked]:
@@ -170,6 +167,13 @@ class Session:
         versions = [version for version in (state.synced, state.pending) if version is not None]
         can_tell = state.password_change is None and state.seed in [version.seed for version in versions]
         return state.token is None or self._accepts_new_password or (self._proven is None and not can_tell)
+
+    def _not_disproved(self, seed: bytes) -> Unlocked:
+        """Return the account's keys under `seed`. No server's word proves a password that the wallet disproves."""
+        unlocked = self.unlock(seed)
+        if self._device.is_opened_by(unlocked) is False:
+            raise WrongPassword(f"{_NOT_OF_THE_WALLET}{self._hint(seed) or _WITH_THE_RIGHT_ONE}")
+        return unlocked
 
     def proven(self, seed: bytes) -> Unlocked:
         """Return the account's keys under `seed`, proven by the wallet on this device or by an earlier log-in."""

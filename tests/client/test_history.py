@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PASSWORD
-from tests.middle import GET_WALLET, HISTORY, POST_WALLET, Answer, Middle
+from tests.middle import DELETE_ACCOUNT, GET_WALLET, HISTORY, POST_WALLET, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
     BadWallet,
@@ -20,6 +20,7 @@ from walletsync.errors import (
     Unauthorized,
     UnsyncedEdits,
     WrongCredentials,
+    WrongPassword,
 )
 from walletsync.results import KeptVersion
 
@@ -169,14 +170,20 @@ def test_deleting_the_account_leaves_the_document(laptop: Client, device: Device
         with pytest.raises(NotReady, match="get_auth_token"):
             stranger.delete_account()
     laptop.set_account(email, "a wrong password")
-    with pytest.raises(WrongCredentials):
+    middle.always(DELETE_ACCOUNT, Answer(204, b""))  # a server that takes anything
+    with pytest.raises(WrongPassword, match="no login was sent"):
         laptop.delete_account()
+    assert DELETE_ACCOUNT not in middle.requests
+    assert not laptop.has_local_changes
+    middle.honest()
     laptop.set_account(email, PASSWORD)
     laptop.delete_account()
     assert laptop.get_document() == {"n": 3}
     assert laptop.has_local_changes
     with pytest.raises(SeedChanged):
         phone.sync()
+    with pytest.raises(WrongCredentials):
+        phone.delete_account()
     with pytest.raises(NotReady):
         laptop.delete_account()
 
