@@ -174,7 +174,7 @@ def test_deleting_the_account_leaves_the_document(laptop: Client, device: Device
     with pytest.raises(WrongPassword, match="no login was sent"):
         laptop.delete_account()
     assert DELETE_ACCOUNT not in middle.requests
-    assert not laptop.has_local_changes
+    assert laptop.wallet_state is not None
     middle.honest()
     laptop.set_account(email, PASSWORD)
     laptop.delete_account()
