@@ -44,6 +44,9 @@ def _exposure(settings: Settings) -> Iterator[Finding]:
     if settings.plain_on_the_network:
         said = f"the server listens on {settings.host} and knows of no TLS in front; put a proxy there, set public_url."
         yield Finding("settings", WARN, said)
+    elif settings.public_url.startswith("https://") and not settings.trusted_proxies:
+        said = "clients come through a proxy, which no trusted_proxies names; so all of them share one client's limits."
+        yield Finding("settings", WARN, said)
     else:
         yield Finding("settings", OK, "all make sense.")
 

@@ -105,7 +105,10 @@ def test_findings_as_json(file: Path) -> None:
 def test_server_on_the_network_without_tls_is_warned_of(file: Path) -> None:
     """Doctor says what `serve` says."""
     assert found(file, host="192.0.2.1")["settings"].level == WARN
-    assert found(file, host="192.0.2.1", public_url="https://sync.example.com")["settings"].level == OK
+    behind: dict[str, Any] = {"host": "192.0.2.1", "public_url": "https://sync.example.com"}
+    assert found(file, **behind)["settings"].level == WARN
+    assert "trusted_proxies" in found(file, **behind)["settings"].sentence
+    assert found(file, **behind, trusted_proxies=["192.0.2.2"])["settings"].level == OK
 
 
 def test_broken_sqlite_fails(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
