@@ -242,6 +242,11 @@ def consent_is_measured_against_nothing() -> AbstractContextManager[Any]:
     return mock.patch.object(Device, "_common_ancestor", return_value=None)
 
 
+def consent_is_kept_secret() -> AbstractContextManager[Any]:
+    """The other devices are not told, so each of them needs its person's consent, over and over."""
+    return mock.patch.object(Device, "_restore", return_value=None)
+
+
 def any_consent_is_enough() -> AbstractContextManager[Any]:
     """A device follows whoever consented, also if that one had seen less."""
     return mock.patch.object(
@@ -288,6 +293,7 @@ HONEST: dict[str, Bug] = {
         consent_forgets_local_edits,
         consent_is_measured_against_theirs,
         consent_is_measured_against_nothing,
+        consent_is_kept_secret,
         any_consent_is_enough,
         document_goes_with_the_account,
         old_account_goes_on_in_the_new_one,
@@ -300,3 +306,14 @@ LYING: dict[str, Bug] = {
     for bug in (rollback_is_believed, fork_is_believed, entries_are_not_compared, refused_wallet_leaves_a_trace)
 }
 """Those that show with a server that lies."""
+
+FIRST_SEEDS = {
+    "decision_is_half_saved": 840,
+    "consent_is_measured_against_nothing": 295,
+    "any_consent_is_enough": 285,
+    "change_is_kept_too_late": 260,
+    "consent_is_kept_secret": 150,
+    "fork_is_believed": 325,
+    "entries_are_not_compared": 655,
+}
+"""Where to begin to look for those that show seldom. It only saves time: a change of the simulator moves them."""

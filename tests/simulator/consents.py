@@ -21,6 +21,15 @@ _ANEW = ""
 
 
 @dataclass
+class Consent:
+    """What a device knew when its person consented, and on which line. `carrier` is the version that tells others."""
+
+    left: set[str]
+    line: str
+    carrier: str | None = None
+
+
+@dataclass
 class Consents:
     """What was consented to since all devices were on the server's line."""
 
@@ -28,15 +37,19 @@ class Consents:
     is_loose: bool = False
     """Whether what was deleted may come back."""
     _made: int = 0
-    _left_by: dict[str, set[str | None]] = field(default_factory=dict)
+    _left_by: dict[str, set[str]] = field(default_factory=dict)
     """By the name of a restore, what its author knew; by "", what those knew who made the account anew or deleted it.
 
     Devices follow these as well, if they are behind in versions and epoch, so that it looks like a changed password.
     """
+    _given: list[Consent] = field(default_factory=list)
+    _owed: dict[str, Consent] = field(default_factory=dict)
+    """By device, the one that it has not told the others."""
     _known: dict[str, Known | None] = field(default_factory=dict)
 
-    def give(self, device: Device, state: DeviceState) -> None:
-        """Take note that the person at a device consents now."""
+    def give(self, device: Device, state: DeviceState, *, tells_others: bool) -> None:
+        """Take note that a person consents now, at a device, or deletes or makes the account, which tells nobody."""
+        device.tells_others = tells_others
         for version in (state.synced, state.pending):
             if version is not None:
                 device.left.add(version.known.digest)
@@ -50,6 +63,7 @@ class Consents:
         self._known[device.name] = now
         if now is not None:
             hold(now.digest in self.lines.before, f"{device.name} believes in what the server never had")
+        self._tell(device, state)
         if before is None or now is before:
             return
         if now is not None and self.lines.descends(now.digest, before.digest):
@@ -62,22 +76,32 @@ class Consents:
         hold(bool(left), f"{device.name} left its line by itself")
         own = state.owed_restore or (restores[-1] if restores else None)
         self._left_by.setdefault(_ANEW if own is None else own.name, set()).update(left)
+        if device.tells_others:
+            self._owed.setdefault(device.name, Consent(left, before.line))
+            self._tell(device, state)
         self._made += 1
         if self._made > 1 or not any(self.lines.descends(before.digest, each) for each in kept()):
             self.is_loose = True
 
-    def follows(self, known: Known, states: Iterable[DeviceState]) -> bool:
-        """Tell whether a device that knows `known` has to go on without being asked, whatever the server is at.
+    def _tell(self, device: Device, state: DeviceState) -> None:
+        """Take note of it if the server has the first version since a device's consent."""
+        if device.name in self._owed and state.owed_restore is None:
+            consent = self._owed.pop(device.name)
+            if state.synced is not None:
+                consent.carrier = state.synced.known.digest
+                self._given.append(consent)
+
+    def follows(self, known: Known) -> bool:
+        """Tell whether a device that knows `known` has to go on without being asked.
 
         It is on the server's line; or that line goes on from what someone else consented to, who knew all it does.
         """
-        if self.lines.are_now(known.digest):
-            return True
-        there = [
-            state.synced.known for state in states if state.synced and self.lines.are_now(state.synced.known.digest)
-        ]
-        restores = [restore for each in there for restore in each.restores if restore.line == known.line]
-        return any(self.lines.any_descends(self._left_by.get(each.name, ()), known.digest) for each in restores)
+        return self.lines.are_now(known.digest) or any(
+            each.line == known.line
+            and self.lines.are_now(each.carrier)
+            and self.lines.any_descends(each.left, known.digest)
+            for each in self._given
+        )
 
     def settle(self, states: Iterable[DeviceState]) -> None:
         """Take note of it if all devices are on the server's line: then what is deleted stays so again."""

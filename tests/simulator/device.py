@@ -31,8 +31,10 @@ class Device:
         """The old and the new password of a change that was begun and has not come to its end."""
         self.is_warned = False
         """Whether it was told that the server goes on from something else than it knows."""
-        self.left: set[str | None] = set()
+        self.left: set[str] = set()
         """What it knew and had sent when its person consented to that, until it has left its line."""
+        self.tells_others = False
+        """Whether the others learn of that by its next version."""
 
     def start(self) -> Client:
         """Return the client of the running process; begin a new one if there is none."""

@@ -215,7 +215,7 @@ class History:
 
     def _leave(self, device: Device, what: str, action: Callable[[Client], object]) -> bool:
         """Do something that lets a device leave its line with its person's consent."""
-        self.consents.give(device, self._at_rest(device)._device.state)
+        self.consents.give(device, self._at_rest(device)._device.state, tells_others=what == "consent")
         return self._do(device, what, action)
 
     def _restart(self, device: Device) -> None:
@@ -259,9 +259,8 @@ class History:
 
     def _warn(self, device: Device, error: Exception) -> None:
         """A device says that the server is on another line, so that its person has to consent. It must be right."""
-        states = [self._at_rest(each)._device.state for each in self.devices]
         synced = self._at_rest(device)._device.state.synced
-        hold(synced is not None and not self.consents.follows(synced.known, states), f"{device.name} need not be asked")
+        hold(synced is not None and not self.consents.follows(synced.known), f"{device.name} need not be asked")
         device.is_warned = True
 
     def _boundary(self, where: str) -> None:

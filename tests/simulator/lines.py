@@ -44,9 +44,9 @@ class Lines:
         """Return what the server has now, for when it is put back to that; nothing is forgotten."""
         return Lines(dict(self.now), self.account, self.before)
 
-    def are_now(self, digest: str) -> bool:
+    def are_now(self, digest: str | None) -> bool:
         """Tell whether a version is on the present line."""
-        return bool(self.now) and self.descends(self.now[len(self.now)], digest)
+        return digest is not None and bool(self.now) and self.descends(self.now[len(self.now)], digest)
 
     def descends(self, digest: str | None, earlier: str) -> bool:
         """Tell whether a version is `earlier` or came after it on its line."""
