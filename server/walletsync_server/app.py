@@ -8,8 +8,8 @@ from datetime import datetime
 import flask
 
 from walletsync_server.api import flask_door
+from walletsync_server.api.dispatch import Api
 from walletsync_server.api.edge import Edge
-from walletsync_server.api.routes import Api
 from walletsync_server.chores import purging
 from walletsync_server.door import Door
 from walletsync_server.live import Live

@@ -13,8 +13,9 @@ from wsgiref.types import WSGIApplication
 from a2wsgi import WSGIMiddleware
 
 from walletsync_server import logs
+from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
-from walletsync_server.api.routes import QUICK, Api
+from walletsync_server.api.routes import QUICK
 from walletsync_server.intake import SMALL, Bodies, ClientIsGone, Intake
 from walletsync_server.services.errors import Overloaded, ServiceError
 from walletsync_server.sockets import Socket, Sockets

@@ -14,7 +14,7 @@ from schemathesis import Case
 
 from tests.server import described
 from tests.server.helpers import PASSWORD, Account, Answer, KeepAliveWire, fresh_email, log_in, sign_up
-from walletsync_server.api.routes import body_limit
+from walletsync_server.api.dispatch import body_limit
 
 DEVICE = "fuzzed laptop"
 MAX_WALLET_BYTES = 1000

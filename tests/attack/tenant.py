@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tests.attack.wires import KeptWire, handshake
 from tests.server.helpers import API, Answer, log_in, sign_up, wallet_body
 from walletsync.protocol import MAX_SEQUENCE, wallet_digest
-from walletsync_server.api.routes import METHODS
+from walletsync_server.api.dispatch import METHODS
 
 SHARED_DEVICE = "laptop"
 """Both have a device of this name."""

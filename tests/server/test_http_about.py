@@ -10,9 +10,9 @@ import pytest
 
 from tests.server.helpers import FlaskWire, Wire, cheap_passwords, fresh_email, sign_up
 from walletsync_server import __version__
+from walletsync_server.api.dispatch import Api
 from walletsync_server.api.errors import unreadable
 from walletsync_server.api.http import Request, Response
-from walletsync_server.api.routes import Api
 from walletsync_server.app import close_app, create_app
 from walletsync_server.services.seeds import Seeds
 from walletsync_server.settings import Settings

@@ -6,8 +6,8 @@ from typing import Self
 
 from tests.server.helpers import FakeClock, cheap_passwords
 from tests.simulator.database import Backup, DatabaseInMemory
+from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
-from walletsync_server.api.routes import Api
 from walletsync_server.services import build_services
 
 _PREVIOUS = slice(17, 49)  # in the header of an encrypted wallet: magic 4, suite 1, epoch 4, sequence 8

@@ -5,8 +5,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, Rule
 
 from walletsync_server.api import errors
+from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
-from walletsync_server.api.routes import Api
 
 _ENDPOINT = "api"
 

@@ -1,7 +1,6 @@
-"""The route table, and the one function that answers any request by it."""
+"""The route table."""
 
 import functools
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,13 +38,11 @@ from walletsync.protocol import (
     WalletRequest,
     WellKnown,
 )
-from walletsync_server import logs
 from walletsync_server.api import (
     about,
     accounts,
     devices,
     docs,
-    errors,
     history,
     openapi,
     passwords,
@@ -56,12 +53,9 @@ from walletsync_server.api import (
     wallets,
 )
 from walletsync_server.api.about import Health
-from walletsync_server.api.bearer import token_in_header
-from walletsync_server.api.edge import Edge
 from walletsync_server.api.http import Request, Response, json_response
 from walletsync_server.api.pages import Page
-from walletsync_server.api.table import PAGE, Answer, Match, Parameter, Reads, Route, Table
-from walletsync_server.metrics import Metrics
+from walletsync_server.api.table import PAGE, Answer, Parameter, Reads, Route
 from walletsync_server.services import Services
 from walletsync_server.services.errors import (
     AccountExists,
@@ -77,8 +71,6 @@ from walletsync_server.services.errors import (
     NoWalletToChange,
     RateLimited,
     SequenceUsed,
-    ServiceError,
-    TooLarge,
     TooManyDevices,
     TooManySockets,
     Unavailable,
@@ -86,23 +78,12 @@ from walletsync_server.services.errors import (
     WalletRequired,
     WrongCredentials,
 )
-from walletsync_server.services.throttle import network_of
-from walletsync_server.steps import Steps, finished
 
 ROOT = ("",)
 API = (API_PREFIX,)
 BOTH = ("", API_PREFIX)
 OPENAPI_PATH = "/openapi.json"
 DOCS_PATH = "/docs"
-
-_LONGEST_ESCAPE = len(r"\u0000")  # the most that JSON can make of one byte of a wallet
-_BODY_ALLOWANCE = 64 * 1024  # bytes for everything but the wallet
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-def body_limit(max_wallet_bytes: int) -> int:
-    """Return how many bytes a body may have, so that every wallet within its limit fits, however it is escaped."""
-    return _LONGEST_ESCAPE * max_wallet_bytes + _BODY_ALLOWANCE
 
 
 def describe(_services: Services, _request: Request) -> Response:
@@ -387,81 +368,3 @@ ROUTES = (
 
 QUICK = frozenset((route.method, prefix + route.path) for route in ROUTES if route.quick for prefix in route.prefixes)
 """What may be answered where nothing must wait, as method and path."""
-
-
-class Api:
-    """Answers requests; every front door hands them here. `body_limit` is in bytes."""
-
-    def __init__(self, services: Services, edge: Edge | None = None, metrics: Metrics | None = None) -> None:
-        self._services = services
-        self._metrics = metrics
-        self._edge = edge or Edge()
-        self._table = Table(ROUTES)
-        self.body_limit = body_limit(services.about.description.limits.encrypted_wallet_bytes)
-
-    def answer(self, request: Request) -> Response:
-        """Return the answer to any request, and log that it came. Never raises."""
-        return finished(self.answering(request))
-
-    def answering(self, request: Request) -> Steps[Response]:
-        """Do what `answer` does without holding the thread while the disk works."""
-        started = time.perf_counter()
-        request_id = self._edge.request_id_of(request)
-        match = self._table.find(request.path)
-        response = yield from self._answer(match, request, request_id)
-        return self._completed(request, response, match, time.perf_counter() - started, request_id)
-
-    def _completed(
-        self, request: Request, response: Response, match: Match | None, seconds: float, request_id: str
-    ) -> Response:
-        """Log and count the answer, and return it with the headers that every answer has."""
-        # Both are the client's words, so only those that this server knows are repeated.
-        method = request.method if request.method in METHODS else "other"
-        route = match.template if match else "none"
-        status, code = response.status, response.code
-        logs.request(method=method, route=route, status=status, code=code, seconds=seconds, request_id=request_id)
-        if self._metrics is not None:
-            self._metrics.answered(method=method, route=route, status=status, code=code, seconds=seconds)
-        headers = {**response.headers, **self._edge.headers_for(request), "X-Request-Id": request_id}
-        body = b"" if request.method == "HEAD" else response.body
-        return Response(status=status, headers=headers, body=body, code=code, subscription=response.subscription)
-
-    def unreadable(self, status: int) -> Response:
-        """Return the answer to what never became a `Request`, with the door's own status, and log that it came."""
-        nothing = Request(method="", path="")
-        return self._completed(nothing, errors.unreadable(status), None, 0.0, self._edge.request_id_of(nothing))
-
-    def holder_of(self, request: Request) -> int | str:
-        """Return who is to answer for the memory that a request takes, for a door to ask before it reads a body.
-
-        That is the account whose live token the `Authorization` header has, else the client's network. Where the
-        database cannot tell, nobody is signed in.
-        """
-        try:
-            account = self._services.tokens.account_of(token_in_header(request))
-        except Unavailable:
-            account = None
-        return network_of(self._edge.hops.client_of(request)) if account is None else account
-
-    def _answer(self, match: Match | None, request: Request, request_id: str) -> Steps[Response]:
-        if match is None:
-            return errors.not_found()
-        handler = match.methods.get(request.method)
-        if handler is None:
-            return self._edge.preflight(request, match.methods) or errors.method_not_allowed(match.methods)
-        try:
-            if request.refusal is not None:
-                raise request.refusal
-            if len(request.body) > self.body_limit:
-                raise TooLarge
-            request.argument, request.client = match.argument, self._edge.hops.client_of(request)
-            answer = handler(self._services, request)
-            return answer if isinstance(answer, Response) else (yield from answer)
-        except Unavailable as error:
-            logs.unavailable(str(error.__cause__), request_id)
-            return errors.refusal(error)
-        except ServiceError as error:
-            return errors.refusal(error)
-        except Exception as error:  # noqa: BLE001 - the last resort: a client gets JSON and no word of the fault
-            logs.unexpected(error, request_id)
-            return errors.unexpected()
