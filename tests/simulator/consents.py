@@ -49,7 +49,7 @@ class Consents:
 
     def give(self, device: Device, state: DeviceState, *, tells_others: bool) -> None:
         """Take note that a person consents now, at a device, or deletes or makes the account, which tells nobody."""
-        device.tells_others = tells_others
+        device.tells_others = tells_others and (device.tells_others or not device.left)
         for version in (state.synced, state.pending):
             if version is not None:
                 device.left.add(version.known.digest)
@@ -71,11 +71,12 @@ class Consents:
         left, device.left = device.left, set()
         restores = () if now is None else now.restores
         names = [_ANEW, *(each.name for each in restores)]
-        if any(self.lines.any_descends(self._left_by.get(name, ()), before.digest) for name in names):
-            return
-        hold(bool(left), f"{device.name} left its line by itself")
+        follows = any(self.lines.any_descends(self._left_by.get(name, ()), before.digest) for name in names)
         own = state.owed_restore or (restores[-1] if restores else None)
         self._left_by.setdefault(_ANEW if own is None else own.name, set()).update(left)
+        if follows:
+            return
+        hold(bool(left), f"{device.name} left its line by itself")
         if device.tells_others:
             self._owed.setdefault(device.name, Consent(left, before.line))
             self._tell(device, state)
