@@ -6,8 +6,8 @@ digest of the one before it and, per device, the last write that its author had 
 line covers all that this device knows; a version that does not is from another line.
 
 Two versions are of one line for certain only where a digest says so. A device therefore keeps the digests of the
-versions that its line went through (`passed`), and what both sides of a restore changed is measured against a version
-that is among them and that the other side descends from (`each_linked`): nothing else is a common ancestor.
+versions that it went through (`passed`), and what both sides of a restore changed is measured against a version that is
+among them and that the other side descends from (`each_linked`): nothing else is a common ancestor.
 
 A line may be left for another one with a person's consent only: after a server was restored from a backup, the version
 that goes on from there carries a `Restore`, and whoever knows no more than that covers follows.
@@ -122,13 +122,15 @@ _IF_RESTORED = (
 )
 
 
-def passed(digests: Mapping[int, str], known: Known) -> dict[int, str]:
-    """Return the digests, by sequence, of the versions of `known`'s line that are known for certain: the newest 1,000.
+def passed(digests: Mapping[str, int], known: Known) -> dict[str, int]:
+    """Return the versions that a device has gone through for certain, digest → sequence: the latest 1,000.
 
-    `digests` are those from before the device knew `known`, of the same line.
+    `digests` are those from before it knew `known`. They stay when a line is left, since what a device has is made of
+    them all the same.
     """
-    named = {entry.sequence: entry.digest for entry in known.entries.values()}
-    return dict(sorted((dict(digests) | named).items())[-_MAX_PASSED:])
+    named = {entry.digest: entry.sequence for entry in known.entries.values()}
+    before = {digest: sequence for digest, sequence in digests.items() if digest not in named}
+    return dict(list({**before, **named}.items())[-_MAX_PASSED:])
 
 
 def each_linked(current: Version, older: Iterable[tuple[Version, _T]]) -> Iterator[tuple[Version, _T]]:
@@ -146,11 +148,11 @@ def is_left(known: Known, version: Version) -> bool:
     return any(restore.line == known.line for restore in version.restores)
 
 
-def precedes(version: Version, known: Known, digests: Mapping[int, str]) -> bool:
+def precedes(version: Version, known: Known, digests: Mapping[str, int]) -> bool:
     """Tell whether `version` is `known` or may have come before it on its line; `digests` are those it `passed`."""
     return (
         version.sequence <= known.sequence
-        and digests.get(version.sequence, version.digest) == version.digest
+        and (version.digest in digests or version.sequence not in digests.values())
         and version.epoch <= known.epoch
         and version.restores == tuple(made for made in known.restores if made.sequence <= version.sequence)
         and _covers_all(known.entries, after(version).entries)
@@ -166,7 +168,7 @@ def _check_itself(version: Version) -> None:
     else:
         consistent = latest == [Entry(before, version.previous)]
     restored = [restore.sequence for restore in version.restores]
-    if not consistent or restored != sorted(set(restored)) or max(restored, default=1) > version.sequence:
+    if not consistent or restored != sorted(restored) or max(restored, default=1) > version.sequence:
         raise BadWallet(
             f"Version {version.sequence} of the wallet is authentic, but contradicts itself about the versions before "
             "it. Nothing of it was used; update the program that wrote it."

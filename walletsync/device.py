@@ -28,10 +28,9 @@ from walletsync.versions import Unlocked
 _FIRST_EPOCH = 1
 
 _NO_ACCOUNT: dict[str, Any] = {
-    **dict.fromkeys(
-        ("offered_seed", "seed", "previous_seed", "token", "synced", "pending", "password_change", "owed_restore")
-    ),
+    **dict.fromkeys(("offered_seed", "seed", "previous_seed", "token", "synced", "pending", "password_change")),
     "passed": {},
+    "owed_restores": (),
 }
 """What a device does not know of an account that does not exist."""
 
@@ -152,7 +151,7 @@ class Device:
         """Tell whether there is anything that the server is not known to have."""
         synced = self.state.synced
         is_edited = self.state.document != (None if synced is None else synced.document)
-        return is_edited or self.state.pending is not None or self.state.owed_restore is not None
+        return is_edited or self.state.pending is not None or bool(self.state.owed_restores)
 
     def conflicts(self, *, but: tuple[Conflict, ...] = ()) -> tuple[Conflict, ...]:
         """Return what waits for a decision, but not `but` of an earlier state; `theirs` is what the document has there
@@ -225,9 +224,7 @@ class Device:
             return Fetched(version.sequence, newer=False)
         base = self.format.empty() if synced is None else self.format.decode(synced.document)
         theirs = self.format.decode(document)
-        # A line that was left was left at a version that nobody names: none of ours is on the new one for certain.
-        passed = self.state.passed if known is None or known.restores == version.restores else {}
-        return self._move_to(wallet, unlocked, version, theirs, self._with_local_edits(base, theirs), passed)
+        return self._move_to(wallet, unlocked, version, theirs, self._with_local_edits(base, theirs))
 
     def read(self, wallet: WalletAnswer, unlocked: Unlocked) -> Any:
         """Return the document of an earlier version that the server presents; nothing on this device changes.
@@ -251,34 +248,28 @@ class Device:
         as well is what both sides' changes are measured against. Without one, what either side has is there, deletions
         come back, and what differs is a conflict.
         """
-        owed = self.state.owed_restore or self._restore()
+        owed = self.state.owed_restores + self._restores()
         if wallet is None:
-            self.save(synced=None, passed={}, pending=None, password_change=None, owed_restore=owed)
+            self.save(synced=None, pending=None, password_change=None, owed_restores=owed)
             return
         version, document = versions.unseal(unlocked, wallet, self.format.name)
         theirs = self.format.decode(document)
         earlier = (versions.unseal(unlocked, each, self.format.name) for each in older)
-        common = self._common_ancestor(version, document, earlier)
-        base, passed = self.format.empty(), {}
-        if common is not None:
-            base = self.format.decode(common[1])
-            passed = {number: digest for number, digest in self.state.passed.items() if number <= common[0].sequence}
-        merged = self._with_line(base, theirs)
-        self._move_to(wallet, unlocked, version, theirs, merged, passed, password_change=None, owed_restore=owed)
+        merged = self._with_line(self._common_ancestor(version, document, earlier), theirs)
+        self._move_to(wallet, unlocked, version, theirs, merged, password_change=None, owed_restores=owed)
 
-    def _common_ancestor(
-        self, version: Version, document: bytes, older: Iterable[tuple[Version, bytes]]
-    ) -> tuple[Version, bytes] | None:
-        """Return the newest version, with its document, that both this device's line and `version`'s went through.
+    def _common_ancestor(self, version: Version, document: bytes, older: Iterable[tuple[Version, bytes]]) -> Any:
+        """Return the document of the newest version that both this device and `version`'s line went through.
 
-        None where there is none for certain; nor where somebody has left this device's line already, without having
-        seen all of it: what of it they brought along, and then undid, would look as if they had never had it.
+        An empty one where there is none for certain; and where somebody has left this device's line already, without
+        having seen all of it: what of it they brought along, and then undid, would look as if they had never had it.
         """
         known = self.known
-        if known is None or continuity.is_left(known, version):
-            return None
-        line = itertools.chain([(version, document)], continuity.each_linked(version, older))
-        return next((each for each in line if self.state.passed.get(each[0].sequence) == each[0].digest), None)
+        if known is not None and not continuity.is_left(known, version):
+            for earlier, its_document in itertools.chain([(version, document)], continuity.each_linked(version, older)):
+                if earlier.digest in self.state.passed:
+                    return self.format.decode(its_document)
+        return self.format.empty()
 
     def _with_line(self, base: Any, theirs: Any) -> Merged[Any]:
         """Merge what this device's line changed since `base` onto `theirs`, and then the local edits onto that.
@@ -308,15 +299,21 @@ class Device:
             and continuity.precedes(version, state.synced.known, state.passed)
         )
 
-    def _restore(self) -> Restore | None:
-        """Return what the other devices need to know when this one leaves its line; None if it has seen nothing."""
+    def _restores(self) -> tuple[Restore, ...]:
+        """Return what the other devices need to know when this one leaves its line; nothing if it has seen nothing."""
         known, pending = self.known, self.state.pending
         if known is None:
-            return None
-        entries = dict(known.entries)
+            return ()
+        left = [known]
         if pending is not None:  # it may have landed, and its edits are in the document
-            entries[self.state.device_id] = Entry(pending.sequence, pending.known.digest)
-        return Restore(name=uuid.uuid4().hex, sequence=0, line=known.line, epoch=known.epoch, entries=entries)
+            write = Entry(pending.sequence, pending.known.digest)
+            left = [msgspec.structs.replace(known, entries={**known.entries, self.state.device_id: write})]
+            if pending.known.line != known.line:  # it was to tell of a line that was left before
+                left.append(pending.known)
+        return tuple(
+            Restore(name=uuid.uuid4().hex, sequence=0, line=each.line, epoch=each.epoch, entries=dict(each.entries))
+            for each in left
+        )
 
     def _move_to(
         self,
@@ -325,13 +322,9 @@ class Device:
         version: Version,
         theirs: Any,
         merged: Merged[Any],
-        passed: dict[int, str],
         **changes: Any,
     ) -> Fetched:
-        """Make `version`, which carries `theirs`, the synced one, with the document `merged` and the other `changes`.
-
-        `passed` are the digests of this device's line that `version` descends from.
-        """
+        """Make `version`, which carries `theirs`, the synced one, and the document what was `merged`."""
         # Another program may write the same document in other bytes: what we compare with is in ours.
         in_our_bytes, edited = self.format.encode(theirs), self.format.encode(merged.document)
         synced = SealedVersion(
@@ -343,12 +336,7 @@ class Device:
         )
         # A pending write that is not on this version's line took the same sequence and never lands any more; what it
         # carried is in `mine`.
-        changes = {
-            "pending": None,
-            **self._settled_as(synced),
-            "passed": continuity.passed(passed, synced.known),
-            **changes,
-        }
+        changes = {"pending": None} | self._settled_as(synced) | changes
         self.save(**changes, document=edited, conflicts=self.state.conflicts + merged.conflicts)
         return Fetched(
             version.sequence,
@@ -372,17 +360,17 @@ class Device:
 
     def _settled_as(self, synced: SealedVersion | None) -> dict[str, Any]:
         """Return what changes when `synced` is the synced version: it also shows what came to nothing, or is done."""
-        change, owed = self.state.password_change, self.state.owed_restore
+        change, owed = self.state.password_change, self.state.owed_restores
         if synced is not None:
             if change is not None and (change.wallet is None or change.wallet.sequence <= synced.sequence):
                 change = None  # its sequence was used up by this version, which is under the old seed
-            if owed is not None and owed.name in [restore.name for restore in synced.known.restores]:
-                owed = None
-        return {**self._synced_as(synced), "password_change": change, "owed_restore": owed}
+            told = {restore.name for restore in synced.known.restores}
+            owed = tuple(restore for restore in owed if restore.name not in told)
+        return {**self._synced_as(synced), "password_change": change, "owed_restores": owed}
 
     def _synced_as(self, synced: SealedVersion | None) -> dict[str, Any]:
-        """Return what changes when `synced`, which descends from the version synced before, is the synced version."""
-        passed = {} if synced is None else continuity.passed(self.state.passed, synced.known)
+        """Return what changes when `synced` is the synced version: it is one more that this device went through."""
+        passed = self.state.passed if synced is None else continuity.passed(self.state.passed, synced.known)
         return {"synced": synced, "passed": passed}
 
     def _sealed(self, unlocked: Unlocked, limit: int, about: Version) -> SealedVersion:
@@ -403,16 +391,15 @@ class Device:
         sequence = known.sequence + 1
         if sequence > MAX_SEQUENCE:
             raise UsageError("The wallet has had its last version; begin a new account for it.")
-        owed = self.state.owed_restore
-        owed_restores = () if owed is None else (msgspec.structs.replace(owed, sequence=sequence),)
+        owed = tuple(msgspec.structs.replace(restore, sequence=sequence) for restore in self.state.owed_restores)
         return Version(
             sequence=sequence,
             digest="",
             previous=known.digest,
-            epoch=known.epoch if owed is None else max(known.epoch, owed.epoch),
+            epoch=max([known.epoch, *(restore.epoch for restore in owed)]),
             device=self.state.device_id,
             entries=known.entries,
-            restores=known.restores + owed_restores,
+            restores=known.restores + owed,
         )
 
     def _encoded_document(self) -> bytes:

@@ -84,13 +84,14 @@ class DeviceState(_Hidden, frozen=True, kw_only=True):
     document: bytes | None = None
     synced: SealedVersion | None = None
     """The last version that this device got from or POSTed to the server; its `document` is the merge base."""
-    passed: dict[int, str] = {}
-    """The digests, by sequence, of the versions that `synced` is known to descend from, and its own."""
+    passed: dict[str, int] = {}
+    """The versions that this device went through for certain, digest → sequence; `synced` is the last of them."""
     pending: SealedVersion | None = None
     """A POST whose outcome is not known: a retry sends exactly this."""
     password_change: PasswordChange | None = None
-    owed_restore: Restore | None = None
-    """A person has consented to go on from a restored server; the next version tells the other devices."""
+    owed_restores: tuple[Restore, ...] = ()
+    """A person has consented to go on from a restored server; the next version tells the other devices. More than one
+    if the server was restored again before it could."""
     conflicts: tuple[Conflict, ...] = ()
 
 

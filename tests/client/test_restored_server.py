@@ -262,6 +262,50 @@ def test_the_same_device_consents_again_to_an_even_older_backup(device: Device, 
         assert not laptop.conflicts
 
 
+def test_a_device_that_followed_a_consent_remembers_what_it_went_through(
+    device: Device, running_server: RunningServer
+) -> None:
+    """The same backup is restored once more: what was deleted since then stays deleted, whoever consents."""
+    laptop, phone = device("laptop"), device("phone")
+    edit(laptop, first=1, kept=1)
+    phone.sync()
+    backup = take_backup(running_server.database, email_of(laptop))
+    edit(laptop, first=None)
+    restore_backup(running_server.database, backup)
+    laptop.accept_restored_server()
+    edit(laptop, laptop=1)
+    phone.sync()
+    restore_backup(running_server.database, backup)
+    phone.accept_restored_server()
+    laptop.sync()
+    assert laptop.get_document() == phone.get_document() == {"kept": 1, "laptop": 1}
+
+
+def test_a_consent_tells_of_every_line_that_was_left(
+    device: Device, running_server: RunningServer, middle: Middle
+) -> None:
+    """The server is restored once more before it is known who has heard of the first consent: nobody else is asked."""
+    laptop, phone, tablet = device("laptop"), device("phone"), device("tablet")
+    edit(laptop, a=1)
+    oldest = take_backup(running_server.database, email_of(laptop))
+    edit(laptop, a=2)
+    older = take_backup(running_server.database, email_of(laptop))
+    tablet.sync()
+    edit(laptop, a=3)
+    phone.sync()
+    restore_backup(running_server.database, older)
+    middle.lose_answer(POST_WALLET)
+    with pytest.raises(ServerUnreachable):
+        laptop.accept_restored_server()
+    tablet.sync()
+    restore_backup(running_server.database, oldest)
+    laptop.accept_restored_server()
+    for client in (phone, tablet):
+        client.sync()
+        assert client.get_document() == {"a": 3}
+        assert client.fingerprint() == laptop.fingerprint()
+
+
 def test_a_server_restored_to_nothing_gets_everything_back(device: Device, running_server: RunningServer) -> None:
     """The backup is from before the first version."""
     laptop, phone = device("laptop"), device("phone")
@@ -303,7 +347,7 @@ def test_accepting_when_there_is_nothing_to_accept_is_a_sync(device: Device) -> 
     edit(laptop, a=1)
     assert laptop.accept_restored_server().sequence == 1
     assert phone.accept_restored_server().sequence == 1
-    assert phone._device.state.owed_restore is None
+    assert not phone._device.state.owed_restores
     assert not phone.has_local_changes
 
 

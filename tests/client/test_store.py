@@ -42,7 +42,8 @@ FULL = DeviceState(
     synced=VERSION,
     pending=replace(VERSION, encrypted_wallet="next", document=b"\x00\xff"),
     password_change=PasswordChange(seed=b"\xfe" * 32, wallet=replace(VERSION, seed=b"\xfe" * 32)),
-    owed_restore=RESTORE,
+    owed_restores=(RESTORE,),
+    passed={"ab": 3},
     conflicts=(
         Conflict(("a", Item("id", 7), "b"), MISSING, 10**30, [True, 1, 1.0, None]),
         Conflict((), {"x": "\u00e9"}, MISSING, {}),

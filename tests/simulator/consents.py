@@ -72,7 +72,7 @@ class Consents:
         restores = () if now is None else now.restores
         names = [_ANEW, *(each.name for each in restores)]
         follows = any(self.lines.any_descends(self._left_by.get(name, ()), before.digest) for name in names)
-        own = state.owed_restore or (restores[-1] if restores else None)
+        own = next(reversed((*restores, *state.owed_restores)), None)
         self._left_by.setdefault(_ANEW if own is None else own.name, set()).update(left)
         if follows:
             return
@@ -86,7 +86,7 @@ class Consents:
 
     def _tell(self, device: Device, state: DeviceState) -> None:
         """Take note of it if the server has the first version since a device's consent."""
-        if device.name in self._owed and state.owed_restore is None:
+        if device.name in self._owed and not state.owed_restores:
             consent = self._owed.pop(device.name)
             if state.synced is not None:
                 consent.carrier = state.synced.known.digest
@@ -110,6 +110,6 @@ class Consents:
             return
         for state in states:
             is_there = state.synced is not None and self.lines.are_now(state.synced.known.digest)
-            if state.document is not None and (state.owed_restore is not None or not is_there):
+            if state.document is not None and (state.owed_restores or not is_there):
                 return
         self.is_loose, self._made = False, 0
