@@ -5,7 +5,8 @@ made anew from none. No edit is ever lost by that. What was deleted stays delete
 consents, whose device has a version in common with what the server keeps: the others follow by themselves. It may come
 back, out of what some device still has, until all are on the server's line again, where
 
-- the account was made anew, or the server keeps no version that the device knows of, or
+- the account was made anew, or the server keeps no version that the device knows of and that its current one is linked
+  to, or
 - a second person has to consent, because the first one's device had not seen all.
 """
 
@@ -81,7 +82,7 @@ class Consents:
             self._owed.setdefault(device.name, Consent(left, before.line))
             self._tell(device, state)
         self._made += 1
-        if self._made > 1 or not any(self.lines.descends(before.digest, each) for each in kept()):
+        if self._made > 1 or not any(self.lines.descends(before.digest, each) for each in self.lines.linked(kept())):
             self.is_loose = True
 
     def _tell(self, device: Device, state: DeviceState) -> None:

@@ -3,7 +3,7 @@
 It leaves a line when it is restored from a backup, and when its account is deleted and made anew.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 
@@ -47,6 +47,13 @@ class Lines:
     def are_now(self, digest: str | None) -> bool:
         """Tell whether a version is on the present line."""
         return digest is not None and bool(self.now) and self.descends(self.now[len(self.now)], digest)
+
+    def linked(self, kept: Iterable[str]) -> Iterator[str]:
+        """Yield those of the versions that are `kept` that the present one descends from, without a gap."""
+        there, digest = set(kept), self.now.get(len(self.now))
+        while digest in there:
+            yield digest
+            digest = self.before.get(digest)
 
     def descends(self, digest: str | None, earlier: str) -> bool:
         """Tell whether a version is `earlier` or came after it on its line."""
