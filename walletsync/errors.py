@@ -5,6 +5,7 @@ WalletSyncError
 │   ├── InvalidAddress         no e-mail address in its canonical form
 │   ├── InvalidServerURL       no URL of a server, or plain http off loopback
 │   ├── DocumentError          the document is not one of its format
+│   │   └── OtherFormat        the wallet holds one of another format, `format`
 │   ├── WrongPassword          it does not open the wallet that this device has
 │   ├── WalletTooLarge         the encrypted wallet is over the server's limit
 │   ├── NotReady               an earlier step is missing; the message names it
@@ -52,6 +53,14 @@ class InvalidServerURL(UsageError):
 
 class DocumentError(UsageError):
     """The document is not one of its format."""
+
+
+class OtherFormat(DocumentError):
+    """The wallet holds a document of another format than the client was made for; `format` is that one's name."""
+
+    def __init__(self, message: str, *, format: str) -> None:
+        super().__init__(message)
+        self.format = format
 
 
 class WrongPassword(UsageError):

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from walletsync import continuity, crypto
 from walletsync.continuity import Version
-from walletsync.errors import BadWallet, DocumentError
+from walletsync.errors import BadWallet, OtherFormat
 from walletsync.payload import Payload
 from walletsync.protocol import WalletAnswer, wallet_digest
 from walletsync.store import SealedVersion
@@ -52,7 +52,7 @@ def unseal(unlocked: Unlocked, wallet: WalletAnswer, format_name: str) -> tuple[
 
     Raises:
         BadWallet: it is not authentic, or its author's program does not follow the protocol.
-        DocumentError: it is authentic, but of another format.
+        OtherFormat: it is authentic, but of another format.
     """
     opened = crypto.unseal(
         unlocked.keys,
@@ -63,9 +63,10 @@ def unseal(unlocked: Unlocked, wallet: WalletAnswer, format_name: str) -> tuple[
     )
     payload = Payload.decode(opened.plaintext)
     if payload.format != format_name:
-        raise DocumentError(
+        raise OtherFormat(
             f"The wallet holds a document of the format {payload.format!r}, and this client was made for "
-            f"{format_name!r}. Nothing was changed; open it with its own format."
+            f"{format_name!r}. Nothing was changed; open it with its own format.",
+            format=payload.format,
         )
     version = Version(
         sequence=wallet.sequence,

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from walletsync import errors
+from walletsync.cli.wallet import FORMATS
 
 FAILED, USAGE, NETWORK, REFUSED, INTEGRITY, FILE, BUSY, CONFLICTS = 1, 2, 3, 4, 5, 6, 7, 8
 
@@ -77,7 +78,7 @@ class Failure(click.ClickException):
     def __init__(self, sentence: str, *, code: int, hint: str | None = None) -> None:
         super().__init__(sentence)
         self._code = code
-        self._hint = hint
+        self.hint = hint
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]  # click has it as an attribute of the class
@@ -87,8 +88,8 @@ class Failure(click.ClickException):
     def show(self, file: Any = None) -> None:
         """Write it to stderr."""
         click.echo(f"error: {self.format_message()}", err=True)
-        if self._hint is not None:
-            click.echo(f"hint: {self._hint}", err=True)
+        if self.hint is not None:
+            click.echo(f"hint: {self.hint}", err=True)
 
 
 def in_commands(sentence: str) -> str:
@@ -109,8 +110,17 @@ def failure(error: errors.WalletSyncError) -> Failure:
     code = next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
     if code == REFUSED and is_passing(error):
         code = NETWORK
-    hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), None)
-    return Failure(in_commands(str(error)), code=code, hint=hint)
+    return Failure(in_commands(str(error)), code=code, hint=_hint(error))
+
+
+def _hint(error: errors.WalletSyncError) -> str | None:
+    """Return what to type next, None if the sentence says it all."""
+    if isinstance(error, errors.OtherFormat):
+        hint = "for this file, another account: move FILE.walletsync away, then: walletsync init FILE --email ADDRESS …"
+        if error.format in FORMATS:  # else it is of a program that keeps a format of its own
+            hint = f"for that document, another file: walletsync init ANOTHER_FILE --format {error.format} …; {hint}"
+        return hint
+    return next((hint for kind, hint in _HINTS if isinstance(error, kind)), None)
 
 
 class Commands(click.Group):

@@ -179,7 +179,13 @@ def _synced(wallet: Wallet, client: "Client", sync: Callable[[], "Synced"]) -> "
     """Take the file's edits, sync, and put the result into the file; again if it was edited meanwhile."""
     file = wallet.content()
     file.take_edits(client)
-    synced = sync()
+    try:
+        synced = sync()
+    except errors.NoWallet as error:
+        told = (
+            f"There is no file {wallet.file} yet, and no wallet on the server: the first version is made from the file."
+        )
+        raise errors.NoWallet(told, status=error.status, code=error.code) from None
     file.put(client)
     return synced
 

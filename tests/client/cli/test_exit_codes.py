@@ -55,7 +55,10 @@ def test_exit_codes_of_real_failures(make: Make, middle: Middle, monkeypatch: py
     laptop = make("laptop", middle.url)
     assert "walletsync register" in laptop.fails("sync", 4)
     laptop.ok("register")
-    assert "make the file" in laptop.fails("sync", 4)
+    told = laptop.fails("sync", 4)
+    assert f"There is no file {laptop.file} yet" in told
+    assert "hint: make the file in the program that you use, then: walletsync sync" in told
+    assert "walletsync sync makes the first one from the file" in laptop.fails("pull", 4)
     assert "or makes the first from the file" in laptop.fails("push", 2)
     laptop.file.write_text('{"half')
     assert "left as it is" in laptop.fails("sync", 6)

@@ -2,11 +2,14 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.client.cli.machines import Machine, Make
+from walletsync.cli.errors import failure
+from walletsync.errors import OtherFormat
 from walletsync_server.testing import RunningServer
 
 
@@ -87,6 +90,36 @@ def test_the_format_is_guessed_from_the_name(tmp_path: Path, make: Make) -> None
     shell = make("laptop")
     assert json.loads(shell.ok(f"init {tmp_path}/labels.jsonl {words}"))["format"] == "bip329"
     assert json.loads(shell.ok(f"init {tmp_path}/labels.json {words}"))["format"] == "json"
+
+
+def test_a_document_of_another_format_is_told_with_both_ways_out(make: Make, address: Callable[[], str]) -> None:
+    """What the hint says works: a file of that format for the document, another account for this file."""
+    laptop, phone = make("laptop"), make("phone")
+    laptop.write({"a": 1})
+    laptop.ok("register")
+    laptop.ok("sync")
+    folder = phone.file.with_name("wallet.json.walletsync")
+    folder.rename(folder.with_name("away"))
+    phone.init("--format bip329")
+    phone.file.write_text('{"type":"tx","ref":"a","label":"rent"}\n')
+    told = phone.fails("sync", 6)
+    assert "walletsync init ANOTHER_FILE --format json" in told
+    assert "move FILE.walletsync away, then: walletsync init FILE --email ADDRESS" in told
+    another = phone.folder / "another.json"
+    phone.ok(f"init {another} --format json --server {phone.url} --email {phone.email}")
+    phone.ok(f"--file {another} sync")
+    assert json.loads(another.read_bytes()) == {"a": 1}
+    folder.rename(folder.with_name("away too"))
+    phone.ok(f"init {phone.file} --format bip329 --server {phone.url} --email {address()}")
+    phone.ok("register")
+    assert phone.ok("sync") == "version 1\n"
+
+
+def test_a_document_of_a_format_that_is_no_file_has_one_way_out() -> None:
+    """The command line offers only formats that it has."""
+    told = failure(OtherFormat("x", format="append-log"))
+    told_of_json = failure(OtherFormat("x", format="json"))
+    assert ("--format" in (told.hint or ""), "--format json" in (told_of_json.hint or "")) == (False, True)
 
 
 def test_the_wallet_is_found_in_the_folder(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
