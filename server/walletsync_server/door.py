@@ -7,6 +7,7 @@ anything else happens: so a thread of Flask never waits for a client, and one pl
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, cast
 from wsgiref.types import WSGIApplication
 
@@ -19,7 +20,7 @@ from walletsync_server.api.routes import QUICK
 from walletsync_server.intake import SMALL, Bodies, ClientIsGone, Intake
 from walletsync_server.services.errors import Overloaded, ServiceError
 from walletsync_server.sockets import Socket, Sockets
-from walletsync_server.steps import Steps, finished_on_loop
+from walletsync_server.steps import finished_on_loop
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -56,41 +57,16 @@ class Door:
         else:
             raise NotImplementedError("This application has no lifespan.")
 
-    def native(self, scope: Scope) -> Request | None:
-        """Return a request, still without its body, that is answered here and whose body is small; else None."""
-        if (scope["method"], scope["path"]) not in QUICK:
-            return None
-        request = _request(scope)
-        if "transfer-encoding" in request.headers or (_announced(request) or 0) > SMALL:
-            return None
-        return request
-
-    def answering(self, request: Request, body: bytes) -> Steps[Response]:
-        """Answer a request of `native` whose body has come, in steps that take microseconds each."""
-        request.body = body
-        return self._api.answering(request)
-
-    def sending(self, request: Request, response: Response) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-        """Return what sends an answer to a request of `native` as ASGI wants it, within the memory for large ones."""
-
-        async def send_on(_scope: Scope, _receive: Receive, send: Send) -> None:
-            with Bodies(self._intake, None, lambda: self._api.holder_of(request)) as bodies:
-                answer = _Answer(self._api, bodies, send)
-                await _respond(answer.send, "http.response", response, _raw(response.headers.items()))
-
-        return send_on
-
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
         with Bodies(self._intake, _announced(request), lambda: self._api.holder_of(request)) as bodies:
             answer = _Answer(self._api, bodies, send)
             try:
-                if _has_body(request):
-                    request.body = await bodies.read(receive)
+                request = replace(request, body=await bodies.read(receive)) if _has_body(request) else request
             except ClientIsGone:
                 return
             except ServiceError as error:
-                request.refusal = error
+                request = replace(request, refusal=error)
             if (request.method, request.path) in QUICK or request.refusal:
                 await self._answer(request, answer.send)
             else:
@@ -123,10 +99,7 @@ class Door:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # the event that says that there is a client
         socket = Socket(send)
-        request = _request(scope)
-        request.wake = socket.wake
-        response = await finished_on_loop(self._api.answering(request))
-        del request
+        response = await finished_on_loop(self._api.answering(replace(_request(scope), wake=socket.wake)))
         subscription = response.subscription
         if subscription is None:
             await _respond(send, "websocket.http.response", response, _raw(response.headers.items()))

@@ -6,7 +6,6 @@ a line feed alone, chunks that do not add up. Here is refused what it lets throu
 
 import re
 from asyncio import Transport
-from contextlib import suppress
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -14,10 +13,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from wsproto import events
-
-from walletsync_server.api.http import Request, Response
-from walletsync_server.intake import SMALL
-from walletsync_server.steps import Steps
 
 HEAD_BYTES = 32 * 1024
 """Request line and headers together; somewhat more can get through, as much as is looked at in one go."""
@@ -54,8 +49,6 @@ class Http(HttpToolsProtocol):
         super().__init__(*args, **options)
         self.due = _NEVER
         self._read_by = _NEVER
-        self._native: tuple[RequestResponseCycle, Request] | None = None
-        self._may_be_native = False
         self._status = 400
         self._deaf = False
         self._in_head = False
@@ -77,10 +70,7 @@ class Http(HttpToolsProtocol):
                 return
             piece = data[begin : begin + _PIECE]
             began_in_head = self._in_head
-            self._may_be_native = True  # one in each piece, so that no client keeps the others waiting
             super().data_received(piece)
-            self._may_be_native = False
-            self._start_what_is_not_whole()
             self._bound_what_begins_nothing()
             if self._in_head and began_in_head:
                 self._head_bytes += len(piece)
@@ -146,9 +136,6 @@ class Http(HttpToolsProtocol):
         """From here on it is the server that takes its time."""
         self.due = _NEVER
         super().on_message_complete()
-        if self._native is not None:
-            (cycle, request), self._native = self._native, None
-            self._go_on(cycle, request, self.app.answering(request, bytes(cycle.body)))
 
     def on_response_complete(self) -> None:
         """From here on the client may take its time to read, and to ask again."""
@@ -196,47 +183,7 @@ class Http(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        request = self.app.native(cycle.scope) if self._can_be_native(cycle) else None
-        if request is None:
-            super()._start_asgi_task(cycle, app)
-        else:
-            self._native, self._may_be_native = (cycle, request), False
-
-    def _can_be_native(self, cycle: RequestResponseCycle) -> bool:
-        """Say whether a request whose headers have just come may be answered as soon as it is whole, without a task."""
-        return self._may_be_native and not cycle.waiting_for_100_continue and not self.flow.write_paused
-
-    def _start_what_is_not_whole(self) -> None:
-        """Leave a body that takes its time to the door, which knows how much memory there is for those."""
-        if self._native is not None:
-            (cycle, _), self._native = self._native, None
-            super()._start_asgi_task(cycle, self.app)
-
-    def _go_on(self, cycle: RequestResponseCycle, request: Request, steps: Steps[Response]) -> None:
-        """Do the next step, and those behind it when what they wait for is done; answer after the last."""
-        try:
-            waiting = next(steps)
-        except StopIteration as end:
-            self._answer(cycle, request, end.value)
-        else:
-            waiting.add_done_callback(lambda _: self._call_soon(self._go_on, cycle, request, steps))
-
-    def _call_soon(self, *call: Any) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and every connection with it
-            self.loop.call_soon_threadsafe(*call)
-
-    def _answer(self, cycle: RequestResponseCycle, request: Request, response: Response) -> None:
-        if cycle.disconnected:
-            return
-        if len(response.body) > SMALL:
-            super()._start_asgi_task(cycle, self.app.sending(request, response))
-            return
-        cycle.response_started = True
-        self.transport.write(self._bytes_of(response, closing=not cycle.keep_alive))
-        cycle.response_complete = True
-        if not cycle.keep_alive:
-            self.transport.close()
-        cycle.on_response()
+        super()._start_asgi_task(cycle, app)
 
     def _forget_what_waits_for_its_body(self) -> None:
         """Drop the newest request if it waits and is not whole, since its refusal must not come before its turn."""
@@ -252,15 +199,10 @@ class Http(HttpToolsProtocol):
         raise _Refused
 
     def _refusal(self) -> bytes:
-        return self._bytes_of(self.app.unreadable(self._status), closing=True)
-
-    def _bytes_of(self, response: Response, *, closing: bool) -> bytes:
+        response = self.app.unreadable(self._status)
         lines = [f"{name}: {value}\r\n" for name, value in response.headers.items()]
-        if closing:
-            lines.append("Connection: close\r\n")
-        date = [b"%s: %s\r\n" % header for header in self.server_state.default_headers]
-        head = "".join(lines).encode("latin-1")
-        return b"".join([STATUS_LINE[response.status], *date, head, b"\r\n", response.body])
+        head = STATUS_LINE[response.status] + "".join([*lines, "Connection: close\r\n\r\n"]).encode("latin-1")
+        return bytes(head + response.body)
 
     def _should_upgrade(self) -> bool:
         """Say whether this is the handshake of a WebSocket, whole and alone; else it is a request like others."""

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import socket
-import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -17,13 +16,12 @@ import pytest
 
 from tests.server.front import Front, served
 from tests.server.helpers import API, Account, cheap_passwords, connect, new_account, until, wallet_body
-from walletsync_server import door, intake, logs, protocols, serving
+from walletsync_server import door, intake, protocols, serving
 from walletsync_server.app import close_app, create_app
 from walletsync_server.door import SLACK
 from walletsync_server.intake import SMALL, Bodies, Intake
 from walletsync_server.live import Live
 from walletsync_server.services.errors import Overloaded
-from walletsync_server.services.store import Store
 from walletsync_server.settings import Settings
 
 LIMIT = 100_000
@@ -136,65 +134,6 @@ def test_requests_one_behind_the_other_are_answered_in_order(front: Front) -> No
     first = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
     second = chunked(b"1;name=value\r\n{\r\n1\r\n}\r\n0\r\nX: y\r\n\r\n")
     assert statuses(exchange(front, first + second + BEHIND)) == [404, 400, 200]
-
-
-def wallet_requests(account: Account, sequence: int) -> list[bytes]:
-    """Return the bytes of a POST that will be accepted and of a GET behind it."""
-    body = json.dumps(wallet_body(sequence, "x")).encode()
-    who = b"Authorization: Bearer %s\r\n" % account.token.encode()
-    get = b"GET /wallet HTTP/1.1\r\n" + HOST + who + b"\r\n"
-    return [post(who + b"Content-Length: %d\r\n" % len(body), body), get]
-
-
-def test_wallets_one_behind_the_other_are_answered_in_order(front: Front) -> None:
-    """Also those that are answered without a task of their own: each sees what those before it have done."""
-    alice = new_account(front.wire)
-    sent = b"".join(wallet_requests(alice, 1) + wallet_requests(alice, 2))
-    answers = exchange(front, BEHIND + sent + BEHIND)
-    assert statuses(answers) == [200] * 6
-    assert re.findall(rb'"sequence":(\d+)', answers) == [b"1", b"1", b"2", b"2"]
-
-
-def test_wallet_that_comes_in_two_pieces_is_stored(front: Front) -> None:
-    """A body that takes its time takes its room, however small; what comes behind it is answered after it."""
-    alice, room = new_account(front.wire), front.door._intake.room_of(0)
-    (first, second), free = wallet_requests(alice, 1), room._free
-    with connect(front.url) as client, client.makefile("rb") as received:
-        client.sendall(first[:-1])
-        until(lambda: room._free < free)
-        client.sendall(first[-1:] + second)
-        client.shutdown(socket.SHUT_WR)
-        answers = received.read()
-    assert statuses(answers) == [200, 200]
-    assert alice.get().json["sequence"] == 1
-
-
-def test_nothing_behind_the_last_request_is_answered(front: Front) -> None:
-    """A client that wants the connection closed gets its answer and the end; what comes behind it is not done."""
-    alice = new_account(front.wire)
-    write, read = wallet_requests(alice, 1)
-    last = read.replace(HOST, HOST + b"Connection: close\r\nX: \r\n")
-    last = last.replace(
-        b"X: ", b"X: " + b"x" * (protocols._PIECE - len(last))
-    )  # so that what follows is looked at anew
-    assert statuses(exchange(front, last + write)) == [404]
-    assert alice.post(1, "another").status == 200
-
-
-def test_client_that_sends_no_more_gets_its_answer_and_the_end(app: flask.Flask, front: Front) -> None:
-    """Also if that was while its wallet was being written; the answer says that it is the last."""
-    write, _ = wallet_requests(new_account(front.wire), 1)
-    go = threading.Event()
-    store: Store = app.extensions["walletsync_api"]._services.wallets._store
-    next(store.writing(lambda transaction: go.wait(20)))
-    with connect(front.url) as client, client.makefile("rb") as received:
-        client.sendall(write)
-        client.shutdown(socket.SHUT_WR)
-        assert front.wire("GET", "/healthz").status == 200  # the server knows that no more comes
-        go.set()
-        answer = received.read()
-    assert statuses(answer) == [200]
-    assert b"\r\nConnection: close\r\n" in answer
 
 
 def test_requests_that_wait_are_bounded(front: Front) -> None:
@@ -403,21 +342,6 @@ def test_answer_that_is_not_read_is_cut(generous: flask.Flask, more: bytes, monk
         began = time.monotonic()
         until(lambda: time.monotonic() > began + 2.5)  # at least one sweep
         assert not is_whole(client)
-
-
-def test_wallets_are_not_read_for_who_reads_no_answers(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While answers wait to be read, no more are made."""
-    with served(app, send_buffer=4096) as front, connect(front.url) as client:
-        alice = new_account(front.wire)
-        alice.post(1, "x" * (SMALL - 1000))
-        _, read = wallet_requests(alice, 1)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        answered: list[str] = []
-        monkeypatch.setattr(logs, "request", lambda **values: answered.append(values["route"]))
-        for _ in range(10):
-            client.sendall(read)
-            assert front.wire("GET", "/healthz").status == 200  # the server has looked at what there was
-        assert answered.count("/wallet") < 10
 
 
 @pytest.fixture
