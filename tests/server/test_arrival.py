@@ -161,6 +161,10 @@ def test_other_protocol_is_not_switched_to(front: Front) -> None:
     """A request that may be upgraded is answered as it is; the connection ends, and what came behind is dropped."""
     upgrade = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
     assert statuses(exchange(front, upgrade + BEHIND)) == [200]
+    with connect(front.url) as client, client.makefile("rb") as received:
+        client.sendall(upgrade)
+        assert b"connection: close" in (answer := received.read()).lower()
+        assert statuses(answer) == [200]
     body = b"Content-Length: 2\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     assert statuses(exchange(front, post(body, b"{}") + BEHIND)) == [400]
 

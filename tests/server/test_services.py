@@ -23,6 +23,7 @@ from walletsync_server.storage.interface import (
     Storage,
     StorageError,
 )
+from walletsync_server.storage.queries import SqlWriteTransaction
 from walletsync_server.storage.sqlite import open_sqlite
 
 T = TypeVar("T")
@@ -349,3 +350,17 @@ def test_secrets_are_not_shown(world: World) -> None:
     account = world.storage.read(lambda t: t.find_account(EMAIL))
     assert account is not None
     assert account.password_hash not in repr(replace(account))
+
+
+def test_refused_write_holds_no_wallet_while_it_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current wallet is read when it is its turn to be answered: hundreds that wait would fill the memory."""
+
+    def unwanted(*_: object) -> None:
+        raise AssertionError
+
+    token = world.log_in()
+    world.write(token, 1, "first")
+    monkeypatch.setattr(SqlWriteTransaction, "current_wallet", unwanted)
+    with pytest.raises(errors.Conflict) as raised:
+        world.write(token, 1, "another")
+    assert raised.value.current.encrypted_wallet == "first"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from enum import Enum, auto
 
 from walletsync.protocol import KEPT_VERSIONS, wallet_digest
 from walletsync_server.live import Live
@@ -82,18 +83,22 @@ class Wallets:
         known = self._store.read(lambda transaction: self._tokens.authenticate(transaction, token))
         posted = self.checked(sequence, encrypted_wallet, hmac, known.device_id)
 
-        def swap(transaction: WriteTransaction) -> Wallet:
-            current = self._tokens.lock(transaction, known)
-            if sequence == current + 1:
+        def swap(transaction: WriteTransaction) -> _Outcome:
+            if sequence == self._tokens.lock(transaction, known) + 1:
                 transaction.append_wallet(known.account_id, posted)
                 transaction.prune_wallets(known.account_id, KEPT_VERSIONS)
-                return posted
-            return _answer_without_writing(transaction, known.account_id, posted)
+                return _Outcome.STORED
+            return _outcome_without_writing(transaction, known.account_id, posted)
 
-        current = yield from self._store.writing(swap)
-        if current is posted:
+        outcome = yield from self._store.writing(swap)
+        if outcome is _Outcome.STORED:
             self._live.publish(known.account_id, sequence)
-        return current
+        elif outcome is not _Outcome.CURRENT:
+            # Read only now: hundreds of large wallets that wait for their turn to be answered would fill the memory.
+            current = self.read(token)
+            assert isinstance(current, Wallet)  # noqa: S101 - for the type checker: no digest is known
+            raise Conflict(current, applied=_APPLIED[outcome])
+        return posted
 
     def checked(self, sequence: int, encrypted_wallet: str, hmac: str, device_id: str) -> Wallet:
         """Return a version that came just now, as it would be stored.
@@ -115,14 +120,29 @@ class Wallets:
         )
 
 
-def _answer_without_writing(transaction: ReadTransaction, account_id: int, posted: Wallet) -> Wallet:
-    """Return the current wallet if `posted` is the same again, else raise what is wrong with it."""
-    current = transaction.current_wallet(account_id)
-    if current is None:
+class _Outcome(Enum):
+    """What became of a POST."""
+
+    STORED = auto()
+    CURRENT = auto()
+    SUPERSEDED = auto()
+    NOT_STORED = auto()
+    FORGOTTEN = auto()
+
+
+_APPLIED = {_Outcome.SUPERSEDED: True, _Outcome.NOT_STORED: False, _Outcome.FORGOTTEN: None}
+
+
+def _outcome_without_writing(transaction: ReadTransaction, account_id: int, posted: Wallet) -> _Outcome:
+    """Say whether `posted` is the current wallet already, or was before it, as far as that is known."""
+    digest = transaction.current_digest(account_id)
+    if digest is None:
         raise NothingToFollow
-    if posted.digest == current.digest:
-        return current
-    if posted.sequence >= current.sequence:
-        raise Conflict(current, applied=False)
+    if digest == posted.digest:
+        return _Outcome.CURRENT
+    if posted.sequence >= transaction.current_sequence(account_id):
+        return _Outcome.NOT_STORED
     kept = transaction.digest_at(account_id, posted.sequence)
-    raise Conflict(current, applied=None if kept is None else kept == posted.digest)
+    if kept is None:
+        return _Outcome.FORGOTTEN
+    return _Outcome.SUPERSEDED if kept == posted.digest else _Outcome.NOT_STORED
