@@ -58,7 +58,7 @@ lock: ## pin every dependency anew, with hashes, into requirements.lock
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-package walletsync \
 		--group pyproject.toml:dev pyproject.toml server/pyproject.toml --output-file requirements.lock
 
-clean: ## remove everything that make made
+clean: ## remove what make made, but no wallet, and no data of a server
 	@rm -rf .venv .lock-venv .docs .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
