@@ -234,17 +234,19 @@ def consent_forgets_local_edits() -> AbstractContextManager[Any]:
 
 def consent_is_measured_against_theirs() -> AbstractContextManager[Any]:
     """What a restored server has is taken for what both sides had, so what is new there looks deleted here."""
-    return mock.patch.object(Device, "_common_ancestor", lambda self, version, document, older: (version, document))
+    return mock.patch.object(
+        Device, "_common_ancestor", lambda self, version, document, older: self.format.decode(document)
+    )
 
 
 def consent_is_measured_against_nothing() -> AbstractContextManager[Any]:
     """What both sides had is not looked for, so all that was deleted comes back."""
-    return mock.patch.object(Device, "_common_ancestor", return_value=None)
+    return mock.patch.object(Device, "_common_ancestor", lambda self, *_: self.format.empty())
 
 
 def consent_is_kept_secret() -> AbstractContextManager[Any]:
     """The other devices are not told, so each of them needs its person's consent, over and over."""
-    return mock.patch.object(Device, "_restore", return_value=None)
+    return mock.patch.object(Device, "_restores", return_value=())
 
 
 def any_consent_is_enough() -> AbstractContextManager[Any]:
