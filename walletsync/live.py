@@ -10,9 +10,10 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Self
 
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
 _PREFIX = "wallet-update:"
@@ -37,7 +38,8 @@ class Listener:
         url: of the WebSocket, `ws:` or `wss:`.
         token: returns the token that holds now, None if there is none; asked before each connection.
         on_news: called, in that thread, whenever there may be a version that was not there before: at each frame, and
-            when a connection has ended, since what happens from then on is not told. What it raises is logged.
+            when a connection has ended, since what happens from then on is not told; and once for each token that the
+            server refuses, since a `sync()` gets another one. What it raises is logged.
         tls: for `wss:`.
     """
 
@@ -53,6 +55,7 @@ class Listener:
         self._token = token
         self._on_news = on_news
         self._tls = tls
+        self._void: str | None = None
         self._closing = threading.Event()
         self._connected = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="walletsync-live", daemon=True)
@@ -86,7 +89,7 @@ class Listener:
 
     def _lasts(self, token: str) -> bool:
         """Listen on one connection to its end; return whether it held for a while."""
-        begin, was_connected = time.monotonic(), False
+        begin, is_news = time.monotonic(), False
         try:
             with connect(
                 self._url,
@@ -99,7 +102,7 @@ class Listener:
                 logger=_SILENT,
                 close_timeout=1,
             ) as connection:
-                was_connected = True
+                is_news = True
                 self._connected.set()
                 while not self._closing.is_set():
                     try:
@@ -108,11 +111,14 @@ class Listener:
                         continue
                     if isinstance(frame, str) and frame.startswith(_PREFIX):
                         self._tell()
+        except InvalidStatus as refused:
+            if refused.response.status_code == HTTPStatus.UNAUTHORIZED:
+                is_news, self._void = token != self._void, token
         except (WebSocketException, OSError):
             pass  # it ended, or never began: there is another attempt, and who listens asks as well
         finally:
             self._connected.clear()
-        if was_connected and not self._closing.is_set():
+        if is_news and not self._closing.is_set():
             self._tell()
         return time.monotonic() - begin >= _LASTING
 

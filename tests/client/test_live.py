@@ -5,11 +5,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import SimpleNamespace
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from tests.conftest import PASSWORD
@@ -58,11 +59,19 @@ def devices(url: str, email: str) -> Iterator[tuple[Client, Client]]:
         yield laptop, phone
 
 
+def refusing(status: int) -> AbstractContextManager[str]:
+    """A WebSocket server that lets nobody in."""
+    return speaking(lambda _: None, lambda connection, _: connection.respond(status, ""))
+
+
 @contextmanager
-def speaking(handler: Callable[[ServerConnection], None]) -> Iterator[str]:
+def speaking(
+    handler: Callable[[ServerConnection], None],
+    hello: Callable[[ServerConnection, Request], Response | None] | None = None,
+) -> Iterator[str]:
     """A WebSocket server that does what a test wants; gives its URL."""
     server: Server
-    with serve(handler, "127.0.0.1", 0, compression=None) as server:
+    with serve(handler, "127.0.0.1", 0, compression=None, process_request=hello) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -143,10 +152,32 @@ def test_a_void_token_is_no_busy_loop(
             until(lambda: len(quick) >= 8)
             assert not listener.is_connected
             assert quick[:8] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
-            assert news.count == 0  # a connection that was never there tells nothing by failing
-            laptop.sync()  # signs in
+            assert news.count == 1  # for a sync to sign in; the same token fails for the same reason
+            laptop.sync()
             until(lambda: listener.is_connected)
-            news.wait_for(1)
+            news.wait_for(2)
+
+
+def test_each_void_token_is_told_of_once(quick: list[float]) -> None:
+    """Whoever syncs has a new one afterwards; if that is void, too, it is worth telling again."""
+    tokens, news = ["first"], News()
+    with refusing(401) as url, Listener(url, token=lambda: tokens[-1], on_news=news, tls=None):
+        until(lambda: len(quick) >= 4)
+        assert news.count == 1
+        tokens.append("second")
+        news.wait_for(2)
+        tried = len(quick)
+        until(lambda: len(quick) >= tried + 4)
+        assert news.count == 2
+
+
+@pytest.mark.parametrize("status", [403, 404, 426, 503])
+def test_other_refusals_are_no_news(status: int, quick: list[float]) -> None:
+    """A server without live updates, or one that is too busy, says nothing about wallets, and no sync would help."""
+    news = News()
+    with refusing(status) as url, Listener(url, token=lambda: "t", on_news=news, tls=None):
+        until(lambda: len(quick) >= 4)
+    assert news.count == 0
 
 
 def test_a_server_that_hangs_up_at_once_is_asked_less_and_less(quick: list[float]) -> None:
