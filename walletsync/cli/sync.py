@@ -4,8 +4,8 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,10 +18,13 @@ from walletsync.cli.wallet import Place, Wallet
 
 if TYPE_CHECKING:
     from walletsync.client import Client
+    from walletsync.merge import Conflict
     from walletsync.results import Synced
 
 _LOOK_SECONDS = 0.2
 _POLL_SECONDS = 60.0
+_MAX_SYNCS = 8
+"""How many syncs there are at most where the file is edited during each."""
 
 
 @click.command("pull")
@@ -94,11 +97,7 @@ def sync_command(
         raise click.UsageError("--accept-restored-server decides no conflicts; sync once more with --on-conflict.")
     wallet = place.wallet()
     with wallet.unlocked() as client:
-        synced = _synced(
-            wallet,
-            client,
-            client.accept_restored_server if accept_restored_server else lambda: client.sync(on_conflict),
-        )
+        synced = _synced(wallet, client, on_conflict, accept_restored_server=accept_restored_server)
         waiting = len(client.conflicts)
     _tell_conflicts(len(synced.conflicts))
     told = {"sequence": synced.sequence, "conflicts": [conflict_as_json(each) for each in synced.conflicts]}
@@ -169,25 +168,45 @@ def _looks(every: float) -> int:
 
 def _sync_and_tell(wallet: Wallet, client: "Client", as_json: bool) -> None:
     before = client.wallet_state
-    synced = _synced(wallet, client, client.sync)
+    synced = _synced(wallet, client)
     _tell_conflicts(len(synced.conflicts))
     if client.wallet_state != before:
         show({"sequence": synced.sequence}, f"version {synced.sequence}", as_json=as_json)
 
 
-def _synced(wallet: Wallet, client: "Client", sync: Callable[[], "Synced"]) -> "Synced":
-    """Take the file's edits, sync, and put the result into the file; again if it was edited meanwhile."""
-    file = wallet.content()
+def _synced(
+    wallet: Wallet, client: "Client", on_conflict: Any = None, *, accept_restored_server: bool = False
+) -> "Synced":
+    """Take the file's edits, sync, and put the result into the file; again while it was edited meanwhile.
+
+    Raises what these steps raise, and:
+        SyncGaveUp: it was edited each time; the edits are kept.
+    """
+    from walletsync.results import Synced
+
+    file, waiting = wallet.content(), client.conflicts
     file.take_edits(client)
-    try:
-        synced = sync()
-    except errors.NoWallet as error:
-        told = (
-            f"There is no file {wallet.file} yet, and no wallet on the server: the first version is made from the file."
-        )
-        raise errors.NoWallet(told, status=error.status, code=error.code) from None
-    file.put(client)
-    return synced
+    for number in range(_MAX_SYNCS):
+        consents = accept_restored_server and number == 0  # once, to what the server has now
+        try:
+            synced = client.accept_restored_server() if consents else client.sync(on_conflict)
+        except errors.NoWallet as error:
+            told = (
+                f"There is no file {wallet.file} yet, and no wallet on the server: the first version is made from the "
+                "file."
+            )
+            raise errors.NoWallet(told, status=error.status, code=error.code) from None
+        file.put(client)
+        if not client.has_local_changes:
+            return Synced(synced.sequence, _new_conflicts(client.conflicts, waiting))
+    raise errors.SyncGaveUp(
+        f"{wallet.file} was edited during each of {_MAX_SYNCS} syncs. The edits are kept; sync again in a while."
+    )
+
+
+def _new_conflicts(now: "tuple[Conflict, ...]", before: "tuple[Conflict, ...]") -> "tuple[Conflict, ...]":
+    """Return the conflicts that were not there before, whatever theirs was then: it moves along."""
+    return tuple(one for one in now if all(replace(other, theirs=one.theirs) != one for other in before))
 
 
 def _tell_conflicts(number: int) -> None:

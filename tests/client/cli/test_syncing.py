@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.client.cli.machines import Machine
+from tests.client.cli.machines import Machine, Make
+from tests.middle import GET_WALLET, POST_WALLET, Answer, Middle
 from walletsync import crypto, walletfile
 from walletsync_server.testing import RunningServer
 
@@ -72,6 +73,50 @@ def test_a_sync_decides_if_it_is_told_how(laptop: Machine, phone: Machine) -> No
         phone.ok(f"sync --on-conflict {keep} --check-conflicts")
         assert phone.read() == {"a": f"{'phone' if keep == 'mine' else 'laptop'} {number}"}
         laptop.ok("sync")
+
+
+def test_an_edit_during_a_sync_is_synced_with_it(make: Make, middle: Middle) -> None:
+    """When the command ends, the server has all that is in the file; a conflict that the edit made is told."""
+    laptop, phone = make("laptop", middle.url), make("phone", middle.url)
+    laptop.ok("register")
+    laptop.write({"a": 1})
+    laptop.ok("sync")
+    phone.ok("sync")
+    phone.write({"a": "phone"})
+    phone.ok("sync")
+
+    def edited_meanwhile(answer: Answer) -> Answer:
+        laptop.write({"a": "laptop", "b": 2})
+        middle.honest()
+        return answer
+
+    middle.change(GET_WALLET, edited_meanwhile)
+    conflict = {"at": "/a", "base": 1, "mine": "laptop", "theirs": "phone"}
+    assert laptop.json("sync") == {"sequence": 3, "conflicts": [conflict]}
+    phone.ok("sync")
+    assert phone.read() == laptop.read() == {"a": "phone", "b": 2}
+    phone.write({"a": "phone again", "b": 2})
+    phone.ok("sync")
+    assert laptop.json("sync") == {"sequence": 4, "conflicts": []}  # it waits, and was told
+    assert laptop.json("conflicts")[0]["theirs"] == "phone again"
+
+
+def test_a_file_that_is_edited_during_each_sync_is_left_for_later(make: Make, middle: Middle) -> None:
+    """The command ends and says so; what was taken until then is kept, and synced by the next one."""
+    laptop = make("laptop", middle.url)
+    laptop.ok("register")
+    numbers = itertools.count()
+
+    def edited_again(answer: Answer) -> Answer:
+        laptop.write({"a": next(numbers)})
+        return answer
+
+    middle.change(POST_WALLET, edited_again)
+    laptop.write({"a": "first"})
+    assert "during each of 8 syncs" in laptop.fails("sync", 1)
+    assert laptop.read() == {"a": 7}
+    middle.honest()
+    assert laptop.ok("sync") == "version 9\n"
 
 
 def test_a_restored_server_needs_consent(tmp_path: Path, address: Callable[[], str]) -> None:

@@ -2,16 +2,17 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.client.cli.machines import ROOT, Machine, Make, bare
-from tests.middle import Answer, Middle
+from tests.middle import POST_WALLET, Answer, Middle
 from tests.server.helpers import until
 from walletsync import store
 from walletsync_server.testing import RunningServer
@@ -113,6 +114,49 @@ def test_what_passes_is_told_once_and_waited_for(tmp_path: Path, address: Callab
             until(lambda: watch.told[2:] == ["version 3"])
             assert watch.said.count("left as it is") == 1
             assert watch.said.count("Check that the server runs") == 1
+
+
+def test_a_token_that_became_void_while_the_server_was_away_is_noticed(
+    tmp_path: Path, address: Callable[[], str]
+) -> None:
+    """It signs in again by itself, and what others store comes at once, long before it would have asked."""
+    email = address()
+    with RunningServer(accounts="open") as server:
+        laptop, phone = (Machine(tmp_path / name, server.url, email) for name in ("laptop", "phone"))
+        laptop.init()
+        laptop.ok("register")
+        laptop.write({"a": 1})
+        with watching(laptop) as watch:
+            server.stop()
+            watch.says("Check that the server runs")
+            with closing(sqlite3.connect(server.database)) as database, database:
+                assert database.execute("DELETE FROM tokens").rowcount == 1
+            server.start()
+            phone.init()
+            phone.ok("sync")
+            phone.write({"a": 2})
+            phone.ok("sync")
+            until(lambda: laptop.read() == {"a": 2})
+            until(lambda: watch.told == ["version 1", "version 2"])
+
+
+def test_an_edit_during_a_sync_leaves_as_well(make: Make, middle: Middle) -> None:
+    """It is not left for the next edit, or for when the server would have been asked again."""
+    laptop = make("laptop", middle.url)
+    laptop.ok("register")
+    laptop.write({"a": 1})
+    laptop.ok("sync")
+    middle.always(GET_WEBSOCKET, Answer(404, b""))  # its own version is no news
+
+    def edited_meanwhile(answer: Answer) -> Answer:
+        laptop.write({"a": 2, "b": 3})
+        return answer
+
+    with watching(laptop) as watch:
+        middle.change(POST_WALLET, edited_meanwhile)
+        laptop.write({"a": 2})
+        until(lambda: watch.told == ["version 3"])
+    assert laptop.read() == {"a": 2, "b": 3}
 
 
 def test_what_does_not_pass_ends_it(laptop: Machine, phone: Machine) -> None:
