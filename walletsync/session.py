@@ -106,7 +106,7 @@ class Session:
         seed = self.told_seed()
         if not self._is_trusted(seed) and not (accept_previous_seed and seed == self._device.state.previous_seed):
             raise SeedChanged(self._why_not(seed))
-        unlocked = self._not_disproved(seed)
+        unlocked = self._not_disproved(seed, told=seed)
         try:
             answer = self._api.login(LoginRequest(email=email, password=unlocked.keys.login, device_id=self.device_id))
         except WrongCredentials as error:
@@ -144,7 +144,8 @@ class Session:
         seed = self._device.state.seed
         if seed is None:
             raise NotReady("This device is not signed in: call get_auth_token() first.")
-        self._api.delete_account(DeleteAccountRequest(email=email, password=self._not_disproved(seed).keys.login))
+        login = self._not_disproved(seed, told=None).keys.login
+        self._api.delete_account(DeleteAccountRequest(email=email, password=login))
         self._device.leave()
 
     def signed_in(self) -> tuple[str, Unlocked]:
@@ -168,11 +169,14 @@ class Session:
         can_tell = state.password_change is None and state.seed in [version.seed for version in versions]
         return state.token is None or self._accepts_new_password or (self._proven is None and not can_tell)
 
-    def _not_disproved(self, seed: bytes) -> Unlocked:
-        """Return the account's keys under `seed`. No server's word proves a password that the wallet disproves."""
+    def _not_disproved(self, seed: bytes, *, told: bytes | None) -> Unlocked:
+        """Return the account's keys under `seed`. No server's word proves a password that the wallet disproves.
+
+        `told` is the seed that the server tells, None if it was not asked.
+        """
         unlocked = self.unlock(seed)
         if self._device.is_opened_by(unlocked) is False:
-            raise WrongPassword(f"{_NOT_OF_THE_WALLET}{self._hint(seed) or _WITH_THE_RIGHT_ONE}")
+            raise WrongPassword(f"{_NOT_OF_THE_WALLET}{self._hint(told) or _WITH_THE_RIGHT_ONE}")
         return unlocked
 
     def proven(self, seed: bytes) -> Unlocked:
@@ -289,12 +293,20 @@ class Session:
             "are kept either way. If it was neither, ask whoever runs the server."
         )
 
-    def _hint(self, seed: bytes) -> str:
-        """Say which password holds, where a change of it that began here was interrupted; else nothing."""
+    def _hint(self, told: bytes | None) -> str:
+        """Say which password holds, where a change of it that began here was interrupted; else nothing.
+
+        `told` is the seed that the server tells, None if it was not asked.
+        """
         change = self._device.state.password_change
         if change is None:
             return ""
-        if seed == change.seed:
+        if told is None:
+            return (
+                " Whether the password change that was begun on this device has landed is not known: get_auth_token() "
+                "asks the server."
+            )
+        if told == change.seed:
             return " The password change that was begun on this device has landed: set_account() with the new password."
         return (
             " The password change that was begun on this device has not landed: the old password holds. "

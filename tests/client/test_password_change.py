@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PASSWORD
-from tests.middle import CHANGE_PASSWORD, GET_WALLET, LOGIN, POST_WALLET, Answer, Middle
+from tests.middle import CHANGE_PASSWORD, DELETE_ACCOUNT, GET_WALLET, LOGIN, POST_WALLET, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
     BadWallet,
@@ -245,6 +245,28 @@ def test_the_device_says_which_password_holds(tmp_path: Path, device: Device, mi
             laptop.sync()
         laptop.set_account(email, NEW)
         assert laptop.sync().sequence == 2
+
+
+@pytest.mark.parametrize("has_landed", [True, False])
+def test_deleting_the_account_does_not_guess_which_password_holds(
+    laptop: Client, middle: Middle, has_landed: bool
+) -> None:
+    """It has not asked the server, so it says who can tell; after that, the password that holds deletes it."""
+    (middle.lose_answer if has_landed else middle.lose_request)(CHANGE_PASSWORD)
+    with pytest.raises(ServerUnreachable):
+        laptop.change_password(NEW)
+    laptop.set_account(email_of(laptop), NEW)
+    with pytest.raises(WrongPassword, match=r"has landed is not known: get_auth_token\(\) asks the server") as told:
+        laptop.delete_account()
+    assert "password holds" not in str(told.value)
+    assert DELETE_ACCOUNT not in middle.requests
+    if not has_landed:
+        with pytest.raises(WrongPassword, match="has not landed: the old password holds"):
+            laptop.get_auth_token()
+        laptop.set_account(email_of(laptop), PASSWORD)
+    laptop.get_auth_token()
+    laptop.delete_account()
+    assert DELETE_ACCOUNT in middle.requests
 
 
 def test_another_new_password_does_not_finish_a_change(laptop: Client, middle: Middle) -> None:
