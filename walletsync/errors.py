@@ -176,4 +176,4 @@ class StoreLocked(StoreError):
 
 
 class StoreUnusable(StoreError):
-    """Not a store, damaged, written by a newer version, or of another account."""
+    """Not a store, damaged, written by another version, or of another account."""

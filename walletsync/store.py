@@ -23,7 +23,7 @@ from walletsync.merge import MISSING, Conflict, Item
 from walletsync.payload import Restore
 
 _APPLICATION_ID = 0x57535931  # "WSY1": tells our files from any other SQLite database
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _PATIENCE_SECONDS = 5.0
 """How long to wait for another process to close the file."""
 
@@ -204,8 +204,11 @@ class Store:
         is_new = self._pragma("schema_version") == 0
         if not is_new and self._pragma("application_id") != _APPLICATION_ID:
             raise self._unusable("is a database of another program")
-        if self._pragma("user_version") > _SCHEMA_VERSION:
+        version = self._pragma("user_version")
+        if version > _SCHEMA_VERSION:
             raise self._unusable("was written by a newer version of walletsync")
+        if not is_new and version < _SCHEMA_VERSION:
+            raise self._unusable("was written by an early version of walletsync")
 
     def _pragma(self, name: str) -> int:
         value: int = self._database.execute(f"PRAGMA {name}").fetchone()[0]

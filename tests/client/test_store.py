@@ -182,7 +182,7 @@ def database(path: Path, *statements: str) -> None:
 
 
 def test_files_that_are_no_store_are_refused_untouched(path: Path) -> None:
-    """Somebody's text, another program's database, a newer version's store: an error, and not a byte changed."""
+    """Somebody's text, another program's database, another version's store: an error, and not a byte changed."""
     path.write_text("my shopping list, which is longer than an SQLite header has to be: " + "bread " * 50)
     refused(path, "cannot be used")
     path.unlink()
@@ -190,8 +190,10 @@ def test_files_that_are_no_store_are_refused_untouched(path: Path) -> None:
     refused(path, "is a database of another program")
     path.unlink()
     Store(path).close()
-    database(path, "PRAGMA user_version = 2")
+    database(path, "PRAGMA user_version = 3")
     refused(path, "was written by a newer version")
+    database(path, "PRAGMA user_version = 1")
+    refused(path, "was written by an early version of walletsync. Nothing in it was changed; name another file")
 
 
 def refused(path: Path, why: str) -> None:
