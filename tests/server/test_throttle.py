@@ -199,9 +199,12 @@ def test_what_is_counted_names_nobody(throttle: Throttle) -> None:
     other = Throttle(RATES, secret=b"other")
     other.guess(HOME, ALICE, "laptop")
     for rule, otherwise in ((throttle._strangers, other._strangers), (throttle._pair, other._pair)):
-        (key,) = rule._limiter.storage._counted  # type: ignore[attr-defined]
+        mine, others = rule._limiter.storage, otherwise._limiter.storage
+        assert isinstance(mine, Counters)
+        assert isinstance(others, Counters)
+        (key,) = mine._counted
         assert not any(word in key for word in (HOME, ALICE, "laptop"))
-        assert key not in otherwise._limiter.storage._counted  # type: ignore[attr-defined]
+        assert key not in others._counted
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from walletsync_server.testing import RunningServer
 def no_keyring() -> Iterator[None]:
     """The keyring of whoever runs the tests stays out of it."""
     before = keyring.get_keyring()
-    keyring.set_keyring(NoKeyring())  # type: ignore[no-untyped-call]
+    keyring.set_keyring(NoKeyring())  # type: ignore[no-untyped-call]  # keyring has no types there
     yield
     keyring.set_keyring(before)
 

@@ -109,7 +109,8 @@ class Terminal:
         if pid == 0:
             os.chdir(ROOT)
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs the tests in the background ignores it
-            os.execve(sys.executable, [sys.executable, "-m", "tests.cheap_walletsync", *words], dict(environment))  # noqa: S606
+            command = [sys.executable, "-m", "tests.cheap_walletsync", *words]
+            os.execve(command[0], command, dict(environment))  # noqa: S606 - without a shell is what is wanted
         self.pid = pid
 
     def wait_for(self, words: str) -> None:

@@ -2,6 +2,8 @@
 
 import re
 
+import click
+
 from tests.client.cli.machines import NEW_PASSWORD, InMemory, Machine, Make, Terminal, bare, commands
 from tests.conftest import PASSWORD
 
@@ -11,7 +13,8 @@ def test_no_option_takes_a_password() -> None:
     for command in commands().values():
         for parameter in command.params:
             if "password" in (parameter.name or ""):
-                assert parameter.is_flag, (command.name, parameter.name)  # type: ignore[attr-defined]
+                assert isinstance(parameter, click.Option), (command.name, parameter.name)
+                assert parameter.is_flag, (command.name, parameter.name)
 
 
 def test_a_password_file_is_read_without_its_newline(laptop: Machine) -> None:
