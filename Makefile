@@ -67,6 +67,7 @@ $(READY): requirements.lock pyproject.toml server/pyproject.toml
 		{ echo "walletsync needs Python 3.11 or newer; say which: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "Installing into .venv, once …" >&2
 	@$(PYTHON) -m venv --clear .venv
-	@$(PIP_ONLINE) install --require-hashes --only-binary :all: --requirement requirements.lock
+	@$(PIP_ONLINE) install --no-deps --require-hashes --only-binary :all: --requirement requirements.lock
 	@$(PIP_ONLINE) install --no-deps --no-build-isolation --editable . --editable server
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet check
 	@touch $@
