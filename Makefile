@@ -51,10 +51,10 @@ serve: $(READY) ## run a server on 127.0.0.1:8090; settings: ARGS="--accounts op
 session: $(READY) ## do what docs/session.md says, and write its outputs anew
 	@$(BIN)/python -m docs.session
 
-lock: ## pin every dependency anew, with hashes, into requirements.lock
+lock: ## pin what requirements.lock lacks, with hashes; everything anew: UPGRADE=--upgrade
 	@$(PYTHON) -m venv .lock-venv
-	@.lock-venv/bin/python -m pip --quiet install uv
-	@.lock-venv/bin/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --upgrade \
+	@.lock-venv/bin/python -m pip --quiet install "$$(grep --only-matching '^uv==[^ ]*' requirements.lock)"
+	@.lock-venv/bin/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-package walletsync \
 		--group pyproject.toml:dev pyproject.toml server/pyproject.toml --output-file requirements.lock
 
