@@ -4,9 +4,9 @@
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-BIN := .venv/bin
-READY := .venv/installed
-PIP_ONLINE = $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/installed
 
 # The rooms in which every branch has to be taken by some test.
 WHOLE := walletsync/crypto.py,walletsync/merge.py,walletsync/conflicts.py,walletsync/continuity.py,walletsync/store.py,walletsync/exactjson.py,walletsync/formats/*,server/walletsync_server/services/*
@@ -62,12 +62,10 @@ clean: ## remove what make made, but no wallet, and no data of a server
 	@rm -rf .venv .lock-venv .docs .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.lock pyproject.toml server/pyproject.toml
+$(READY): requirements.lock pyproject.toml server/pyproject.toml tools/install.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "walletsync needs Python 3.11 or newer; say which: make PYTHON=/path/to/python3"; exit 1; }
-	@echo "Installing into .venv, once …" >&2
-	@$(PYTHON) -m venv --clear .venv
-	@$(PIP_ONLINE) install --no-deps --require-hashes --only-binary :all: --requirement requirements.lock
-	@$(PIP_ONLINE) install --no-deps --no-build-isolation --editable . --editable server
-	@$(BIN)/python -m pip --disable-pip-version-check --quiet check
+	@echo "Installing into $(VENV), once; a minute or three …" >&2
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python tools/install.py requirements.lock $(VENV)/install.log . server
 	@touch $@
