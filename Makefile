@@ -1,10 +1,11 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help docs docs-check session test security bench lint format lab serve lock clean
+.PHONY: help docs docs-check session test test-pythons test-lowest security bench lint format lab serve lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
 VENV ?= .venv
+LOCK ?= requirements.lock
 BIN := $(VENV)/bin
 READY := $(VENV)/installed
 
@@ -21,9 +22,15 @@ docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, 
 	@$(BIN)/python -m docs check
 
 test: $(READY) ## run every test, with branch coverage of the rooms that must have all of it
-	@$(BIN)/python -m pytest --cov --cov-report= --ignore=tests/simulator
+	@$(BIN)/python -m pytest --cov --cov-report=
 	@$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include="$(WHOLE)"
-	@$(BIN)/python -m pytest tests/simulator # by itself, since measuring coverage would double its time
+
+test-pythons: $(READY) ## run docs-check and test under each Python that we support and this machine has
+	@$(BIN)/python -m tools.pythons docs-check test
+
+test-lowest: $(READY) ## run the tests with the lowest versions of what both distributions ask for
+	@$(BIN)/python -m tools.lowest .venv-lowest.lock
+	@$(MAKE) --no-print-directory VENV=.venv-lowest LOCK=.venv-lowest.lock test
 
 security: $(READY) ## run the slow tests of what an attacker or a fault can do; some minutes
 	@$(BIN)/python -m pytest -m security
@@ -32,6 +39,7 @@ lint: $(READY) ## check formatting, style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff format .
@@ -59,13 +67,13 @@ lock: ## pin what requirements.lock lacks, with hashes; everything anew: UPGRADE
 		--group pyproject.toml:dev pyproject.toml server/pyproject.toml --output-file requirements.lock
 
 clean: ## remove what make made, but no wallet, and no data of a server
-	@rm -rf .venv .lock-venv .docs .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-* .lock-venv .docs .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.lock pyproject.toml server/pyproject.toml tools/install.py
+$(READY): $(LOCK) pyproject.toml server/pyproject.toml tools/install.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "walletsync needs Python 3.11 or newer; say which: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "Installing into $(VENV), once; a minute or three …" >&2
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python tools/install.py requirements.lock $(VENV)/install.log . server
+	@$(BIN)/python tools/install.py $(LOCK) $(VENV)/install.log . server
 	@touch $@

@@ -1,6 +1,7 @@
 """What every test has: a cheap KDF, and for those that ask, a real server and someone in the middle."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,11 @@ from walletsync import Client, crypto
 from walletsync_server.testing import RunningServer
 
 PASSWORD = "correct horse battery staple"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Have two workers for each core: half of the time, tests wait for processes, sockets and the disk."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -176,11 +176,7 @@ def tree(tmp_path: Path, index: Index) -> Path:
     root = tmp_path / "tree"
     (root / "tools").mkdir(parents=True)
     shutil.copy(ROOT / "tools/install.py", root / "tools")
-    makefile = (
-        (ROOT / "Makefile")
-        .read_text()
-        .replace("requirements.lock $(VENV)/install.log . server", "requirements.lock $(VENV)/install.log")
-    )
+    makefile = (ROOT / "Makefile").read_text().replace("$(VENV)/install.log . server", "$(VENV)/install.log")
     (root / "Makefile").write_text(
         f"{makefile}\n\nhello: $(READY)\n\t@$(BIN)/python -c 'import plug; print(plug.version)'\n"
     )
