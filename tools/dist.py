@@ -3,8 +3,8 @@
     python -m tools.dist             # whatever the working tree has
     python -m tools.dist --release   # only what may be published, see RELEASING.md
 
-The backend is the pinned one and fetches nothing. One commit gives the same bytes whenever and wherever it is built, so
-that anybody can build a release again and compare. `dist/` holds what passed, or what it held before.
+The backend is the pinned one and fetches nothing. The same commit gives the same bytes, so that anybody can build a
+release again and compare. `dist/` holds what passed, or what it held before.
 """
 
 import argparse
