@@ -1,6 +1,6 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help docs docs-check session test test-pythons test-lowest security bench lint format lab serve lock clean
+.PHONY: help docs docs-check session test test-pythons test-lowest security bench lint format lab serve lock dist clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -66,8 +66,11 @@ lock: ## pin what requirements.lock lacks, with hashes; everything anew: UPGRADE
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-package walletsync \
 		--group pyproject.toml:dev pyproject.toml server/pyproject.toml --output-file requirements.lock
 
+dist: $(READY) ## build both distributions into dist/, check and try them; to publish them: RELEASE=1
+	@$(BIN)/python -m tools.dist $(if $(RELEASE),--release)
+
 clean: ## remove what make made, but no wallet, and no data of a server
-	@rm -rf .venv .venv-* .lock-venv .docs .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-* .lock-venv dist .docs .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): $(LOCK) pyproject.toml server/pyproject.toml tools/install.py

@@ -1,46 +1,26 @@
 """What people install: each distribution alone, in an environment that has nothing else."""
 
 import re
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
-
-def run(*command: str | Path) -> str:
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, cwd=ROOT.parent)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+from tools import dist
+from tools.dist import ROOT, install, run
+from walletsync import __version__
 
 
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Build both wheels with the pinned build backend."""
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which both distributions are built."""
     folder = tmp_path_factory.mktemp("wheels")
-    for source in (ROOT, ROOT / "server"):
-        run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", folder, source)
-    return {path.name.split("-")[0]: path for path in folder.iterdir()}
+    dist.build(ROOT, folder, epoch="1700000000")
+    return folder
 
 
-def install(environment: Path, *wheels: Path | str) -> Path:
-    """Install wheels with what they need, in the locked versions, into a new environment; return its Python."""
-    run(sys.executable, "-m", "venv", environment)
-    python = environment / "bin" / "python"
-    pins = re.findall(r"^([A-Za-z0-9_.-]+==\S+)( ; [^\\\n]+)?", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-    constraints = environment / "constraints.txt"
-    constraints.write_text("\n".join("".join(pin) for pin in pins))
-    pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:")
-    run(*pip, "--constraint", constraints, *wheels)
-    return python
-
-
-def test_the_client_alone_needs_no_server(wheels: dict[str, Path], tmp_path: Path) -> None:
+def test_the_client_alone_needs_no_server(wheels: Path, tmp_path: Path) -> None:
     """In an environment with only the client's wheel, it imports and works without Flask or SQLAlchemy."""
-    python = install(tmp_path / "env", wheels["walletsync"])
+    python = install(tmp_path / "env", wheels / f"walletsync-{__version__}-py3-none-any.whl")
     program = (
         "import importlib.util, walletsync\n"
         "client = walletsync.Client('https://wallet.example.com')\n"
@@ -52,40 +32,27 @@ def test_the_client_alone_needs_no_server(wheels: dict[str, Path], tmp_path: Pat
     assert run(python, "-I", "-c", program) == "{'a': 1}\n[]\n"
 
 
-def test_both_install_with_their_commands_and_the_schema(wheels: dict[str, Path], tmp_path: Path) -> None:
-    """Both wheels in one environment: the commands are there and start, and the server has its migrations."""
-    python = install(tmp_path / "env", f"{wheels['walletsync']}[cli]", wheels["walletsync_server"])
-    assert "resolve" in run(python.parent / "walletsync", "--help")
+def test_both_install_with_their_commands_and_the_schema(wheels: Path, tmp_path: Path) -> None:
+    """Both wheels in one environment: the commands are there and start, and the server serves and ends."""
+    environment = tmp_path / "env"
+    dist.try_out(wheels, environment, __version__)
+    assert "resolve" in run(environment / "bin/walletsync", "--help")
     labels = tmp_path / "labels.jsonl"
     account = ("--server", "https://sync.example.com", "--email", "alice@example.com")
-    assert run(python.parent / "walletsync", "init", labels, *account) == f"{labels} is set up, as bip329.\n"
-    help_text = run(python.parent / "walletsync-server", "serve", "--help")
-    assert "--database" in help_text
-    program = (
-        "from walletsync_server.testing import RunningServer\n"
-        "with RunningServer(accounts='open') as server: print(server.url.startswith('http://127.0.0.1:'))\n"
-        "import importlib.util; print(importlib.util.find_spec('server'))\n"
-    )
-    assert run(python, "-I", "-c", program) == "True\nNone\n"
+    assert run(environment / "bin/walletsync", "init", labels, *account) == f"{labels} is set up, as bip329.\n"
+    assert "--database" in run(environment / "bin/walletsync-server", "serve", "--help")
+    program = "import importlib.util; print(importlib.util.find_spec('server'))"
+    assert run(environment / "bin/python", "-I", "-c", program) == "None\n"
 
 
-def test_a_wheel_holds_its_package_and_nothing_else(wheels: dict[str, Path]) -> None:
-    """No tests, no notebooks, no folder named `server` in site-packages; types and licence are in."""
-    for name, wheel in wheels.items():
-        names = zipfile.ZipFile(wheel).namelist()
-        assert {entry.split("/")[0].split("-")[0] for entry in names} == {name}
-        assert f"{name}/py.typed" in names
-        assert any(entry.endswith("/LICENSE") for entry in names)
+def test_distributions_hold_what_the_sources_say_and_nothing_else(wheels: Path) -> None:
+    """No tests, no notebooks, no folder named `server` in site-packages; types, licence and metadata are in."""
+    dist.check(ROOT, wheels, __version__)
 
 
 def test_server_is_a_folder_and_no_package() -> None:
     """There is a distribution in it, and nothing to import."""
     assert not (ROOT / "server" / "__init__.py").exists()
-
-
-def test_both_distributions_have_the_same_version(wheels: dict[str, Path]) -> None:
-    """They are released together."""
-    assert len({wheel.name.split("-")[1] for wheel in wheels.values()}) == 1
 
 
 def test_the_lock_file_has_hashes_and_no_addresses() -> None:
