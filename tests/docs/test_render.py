@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from docs.render import chapter, fenced, readme
 from tests.docs.trees import code, markdown, notebook, result, stream
+from tools.docs.render import chapter, fenced, readme
 
 TOUR = {
     "01-setup": notebook(

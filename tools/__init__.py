@@ -1,0 +1,1 @@
+"""Programs that the repository needs and that nobody installs."""
