@@ -1,14 +1,19 @@
 """What people install: each distribution alone, in an environment that has nothing else."""
 
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from walletsync_server.testing import RunningServer
+
 ROOT = Path(__file__).parents[2]
+PACKAGE_PAGE = (ROOT / "docs" / "package.md").read_text()
 
 
 def run(*command: str | Path) -> str:
@@ -76,6 +81,31 @@ def test_a_wheel_holds_its_package_and_nothing_else(wheels: dict[str, Path]) -> 
         assert {entry.split("/")[0].split("-")[0] for entry in names} == {name}
         assert f"{name}/py.typed" in names
         assert any(entry.endswith("/LICENSE") for entry in names)
+
+
+def test_what_is_generated_is_not_needed_to_install(tmp_path: Path) -> None:
+    """README.md is written by what gets installed, so the client can be built in a tree that has none."""
+    tree = tmp_path / "tree"
+    for name in ("walletsync", "docs"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, tree)
+    (wheel,) = tmp_path.glob("walletsync-*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        (metadata,) = [files.read(name).decode() for name in files.namelist() if name.endswith("/METADATA")]
+    assert metadata.endswith(PACKAGE_PAGE)
+
+
+def test_the_page_of_the_package_shows_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The lines that an index of packages shows make an account and a first version."""
+    (code,) = re.findall(r"```python\n(.*?)```", PACKAGE_PAGE, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    with RunningServer(accounts="open") as server:
+        names: dict[str, Any] = {}
+        exec(code.replace("https://sync.example.com", server.url), names)  # noqa: S102 - the page's code is the test
+    with names["Client"](server.url, store="laptop.wallet") as laptop:
+        assert laptop.wallet_state.sequence == 1
 
 
 def test_server_is_a_folder_and_no_package() -> None:
