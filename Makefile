@@ -16,10 +16,10 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 docs: $(READY) ## run the notebooks; write their outputs and README.md anew
-	@$(BIN)/python -m docs build
+	@$(BIN)/python -m tools.docs build
 
 docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, and say where
-	@$(BIN)/python -m docs check
+	@$(BIN)/python -m tools.docs check
 
 test: $(READY) ## run every test, with branch coverage of the rooms that must have all of it
 	@$(BIN)/python -m pytest --cov --cov-report=
@@ -57,7 +57,7 @@ serve: $(READY) ## run a server on 127.0.0.1:8090; settings: ARGS="--accounts op
 	@$(BIN)/walletsync-server serve $(ARGS)
 
 session: $(READY) ## do what docs/session.md says, and write its outputs anew
-	@$(BIN)/python -m docs.session
+	@$(BIN)/python -m tools.docs.transcript
 
 lock: ## pin what requirements.lock lacks, with hashes; everything anew: UPGRADE=--upgrade
 	@$(PYTHON) -m venv .lock-venv

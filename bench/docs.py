@@ -20,7 +20,7 @@ ROUNDS = 5
 
 def machine() -> None:
     """Run everything as `make docs-check` does, its server and README included."""
-    subprocess.run([sys.executable, "-m", "docs", "check"], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "tools.docs", "check"], cwd=ROOT, check=True, capture_output=True)
 
 
 def papermill(server_url: str) -> None:

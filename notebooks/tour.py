@@ -1,9 +1,8 @@
-"""What the notebooks share: a server to talk to, devices that are signed in, and a look at what they send."""
+"""What the notebooks share: a server to talk to, devices that are logged in, and a look at what they send."""
 
 import atexit
+import sys
 from typing import Any
-
-import requests
 
 from walletsync import Client
 from walletsync.formats.base import Format
@@ -19,7 +18,7 @@ def start_server() -> str:
     return server.url
 
 
-def signed_in(server_url: str, email: str, *device_ids: str, format: Format[Any] | None = None) -> tuple[Client, ...]:
+def logged_in(server_url: str, email: str, *device_ids: str, format: Format[Any] | None = None) -> tuple[Client, ...]:
     """Return devices of a new account, each with a token: notebook 01 in one call."""
     devices = tuple(Client(server_url, device_id=device_id, format=format) for device_id in device_ids)
     for device in devices:
@@ -30,16 +29,17 @@ def signed_in(server_url: str, email: str, *device_ids: str, format: Format[Any]
     return devices
 
 
-def record(*devices: Client) -> list[bytes]:
-    """Return a list that grows by all that the devices send: address, headers and body of each request."""
+def record() -> list[bytes]:
+    """Return a list that grows by all that this notebook sends over HTTP: of each request the head, then its body.
+
+    Python tells whoever listens of each piece that leaves, byte for byte, whichever program sends it.
+    """
     sent: list[bytes] = []
 
-    def keep(answer: requests.Response, **_: Any) -> None:
-        request = answer.request
-        body = request.body or b""
-        sent.append(f"{request.method} {request.url} {dict(request.headers)} ".encode())
-        sent.append(body if isinstance(body, bytes) else body.encode())
+    def keep(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "http.client.send":
+            _, piece = arguments
+            sent.append(bytes(piece))
 
-    for device in devices:
-        device._api._transport._session.hooks["response"].append(keep)
+    sys.addaudithook(keep)
     return sent

@@ -196,8 +196,9 @@ def _check_sdist(sdist: Path, source: Path, version: str) -> None:
         assert information is not None  # noqa: S101 - for the type checker: it is a file
         _check_metadata(sdist, information.read(), source, version)
     settings = tomllib.loads((source / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["sdist"]
-    always = {".gitignore", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
-    _demand(sdist, "files and folders", names, always | {name.strip("/") for name in settings["include"]})
+    always = {".gitignore", "LICENSE", "PKG-INFO", "pyproject.toml", _project(source)["readme"]}
+    promised = {name.strip("/").partition("/")[0] for name in (*always, *settings["include"])}
+    _demand(sdist, "files and folders", names, promised)
 
 
 def _check_metadata(file: Path, text: bytes, source: Path, version: str) -> None:

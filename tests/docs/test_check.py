@@ -2,11 +2,11 @@
 
 import pytest
 
-from docs.build import keep, write
-from docs.check import stale
-from docs.normalise import normalise
-from docs.notebooks import to_text
 from tests.docs.trees import Tree, code, markdown, notebook, stream
+from tools.docs.build import keep, write
+from tools.docs.check import stale
+from tools.docs.normalise import normalise
+from tools.docs.notebooks import to_text
 
 PATH = "notebooks/01-setup.ipynb"
 CELLS = (markdown("title", "# A"), code("say", "print(1)", "loud", outputs=[stream("1\n")]))

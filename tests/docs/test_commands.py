@@ -1,4 +1,4 @@
-"""`python -m docs build` and `check`, as make calls them: exit codes, reports, and the same bytes everywhere."""
+"""`python -m tools.docs build` and `check`, as make calls them: exit codes, reports, and the same bytes everywhere."""
 
 import os
 import signal
@@ -9,17 +9,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from docs.__main__ import main
 from tests.docs.trees import ASK, Oracle, Tree, alive, an_oracle, code, markdown
+from tools.docs.__main__ import main
 
 REPOSITORY = Path(__file__).parents[2]
 CELLS = (markdown("title", "# A"), ASK, code("shape", "sorted(answer)[:2]"))
 
 
 def docs(*arguments: object, **environment: str) -> subprocess.Popen[str]:
-    """Start `python -m docs`."""
+    """Start `python -m tools.docs`."""
     return subprocess.Popen(
-        [sys.executable, "-m", "docs", *map(str, arguments)],
+        [sys.executable, "-m", "tools.docs", *map(str, arguments)],
         cwd=REPOSITORY,
         env={**os.environ, **environment},
         stderr=subprocess.PIPE,

@@ -1,30 +1,36 @@
-"""The kernels of a run share the machine when they derive keys."""
+"""The kernels of a run share the machine where something is expensive."""
 
 import fcntl
 import runpy
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from docs.kernels import STARTUP
-from walletsync import crypto
+from tools.docs.kernels import STARTUP
 
 
-def test_a_kernel_derives_in_its_turn_and_each_key_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one derives, the lock is taken; the same password and salt are not derived again."""
+def test_a_kernel_waits_for_its_turn_and_remembers_what_came_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one is in such a function, the lock is taken; the same arguments do not get there again."""
     turns = tmp_path / "turns.lock"
-    derived = []
+    made = []
 
-    def derive(password: bytes, salt: bytes) -> bytes:
+    def expensive(one: bytes, other: bytes) -> bytes:
         with turns.open("wb") as turn, pytest.raises(BlockingIOError):
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        derived.append((password, salt))
-        return password + salt
+        made.append((one, other))
+        return one + other
 
-    monkeypatch.setattr(crypto, "_argon2id", derive)
-    monkeypatch.setenv("WALLETSYNC_DOCS_TURNS", str(turns))
+    module = ModuleType("a_library")
+    vars(module)["expensive"] = expensive
+    monkeypatch.setitem(sys.modules, "a_library", module)
+    monkeypatch.setenv("DOCS_TURNS", str(turns))
+    monkeypatch.setenv("DOCS_TAKEN_IN_TURNS", "a_library:expensive")
     left_behind = runpy.run_path(str(STARTUP))
-    assert crypto._argon2id(b"a", b"b") == crypto._argon2id(b"a", b"b") == b"ab"
-    assert crypto._argon2id(b"a", b"c") == b"ac"
-    assert derived == [(b"a", b"b"), (b"a", b"c")]
+    assert module.expensive(b"a", b"b") == module.expensive(b"a", b"b") == b"ab"
+    assert module.expensive(b"a", b"c") == b"ac"
+    assert made == [(b"a", b"b"), (b"a", b"c")]
     assert "_take_turns" not in left_behind

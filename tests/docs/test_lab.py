@@ -17,8 +17,8 @@ import pytest
 import requests
 import websocket
 
-from docs.normalise import normalise, without_outputs
-from docs.notebooks import to_text
+from tools.docs.normalise import normalise, without_outputs
+from tools.docs.notebooks import to_text
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from docs.masks import Masks, refused
+from tools.docs.masks import Masks, refused
 
 ONE, TWO = "0a" * 16 + "1b" * 16, "2c" * 16 + "3d" * 16
 WALLET = base64.b64encode(b"WSY1\x01" + bytes(range(150))).decode()

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from docs.normalise import normalise
-from docs.notebooks import Refused, node, to_text
 from tests.docs.trees import code, markdown, notebook, result, stream
+from tools.docs.normalise import normalise
+from tools.docs.notebooks import Refused, node, to_text
 
 HMAC = "1f" * 16 + "2e" * 16
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from docs.notebooks import Refused, parse, read_all
 from tests.docs.trees import PARAMETERS, Tree, code, markdown, notebook
+from tools.docs.notebooks import Refused, parse, read_all
 
 
 def problems(raw: Any) -> list[str]:

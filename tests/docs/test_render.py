@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from docs.render import chapter, fenced, readme
 from tests.docs.trees import code, markdown, notebook, result, stream
+from tools.docs.render import chapter, fenced, readme
 
 TOUR = {
     "01-setup": notebook(
@@ -16,7 +16,7 @@ TOUR = {
         code("quiet", "x = 2"),
     ),
     "05-password": notebook(
-        markdown("title", "# The password\n\nA [new one](01-setup.ipynb) signs\neverybody out. And more."),
+        markdown("title", "# The password\n\nA [new one](01-setup.ipynb) logs\neverybody out. And more."),
         code("run", "later", outputs=[result("unseen")]),
     ),
 }
@@ -38,7 +38,7 @@ def test_checks_parameters_and_hidden_cells_are_left_out() -> None:
 def test_the_others_are_linked_with_their_first_sentence() -> None:
     """A reader learns what they are about, and goes there."""
     text = readme(TOUR)
-    link = "- [The password](notebooks/05-password.ipynb): A [new one](#01-setup) signs everybody out.\n"
+    link = "- [The password](notebooks/05-password.ipynb): A [new one](#01-setup) logs everybody out.\n"
     assert link in text
     assert "unseen" not in text
 

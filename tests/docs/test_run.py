@@ -6,9 +6,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from docs.build import RunFailed, write
-from docs.notebooks import Refused, parse
 from tests.docs.trees import ASK, Oracle, Tree, alive, code, markdown
+from tools.docs.build import RunFailed, write
+from tools.docs.notebooks import Refused, parse
+from tools.docs.project import TAKEN_IN_TURNS
 
 
 def children() -> set[int]:
@@ -56,8 +57,10 @@ def test_cells_run_in_this_interpreter_and_nobodys_home(
             f"assert os.environ['HOME'] != {str(home)!r} and 'MINE' not in os.environ\n"
             "assert 'mine' not in globals() and '_take_turns' not in globals()\n"
             "assert time.tzname == ('UTC', 'UTC') and os.environ['PYTHONHASHSEED'] == '0'\n"
-            "from walletsync import crypto\n"
-            "assert crypto._argon2id.__wrapped__.__name__ == '_argon2id'\n"
+            "import importlib\n"
+            f"for place in {TAKEN_IN_TURNS!r}:\n"
+            "    module, _, name = place.partition(':')\n"
+            "    assert getattr(importlib.import_module(module), name).__wrapped__.__name__ == name\n"
             "seed",
         ),
     )

@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 
-from docs.build import produce
-from docs.notebooks import node
+from tools.docs.build import produce
+from tools.docs.notebooks import node
 
 
 def alive(pid: int) -> bool:

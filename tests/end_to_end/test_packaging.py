@@ -1,13 +1,20 @@
 """What people install: each distribution alone, in an environment that has nothing else."""
 
 import re
+import shutil
+import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tools import dist
 from tools.dist import ROOT, install, run
 from walletsync import __version__
+from walletsync_server.testing import RunningServer
+
+PACKAGE_PAGE = (ROOT / "docs" / "package.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +55,31 @@ def test_both_install_with_their_commands_and_the_schema(wheels: Path, tmp_path:
 def test_distributions_hold_what_the_sources_say_and_nothing_else(wheels: Path) -> None:
     """No tests, no notebooks, no folder named `server` in site-packages; types, licence and metadata are in."""
     dist.check(ROOT, wheels, __version__)
+
+
+def test_what_is_generated_is_not_needed_to_install(tmp_path: Path) -> None:
+    """README.md is written by what gets installed, so the client can be built in a tree that has none."""
+    tree = tmp_path / "tree"
+    for name in ("walletsync", "docs"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, tree)
+    (wheel,) = tmp_path.glob("walletsync-*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        (metadata,) = [files.read(name).decode() for name in files.namelist() if name.endswith("/METADATA")]
+    assert metadata.endswith(PACKAGE_PAGE)
+
+
+def test_the_page_of_the_package_shows_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The lines that an index of packages shows make an account and a first version."""
+    (code,) = re.findall(r"```python\n(.*?)```", PACKAGE_PAGE, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    with RunningServer(accounts="open") as server:
+        names: dict[str, Any] = {}
+        exec(code.replace("https://sync.example.com", server.url), names)  # noqa: S102 - the page's code is the test
+    with names["Client"](server.url, store="laptop.wallet") as laptop:
+        assert laptop.wallet_state.sequence == 1
 
 
 def test_server_is_a_folder_and_no_package() -> None:

@@ -11,11 +11,13 @@ import psutil
 import pytest
 import requests
 
-from docs.session import MEND, PAGE, ROOT, SessionFailed, Step, parsed, plain_environment, rerun
 from tests.labels import sparrow
 from tests.server.helpers import free_port, until
+from tools.docs.project import ROOT, TRANSCRIPT, TRANSCRIPT_MEND, plain_environment
+from tools.docs.terminal import Hangs
+from tools.docs.transcript import Step, Unfit, parsed, rerun
 
-TEXT = PAGE.read_text(encoding="utf-8")
+TEXT = TRANSCRIPT.read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 
 
@@ -101,7 +103,7 @@ def test_the_session_goes_as_the_page_says(keys: str, tmp_path: Path) -> None:
     environment = plain_environment() | {"PATH": os.pathsep.join(path), "WALLETSYNC_METRICS_PORT": str(metrics_port)}
     fresh = rerun(TEXT, home=home, environment=environment, port=port, before=witness)
     difference = difflib.unified_diff(TEXT.splitlines(), fresh.splitlines(), "docs/session.md", "this run", lineterm="")
-    assert fresh == TEXT, "\n".join(["", *difference, f"docs/session.md is stale. Mend it with: {MEND}"])
+    assert fresh == TEXT, "\n".join(["", *difference, f"docs/session.md is stale. Mend it with: {TRANSCRIPT_MEND}"])
 
     assert witness.milliseconds is not None
     print(f"from the server to the file of the laptop that watches: {witness.milliseconds:.0f} ms")
@@ -128,12 +130,11 @@ def test_the_session_has_everything_that_a_person_meets() -> None:
     assert len({step.terminal for step in steps}) == 3
 
 
-def test_a_hanging_command_is_told_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_command_is_told_and_nothing_is_left(tmp_path: Path) -> None:
     """Whoever writes the page sees what was said so far, and no process stays."""
-    monkeypatch.setattr("docs.session._SECONDS", 0.2)
     page = "```console one\none$ echo begun; sleep 4321\n```\n"
-    with pytest.raises(SessionFailed, match="begun"):
-        rerun(page, home=tmp_path, environment=plain_environment(), port=1, before=lambda step: None)
+    with pytest.raises(Hangs, match="begun"):
+        rerun(page, home=tmp_path, environment=plain_environment(), port=1, before=lambda step: None, seconds=0.2)
     assert not [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", "4321"]]
 
 
@@ -155,5 +156,5 @@ def test_a_page_gets_what_its_commands_say(tmp_path: Path) -> None:
 def test_a_page_shows_no_secret(tmp_path: Path) -> None:
     """What a notebook may not show, a session may not either."""
     page = "```console one\none$ echo token: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n```\n"
-    with pytest.raises(SessionFailed, match="a secret"):
+    with pytest.raises(Unfit, match="a secret"):
         rerun(page, home=tmp_path, environment=plain_environment(), port=1, before=lambda step: None)

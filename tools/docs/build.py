@@ -5,10 +5,11 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.execute import CELL_SECONDS, Failure, execute
-from docs.normalise import normalise, private_folders, without_outputs
-from docs.notebooks import FOLDER, Problem, Refused, read_all, to_text
-from docs.render import readme
+from tools.docs.execute import CELL_SECONDS, Failure, execute
+from tools.docs.normalise import normalise, private_folders, without_outputs
+from tools.docs.notebooks import Problem, Refused, read_all, to_text
+from tools.docs.project import NOTEBOOKS
+from tools.docs.render import readme
 
 SCRATCH = ".docs"
 """Below the repository, ignored by git."""
@@ -41,7 +42,7 @@ def produce(
     sources = {name: without_outputs(notebook) for name, notebook in read_all(root).items()}
     runs = execute(
         sources,
-        folder=root / FOLDER,
+        folder=root / NOTEBOOKS,
         server_url=server_url,
         report=report,
         cell_seconds=cell_seconds,
@@ -66,7 +67,7 @@ def produce(
 
 def path_of(name: str) -> str:
     """Return the path of a notebook below the root."""
-    return f"{FOLDER}/{name}.ipynb"
+    return f"{NOTEBOOKS}/{name}.ipynb"
 
 
 def keep(root: Path, files: Mapping[str, str]) -> None:

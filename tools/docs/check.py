@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from docs.build import committed
-from docs.normalise import texts
-from docs.notebooks import parse
+from tools.docs.build import committed
+from tools.docs.normalise import texts
+from tools.docs.notebooks import parse
 
 _CONTEXT = 3
 

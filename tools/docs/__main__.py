@@ -1,4 +1,4 @@
-"""`python -m docs build` and `python -m docs check`, from the root of the repository.
+"""`python -m tools.docs build` and `python -m tools.docs check`, from the root of the repository.
 
 Exit code 0: done, up to date. 1: stale, refused, or a cell failed. 2: called in a wrong way. 128 + n: signal n.
 """
@@ -14,10 +14,10 @@ from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
-from docs.processes import MARK, kill_marked, new_mark
+from tools.docs.processes import MARK, kill_marked, new_mark
+from tools.docs.project import MEND, running_server
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_MEND = "make docs"
 
 
 class Stopped(BaseException):
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m docs", description="Run the notebooks.")
+    parser = argparse.ArgumentParser(prog="python -m tools.docs", description="Run the notebooks.")
     parser.add_argument("command", choices=["build", "check"], help="write the results, or compare them")
     parser.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
     parser.add_argument("--server-url", help="use this server instead of starting one")
@@ -78,12 +78,10 @@ def _skip_slow_import() -> None:
 @contextlib.contextmanager
 def _server(url: str | None) -> Iterator[str]:
     """Give the server of the run, a real process of its own; meanwhile import what the run needs."""
-    imports = threading.Thread(target=import_module, args=["docs.build"], daemon=True)
+    imports = threading.Thread(target=import_module, args=["tools.docs.build"], daemon=True)
     imports.start()
     if url is None:
-        from walletsync_server.testing import RunningServer
-
-        with RunningServer(accounts="open") as server:
+        with running_server() as server:
             imports.join()
             yield server.url
     else:
@@ -92,7 +90,7 @@ def _server(url: str | None) -> Iterator[str]:
 
 
 def _build(root: Path, url: str) -> int:
-    from docs.build import write
+    from tools.docs.build import write
 
     files = _produce(root, url)
     if files is None:
@@ -104,8 +102,8 @@ def _build(root: Path, url: str) -> int:
 
 
 def _check(root: Path, url: str) -> int:
-    from docs.build import keep
-    from docs.check import stale
+    from tools.docs.build import keep
+    from tools.docs.check import stale
 
     files = _produce(root, url)
     if files is None:
@@ -114,7 +112,7 @@ def _check(root: Path, url: str) -> int:
     if places:
         keep(root, files)
         _say("\n\n".join(["", *places, ""]))
-        _say(f"The documentation is stale. This run is kept in {root / '.docs/failed'}. Mend it with: {_MEND}")
+        _say(f"The documentation is stale. This run is kept in {root / '.docs/failed'}. Mend it with: {MEND}")
         return 1
     _say("the documentation is up to date")
     return 0
@@ -122,8 +120,8 @@ def _check(root: Path, url: str) -> int:
 
 def _produce(root: Path, url: str) -> dict[str, str] | None:
     """Run everything; None if that failed, which is told."""
-    from docs.build import RunFailed, produce
-    from docs.notebooks import Refused
+    from tools.docs.build import RunFailed, produce
+    from tools.docs.notebooks import Refused
 
     try:
         return produce(root, server_url=url, report=_say)

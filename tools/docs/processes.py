@@ -12,7 +12,7 @@ import uuid
 import psutil
 
 MARK = "DOCS_RUN"
-"""The environment variable that marks processes. Not WALLETSYNC_…: those are kept from servers in tests."""
+"""The environment variable that marks processes. It has no prefix of the project: such are kept from its programs."""
 
 
 def new_mark() -> str:

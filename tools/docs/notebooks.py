@@ -10,7 +10,8 @@ from typing import Any
 
 import nbformat  # it tells that it has types, but its functions have none
 
-FOLDER = "notebooks"
+from tools.docs.project import NOTEBOOKS
+
 _HAND_WRITTEN = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _RANDOM = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f-]{27})?")
 """What nbformat (8 hex digits) and JupyterLab (a UUID) give to a new cell."""
@@ -25,7 +26,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"{FOLDER}/{self.notebook}.ipynb"
+        place = f"{NOTEBOOKS}/{self.notebook}.ipynb"
         return f"{place}, cell `{self.cell}`: {self.message}" if self.cell else f"{place}: {self.message}"
 
 
@@ -45,7 +46,7 @@ def read_all(root: Path) -> dict[str, Any]:
     """
     notebooks: dict[str, Any] = {}
     problems: list[Problem] = []
-    for path in sorted((root / FOLDER).glob("*.ipynb")):
+    for path in sorted((root / NOTEBOOKS).glob("*.ipynb")):
         notebook, wrong = parse(path.stem, path.read_text(encoding="utf-8"))
         problems += wrong
         notebooks[path.stem] = notebook
@@ -99,7 +100,7 @@ def _wrong_ids(name: str, notebook: dict[str, Any]) -> Iterator[Problem]:
         elif cell_id in seen:
             yield Problem(name, cell_id, "another cell has this id")
         elif _RANDOM.fullmatch(cell_id) or not _HAND_WRITTEN.fullmatch(cell_id):
-            hint = "give it one that says what the cell is about, like `first-wallet`"
+            hint = "give it one that says what the cell is about, like `first-edit`"
             yield Problem(name, cell_id, f"this id was not written by hand; {hint}")
         seen.add(cell_id)
 

@@ -4,20 +4,16 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nbconvert import MarkdownExporter
 from traitlets.config import Config
 
-from docs.notebooks import FOLDER
+from tools.docs.project import NOTEBOOKS, SHOWN_WHOLE, TEMPLATES
 
-SHOWN_WHOLE = ("01-setup", "02-syncing", "03-merging", "04-conflicts")
-"""README.md holds these notebooks, and links to all others."""
 LEFT_OUT = {"check", "hidden", "parameters"}
 """Tags of cells that only the notebooks show."""
-_TEMPLATES = Path(__file__).with_name("templates")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r"(#{1,6}) +(.+?)(?: +#+)?")
 _LINK = re.compile(r"(\]\()([^()\s]+)(?=[)\s])")
@@ -36,7 +32,7 @@ class Chapter:
     @property
     def path(self) -> str:
         """Where the file lies, seen from README.md."""
-        return f"{FOLDER}/{self.name}.ipynb"
+        return f"{NOTEBOOKS}/{self.name}.ipynb"
 
 
 def readme(notebooks: Mapping[str, Any]) -> str:
@@ -51,7 +47,7 @@ def readme(notebooks: Mapping[str, Any]) -> str:
         for name, notebook in notebooks.items()
     ]
     frame = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - it is Markdown, from our own files
     ).get_template("README.md.j2")
@@ -102,7 +98,7 @@ def _relinked(line: str) -> str:
         name = target.removesuffix(".ipynb")
         if target.endswith(".ipynb") and name in SHOWN_WHOLE:
             return f"{match[1]}#{name}"
-        return match[1] + posixpath.normpath(posixpath.join(FOLDER, target))
+        return match[1] + posixpath.normpath(posixpath.join(NOTEBOOKS, target))
 
     return _LINK.sub(relink, line)
 
@@ -128,7 +124,7 @@ def _exporter() -> MarkdownExporter:
     config = Config(
         {
             "TemplateExporter": {
-                "extra_template_basedirs": [str(_TEMPLATES)],
+                "extra_template_basedirs": [str(TEMPLATES)],
                 "template_name": "readme",
                 "template_file": "index.md.j2",
                 "filters": {"chapter": chapter, "fenced": fenced},

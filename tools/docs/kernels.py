@@ -15,7 +15,8 @@ from typing import Any
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from docs.processes import MARK
+from tools.docs.processes import MARK
+from tools.docs.project import TAKEN_IN_TURNS
 
 STARTUP = Path(__file__).with_name("kernel_startup.py")
 """Copied into every kernel's profile, and run there before the first cell."""
@@ -49,7 +50,8 @@ class Room:
             "HOME": str(self.folder / "home"),
             "IPYTHONDIR": str(self.folder / "ipython"),
             "TMPDIR": str(self.folder / "tmp"),
-            "WALLETSYNC_DOCS_TURNS": str(self.folder / "turns.lock"),
+            "DOCS_TURNS": str(self.folder / "turns.lock"),
+            "DOCS_TAKEN_IN_TURNS": " ".join(TAKEN_IN_TURNS),
             MARK: self.mark,
         }
 
@@ -57,7 +59,7 @@ class Room:
 @contextlib.contextmanager
 def open_room(mark: str) -> Iterator[Room]:
     """Make the scratch folder of a run, and remove it in the end."""
-    with tempfile.TemporaryDirectory(prefix="walletsync-docs-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="docs-run-", ignore_cleanup_errors=True) as folder:
         room = Room(Path(folder).resolve(), mark)
         for name in ("home", "tmp", "ipython/profile_default/startup"):
             (room.folder / name).mkdir(parents=True)

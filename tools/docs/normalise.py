@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from docs.masks import Masks, refused
-from docs.notebooks import Problem, Refused, node, tags
+from tools.docs.masks import Masks, refused
+from tools.docs.notebooks import Problem, Refused, node, tags
 
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _FOLDED = {"check", "hidden"}

@@ -17,12 +17,13 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-from docs.kernels import manager_class, open_room
-from docs.processes import kill_marked, new_mark
+from tools.docs.kernels import manager_class, open_room
+from tools.docs.processes import kill_marked, new_mark
+from tools.docs.project import NOTEBOOKS
 
 SEED = 1
 CELL_SECONDS = 120
-"""A cell that runs longer has failed. Kernels take turns at deriving keys, and waiting counts."""
+"""A cell that runs longer has failed. Kernels take turns at what is expensive, and waiting counts."""
 _START_SECONDS = 60
 _OUTPUT_SECONDS = 30
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -40,7 +41,7 @@ class Failure:
     reason: str
 
     def __str__(self) -> str:
-        place = f"notebooks/{self.notebook}.ipynb"
+        place = f"{NOTEBOOKS}/{self.notebook}.ipynb"
         cell = f", cell `{self.cell}`: {self.first_line}" if self.cell else ""
         return f"{place}{cell}\n\n{self.reason}"
 

@@ -1,0 +1,28 @@
+"""The machine serves any project: what it knows of this one stands in one file."""
+
+import re
+from pathlib import Path
+
+from tests.imports import imports_of
+from tools.docs import project
+
+MACHINE = Path(project.__file__).parent
+OURS = {"walletsync", "walletsync_server", "tests", "bench", "append_log", "tour"}
+
+
+def test_one_file_knows_the_project() -> None:
+    """No other names it, or a thing of it, and none imports its packages."""
+    assert imports_of(MACHINE / "project.py")
+    others = sorted(set(MACHINE.rglob("*")) - {MACHINE / "project.py"})
+    sources = [file for file in others if file.is_file() and "__pycache__" not in file.parts]
+    assert len(sources) > 10
+    for file in sources:
+        assert file.suffix == ".py"
+        assert not re.search("wallet|hmac|WSY1|salt|argon2", file.read_text(), re.IGNORECASE), file
+        assert not {name.partition(".")[0] for name in imports_of(file)} & OURS, file
+
+
+def test_the_listing_names_every_file() -> None:
+    """A reader of the package's docstring sees all of it."""
+    listed = re.findall(r"^    ([a-z_]+\.py)  +\S", (MACHINE / "__init__.py").read_text(), re.MULTILINE)
+    assert sorted([*listed, "__init__.py", "__main__.py"]) == sorted(file.name for file in MACHINE.glob("*.py"))

@@ -1,0 +1,93 @@
+"""All that the machine knows of this project. For another one, this file is written anew; the rest stays as it is."""
+
+import base64
+import binascii
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.docs.rules import DIGEST, MEMORY_ADDRESS, PORTS, SECRETS, TIME, Rule, after, is_32_bytes
+
+if TYPE_CHECKING:
+    from walletsync_server.testing import RunningServer
+
+ROOT = Path(__file__).parents[2]
+
+# The notebooks and README.md
+
+NOTEBOOKS = "notebooks"
+"""The folder of the notebooks, below the root."""
+SHOWN_WHOLE = ("01-setup", "02-syncing", "03-merging", "04-conflicts")
+"""README.md holds these notebooks, and links to all others."""
+TEMPLATES = ROOT / "docs" / "templates"
+"""The frame of README.md, and how a notebook becomes a chapter of it."""
+MEND = "make docs"
+"""The command that brings the committed files up to date."""
+
+# The run
+
+TAKEN_IN_TURNS = ("walletsync.crypto:_argon2id",)
+"""Functions, as module:name, that only one kernel at a time may be in. One derivation of keys takes 256 MiB on purpose,
+and uses more than one core: all notebooks at once would need gigabytes and gain nothing."""
+
+
+def running_server() -> "AbstractContextManager[RunningServer]":
+    """Return the server that a run talks to, a real process of its own; it has a `url`."""
+    from walletsync_server.testing import RunningServer  # takes a while, and who is given a server needs none
+
+    return RunningServer(accounts="open")
+
+
+# What differs from run to run, and what no reader may see
+
+_HEADER_AND_TAG = 81 + 16
+"""Bytes that an encrypted wallet has at least: its header and the tag of the cipher."""
+
+
+def _is_wallet(text: str) -> bool:
+    """Whether this is base64 of a WSY1 envelope, or the client's short form of one (its last 8 characters)."""
+    if "…" in text:
+        return len(text.partition("…")[2]) == 8
+    try:
+        envelope = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return False
+    return envelope[:5] == b"WSY1\x01" and len(envelope) >= _HEADER_AND_TAG
+
+
+# Where the same value fits several rules, here or elsewhere in the notebook, the topmost names it.
+RULES = (
+    *PORTS,
+    Rule(
+        "encrypted wallet",
+        r"(?<![A-Za-z0-9+/])V1NZMQ(?:…[A-Za-z0-9+/]+={0,2}|[A-Za-z0-9+/]+={0,2})",
+        _is_wallet,
+        lambda text: text[-8:],
+    ),
+    Rule("hmac", after("hmac='", 'hmac":"', 'hmac": "', "hmac': '", "hmac: ", "hmac "), is_32_bytes),
+    Rule("salt seed", after("seed='", 'eed":"', 'eed": "', "eed': '", "seed: ", "seed "), is_32_bytes),
+    DIGEST,
+    TIME,
+)
+REFUSALS = (*SECRETS, MEMORY_ADDRESS)
+
+# The transcript
+
+TRANSCRIPT = ROOT / "docs" / "session.md"
+TRANSCRIPT_MEND = "make session"
+TRANSCRIPT_PORT = 8090
+"""Where the server listens in the page; a run puts another port in its place."""
+TRANSCRIPT_RULES = (TIME, Rule("fingerprint", r"\b\d{5}(?: \d{5}){5}\b", bool))
+"""Ports and hashes are the same in every run of the page: made up by a generator, or put back."""
+
+
+def transcript_environment(port: int) -> dict[str, str]:
+    """Return what tells the commands of a run to use this port."""
+    return {"WALLETSYNC_PORT": str(port)}
+
+
+def plain_environment() -> dict[str, str]:
+    """Return this environment without settings of the project, and without a keyring."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WALLETSYNC_")}
+    return kept | {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
