@@ -161,6 +161,18 @@ def test_every_field_of_every_message_is_named() -> None:
             assert f'"{field.encode_name}"' in PROTOCOL or f"`{field.encode_name}`" in PROTOCOL, field.encode_name
 
 
+def test_the_limits_are_those_of_the_protocol() -> None:
+    """Where the page has a number, it is the code's."""
+    for said in (
+        f"1–{protocol.MAX_SEQUENCE:,}",
+        f"{protocol.MAX_WALLET_BYTES:,} bytes of `encryptedWallet`",
+        f"{protocol.KEPT_VERSIONS} versions, the current one included",
+        f"{protocol.MAX_DEVICES} devices of an account",
+        f"lives for {protocol.TOKEN_DAYS} days",
+    ):
+        assert said in PROTOCOL
+
+
 def test_the_features_are_those_of_the_protocol() -> None:
     """Both ways."""
     said = {name.strip("`") for name, _ in table(PROTOCOL, "What the server can do", "| feature | means |")}
@@ -235,6 +247,8 @@ class Replay:
                 self._compare(one, other, what)
         elif said == "<time>":
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", seen), what
+        elif said == "<version>":
+            assert re.match(r"\d+\.\d+\.\d+", seen), what
         elif said == "<number>":
             assert type(seen) is int, what
         elif isinstance(said, str) and said.startswith("<token of ") and re.fullmatch("[0-9a-f]{64}", str(seen)):
