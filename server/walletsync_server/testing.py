@@ -84,6 +84,13 @@ class RunningServer:
             raise RuntimeError("The server has no address before it is started.")
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def pid(self) -> int:
+        """The number of the process that runs now."""
+        if self._process is None:
+            raise RuntimeError("The server is not running.")
+        return self._process.pid
+
     def log(self) -> str:
         """Return what the server has written to stderr, over all its starts."""
         return self._log_file.read_text() if self._log_file.exists() else ""

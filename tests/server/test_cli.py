@@ -16,8 +16,8 @@ from pysqlite3 import dbapi2 as driver
 
 from tests.server.helpers import HttpWire, sign_up, until
 from walletsync_server import __version__
+from walletsync_server.asgi.server import url_of
 from walletsync_server.cli import main
-from walletsync_server.serving import url_of
 from walletsync_server.settings import TABLE
 from walletsync_server.storage.sqlite import open_sqlite
 

@@ -11,7 +11,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.helpers import API, HttpWire, free_port, log_in, new_account, seed_of
-from walletsync_server.metrics import CannotShowMetrics, Metrics
+from walletsync_server.observe.metrics import CannotShowMetrics, Metrics
 from walletsync_server.testing import RunningServer, ServerDidNotStart
 
 Labels = tuple[tuple[str, str], ...]
@@ -144,9 +144,7 @@ def test_port_that_is_taken_is_told() -> None:
 def test_nothing_is_shown_unless_asked_for() -> None:
     """Without a port for metrics the process listens on one port only."""
     with RunningServer() as server:
-        process = server._process
-        assert process is not None
-        listening = [each for each in psutil.Process(process.pid).net_connections() if each.status == "LISTEN"]
+        listening = [each for each in psutil.Process(server.pid).net_connections() if each.status == "LISTEN"]
         assert [each.laddr.port for each in listening] == [int(server.url.rpartition(":")[2])]
 
 

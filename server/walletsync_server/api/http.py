@@ -36,7 +36,7 @@ class Request:
         peer: address of the other end of the connection, which may be a proxy; empty if it has none.
         client: address of the client, as far as it is known: that of `peer`, or what trusted proxies say. Set by `Api`.
         refusal: why the door did not read the body.
-        wake: only of a WebSocket's handshake: what `Live.listen` calls when there is something to tell.
+        wake: only of a WebSocket's handshake: what `Hub.listen` calls when there is something to tell.
     """
 
     method: str

@@ -11,10 +11,10 @@ import click
 from walletsync.protocol import canonical_email
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
-from walletsync_server.mailer import connect, reason, route_of
+from walletsync_server.mail.mailer import connect, reason, route_of
+from walletsync_server.mail.messages import compose_invitation, invitation
 from walletsync_server.services import utc_now
-from walletsync_server.services.letters import compose_invitation, invitation
-from walletsync_server.services.people import People, Person
+from walletsync_server.services.account_admin import AccountAdmin, Person
 from walletsync_server.services.store import Store
 from walletsync_server.settings import ALLOWLIST, Settings
 from walletsync_server.storage.sqlite import open_sqlite
@@ -52,8 +52,8 @@ def list_command(configuration: Configuration, as_json: bool) -> None:
 
     Example: walletsync-server accounts list --json
     """
-    with _people(configuration.settings) as people:
-        for person in _with_allowed(people, configuration.settings):
+    with _account_admin(configuration.settings) as admin:
+        for person in _with_allowed(admin, configuration.settings):
             if as_json:
                 click.echo(json.dumps(dataclasses.asdict(person), default=lambda moment: moment.isoformat()))
             else:
@@ -68,8 +68,8 @@ def add_command(configuration: Configuration, address: str) -> None:
 
     Example: walletsync-server accounts add alice@example.com
     """
-    with _people(configuration.settings) as people:
-        if people.allow(address):
+    with _account_admin(configuration.settings) as admin:
+        if admin.allow(address):
             click.echo(f"{address} may sign up.")
         else:
             click.echo(f"{address} was allowed already.")
@@ -91,8 +91,8 @@ def invite_command(configuration: Configuration, address: str) -> None:
     if not settings.public_url:
         raise click.UsageError("An invitation names the server's address: set it with --public-url.")
     if settings.accounts == ALLOWLIST:
-        with _people(settings) as people:
-            people.allow(address)
+        with _account_admin(settings) as admin:
+            admin.allow(address)
     if not settings.mail_server:
         click.echo(f"{address} may sign up. No mail server is set, so tell it yourself:\n", err=True)
         click.echo(invitation(settings.public_url), nl=False)
@@ -125,31 +125,31 @@ def remove_command(configuration: Configuration, address: str, keep_account: boo
 
     Example: walletsync-server accounts remove alice@example.com
     """
-    with _people(configuration.settings) as people:
-        person = people.find(address)
+    with _account_admin(configuration.settings) as admin:
+        person = admin.find(address)
         if person is None:
             raise click.ClickException("This address has no account and no permission; see `accounts list`.")
         if person.created_at and not keep_account and not yes:
             click.confirm(f"{address}: {_describe(person)}. Delete all of it?", abort=True, err=True)
-        removed = people.remove(address, account=not keep_account)
+        removed = admin.remove(address, account=not keep_account)
     click.echo(f"{address}: {'the account is deleted, ' if removed.account else ''}it may not sign up any more.")
     if configuration.settings.may_sign_up(address):
         click.echo("The settings allow this address all the same: see `config`, accounts and allow.", err=True)
 
 
 @contextmanager
-def _people(settings: Settings) -> Iterator[People]:
+def _account_admin(settings: Settings) -> Iterator[AccountAdmin]:
     storage = open_sqlite(settings.database_file, inline=True)
     try:
-        yield People(Store(storage), utc_now)
+        yield AccountAdmin(Store(storage), utc_now)
     finally:
         storage.close()
 
 
-def _with_allowed(people: People, settings: Settings) -> Iterator[Person]:
+def _with_allowed(admin: AccountAdmin, settings: Settings) -> Iterator[Person]:
     """Return everybody, also those whom only the settings allow, in the order of the addresses."""
     waiting = sorted(settings.allow, reverse=True)
-    for person in people.all():
+    for person in admin.all():
         while waiting and waiting[-1] < person.email:
             yield Person(email=waiting.pop(), allowed=True)
         if waiting and waiting[-1] == person.email:

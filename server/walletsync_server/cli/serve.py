@@ -10,14 +10,15 @@ from typing import TextIO
 
 import click
 
-from walletsync_server import __version__, logs
-from walletsync_server.app import close_app, create_app, create_door
+from walletsync_server import __version__
+from walletsync_server.app import close_app, create_app, create_front_door
+from walletsync_server.asgi.server import CannotListen, bind, serve, url_of
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
-from walletsync_server.live import Live
-from walletsync_server.metrics import CannotShowMetrics
+from walletsync_server.live.hub import Hub
+from walletsync_server.observe import logs
+from walletsync_server.observe.metrics import CannotShowMetrics
 from walletsync_server.services.errors import Unavailable
-from walletsync_server.serving import CannotListen, bind, serve, url_of
 from walletsync_server.settings import Settings
 
 NOBODY = (
@@ -74,10 +75,10 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
     signal.signal(signal.SIGINT, stop)
     with bind(settings.host, settings.port) as listener:
         url = url_of(listener)
-        app = create_app(settings, live=Live(per_account=settings.sockets_per_account))
+        app = create_app(settings, hub=Hub(per_account=settings.sockets_per_account))
         gc.freeze()  # what lives as long as the process; looking through it for garbage took all clients 60 ms
         try:
-            serve(create_door(app), listener, stopping=stopping, on_ready=ready)
+            serve(create_front_door(app), listener, stopping=stopping, on_ready=ready)
         finally:
             close_app(app)
     logs.event("stopped")

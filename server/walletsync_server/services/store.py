@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from walletsync_server.services.coroutines import GeneratorCoroutine
 from walletsync_server.services.errors import Unavailable
-from walletsync_server.steps import Steps
 from walletsync_server.storage.interface import (
     ReadTransaction,
     Storage,
@@ -32,7 +32,7 @@ class Store:
         with _unavailable():
             return self._storage.write(work)
 
-    def writing(self, work: Callable[[WriteTransaction], T]) -> Steps[T]:
+    def writing(self, work: Callable[[WriteTransaction], T]) -> GeneratorCoroutine[T]:
         """Do what `write` does without holding the thread meanwhile."""
         with _unavailable():
             written = self._storage.submit(work)

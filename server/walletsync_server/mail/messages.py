@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
 from walletsync.protocol import API_PREFIX, VERIFY_PATH
-from walletsync_server.services.mail import Link, Outgoing
+from walletsync_server.services.mail_queue import Link, Outgoing
 
 _PLAIN = re.compile(r"[a-z0-9!#$%&'*+/?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/?^_`{|}~-]+)*@[a-z0-9.-]+")
 _CONFIRM = """\

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from walletsync_server import logs
-from walletsync_server.services.letters import compose
-from walletsync_server.services.mail import Mails, Outgoing
+from walletsync_server.mail.messages import compose
+from walletsync_server.observe import logs
+from walletsync_server.services.mail_queue import MailQueue, Outgoing
 from walletsync_server.settings import STARTTLS, TLS, Settings
 
 SENT, FAILED, REFUSED = "sent", "failed", "refused"
@@ -99,7 +99,7 @@ class Mailer:
     """
 
     def __init__(
-        self, mails: Mails, route: Route, *, clock: Callable[[], datetime], on_try: Callable[[str], None]
+        self, mails: MailQueue, route: Route, *, clock: Callable[[], datetime], on_try: Callable[[str], None]
     ) -> None:
         self._mails = mails
         self._route = route
