@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,17 @@ def test_both_install_with_their_commands_and_the_schema(wheels: dict[str, Path]
         "import importlib.util; print(importlib.util.find_spec('server'))\n"
     )
     assert run(python, "-I", "-c", program) == "True\nNone\n"
+
+
+def test_server_requires_the_client_of_its_own_version(wheels: dict[str, Path]) -> None:
+    """Both are released together, and the server takes the wire contract from the client of exactly its version."""
+    told = {}
+    for name, wheel in wheels.items():
+        (file,) = [each for each in zipfile.ZipFile(wheel).namelist() if each.endswith(".dist-info/METADATA")]
+        told[name] = message_from_bytes(zipfile.ZipFile(wheel).read(file))
+    version = told["walletsync"]["Version"]
+    assert told["walletsync_server"]["Version"] == version
+    assert f"walletsync=={version}" in told["walletsync_server"].get_all("Requires-Dist", [])
 
 
 def test_a_wheel_holds_its_package_and_nothing_else(wheels: dict[str, Path]) -> None:
