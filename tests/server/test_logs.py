@@ -77,3 +77,15 @@ def test_log_tells_as_much_as_it_is_told_to(level: str, seen: int) -> None:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     assert len(ended.stderr.splitlines()) == seen
     assert CANARY not in ended.stderr
+
+
+def test_values_that_are_no_plain_word_are_quoted() -> None:
+    """Each line stays one line, and a program can take it apart again."""
+    script = (
+        "from walletsync_server.observe import logs; logs.configure();"
+        "logs.event('odd', path='/a:b', said='say \"no\"', pair='a=b', back='\\\\', lines='two\\nlines', nothing=None)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    (line,) = ended.stderr.splitlines()
+    expected = r'path=/a:b said="say \"no\"" pair="a=b" back="\\" lines="two\nlines" nothing='
+    assert line.endswith(f"level=info event=odd {expected}")
