@@ -44,7 +44,7 @@ def create_app(
 
     Raises:
         SettingsError: if the password of the mail server cannot be read.
-        CannotShowMetrics: if their address cannot be listened on.
+        CannotServeMetrics: if their address cannot be listened on.
         StorageError: if the database cannot be opened.
         Unavailable: if it was opened and does not answer.
     """
@@ -68,7 +68,7 @@ def create_app(
             undo.enter_context(purging(every=VOID_SECONDS, listeners=services.updates.hang_up_void))
         if metrics is not None:
             _watch(metrics, services, hub)
-            undo.enter_context(metrics.shown(settings.metrics_host, settings.metrics_port))
+            undo.enter_context(metrics.served(settings.metrics_host, settings.metrics_port))
         if settings.accounts == EMAIL:
             on_mail = metrics.mailed if metrics else _take_no_notice
             mailer = Mailer(services.mail_queue, route_of(settings), clock=clock, on_try=on_mail)

@@ -156,7 +156,7 @@ def test_accepted_write_is_published(world: World, hub: Hub) -> None:
 
 
 def test_void_token_is_hung_up(world: World, hub: Hub) -> None:
-    """Signing out hangs up that device, and so does a new login of the device; others stay."""
+    """Logging out hangs up that device, and so does a new login of the device; others stay."""
     token = world.log_in("laptop")
     laptop, phone = (Ear(hub, account_of(world), name) for name in ("laptop", "phone"))
     world.log_in("phone")

@@ -492,13 +492,13 @@ def test_letter_with_a_link(world: Waiting) -> None:
     text = message.get_content()
     assert f"{LINK}{outgoing.link.token}" in text.split()
     assert "on 1 January 2026, 00:00 UTC" in text
-    assert "until 3 January 2026, 00:00 UTC" in text
+    assert "before 3 January 2026, 00:00 UTC" in text
 
 
 def test_letter_about_an_account_has_no_link() -> None:
     """Who has an account is told so, without anything to click that would change it."""
     message = letter(Outgoing(mail=MAIL, link=None))
-    assert "account there already" in " ".join(message.get_content().split())
+    assert "already has an account there" in " ".join(message.get_content().split())
     assert "verifyToken" not in message.get_content()
 
 

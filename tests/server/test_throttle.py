@@ -168,7 +168,7 @@ def test_network_is_forgotten_in_the_end(throttle: Throttle, clock: Seconds) -> 
 
 
 def test_device_stays_known_after_its_token_was_revoked(throttle: Throttle) -> None:
-    """A password change signs every device out; each can sign in again, wherever it is."""
+    """A password change logs every device out; each can log in again, wherever it is."""
     throttle.guessed_right(HOME, ALICE, "laptop")
     use_up_strangers(throttle)
     assert guesses(throttle, CAFE, device="laptop") == PAIR

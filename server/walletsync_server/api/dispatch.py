@@ -33,7 +33,7 @@ class OnAnswer(Protocol):
 
 
 class Api:
-    """Answers requests; every front door hands them here. `body_limit` is in bytes."""
+    """Answers requests; every adapter hands them here. `body_limit` is in bytes."""
 
     def __init__(self, services: Services, edge: Edge | None = None, on_answer: OnAnswer | None = None) -> None:
         self._services = services
@@ -70,12 +70,12 @@ class Api:
         return Response(status=status, headers=headers, body=body, code=code, subscription=response.subscription)
 
     def unreadable(self, status: int) -> Response:
-        """Return the answer to what never became a `Request`, with the door's own status, and log that it came."""
+        """Return the answer to what never became a `Request`, with the adapter's own status, and log it."""
         nothing = Request(method="", path="")
         return self._completed(nothing, errors.unreadable(status), None, 0.0, self._edge.request_id_of(nothing))
 
     def holder_of(self, request: Request) -> int | str:
-        """Return who is to answer for the memory that a request takes, for a door to ask before it reads a body.
+        """Return who is to answer for the memory that a request takes, asked before its body is read.
 
         That is the account whose live token the `Authorization` header has, else the client's network. Where the
         database cannot tell, no account does.

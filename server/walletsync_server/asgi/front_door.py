@@ -1,6 +1,6 @@
 """The front door for production, an ASGI application: WebSockets and the hot routes natively, the rest through Flask.
 
-All of it ends in the same `Api`, so this door and Flask alone answer alike. Bodies are read here, for both, before
+All of it ends in the same `Api`, so it and Flask alone answer alike. Bodies are read here, for both, before
 anything else happens: so a thread of Flask never waits for a client, and one place knows how much memory they take.
 """
 

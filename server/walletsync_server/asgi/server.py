@@ -48,7 +48,7 @@ def bind(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except UnicodeError as error:  # a label that is empty, too long or no text
-        raise CannotListen(f"Cannot listen on {host!r}: this is no host name.") from error
+        raise CannotListen(f"Cannot listen on {host!r}: this is not a host name.") from error
     except OSError as error:
         raise CannotListen(f"Cannot listen on {host}: {error.strerror}.") from error
     try:
@@ -66,8 +66,8 @@ def _advice(error: OSError) -> str:
     """Return what to do about it, where that is known, with a space before it."""
     known = {
         errno.EADDRINUSE: " Another program listens there: stop it, or choose another with --port.",
-        errno.EADDRNOTAVAIL: " This machine has no such address; choose one of its own with --host.",
-        errno.EACCES: " Ports below 1024 are for the administrator: choose a higher one with --port.",
+        errno.EADDRNOTAVAIL: " This machine has no such address; choose one that it has with --host.",
+        errno.EACCES: " Ports below 1024 need an administrator's rights: choose a higher one with --port.",
     }
     return known.get(error.errno or 0, "")
 

@@ -16,7 +16,7 @@ from walletsync_server.settings import TABLE
 def config_command(configuration: Configuration, as_json: bool) -> None:
     """Print the settings that apply, and where each comes from.
 
-    What is printed is a file for --config. No secret is in it, only the name of the file that holds one.
+    The output can be used as a file for --config. No secret is in it, only the name of the file that holds one.
 
     Example: walletsync-server config > walletsync.toml
     """

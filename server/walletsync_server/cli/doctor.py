@@ -17,7 +17,7 @@ _COLORS = {OK: "green", WARN: "yellow", FAIL: "red"}
 @settings_options()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of findings.")
 def doctor_command(configuration: Configuration, as_json: bool) -> None:
-    """Look for what is wrong, or soon will be, and say what to do about it.
+    """Find what is wrong, or soon will be, and say what to do about it.
 
     Looks at settings, SQLite, database, file modes, schema, clock, disk and mail server. Run it as the user that runs
     the server, with the same settings. Changes nothing; the server may be running. Status 1 if anything failed.

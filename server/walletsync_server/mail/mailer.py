@@ -85,7 +85,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return "it refuses the login: check mail_username and the file of mail_password_file"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not to be trusted: {error.verify_message}"
+        return f"its certificate cannot be trusted: {error.verify_message}"
     if isinstance(error, smtplib.SMTPException):
         return f"it refuses ({type(error).__name__}): check mail_security and mail_from"
     said = getattr(error, "strerror", None) or type(error).__name__
@@ -122,7 +122,7 @@ class Mailer:
         while not self._stopping.wait(pause):
             try:
                 self._deliver()
-            except Exception as error:  # noqa: BLE001 - the last resort: what fails now is tried again
+            except Exception as error:  # noqa: BLE001 - the last resort: what fails now will be tried again
                 logs.mail_failed(error)
                 self._on_try(FAILED)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

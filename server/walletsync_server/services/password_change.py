@@ -25,7 +25,7 @@ class PasswordChange:
         self._throttle = throttle
 
     def change(self, email: str, old: str, new: str, salt_seed: bytes, wallet: Wallet | None, client: str = "") -> None:
-        """Replace password and seed, and with them every version of the wallet; all devices are signed out.
+        """Replace password and seed, and with them every version of the wallet; all devices are logged out.
 
         A change of which everything is current already is a retry: it changes nothing and succeeds. Whatever is wrong
         with address or password costs the same work.

@@ -1,4 +1,4 @@
-"""How often something may be asked for: one rule for every front door.
+"""How often something may be asked for: one rule for every way in.
 
 What costs the server work or an attacker nothing is limited for each client's network. Guesses at passwords are limited
 for each account as well, in a way that shuts nobody out of an account by guessing at it:

@@ -109,9 +109,7 @@ class Wallets:
             TooLarge: if the encrypted wallet is over the limit.
         """
         if len(encrypted_wallet.encode()) > self._max_bytes:
-            raise TooLarge(
-                f"encryptedWallet has more than {self._max_bytes} bytes; this server stores no larger wallet."
-            )
+            raise TooLarge(f"encryptedWallet has more than {self._max_bytes} bytes, the most that this server stores.")
         return Wallet(
             sequence=sequence,
             encrypted_wallet=encrypted_wallet,
