@@ -13,7 +13,8 @@ from walletsync_server.api.edge import Edge
 from walletsync_server.asgi.front_door import FrontDoor
 from walletsync_server.background import purging
 from walletsync_server.live.hub import Hub
-from walletsync_server.mail.mailer import Mailer, route_of
+from walletsync_server.mail.mailer import Mailer
+from walletsync_server.mail.smtp import route_of
 from walletsync_server.observe.metrics import Metrics
 from walletsync_server.services import Services, build_services, utc_now
 from walletsync_server.services.errors import Unavailable

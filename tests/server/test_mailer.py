@@ -14,8 +14,9 @@ from sqlalchemy import select
 
 from tests.server.helpers import FakeClock, cheap_passwords, until
 from tests.server.smtp import HOST, PASSWORD, USERNAME, Certificates, MailServer
-from walletsync_server.mail import mailer
-from walletsync_server.mail.mailer import Mailer, Route, connect
+from walletsync_server.mail import mailer, smtp
+from walletsync_server.mail.mailer import Mailer
+from walletsync_server.mail.smtp import Route, connect
 from walletsync_server.observe import logs
 from walletsync_server.services import Services, build_services
 from walletsync_server.services.errors import Unavailable
@@ -237,7 +238,7 @@ def test_silent_mail_server_holds_up_nobody(
     office: Office, server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a mail server accepts connections and says nothing, sign-ups are answered, and mails go out afterwards."""
-    monkeypatch.setattr(mailer, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.5)
     with socket.create_server((HOST, 0)) as silent:
         dumb = MailServer()
         real_port, dumb.port = dumb.port, silent.getsockname()[1]

@@ -244,7 +244,7 @@ def test_account_that_came_otherwise_stands(world: Waiting) -> None:
     """If an account was made behind a sign-up's back, its link changes nothing about it."""
     world.sign_up(password=OTHER)
     token = world.link()
-    world.services.signups._store.write(  # as an operator who adds one
+    world.storage.write(  # as an operator who adds one
         lambda t: t.insert_account(
             Account(account_id=1, email=EMAIL, password_hash="hash", salt_seed=None, created_at=world.clock.now)
         )

@@ -11,8 +11,8 @@ import click
 from walletsync.protocol import canonical_email
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
-from walletsync_server.mail.mailer import connect, reason, route_of
 from walletsync_server.mail.messages import compose_invitation, invitation
+from walletsync_server.mail.smtp import connect, reason, route_of
 from walletsync_server.services import utc_now
 from walletsync_server.services.account_admin import AccountAdmin, Person
 from walletsync_server.services.store import Store

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from walletsync_server.mail.mailer import connect, reason, route_of
+from walletsync_server.mail.smtp import connect, reason, route_of
 from walletsync_server.settings import Settings, SettingsError
 from walletsync_server.storage.health import FILES, Health, examine
 from walletsync_server.storage.interface import StorageError

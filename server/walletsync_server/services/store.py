@@ -17,18 +17,18 @@ T = TypeVar("T")
 
 
 class Store:
-    """`Storage.read`, `write` and `submit`, raising `Unavailable` where those raise `StorageError`."""
+    """Reads and writes as `Storage` does, and raises `Unavailable` where that raises `StorageError`."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def read(self, work: Callable[[ReadTransaction], T]) -> T:
-        """See `Storage.read`."""
+        """Return `work(transaction)` on one consistent view."""
         with _unavailable():
             return self._storage.read(work)
 
     def write(self, work: Callable[[WriteTransaction], T]) -> T:
-        """See `Storage.write`."""
+        """Return `work(transaction)` once all of it is on the disk."""
         with _unavailable():
             return self._storage.write(work)
 
