@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/installed
 
 # The rooms in which every branch has to be taken by some test.
-WHOLE := walletsync/crypto.py,walletsync/merge.py,walletsync/conflicts.py,walletsync/continuity.py,walletsync/store.py,walletsync/exactjson.py,walletsync/formats/*,server/walletsync_server/services/*
+WHOLE := walletsync/crypto.py,walletsync/merge.py,walletsync/conflicts.py,walletsync/continuity.py,walletsync/store.py,walletsync/exactjson.py,walletsync/formats/*,server/walletsync_server/services/*,server/walletsync_server/mail/messages.py
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -2,11 +2,11 @@
 
 import os
 
-from walletsync_server.app import create_app, create_door
-from walletsync_server.live import Live
+from walletsync_server.app import create_app, create_front_door
+from walletsync_server.live.hub import Hub
 from walletsync_server.settings import Settings
 
 flask_app = create_app(
-    Settings(database=os.environ["BENCH_DATABASE"], accounts="open"), live=Live(per_account=100_000, in_all=100_000)
+    Settings(database=os.environ["BENCH_DATABASE"], accounts="open"), hub=Hub(per_account=100_000, in_all=100_000)
 )
-app = create_door(flask_app)
+app = create_front_door(flask_app)

@@ -101,7 +101,13 @@ def version_of(root: Path) -> str:
         raise Refused(
             f"Both distributions are released together: write the same __version__ into {' and '.join(files)}."
         )
-    return str(versions[0][0])
+    version = str(versions[0][0])
+    if f"walletsync=={version}" not in _project(root / "server")["dependencies"]:
+        raise Refused(
+            "The server takes the wire contract from the client of its own version: "
+            f"write walletsync=={version} into the dependencies of server/pyproject.toml."
+        )
+    return version
 
 
 def demand_release(root: Path, version: str) -> None:

@@ -7,17 +7,18 @@ from datetime import datetime
 
 import flask
 
-from walletsync_server.api import flask_door
+from walletsync_server.api import flask_adapter
 from walletsync_server.api.dispatch import Api
 from walletsync_server.api.edge import Edge
-from walletsync_server.chores import purging
-from walletsync_server.door import Door
-from walletsync_server.live import Live
-from walletsync_server.mailer import Mailer, route_of
-from walletsync_server.metrics import Metrics
+from walletsync_server.asgi.front_door import FrontDoor
+from walletsync_server.background import purging
+from walletsync_server.live.hub import Hub
+from walletsync_server.mail.mailer import Mailer
+from walletsync_server.mail.smtp import route_of
+from walletsync_server.observe.metrics import Metrics
 from walletsync_server.services import Services, build_services, utc_now
 from walletsync_server.services.errors import Unavailable
-from walletsync_server.services.mail import Mails
+from walletsync_server.services.mail_queue import MailQueue
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.settings import EMAIL, Settings
 from walletsync_server.storage.sqlite import open_sqlite, take_no_notice
@@ -32,7 +33,7 @@ def create_app(
     *,
     clock: Callable[[], datetime] = utc_now,
     passwords: Passwords | None = None,
-    live: Live | None = None,
+    hub: Hub | None = None,
 ) -> flask.Flask:
     """Return the server as a WSGI application. Its database stays open until `close_app`.
 
@@ -40,11 +41,11 @@ def create_app(
         settings: see there.
         clock: returns the time, aware; for tests.
         passwords: the password hashing; for tests.
-        live: the listeners of a door that has WebSockets; Flask alone has none.
+        hub: the listeners of a front door that has WebSockets; Flask alone has none.
 
     Raises:
         SettingsError: if the password of the mail server cannot be read.
-        CannotShowMetrics: if their address cannot be listened on.
+        CannotServeMetrics: if their address cannot be listened on.
         StorageError: if the database cannot be opened.
         Unavailable: if it was opened and does not answer.
     """
@@ -61,17 +62,17 @@ def create_app(
             passwords=passwords,
             password_queue=settings.password_queue,
             rates=settings.rates,
-            live=live,
+            hub=hub,
         )
         undo.enter_context(purging(tokens=services.tokens.purge, signups=services.signups.purge))
-        if live is not None:
+        if hub is not None:
             undo.enter_context(purging(every=VOID_SECONDS, listeners=services.updates.hang_up_void))
         if metrics is not None:
-            _watch(metrics, services, live)
-            undo.enter_context(metrics.shown(settings.metrics_host, settings.metrics_port))
+            _watch(metrics, services, hub)
+            undo.enter_context(metrics.served(settings.metrics_host, settings.metrics_port))
         if settings.accounts == EMAIL:
             on_mail = metrics.mailed if metrics else _take_no_notice
-            mailer = Mailer(services.mails, route_of(settings), clock=clock, on_try=on_mail)
+            mailer = Mailer(services.mail_queue, route_of(settings), clock=clock, on_try=on_mail)
             mailer.start()
             undo.callback(mailer.close)
         closing = undo.pop_all()
@@ -81,14 +82,14 @@ def create_app(
     app = flask.Flask(__name__, static_folder=None)
     app.extensions[_CLOSING] = closing
     app.extensions[_HASHING] = services.passwords.places
-    app.extensions[_API] = api = Api(services, edge, metrics)
-    flask_door.attach(app, api)
+    app.extensions[_API] = api = Api(services, edge, on_answer=metrics.answered if metrics else None)
+    flask_adapter.attach(app, api)
     return app
 
 
-def create_door(app: flask.Flask) -> Door:
+def create_front_door(app: flask.Flask) -> FrontDoor:
     """Return the front door for production in front of an application of `create_app`."""
-    return Door(app.extensions[_API], app, hashing=app.extensions[_HASHING])
+    return FrontDoor(app.extensions[_API], app, hashing=app.extensions[_HASHING])
 
 
 def close_app(app: flask.Flask) -> None:
@@ -101,17 +102,19 @@ def _take_no_notice(outcome: str) -> None:
     """Show nobody what became of a mail."""
 
 
-def _mails_waiting(mails: Mails) -> float:
+def _mails_waiting(mails: MailQueue) -> float:
     try:
         return mails.waiting()
     except Unavailable:
         return math.nan  # the other figures are needed most when the database cannot be asked
 
 
-def _watch(metrics: Metrics, services: Services, live: Live | None) -> None:
+def _watch(metrics: Metrics, services: Services, hub: Hub | None) -> None:
     passwords = services.passwords
     metrics.watch("password_hashes_running", "Passwords that are being hashed now.", lambda: passwords.running)
     metrics.watch("password_hashes_waiting", "Passwords that wait to be hashed.", lambda: passwords.waiting)
-    metrics.watch("mails_waiting", "Mails that wait to be sent, now or later.", lambda: _mails_waiting(services.mails))
-    if live is not None:
-        metrics.watch("websockets_open", "WebSockets that are open.", lambda: len(live))
+    metrics.watch(
+        "mails_waiting", "Mails that wait to be sent, now or later.", lambda: _mails_waiting(services.mail_queue)
+    )
+    if hub is not None:
+        metrics.watch("websockets_open", "WebSockets that are open.", lambda: len(hub))

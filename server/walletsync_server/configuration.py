@@ -85,9 +85,9 @@ def _from_file(path: str, named_by: str, mistakes: list[Mistake]) -> Iterator[tu
     try:
         keys = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        mistakes.append(Mistake(path, f"is no TOML: {error}."))
+        mistakes.append(Mistake(path, f"is not valid TOML: {error}."))
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or no path
-        reason = getattr(error, "strerror", None) or "it holds no text"
+        reason = getattr(error, "strerror", None) or "it is not a text file"
         mistakes.append(Mistake(named_by, f"names a file that cannot be read, {path}: {reason}."))
     else:
         for key, written in keys.items():
@@ -99,8 +99,8 @@ def _from_file(path: str, named_by: str, mistakes: list[Mistake]) -> Iterator[tu
 
 def _unknown(name: str, known: list[str], before: str = "") -> Mistake:
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else "`walletsync-server config` lists all."
-    return Mistake(f"{before}{name}", f"is no setting; {hint}")
+    hint = f"did you mean {close[0]}?" if close else "`walletsync-server config` lists all of them."
+    return Mistake(f"{before}{name}", f"is not a setting; {hint}")
 
 
 def _values(given: Mapping[str, _Given], mistakes: list[Mistake]) -> Iterator[tuple[str, Any]]:
@@ -118,7 +118,7 @@ def _value(setting: Setting, written: Any) -> Any:
     if isinstance(setting.default, int):
         return _whole_number(written)
     if not isinstance(written, str):
-        raise _Wrong("must be a text in quotes.")
+        raise _Wrong("must be a string in quotes.")
     return written
 
 
@@ -126,7 +126,7 @@ def _list(written: Any) -> tuple[str, ...]:
     if isinstance(written, str):
         return tuple(written.replace(",", " ").split())
     if not isinstance(written, list | tuple) or not all(isinstance(each, str) for each in written):
-        raise _Wrong('must be a list of texts, such as ["…", "…"].')
+        raise _Wrong('must be a list of strings, such as ["…", "…"].')
     return tuple(written)
 
 

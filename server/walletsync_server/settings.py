@@ -77,7 +77,7 @@ def _host(value: str) -> str:
 def _database(value: str) -> str:
     file = value.removeprefix(_SQLITE)
     if file == value:
-        return f"must be {_SQLITE}FILE; this server knows no other yet."
+        return f"must be {_SQLITE}FILE; this server supports no other yet."
     if not file or file.startswith(":") or "?" in file or "\0" in file:
         return f"must name a file, such as {_SQLITE}walletsync.db, without parameters."
     return ""
@@ -87,7 +87,7 @@ def _address(value: str) -> str:
     try:
         canonical_email(value)
     except ValueError as error:
-        return f"is no e-mail address as this server wants it: {error}."
+        return f"is not an e-mail address that this server accepts: {error}."
     return ""
 
 
@@ -110,7 +110,7 @@ def _public_url(value: str) -> str:
         return "must be the address that clients use, such as https://sync.example.com, without a slash at its end."
     parts = urlsplit(value)
     if parts.scheme == "http" and not is_loopback(str(parts.hostname)):
-        return "must begin with https://, since whoever reads along takes passwords and tokens from http://."
+        return "must begin with https://, since anybody along the way can read passwords and tokens over http://."
     return ""
 
 
@@ -129,7 +129,7 @@ def _rate(value: str) -> str:
         rates = limits.parse_many(value)
     except ValueError:
         rates = []
-    right = f"must be how often something may happen, such as 30/minute, several such as 5/second;100/hour, or {OFF}."
+    right = f"must be a rate such as 30/minute, several such as 5/second;100/hour, or {OFF}."
     return "" if rates and all(rate.amount for rate in rates) else right
 
 
@@ -150,13 +150,13 @@ class Settings:
     port: int = _setting(8090, "Port to listen on; 0 picks a free one.", "PORT", _number(0, 65535))
     database: str = _setting(
         "sqlite:///walletsync.db",
-        "Where everything is kept: sqlite:///FILE, or sqlite:////FILE from the root of the disk.",
+        "Where the data is kept: sqlite:///FILE, or sqlite:////FILE from the root of the disk.",
         "URL",
         _database,
     )
     accounts: str = _setting(
         ALLOWLIST,
-        "Who may sign up: everybody, the addresses that were allowed, or whoever proves an address by e-mail.",
+        "Who may sign up: everybody, the addresses that were allowed, or whoever confirms an address by e-mail.",
         f"{OPEN}|{ALLOWLIST}|{EMAIL}",
         _one_of(OPEN, ALLOWLIST, EMAIL),
     )
@@ -167,20 +167,20 @@ class Settings:
         MAX_WALLET_BYTES, "The largest encrypted wallet that is stored, in bytes.", "BYTES", _number(1)
     )
     public_url: str = _setting(
-        "", "The server's address as clients write it; links in mails begin with it.", "URL", _or_empty(_public_url)
+        "", "The server's address as clients use it; links in mails begin with it.", "URL", _or_empty(_public_url)
     )
     trusted_proxies: Collection[str] = _setting(
         (),
-        "A reverse proxy, by address or network, that is believed where a request comes from.",
+        "A reverse proxy, by address or network, that is trusted to say where a request comes from.",
         "NETWORK",
         _each(_network, "network"),
     )
     cors_origins: Collection[str] = _setting(
         (), "A web page's origin that may use the server from a browser.", "ORIGIN", _each(_origin, "origin")
     )
-    metrics_host: str = _setting("127.0.0.1", "Address to show metrics on.", "ADDRESS", _host)
-    metrics_port: int = _setting(0, "Port to show metrics on; 0 shows none.", "PORT", _number(0, 65535))
-    mail_server: str = _setting("", "The SMTP server that takes our mails.", "HOST")
+    metrics_host: str = _setting("127.0.0.1", "Address to serve metrics on.", "ADDRESS", _host)
+    metrics_port: int = _setting(0, "Port to serve metrics on; 0 turns them off.", "PORT", _number(0, 65535))
+    mail_server: str = _setting("", "The SMTP server that sends our mail.", "HOST")
     mail_port: int = _setting(587, "Its port: 587 is usual for starttls, 465 for tls.", "PORT", _number(1, 65535))
     mail_security: str = _setting(
         STARTTLS,
@@ -188,29 +188,35 @@ class Settings:
         f"{STARTTLS}|{TLS}|{NO_TLS}",
         _one_of(STARTTLS, TLS, NO_TLS),
     )
-    mail_username: str = _setting("", "Name to log in there with.", "NAME", repr=False)
+    mail_username: str = _setting("", "Name to log in to it with.", "NAME", repr=False)
     mail_password_file: str = _setting(
-        "", "File that holds the password to log in there with, and nothing else.", "FILE"
+        "", "File that holds the password to log in to it with, and nothing else.", "FILE"
     )
-    mail_from: str = _setting("", "Address that our mails come from.", "ADDRESS", _or_empty(_address))
+    mail_from: str = _setting("", "Address that our mail comes from.", "ADDRESS", _or_empty(_address))
     sockets_per_account: int = _setting(10, "WebSockets that an account may have open.", "NUMBER", _number(1))
     rate_signup: str = _setting(
         Rates.signup, "Sign-ups that one address may try; off for no limit, as with the other rates.", "RATE", _rate
     )
     rate_login: str = _setting(
         Rates.login,
-        "Passwords that one address may try at accounts where nobody knows it; off ends the limits of accounts, too.",
+        "Passwords that one address may try at accounts that it is new to; off lifts the limits of accounts, too.",
         "RATE",
         _rate,
     )
     rate_seed: str = _setting(Rates.seed, "Salt seeds that one address may ask for.", "RATE", _rate)
-    rate_resend: str = _setting(Rates.resend, "Mails that one address may ask for again.", "RATE", _rate)
+    rate_resend: str = _setting(Rates.resend, "Mails that one address may ask for once more.", "RATE", _rate)
     password_queue: int = _setting(
-        QUEUE, "Passwords that may wait to be checked; beyond it clients are asked to come back.", "NUMBER", _number(1)
+        QUEUE,
+        "Passwords that may wait to be checked; beyond that, clients are told to try again later.",
+        "NUMBER",
+        _number(1),
     )
-    log_format: str = _setting(LOGFMT, "How lines of the log are written.", f"{LOGFMT}|{JSON}", _one_of(LOGFMT, JSON))
+    log_format: str = _setting(LOGFMT, "The format of the log's lines.", f"{LOGFMT}|{JSON}", _one_of(LOGFMT, JSON))
     log_level: str = _setting(
-        "info", "The least that the log tells; debug is for developers.", "|".join(LOG_LEVELS), _one_of(*LOG_LEVELS)
+        "info",
+        "The least severe level that is logged; debug is for developers.",
+        "|".join(LOG_LEVELS),
+        _one_of(*LOG_LEVELS),
     )
 
     def __post_init__(self) -> None:
@@ -253,7 +259,7 @@ class Settings:
         try:
             lines = Path(self.mail_password_file).read_text().splitlines()
         except (OSError, UnicodeError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it holds no text"
+            reason = getattr(error, "strerror", None) or "it is not a text file"
             raise SettingsError(Mistake("mail_password_file", f"cannot be read: {reason}.")) from None
         if len(lines) != 1 or not lines[0]:
             raise SettingsError(Mistake("mail_password_file", "must name a file with one line, the password."))
@@ -308,7 +314,11 @@ def _together(values: Mapping[str, Any]) -> list[Mistake]:
     accounts = values["accounts"]
     found = []
     if accounts in (OPEN, EMAIL) and values["allow"]:
-        found.append(Mistake("allow", f"is of no use where accounts is {accounts}: leave it out, or set {ALLOWLIST}."))
+        found.append(
+            Mistake(
+                "allow", f"has no effect where accounts is {accounts}: leave it out, or set accounts to {ALLOWLIST}."
+            )
+        )
     if accounts == EMAIL:
         found += [
             Mistake(name, f"must be set where accounts is {EMAIL}.")
@@ -319,9 +329,11 @@ def _together(values: Mapping[str, Any]) -> list[Mistake]:
         found.append(Mistake("mail_from", "must be set where there is a mail_server."))
     if bool(values["mail_username"]) != bool(values["mail_password_file"]):
         missing = "mail_password_file" if values["mail_username"] else "mail_username"
-        found.append(Mistake(missing, "must be set as well, since a login needs both name and password."))
+        found.append(Mistake(missing, "must be set as well, since a login needs both a name and a password."))
     if values["mail_username"] and values["mail_security"] == NO_TLS:
-        found.append(Mistake("mail_security", f"must not be {NO_TLS} with a login, which anybody could read."))
+        found.append(
+            Mistake("mail_security", f"must not be {NO_TLS} with a login, since anybody along the way could read it.")
+        )
     return found
 
 

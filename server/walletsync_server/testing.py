@@ -59,7 +59,7 @@ class RunningServer:
             "allow": tuple(allow),
             **(settings or {}),
         }
-        self._patience = patience
+        self.patience = patience
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
 
@@ -83,6 +83,13 @@ class RunningServer:
         if not self._port:
             raise RuntimeError("The server has no address before it is started.")
         return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """The number of the process that runs now."""
+        if self._process is None:
+            raise RuntimeError("The server is not running.")
+        return self._process.pid
 
     def log(self) -> str:
         """Return what the server has written to stderr, over all its starts."""
@@ -136,7 +143,7 @@ class RunningServer:
     def _first_line(self, process: "subprocess.Popen[str]") -> str:
         """Return the first line of its stdout, or nothing if it ends or takes too long."""
         assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-        timer = threading.Timer(self._patience, process.kill)
+        timer = threading.Timer(self.patience, process.kill)
         timer.start()
         try:
             return process.stdout.readline()
@@ -151,7 +158,7 @@ class RunningServer:
         with process:  # closes the pipes
             process.send_signal(number)
             try:
-                return process.wait(self._patience)
+                return process.wait(self.patience)
             except subprocess.TimeoutExpired:
                 process.kill()
                 return process.wait()

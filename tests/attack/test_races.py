@@ -14,11 +14,11 @@ from pysqlite3 import dbapi2 as driver
 
 from tests.attack.turns import InTurns, Turns, orders
 from tests.server.helpers import cheap_passwords
-from walletsync_server.live import Live
+from walletsync_server.live.hub import Hub
 from walletsync_server.services import build_services, errors
+from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.tokens import IssuedToken
 from walletsync_server.services.updates import Subscription
-from walletsync_server.steps import finished
 from walletsync_server.storage.interface import Wallet
 from walletsync_server.storage.sqlite import open_sqlite
 
@@ -35,13 +35,13 @@ class Scene:
         self.turns = Turns(most_actors=3)
         self.storage = InTurns(open_sqlite(file, inline=True), self.turns)
         self.passwords = cheap_passwords()
-        self.live = Live()
+        self.hub = Hub()
         self.services = build_services(
             self.storage,
             may_sign_up=lambda email: True,
             max_wallet_bytes=1000,
             passwords=self.passwords,
-            live=self.live,
+            hub=self.hub,
         )
         self.services.accounts.sign_up(EMAIL, OLD, bytes(32))
         self.laptop = self.services.accounts.log_in(EMAIL, OLD, "laptop").token
@@ -93,7 +93,9 @@ class Scene:
         self.services.password_change.change(EMAIL, OLD, new, seed, self._wallet(2, text))
 
     def _post(self, sequence: int, text: str) -> Wallet:
-        return finished(self.services.wallets.write(self.laptop, sequence=sequence, encrypted_wallet=text, hmac="h"))
+        return run_blocking(
+            self.services.wallets.write(self.laptop, sequence=sequence, encrypted_wallet=text, hmac="h")
+        )
 
     def _wallet(self, sequence: int, text: str) -> Wallet:
         return self.services.wallets.checked(sequence, text, "h", "laptop")
@@ -136,7 +138,7 @@ class Scene:
             subscription.leave()
         else:
             assert subscription is None or (hung_up and isinstance(subscription, errors.Unauthorized))
-        assert len(self.live) == 0
+        assert len(self.hub) == 0
 
 
 def hashed(token: str) -> bytes:

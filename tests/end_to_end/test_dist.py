@@ -52,7 +52,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for source, package in (("", "walletsync"), ("server", "walletsync_server")):
         (folder / source / package).mkdir(parents=True)
         (folder / source / package / "__init__.py").write_text(f'__version__ = "{RELEASED}"\n')
-        (folder / source / "pyproject.toml").write_text('[project.urls]\nSource = "https://wallet.test/source"\n')
+        project = f'[project]\ndependencies = ["walletsync=={RELEASED}"]\n'
+        (folder / source / "pyproject.toml").write_text(f'{project}urls.Source = "https://wallet.test/source"\n')
     (folder / "CHANGELOG.md").write_text(f"## Unreleased\n\n## [{RELEASED}] - 2026-12-01\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     for role in ("AUTHOR", "COMMITTER"):
@@ -185,3 +186,12 @@ def test_two_versions_are_refused(repository: Path, options: list[str], capsys: 
     assert main(options, repository) == 1
     files = "walletsync/__init__.py and server/walletsync_server/__init__.py"
     assert f"write the same __version__ into {files}" in capsys.readouterr().err
+
+
+def test_a_server_that_requires_another_client_is_refused(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pin is a third place for the version, and cannot be forgotten."""
+    replace(repository / "server/pyproject.toml", f"walletsync=={RELEASED}", "walletsync==1.2.2")
+    assert main([], repository) == 1
+    assert f"write walletsync=={RELEASED} into the dependencies of server/pyproject.toml" in capsys.readouterr().err

@@ -2,13 +2,9 @@
 
 from pathlib import Path
 
-from argon2 import PasswordHasher
-
 from walletsync_server.cli import main
-from walletsync_server.services import passwords
+from walletsync_server.services.passwords import PASSWORD_HASHER
 from walletsync_server.testing import RunningServer
-
-CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 class CheapServer(RunningServer):
@@ -20,5 +16,5 @@ class CheapServer(RunningServer):
 
 
 if __name__ == "__main__":
-    passwords.PASSWORD_HASHER._parameters = CHEAP._parameters
+    PASSWORD_HASHER.__init__(time_cost=1, memory_cost=8, parallelism=1)  # type: ignore[misc]  # the one that all use
     main()

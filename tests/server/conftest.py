@@ -19,7 +19,7 @@ from tests.server.helpers import (
 )
 from tests.server.world import EMAIL, LIMIT, Interrupted, World
 from walletsync_server.app import close_app, create_app
-from walletsync_server.live import Live
+from walletsync_server.live.hub import Hub
 from walletsync_server.services import build_services
 from walletsync_server.settings import Settings
 from walletsync_server.storage.sqlite import open_sqlite
@@ -56,15 +56,15 @@ def account(wire: Wire) -> Account:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """Services over an inline storage, where alice has an account and bob may make one."""
-    storage, clock, live = Interrupted(open_sqlite(tmp_path / "w.db", inline=True)), FakeClock(), Live()
+    storage, clock, hub = Interrupted(open_sqlite(tmp_path / "w.db", inline=True)), FakeClock(), Hub()
     services = build_services(
         storage,
         may_sign_up=lambda email: email in (EMAIL, "bob@example.com"),
         max_wallet_bytes=LIMIT,
         clock=clock,
         passwords=cheap_passwords(),
-        live=live,
+        hub=hub,
     )
     services.accounts.sign_up(EMAIL, PASSWORD, bytes(32))
-    yield World(services, storage, clock, live)
+    yield World(services, storage, clock, hub)
     storage.close()

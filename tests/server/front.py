@@ -12,10 +12,10 @@ import flask
 import websocket
 
 from tests.server.helpers import API, HttpWire, until
-from walletsync_server import serving
-from walletsync_server.app import create_door
-from walletsync_server.door import Door
-from walletsync_server.serving import bind, url_of
+from walletsync_server.app import create_front_door
+from walletsync_server.asgi import server as asgi_server
+from walletsync_server.asgi.front_door import FrontDoor
+from walletsync_server.asgi.server import bind, url_of
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Front:
     """A door that is served. `stopping` ends it."""
 
     url: str
-    door: Door
+    door: FrontDoor
     stopping: threading.Event
     clients: list[Any] = field(default_factory=list)
 
@@ -48,9 +48,9 @@ def served(app: flask.Flask, *, send_buffer: int = 0) -> Iterator[Front]:
     stopping, ready, listener = threading.Event(), threading.Event(), bind("127.0.0.1", 0)
     if send_buffer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-    front = Front(url_of(listener), create_door(app), stopping)
+    front = Front(url_of(listener), create_front_door(app), stopping)
     with ThreadPoolExecutor(1) as pool:
-        ended = pool.submit(serving.serve, front.door, listener, stopping=stopping, on_ready=ready.set)
+        ended = pool.submit(asgi_server.serve, front.door, listener, stopping=stopping, on_ready=ready.set)
         try:
             until(lambda: ready.is_set() or ended.done())
             yield front

@@ -16,11 +16,11 @@ import pytest
 
 from tests.server.front import Front, served
 from tests.server.helpers import API, Account, cheap_passwords, connect, new_account, until, wallet_body
-from walletsync_server import door, intake, protocols, serving
 from walletsync_server.app import close_app, create_app
-from walletsync_server.door import SLACK
-from walletsync_server.intake import SMALL, Bodies, Intake
-from walletsync_server.live import Live
+from walletsync_server.asgi import body_budget, front_door, http_protocol, server
+from walletsync_server.asgi.body_budget import SMALL, BodyBudgets, HeldBodies
+from walletsync_server.asgi.front_door import SLACK
+from walletsync_server.live.hub import Hub
 from walletsync_server.services.errors import Overloaded
 from walletsync_server.settings import Settings
 
@@ -33,7 +33,7 @@ BEHIND = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[flask.Flask]:
     settings = Settings(database=f"sqlite:///{tmp_path}/walletsync.db", accounts="open", max_wallet_bytes=LIMIT)
-    app = create_app(settings, passwords=cheap_passwords(), live=Live())
+    app = create_app(settings, passwords=cheap_passwords(), hub=Hub())
     yield app
     close_app(app)
 
@@ -141,7 +141,7 @@ def test_requests_that_wait_are_bounded(front: Front) -> None:
     first = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
     with connect(front.url) as client, client.makefile("rb") as received:
         client.sendall(first + 1000 * BEHIND)
-        assert statuses(received.read()) == [404] + protocols.PIPELINED * [200]
+        assert statuses(received.read()) == [404] + http_protocol.PIPELINED * [200]
 
 
 def test_garbage_in_a_body_takes_nothing_from_the_request_before(front: Front) -> None:
@@ -258,8 +258,8 @@ def test_request_that_does_not_come_is_cut(
     front: Front, sent: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A connection has so long for a request and no longer, also if a byte comes now and then."""
-    monkeypatch.setattr(protocols, "HEAD_SECONDS", 0.2)
-    monkeypatch.setattr(protocols, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.2)
     with connect(front.url) as client:
         client.sendall(sent)
 
@@ -277,8 +277,8 @@ def test_request_that_does_not_come_is_cut(
 
 def test_body_that_keeps_coming_has_more_time(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that a body has grows with what came of it, so that a slow line can send a large wallet."""
-    monkeypatch.setattr(protocols, "BODY_SECONDS", 0.0)
-    monkeypatch.setattr(protocols, "SLOWEST", 1.0)  # so every byte is worth a second
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.0)
+    monkeypatch.setattr(http_protocol, "SLOWEST", 1.0)  # so every byte is worth a second
     with connect(front.url) as client:
         client.sendall(post(b"Content-Length: 100\r\n", b"{" * 60))
         assert is_open(front, client)
@@ -291,7 +291,7 @@ def test_body_that_keeps_coming_has_more_time(front: Front, monkeypatch: pytest.
 
 def test_idle_connection_is_closed(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is kept alive for nothing is closed."""
-    monkeypatch.setattr(serving, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.1)
     with served(app) as front, connect(front.url) as client, client.makefile("rb") as received:
         client.sendall(BEHIND)
         assert statuses(received.read()) == [200]
@@ -299,7 +299,7 @@ def test_idle_connection_is_closed(app: flask.Flask, monkeypatch: pytest.MonkeyP
 
 def test_line_ends_do_not_keep_an_idle_connection_alive(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a client sends between two requests, and that begins none, buys it no time beyond that of a request."""
-    monkeypatch.setattr(protocols, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
     with connect(front.url) as client, client.makefile("rb") as received:
         client.sendall(BEHIND)
         assert received.readline() == b"HTTP/1.1 200 OK\r\n"
@@ -338,8 +338,8 @@ def is_whole(client: socket.socket) -> bool:
 @pytest.mark.parametrize("more", [b"", BEHIND], ids=["nothing more", "another request"])
 def test_answer_that_is_not_read_is_cut(generous: flask.Flask, more: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that asks for much and reads nothing does not hold the memory for it for ever, whatever else it asks."""
-    monkeypatch.setattr(protocols, "ANSWER_SECONDS", 0.0)
-    monkeypatch.setattr(protocols, "SLOWEST", 1e9)
+    monkeypatch.setattr(http_protocol, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(http_protocol, "SLOWEST", 1e9)
     with served(generous) as front:
         client = ask_for_much(front)
         client.sendall(more)
@@ -351,18 +351,18 @@ def test_answer_that_is_not_read_is_cut(generous: flask.Flask, more: bytes, monk
 @pytest.fixture
 def tight(front: Front) -> Front:
     """A front with room for one and a half of the largest bodies of strangers."""
-    front.door._intake = Intake(front.door._intake.limit, strangers=front.door._intake.limit * 3 // 2)
+    front.door.budgets = BodyBudgets(front.door.budgets.limit, strangers=front.door.budgets.limit * 3 // 2)
     return front
 
 
 def free(front: Front) -> list[int]:
-    """Return how much room there is for strangers, and for those who are signed in."""
-    return [front.door._intake.room_of(holder)._free for holder in ("", 1)]
+    """Return how much room there is for strangers, and for those who are logged in."""
+    return [front.door.budgets.budget_of(holder).free for holder in ("", 1)]
 
 
 def test_strangers_do_not_take_all_memory(tight: Front) -> None:
     """Beyond the room for them bodies of strangers are refused, while who has an account is served."""
-    alice, size = new_account(tight.wire), tight.door._intake.limit
+    alice, size = new_account(tight.wire), tight.door.budgets.limit
     held = post(b"Content-Length: %d\r\n" % size, b" " * (size - 1))
     large = wallet_body(1, "x" * LIMIT)
     with ExitStack() as clients:
@@ -381,13 +381,13 @@ def first_status(client: socket.socket) -> int:
     return int(client.recv(12).split()[1])
 
 
-@pytest.mark.parametrize("signed_in", [False, True])
-def test_nobody_takes_all_the_room_for_requests(front: Front, signed_in: bool) -> None:
+@pytest.mark.parametrize("logged_in", [False, True])
+def test_nobody_takes_all_the_room_for_requests(front: Front, logged_in: bool) -> None:
     """One network, or one account, has its share for bodies, however much room there is; another one's fit."""
-    size = front.door._intake.limit
-    one, other = (new_account(front.wire).token.encode() if signed_in else b"-" for _ in range(2))
-    elsewhere = "" if signed_in else "127.0.0.2"
-    front.door._intake = Intake(size, strangers=8 * size, signed_in=8 * size)
+    size = front.door.budgets.limit
+    one, other = (new_account(front.wire).token.encode() if logged_in else b"-" for _ in range(2))
+    elsewhere = "" if logged_in else "127.0.0.2"
+    front.door.budgets = BodyBudgets(size, strangers=8 * size, logged_in=8 * size)
 
     def begin(token: bytes, source: str = "") -> socket.socket:
         client = clients.enter_context(connect(front.url, source))
@@ -396,10 +396,10 @@ def test_nobody_takes_all_the_room_for_requests(front: Front, signed_in: bool) -
 
     with ExitStack() as clients:
         held = [begin(one), begin(one)]
-        until(lambda: free(front)[signed_in] == 6 * size + 2)
+        until(lambda: free(front)[logged_in] == 6 * size + 2)
         assert first_status(begin(one)) == 503
         held.append(begin(other, elsewhere))
-        until(lambda: free(front)[signed_in] == 5 * size + 3)
+        until(lambda: free(front)[logged_in] == 5 * size + 3)
         for client in held:
             client.sendall(b" ")
         assert [first_status(client) for client in held] == [400] * 3
@@ -408,13 +408,13 @@ def test_nobody_takes_all_the_room_for_requests(front: Front, signed_in: bool) -
 @pytest.mark.parametrize("path", ["/wallet", f"{API}/wallet/history/1"])
 def test_nobody_takes_all_the_room_for_answers(app: flask.Flask, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers that are not read are held for an account up to its share; others get theirs, and so does it later."""
-    monkeypatch.setattr(intake, "SMALL", 1000)
-    monkeypatch.setattr(door, "SMALL", 1000)
+    monkeypatch.setattr(body_budget, "SMALL", 1000)
+    monkeypatch.setattr(front_door, "SMALL", 1000)
     with served(app, send_buffer=4096) as front, ExitStack() as clients:
         one, other = new_account(front.wire), new_account(front.wire)
         for account in (one, other):
             assert account.post(1, "x" * LIMIT).status == 200
-        front.door._intake = Intake(3 * LIMIT, signed_in=12 * LIMIT)
+        front.door.budgets = BodyBudgets(3 * LIMIT, logged_in=12 * LIMIT)
 
         def ask(account: Account) -> socket.socket:
             client = clients.enter_context(socket.socket())
@@ -444,7 +444,7 @@ def test_small_pieces_take_no_more_memory_than_a_large_one() -> None:
 
     tracemalloc.start()
     try:
-        with Bodies(Intake(2 * pieces), None, lambda: "") as bodies:
+        with HeldBodies(BodyBudgets(2 * pieces), None, lambda: "") as bodies:
             assert asyncio.run(bodies.read(receive)) == bytes(2 * pieces)
         assert tracemalloc.get_traced_memory()[1] < 20 * pieces
     finally:
@@ -457,7 +457,7 @@ def test_answer_to_what_was_stored_needs_no_room_beside_it() -> None:
     async def receive() -> object:
         return {"type": "http.request", "body": bytes(LIMIT), "more_body": False}
 
-    with Bodies(Intake(LIMIT, strangers=LIMIT), None, lambda: "") as bodies:
+    with HeldBodies(BodyBudgets(LIMIT, strangers=LIMIT), None, lambda: "") as bodies:
         asyncio.run(bodies.read(receive))
         bodies.hold_answer(LIMIT + SMALL)
         with pytest.raises(Overloaded):
@@ -466,7 +466,7 @@ def test_answer_to_what_was_stored_needs_no_room_beside_it() -> None:
 
 def test_room_is_free_after_every_answer(tight: Front) -> None:
     """Whatever became of a body, its room can be used again."""
-    size, before = tight.door._intake.limit, free(tight)
+    size, before = tight.door.budgets.limit, free(tight)
     alice = new_account(tight.wire)
     alice.post(1, "x" * LIMIT)
     tight.wire("POST", f"{API}/wallet", b"[" * size)

@@ -157,7 +157,7 @@ def test_foreign_database_is_not_backed_up(tmp_path: Path) -> None:
 
 
 def test_restored_database_has_everything_but_tokens(storage: Storage, file: Path, backup: Path) -> None:
-    """Accounts and wallets are as at the backup, no token is alive, and the database before is kept aside."""
+    """Accounts and wallets are as at the backup, no token is alive, and the previous database is kept aside."""
     back_up(file, backup, replace=False, progress=ignore)
     append(storage, ALICE.account_id, wallet(4))
     storage.close()
@@ -324,6 +324,6 @@ def test_full_disk_is_told(storage: Storage, file: Path, backup: Path, monkeypat
 def test_migrate_says_from_where_to_where(at_first_schema: Path, tmp_path: Path) -> None:
     """An operator reads what was done to the database, and that nothing was to be done the second time."""
     done = run("migrate", *on(at_first_schema))
-    assert (done.exit_code, "brought from 0001 to 0" in done.stdout) == (0, True)
+    assert (done.exit_code, "migrated from 0001 to 0" in done.stdout) == (0, True)
     assert "is up to date" in run("migrate", *on(at_first_schema)).stdout
-    assert "brought from nothing" in run("migrate", *on(tmp_path / "new.db")).stdout
+    assert "migrated from nothing" in run("migrate", *on(tmp_path / "new.db")).stdout

@@ -16,8 +16,8 @@ from pysqlite3 import dbapi2 as driver
 
 from tests.server.helpers import HttpWire, sign_up, until
 from walletsync_server import __version__
+from walletsync_server.asgi.server import url_of
 from walletsync_server.cli import main
-from walletsync_server.serving import url_of
 from walletsync_server.settings import TABLE
 from walletsync_server.storage.sqlite import open_sqlite
 
@@ -109,7 +109,7 @@ def test_default_allows_nobody_and_says_so(tmp_path: Path) -> None:
         assert sign_up(HttpWire(url), "alice@example.com").code == "not_allowed"
         process.terminate()
         _, err = process.communicate(timeout=30)
-    assert "Nobody can sign up" in err
+    assert "Only those that you allow can sign up" in err
     assert "--allow ADDRESS" in err
     assert "--accounts open" in err
 
@@ -175,10 +175,10 @@ def test_occupied_port_is_a_clear_failure(tmp_path: Path) -> None:
     [
         (["--host", "no-such-host.invalid"], "no-such-host.invalid"),
         (["--host", "192.0.2.1"], "192.0.2.1"),
-        (["--host", "192.0.2.1"], "choose one of its own with --host"),
-        (["--host", "a..b"], "'a..b': this is no host name"),
-        (["--host", "x" * 80], "no host name"),
-        (["--host", "\udcff"], "no host name"),
+        (["--host", "192.0.2.1"], "choose one that it has with --host"),
+        (["--host", "a..b"], "'a..b': this is not a host name"),
+        (["--host", "x" * 80], "not a host name"),
+        (["--host", "\udcff"], "not a host name"),
         (["--database", "sqlite:////no/such/folder/w.db"], "/no/such/folder/w.db"),
     ],
 )
@@ -250,7 +250,7 @@ def test_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
     broken.close()
     ended = run("serve", "--port", "0", "--database", f"sqlite:///{file}")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert f"{file}: The server's database failed" in ended.stderr
+    assert f"{file}: The server's database is not available" in ended.stderr
     assert "SQLITE_ERROR" in ended.stderr
 
 
@@ -296,8 +296,8 @@ def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
         "  --mail-server must be set where accounts is email.",
         "  --public-url must be set where accounts is email.",
         f"  {file}: mail_port must be a whole number.",
-        f"  {file}: prot is no setting; did you mean port?",
-        "  WALLETSYNC_DATABSE is no setting; did you mean WALLETSYNC_DATABASE?",
+        f"  {file}: prot is not a setting; did you mean port?",
+        "  WALLETSYNC_DATABSE is not a setting; did you mean WALLETSYNC_DATABASE?",
         "  WALLETSYNC_PORT must be a whole number.",
     ]
 

@@ -65,12 +65,12 @@ def test_lists_are_lists_in_the_file_and_words_in_the_environment(tmp_path: Path
     [
         ("port = true", "port must be a whole number."),
         ("port = 80.5", "port must be a whole number."),
-        ("host = 1", "host must be a text in quotes."),
-        ("allow = 1", "allow must be a list of texts"),
-        ("allow = [1]", "allow must be a list of texts"),
+        ("host = 1", "host must be a string in quotes."),
+        ("allow = 1", "allow must be a list of strings"),
+        ("allow = [1]", "allow must be a list of strings"),
         ("port = 65536", "port must be from 0 to 65535."),
-        ("[server]\nport = 1", "server is no setting; did you mean"),
-        ("zzz = 1", "zzz is no setting; `walletsync-server config` lists all."),
+        ("[server]\nport = 1", "server is not a setting; did you mean"),
+        ("zzz = 1", "zzz is not a setting; `walletsync-server config` lists all of them."),
     ],
 )
 def test_wrong_key_is_named_with_its_file(tmp_path: Path, text: str, said: str) -> None:
@@ -89,10 +89,10 @@ def test_file_that_cannot_be_read_is_named_with_what_named_it(tmp_path: Path) ->
         f"--config names a file that cannot be read, {missing}: No such file or directory."
     ]
     assert mistakes({"WALLETSYNC_CONFIG": binary}) == [
-        f"WALLETSYNC_CONFIG names a file that cannot be read, {binary}: it holds no text."
+        f"WALLETSYNC_CONFIG names a file that cannot be read, {binary}: it is not a text file."
     ]
     (mistake,) = mistakes({}, broken)
-    assert mistake.startswith(f"{broken} is no TOML: ")
+    assert mistake.startswith(f"{broken} is not valid TOML: ")
     assert "line 1" in mistake
 
 
@@ -112,7 +112,7 @@ def test_unreadable_is_not_called_missing(tmp_path: Path) -> None:
     """A setting that others need and that cannot be read is one mistake."""
     file = written(tmp_path, 'accounts = "email"\nmail_server = 5\nmail_from = "a@example.com"\n')
     assert mistakes({"WALLETSYNC_PUBLIC_URL": "https://sync.example.com"}, file) == [
-        f"{file}: mail_server must be a text in quotes."
+        f"{file}: mail_server must be a string in quotes."
     ]
 
 

@@ -183,7 +183,7 @@ def test_person_who_has_an_account_is_told_by_mail(wire: Wire, mail_server: Mail
     press(wire, arrived(mail_server, email).token)
     assert sign_up(wire, email, "another password").json == {"verified": False}
     text = arrived(mail_server, email, 2).message.get_content()
-    assert "account there already" in " ".join(text.split())
+    assert "already has an account there" in " ".join(text.split())
     assert "verifyToken" not in text
 
 

@@ -35,7 +35,7 @@ def assert_changed(account: Account) -> str:
 
 
 def test_password_changes_without_a_wallet(account: Account) -> None:
-    """Password and seed are new, every device is signed out, and there is still no wallet."""
+    """Password and seed are new, every device is logged out, and there is still no wallet."""
     answer = change(account)
     assert (answer.status, answer.json) == (200, {})
     account.token = assert_changed(account)

@@ -105,7 +105,7 @@ def run(words: str, variables: dict[str, str], **more: str) -> Result:
 def test_invited_address_is_told_and_may_sign_up(server: MailServer, variables: dict[str, str], tmp_path: Path) -> None:
     """One mail with the server's address arrives, and the permission is there."""
     ended = run(f"accounts invite {ALICE}", variables)
-    assert (ended.exit_code, ended.stdout) == (0, f"{ALICE} may sign up, and was told so.\n"), ended.output
+    assert (ended.exit_code, ended.stdout) == (0, f"{ALICE} may sign up, and the invitation was sent.\n"), ended.output
     (mail,) = server.post.mails
     assert (mail["To"], mail["From"], mail["Subject"]) == (ALICE, "sync@example.com", "You are invited")
     assert URL in mail.get_payload()
@@ -118,7 +118,7 @@ def test_invitation_without_a_mail_server_is_printed(tmp_path: Path) -> None:
     variables = {"WALLETSYNC_DATABASE": f"sqlite:///{tmp_path}/walletsync.db"}
     ended = run(f"accounts invite {ALICE} --public-url {URL}", variables)
     assert (ended.exit_code, URL in ended.stdout) == (0, True)
-    assert "tell it yourself" in ended.stderr
+    assert "pass this on yourself" in ended.stderr
     assert f"{ALICE}  may sign up" in run("accounts list", variables).stdout
     missing = run(f"accounts invite {ALICE}", variables)
     assert (missing.exit_code, "--public-url" in missing.stderr) == (2, True)
@@ -163,13 +163,13 @@ def test_unusable_mail_server_is_told(server: MailServer, variables: dict[str, s
 def test_certificate_that_nobody_vouches_for_is_told(server: MailServer, variables: dict[str, str]) -> None:
     """A login never goes to a mail server that anybody could pretend to be."""
     looked = run("doctor", variables)
-    assert (looked.exit_code, "its certificate is not to be trusted" in looked.stdout) == (1, True)
+    assert (looked.exit_code, "its certificate cannot be trusted" in looked.stdout) == (1, True)
 
 
 @pytest.mark.usefixtures("trusted")
 def test_doctor_logs_in(server: MailServer, variables: dict[str, str], tmp_path: Path) -> None:
     """A mail server that works is ok, and a password file that others can read is warned of."""
-    assert "localhost takes our mails" in run("doctor", variables).stdout
+    assert "localhost accepts our mail" in run("doctor", variables).stdout
     (tmp_path / "password").chmod(0o644)
     looked = run("doctor", variables)
     assert "mail password mode: other users" in looked.stdout

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 
 from tests.server.helpers import PASSWORD
 from tests.server.world import EMAIL, World
-from walletsync_server.live import AccountIsFull, Listener, Live, LiveIsFull
+from walletsync_server.live.hub import MAX_LISTENERS, MAX_LISTENERS_PER_ACCOUNT, AccountIsFull, Hub, HubIsFull, Listener
 from walletsync_server.services import errors
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.storage import schema
@@ -21,9 +21,9 @@ SEED = bytes(32)
 class Ear:
     """A listener of one account, with a count of the times it was woken."""
 
-    def __init__(self, live: Live, account: int = 1, device: str = "laptop") -> None:
+    def __init__(self, hub: Hub, account: int = 1, device: str = "laptop") -> None:
         self.woken = 0
-        self.listener: Listener = live.listen(account, device, self._wake)
+        self.listener: Listener = hub.listen(account, device, self._wake)
 
     def _wake(self) -> None:
         self.woken += 1
@@ -31,10 +31,10 @@ class Ear:
 
 def test_each_listener_of_the_account_is_told() -> None:
     """Every device of the account learns the sequence, once; other accounts learn nothing."""
-    live = Live()
-    ears = [Ear(live, device=name) for name in ("laptop", "laptop", "phone")]
-    other = Ear(live, account=2)
-    live.publish(1, 7)
+    hub = Hub()
+    ears = [Ear(hub, device=name) for name in ("laptop", "laptop", "phone")]
+    other = Ear(hub, account=2)
+    hub.publish(1, 7)
     for ear in ears:
         assert (ear.woken, ear.listener.take(), ear.listener.take()) == (1, 7, None)
     assert (other.woken, other.listener.take()) == (0, None)
@@ -42,86 +42,86 @@ def test_each_listener_of_the_account_is_told() -> None:
 
 def test_slow_listener_keeps_the_newest_only() -> None:
     """Who does not take is woken once, and finds the newest sequence; then it is woken again."""
-    live = Live()
-    ear = Ear(live)
+    hub = Hub()
+    ear = Ear(hub)
     for sequence in range(1, 1000):
-        live.publish(1, sequence)
+        hub.publish(1, sequence)
     assert (ear.woken, ear.listener.take()) == (1, 999)
-    live.publish(1, 1000)
+    hub.publish(1, 1000)
     assert (ear.woken, ear.listener.take()) == (2, 1000)
 
 
 def test_older_sequence_is_no_news() -> None:
     """Of two hints that overtook each other the newer one stays."""
-    live = Live()
-    ear = Ear(live)
-    live.publish(1, 5)
-    live.publish(1, 4)
+    hub = Hub()
+    ear = Ear(hub)
+    hub.publish(1, 5)
+    hub.publish(1, 4)
     assert ear.listener.take() == 5
-    live.publish(1, 5)
+    hub.publish(1, 5)
     assert (ear.woken, ear.listener.take()) == (1, None)
 
 
 def test_hang_up_reaches_the_device_or_the_account() -> None:
     """One device is hung up, or all of the account; nobody of another account."""
-    live = Live()
-    laptop, phone, other = Ear(live), Ear(live, device="phone"), Ear(live, account=2)
-    live.hang_up(1, "laptop")
+    hub = Hub()
+    laptop, phone, other = Ear(hub), Ear(hub, device="phone"), Ear(hub, account=2)
+    hub.hang_up(1, "laptop")
     assert [ear.listener.is_over for ear in (laptop, phone, other)] == [True, False, False]
-    live.hang_up(1)
+    hub.hang_up(1)
     assert [ear.listener.is_over for ear in (laptop, phone, other)] == [True, True, False]
     assert [ear.woken for ear in (laptop, phone, other)] == [1, 1, 0]
 
 
 def test_who_left_is_not_woken() -> None:
     """After `leave` nothing is told; leaving twice is fine, and so is telling an account that nobody listens to."""
-    live = Live()
-    gone, stays = Ear(live), Ear(live)
-    live.leave(gone.listener)
-    live.leave(gone.listener)
-    live.publish(1, 1)
-    live.hang_up(1)
-    assert (gone.woken, stays.woken, len(live)) == (0, 1, 1)
-    live.leave(stays.listener)
-    live.publish(1, 2)
-    live.hang_up(1)
-    assert len(live) == 0
+    hub = Hub()
+    gone, stays = Ear(hub), Ear(hub)
+    hub.leave(gone.listener)
+    hub.leave(gone.listener)
+    hub.publish(1, 1)
+    hub.hang_up(1)
+    assert (gone.woken, stays.woken, len(hub)) == (0, 1, 1)
+    hub.leave(stays.listener)
+    hub.publish(1, 2)
+    hub.hang_up(1)
+    assert len(hub) == 0
 
 
 def test_listeners_are_bounded() -> None:
     """An account has so many listeners, the server so many in all, and who leaves makes room."""
-    live = Live(per_account=2, in_all=3)
-    first, second, third = Ear(live), Ear(live), Ear(live, account=2)
-    with pytest.raises(LiveIsFull):
-        Ear(live, account=2)
-    live.leave(third.listener)
+    hub = Hub(per_account=2, in_all=3)
+    first, second, third = Ear(hub), Ear(hub), Ear(hub, account=2)
+    with pytest.raises(HubIsFull):
+        Ear(hub, account=2)
+    hub.leave(third.listener)
     with pytest.raises(AccountIsFull):
-        Ear(live)
-    live.leave(first.listener)
-    Ear(live)
-    assert (second.listener.is_over, len(live)) == (False, 2)
+        Ear(hub)
+    hub.leave(first.listener)
+    Ear(hub)
+    assert (second.listener.is_over, len(hub)) == (False, 2)
 
 
 @pytest.mark.parametrize("seed", [20261124])  # so that a failure names it
 def test_any_thread_may_publish(seed: int) -> None:
     """Publishers in many threads, listeners that come, take and go: each that stays ends with the newest sequence."""
-    live, newest, threads = Live(per_account=100), 400, 4
+    hub, newest, threads = Hub(per_account=100), 400, 4
     sequences = list(range(1, newest + 1))
     random.Random(seed).shuffle(sequences)
-    stays = Ear(live)
+    stays = Ear(hub)
     start = threading.Barrier(2 * threads)
 
     def publish(number: int) -> None:
         start.wait(20)
         for sequence in sequences[number::threads]:
-            live.publish(1, sequence)
+            hub.publish(1, sequence)
 
     def come_and_go() -> None:
         start.wait(20)
         for _ in range(100):
-            ear = Ear(live)
+            ear = Ear(hub)
             ear.listener.take()
-            live.leave(ear.listener)
+            hub.leave(ear.listener)
 
     with ThreadPoolExecutor(2 * threads) as pool:
         runs = [pool.submit(publish, number) for number in range(threads)]
@@ -129,12 +129,12 @@ def test_any_thread_may_publish(seed: int) -> None:
         for run in runs:
             run.result()
     assert stays.listener.take() == newest
-    assert len(live) == 1
+    assert len(hub) == 1
 
 
 @pytest.fixture
-def live(world: World) -> Live:
-    return world.live
+def hub(world: World) -> Hub:
+    return world.hub
 
 
 def account_of(world: World) -> int:
@@ -143,10 +143,10 @@ def account_of(world: World) -> int:
     return account.account_id
 
 
-def test_accepted_write_is_published(world: World, live: Live) -> None:
+def test_accepted_write_is_published(world: World, hub: Hub) -> None:
     """A write that was accepted is told; a retry and a conflict change nothing and tell nothing."""
     token = world.log_in()
-    ear = Ear(live, account_of(world))
+    ear = Ear(hub, account_of(world))
     world.write(token, 1)
     assert ear.listener.take() == 1
     world.write(token, 1)
@@ -155,10 +155,10 @@ def test_accepted_write_is_published(world: World, live: Live) -> None:
     assert (ear.woken, ear.listener.take()) == (1, None)
 
 
-def test_void_token_is_hung_up(world: World, live: Live) -> None:
-    """Signing out hangs up that device, and so does a new login of the device; others stay."""
+def test_void_token_is_hung_up(world: World, hub: Hub) -> None:
+    """Logging out hangs up that device, and so does a new login of the device; others stay."""
     token = world.log_in("laptop")
-    laptop, phone = (Ear(live, account_of(world), name) for name in ("laptop", "phone"))
+    laptop, phone = (Ear(hub, account_of(world), name) for name in ("laptop", "phone"))
     world.log_in("phone")
     assert (laptop.listener.is_over, phone.listener.is_over) == (False, True)
     world.services.tokens.revoke(token)
@@ -176,20 +176,20 @@ def test_void_token_is_hung_up(world: World, live: Live) -> None:
         ),
     ],
 )
-def test_end_of_a_token_is_told(world: World, live: Live, end: Callable[[World, str], object], survives: bool) -> None:
+def test_end_of_a_token_is_told(world: World, hub: Hub, end: Callable[[World, str], object], survives: bool) -> None:
     """Revoking a device hangs up that device; a deletion and a change of the password hang up all."""
     token = world.log_in("laptop")
     world.log_in("phone")
-    laptop, phone = (Ear(live, account_of(world), name) for name in ("laptop", "phone"))
+    laptop, phone = (Ear(hub, account_of(world), name) for name in ("laptop", "phone"))
     end(world, token)
     assert phone.listener.is_over
     assert laptop.listener.is_over is not survives
 
 
-def test_refused_change_of_the_password_hangs_up_nobody(world: World, live: Live) -> None:
+def test_refused_change_of_the_password_hangs_up_nobody(world: World, hub: Hub) -> None:
     """Neither a wrong password nor a retry closes a connection."""
     world.services.password_change.change(EMAIL, PASSWORD, "new password", SEED, None)
-    ear = Ear(live, account_of(world))
+    ear = Ear(hub, account_of(world))
     world.services.password_change.change(EMAIL, PASSWORD, "new password", SEED, None)
     with pytest.raises(errors.WrongCredentials):
         world.services.password_change.change(EMAIL, PASSWORD, "another password", SEED, None)
@@ -201,9 +201,9 @@ def silence() -> None:
 
 
 @pytest.fixture
-def amid(live: Live, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object], Callable[[], object]], None]:
+def amid(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object], Callable[[], object]], None]:
     """Let a test do something just before, and just after, somebody begins to listen."""
-    listen = live.listen
+    listen = hub.listen
 
     def between(before: Callable[[], object], after: Callable[[], object]) -> None:
         def patched(account_id: int, device_id: str, wake: Callable[[], None]) -> Listener:
@@ -212,12 +212,12 @@ def amid(live: Live, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], 
             after()
             return listener
 
-        monkeypatch.setattr(live, "listen", patched)
+        monkeypatch.setattr(hub, "listen", patched)
 
     return between
 
 
-def test_subscription_knows_the_current_wallet(world: World, live: Live) -> None:
+def test_subscription_knows_the_current_wallet(world: World, hub: Hub) -> None:
     """Whoever begins to listen learns the current sequence, if there is one, and how long the token lives."""
     token = world.log_in()
     first = world.services.updates.listen(token, silence)
@@ -228,7 +228,7 @@ def test_subscription_knows_the_current_wallet(world: World, live: Live) -> None
     assert second.listener.take() == 1
     first.leave()
     second.leave()
-    assert len(live) == 0
+    assert len(hub) == 0
 
 
 def test_no_write_is_lost_when_listening_begins(
@@ -244,7 +244,7 @@ def test_no_write_is_lost_when_listening_begins(
 
 @pytest.mark.parametrize("late", [False, True])
 def test_no_revocation_is_lost_when_listening_begins(
-    world: World, live: Live, late: bool, amid: Callable[[Callable[[], object], Callable[[], object]], None]
+    world: World, hub: Hub, late: bool, amid: Callable[[Callable[[], object], Callable[[], object]], None]
 ) -> None:
     """A token that is revoked just before or just after the beginning does not listen."""
     token = world.log_in()
@@ -255,17 +255,19 @@ def test_no_revocation_is_lost_when_listening_begins(
     amid(silence, revoke) if late else amid(revoke, silence)
     with pytest.raises(errors.Unauthorized):
         world.services.updates.listen(token, silence)
-    assert len(live) == 0
+    assert len(hub) == 0
 
 
-def test_listening_is_refused_where_there_is_no_room(world: World, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listening_is_refused_where_there_is_no_room(world: World, hub: Hub) -> None:
     """A full account and a full server are different refusals, and both say when to try again."""
     token = world.log_in()
-    monkeypatch.setattr(live, "_per_account", 0)
+    for _ in range(MAX_LISTENERS_PER_ACCOUNT):
+        world.services.updates.listen(token, silence)
     with pytest.raises(errors.TooManySockets) as refused:
         world.services.updates.listen(token, silence)
     assert refused.value.retry_after > 0
-    monkeypatch.setattr(live, "_in_all", 0)
+    for account in range(MAX_LISTENERS - MAX_LISTENERS_PER_ACCOUNT):
+        hub.listen(-account, "laptop", silence)
     with pytest.raises(errors.Overloaded):
         world.services.updates.listen(token, silence)
 
@@ -285,11 +287,11 @@ def test_wallet_is_read_without_a_condition(world: World) -> None:
     assert world.services.wallets.read(token) == written
 
 
-def test_token_made_void_by_another_process_is_found(world: World, live: Live) -> None:
+def test_token_made_void_by_another_process_is_found(world: World, hub: Hub) -> None:
     """Who listens for an account that was removed behind the server's back is hung up at the next look, nobody else."""
     world.log_in("laptop")
     world.log_in("phone")
-    laptop, phone = (Ear(live, account_of(world), name) for name in ("laptop", "phone"))
+    laptop, phone = (Ear(hub, account_of(world), name) for name in ("laptop", "phone"))
     assert world.services.updates.hang_up_void() == 0
     world.sql(delete(schema.tokens).where(schema.tokens.c.device_id == "phone"))
     assert world.services.updates.hang_up_void() == 1

@@ -9,7 +9,7 @@ import pytest
 CANARY = "canary-7f3a"
 SCRIPT = f"""
 import logging, threading
-from walletsync_server import logs
+from walletsync_server.observe import logs
 
 logs.configure()
 logs.event("started", answer=42)
@@ -71,9 +71,21 @@ def test_log_in_json_says_the_same() -> None:
 def test_log_tells_as_much_as_it_is_told_to(level: str, seen: int) -> None:
     """Own events are info; other libraries say what is below a warning only for developers, and never their words."""
     script = (
-        f"import logging; from walletsync_server import logs; logs.configure('logfmt', '{level}');"
+        f"import logging; from walletsync_server.observe import logs; logs.configure('logfmt', '{level}');"
         f"logs.event('started'); logging.getLogger('other').debug('Read %s', '{CANARY}')"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     assert len(ended.stderr.splitlines()) == seen
     assert CANARY not in ended.stderr
+
+
+def test_values_that_are_no_plain_word_are_quoted() -> None:
+    """Each line stays one line, and a program can take it apart again."""
+    script = (
+        "from walletsync_server.observe import logs; logs.configure();"
+        "logs.event('odd', path='/a:b', said='say \"no\"', pair='a=b', back='\\\\', lines='two\\nlines', nothing=None)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    (line,) = ended.stderr.splitlines()
+    expected = r'path=/a:b said="say \"no\"" pair="a=b" back="\\" lines="two\nlines" nothing='
+    assert line.endswith(f"level=info event=odd {expected}")

@@ -14,11 +14,14 @@ from sqlalchemy import select
 
 from tests.server.helpers import FakeClock, cheap_passwords, until
 from tests.server.smtp import HOST, PASSWORD, USERNAME, Certificates, MailServer
-from walletsync_server import logs, mailer
-from walletsync_server.mailer import Mailer, Route, connect
+from walletsync_server.mail import mailer, smtp
+from walletsync_server.mail.mailer import Mailer
+from walletsync_server.mail.smtp import Route, connect
+from walletsync_server.observe import logs
 from walletsync_server.services import Services, build_services
 from walletsync_server.services.errors import Unavailable
-from walletsync_server.services.mail import FIRST_RETRY, LEASE, Mails
+from walletsync_server.services.mail_queue import FIRST_RETRY, LEASE, MailQueue
+from walletsync_server.services.store import Store
 from walletsync_server.settings import NO_TLS, STARTTLS, TLS
 from walletsync_server.storage import schema
 from walletsync_server.storage.interface import Storage
@@ -66,7 +69,7 @@ class Office:
             public_url="https://sync.example.com",
             **{"security": NO_TLS, "username": "", "password": "", **options},
         )
-        started = Mailer(self.services.mails, route, clock=self.clock, on_try=self.tries.append)
+        started = Mailer(self.services.mail_queue, route, clock=self.clock, on_try=self.tries.append)
         self.mailers.append(started)
         started.start()
         return started
@@ -193,7 +196,7 @@ def test_refused_mail_is_given_up(office: Office, server: MailServer, command: s
     until(lambda: office.queue() == {BOB: (1, True)} and len(office.tries) == 2)
     assert [mail.to for mail in server.inbox] == [BOB]
     assert sorted(office.tries) == ["refused", "sent"]
-    assert office.services.mails.waiting() == 0
+    assert office.services.mail_queue.waiting() == 0
     assert not office.failures
 
 
@@ -206,7 +209,7 @@ def test_deferred_mail_is_tried_again(office: Office, server: MailServer, comman
     office.send_by(server)
     until(lambda: office.queue() == {ALICE: (1, False), BOB: (1, True)} and office.is_postponed(ALICE))
     until(lambda: len(office.tries) == 2)
-    assert office.services.mails.waiting() == 1
+    assert office.services.mail_queue.waiting() == 1
     server.says = lambda command, address: None
     office.clock.move(FIRST_RETRY)
     until(lambda: office.queue() == {ALICE: (2, True), BOB: (1, True)})
@@ -235,7 +238,7 @@ def test_silent_mail_server_holds_up_nobody(
     office: Office, server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a mail server accepts connections and says nothing, sign-ups are answered, and mails go out afterwards."""
-    monkeypatch.setattr(mailer, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.5)
     with socket.create_server((HOST, 0)) as silent:
         dumb = MailServer()
         real_port, dumb.port = dumb.port, silent.getsockname()[1]
@@ -261,7 +264,7 @@ def test_several_mailers_send_each_mail_once(office: Office, server: MailServer,
     others = [open_sqlite(tmp_path / "w.db") for _ in range(2)]
     own = office.services
     for storage in others:
-        office.services = replace(own, mails=Mails(own.mails._store.__class__(storage), office.clock))
+        office.services = replace(own, mail_queue=MailQueue(Store(storage), office.clock))
         office.send_by(server)
     office.services = own
     office.send_by(server)
@@ -279,14 +282,14 @@ def test_mailer_outlives_a_fault_of_the_database(
 ) -> None:
     """What fails once is tried again: the thread goes on."""
     server.start()
-    ask, times = Mails.are_due, iter(range(2))
+    ask, times = MailQueue.are_due, iter(range(2))
 
-    def fail_twice(self: Mails) -> bool:
+    def fail_twice(self: MailQueue) -> bool:
         if next(times, None) is not None:
             raise Unavailable
         return ask(self)
 
-    monkeypatch.setattr(Mails, "are_due", fail_twice)
+    monkeypatch.setattr(MailQueue, "are_due", fail_twice)
     office.sign_up(ALICE)
     office.send_by(server)
     until(lambda: office.queue() == {ALICE: (1, True)})
@@ -298,14 +301,14 @@ def test_mail_that_was_sent_but_not_noted_comes_again(
 ) -> None:
     """If the database fails just after a mail left, it is sent once more when its lease is over, not at once."""
     server.start()
-    sent, times = Mails.sent, iter(range(1))
+    sent, times = MailQueue.sent, iter(range(1))
 
-    def fail_once(self: Mails, outgoing: Any) -> None:
+    def fail_once(self: MailQueue, outgoing: Any) -> None:
         if next(times, None) is not None:
             raise Unavailable
         sent(self, outgoing)
 
-    monkeypatch.setattr(Mails, "sent", fail_once)
+    monkeypatch.setattr(MailQueue, "sent", fail_once)
     office.sign_up(ALICE)
     office.send_by(server)
     until(lambda: bool(office.failures))

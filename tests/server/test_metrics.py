@@ -11,7 +11,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.helpers import API, HttpWire, free_port, log_in, new_account, seed_of
-from walletsync_server.metrics import CannotShowMetrics, Metrics
+from walletsync_server.observe.metrics import CannotServeMetrics, Metrics
 from walletsync_server.testing import RunningServer, ServerDidNotStart
 
 Labels = tuple[tuple[str, str], ...]
@@ -136,7 +136,7 @@ def test_port_that_is_taken_is_told() -> None:
         listener.listen()
         port = listener.getsockname()[1]
         server = RunningServer(settings={"metrics_port": port})
-        with pytest.raises(ServerDidNotStart, match=f"Cannot show metrics on 127.0.0.1, port {port}: Address already"):
+        with pytest.raises(ServerDidNotStart, match=f"Cannot serve metrics on 127.0.0.1, port {port}: Address already"):
             server.start()
         server.close()
 
@@ -144,9 +144,7 @@ def test_port_that_is_taken_is_told() -> None:
 def test_nothing_is_shown_unless_asked_for() -> None:
     """Without a port for metrics the process listens on one port only."""
     with RunningServer() as server:
-        process = server._process
-        assert process is not None
-        listening = [each for each in psutil.Process(process.pid).net_connections() if each.status == "LISTEN"]
+        listening = [each for each in psutil.Process(server.pid).net_connections() if each.status == "LISTEN"]
         assert [each.laddr.port for each in listening] == [int(server.url.rpartition(":")[2])]
 
 
@@ -156,10 +154,10 @@ def test_port_is_free_again_afterwards() -> None:
     for count in range(2):
         metrics = Metrics()
         metrics.watch("answer", "The answer to everything.", lambda: 42)
-        with metrics.shown("127.0.0.1", port):
+        with metrics.served("127.0.0.1", port):
             assert Scraped(port)("answer") == 42
             if not count:
-                with pytest.raises(CannotShowMetrics):
-                    Metrics().shown("127.0.0.1", port).__enter__()
+                with pytest.raises(CannotServeMetrics):
+                    Metrics().served("127.0.0.1", port).__enter__()
     with pytest.raises(requests.ConnectionError):
         Scraped(port)

@@ -88,7 +88,7 @@ def test_deletion_during_a_password_change_is_refused(world: World) -> None:
 
 
 def test_login_between_check_and_change_holds_no_token(world: World) -> None:
-    """A device that logs in with the old password just before the change is signed out by it."""
+    """A device that logs in with the old password just before the change is logged out by it."""
     tokens: list[str] = []
     world.storage.before_write = lambda: tokens.append(world.log_in())
     change(world)

@@ -46,8 +46,9 @@ def test_nobodys_password_costs_the_same_work() -> None:
 class Crowded(PasswordHasher):
     """Remembers for each hash whether another one might have begun beside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int) -> None:
         super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.at_once = at_once
         self.passwords: Passwords | None = None
         self.room: list[bool] = []
 
@@ -61,13 +62,13 @@ class Crowded(PasswordHasher):
 
     def _look(self) -> None:
         if self.passwords is not None:
-            self.room.append(self.passwords.running < self.passwords._at_once)
+            self.room.append(self.passwords.running < self.at_once)
 
 
 @pytest.mark.parametrize(("at_once", "room"), [(1, False), (2, True)])
 def test_no_more_run_at_once_than_may(at_once: int, room: bool) -> None:
     """Each hash and each check takes one of the turns, and gives it back, whatever comes out of it."""
-    hasher = Crowded()
+    hasher = Crowded(at_once)
     hasher.passwords = passwords = Passwords(at_once, hasher)
     stored = passwords.hash(PASSWORD)
     assert [passwords.verify(each, text) for each in (stored, None) for text in (PASSWORD, "x")] == [

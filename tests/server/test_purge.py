@@ -12,7 +12,7 @@ from sqlalchemy import select
 from tests.server.helpers import PASSWORD, FakeClock, HttpWire, cheap_passwords, new_account, until
 from tests.server.world import EMAIL, World
 from walletsync.protocol import MAX_DEVICES
-from walletsync_server.chores import purging
+from walletsync_server.background import purging
 from walletsync_server.services import build_services, errors, tokens
 from walletsync_server.services.errors import RateLimited, Unavailable, WrongCredentials
 from walletsync_server.services.throttle import Rates

@@ -108,7 +108,7 @@ def test_settings_of_the_environment_do_not_reach_it(monkeypatch: pytest.MonkeyP
 def test_server_that_does_not_stop_is_killed() -> None:
     """A stop takes no longer than the patience of whoever asked for it."""
     with RunningServer() as server:
-        server._patience = 0
+        server.patience = 0
         assert server.stop() == -signal.SIGKILL
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from tests.server.front import served
 from tests.server.helpers import HttpWire, cheap_passwords, connect, until
-from walletsync_server import serving
 from walletsync_server.app import close_app, create_app
-from walletsync_server.live import Live
-from walletsync_server.protocols import Http
-from walletsync_server.serving import CannotListen, bind, url_of
+from walletsync_server.asgi import server as asgi_server
+from walletsync_server.asgi.http_protocol import HttpProtocol
+from walletsync_server.asgi.server import CannotListen, bind, url_of
+from walletsync_server.live.hub import Hub
 from walletsync_server.settings import Settings
 from walletsync_server.testing import RunningServer
 
@@ -28,7 +28,7 @@ LARGE = 16 * 1024 * 1024
 def app(tmp_path: Path) -> Iterator[flask.Flask]:
     """An application of this test's own."""
     settings = Settings(database=f"sqlite:///{tmp_path}/walletsync.db", accounts="open")
-    app = create_app(settings, passwords=cheap_passwords(), live=Live())
+    app = create_app(settings, passwords=cheap_passwords(), hub=Hub())
     yield app
     close_app(app)
 
@@ -76,7 +76,7 @@ def test_stop_does_not_wait_for_idle_connections(app: flask.Flask) -> None:
 
 def test_stop_waits_no_longer_than_it_may(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that does not come to its end is cut when the time for that is over."""
-    monkeypatch.setattr(serving, "DRAIN_SECONDS", 0)
+    monkeypatch.setattr(asgi_server, "DRAIN_SECONDS", 0)
     with served(app) as front, connect(front.url) as client:
         client.sendall(b"POST /wallet HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
         front.wire("GET", "/healthz")  # by now the other one has begun
@@ -110,14 +110,14 @@ def test_fault_of_the_door_is_logged_without_words(
     app: flask.Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A fault in a connection closes it, and of it the log has type and place only; others are served."""
-    received = Http.data_received
+    received = HttpProtocol.data_received
 
-    def fail(self: Http, data: bytes) -> None:
+    def fail(self: HttpProtocol, data: bytes) -> None:
         if CANARY.encode() in data:
             raise RuntimeError(CANARY)
         received(self, data)
 
-    monkeypatch.setattr(Http, "data_received", fail)
+    monkeypatch.setattr(HttpProtocol, "data_received", fail)
     with served(app) as front:
         with connect(front.url) as client:
             client.sendall(CANARY.encode())
@@ -151,10 +151,8 @@ def answers(url: str) -> bool:
 def test_lack_of_descriptors_does_not_fill_the_log() -> None:
     """While no connection can be accepted little is logged, and when there is room again the server answers."""
     with RunningServer() as server:
-        process = server._process
-        assert process is not None
-        open_now = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (open_now + 5, open_now + 5))
+        open_now = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (open_now + 5, open_now + 5))
         with ExitStack() as clients:
             for _ in range(50):
                 clients.enter_context(connect(server.url))
@@ -165,15 +163,13 @@ def test_lack_of_descriptors_does_not_fill_the_log() -> None:
 def test_as_many_files_as_allowed_are_asked_for() -> None:
     """The server raises its own limit of open files, so that thousands can listen."""
     with RunningServer() as server:
-        process = server._process
-        assert process is not None
-        soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
-    assert soft >= min(hard, serving.CONNECTIONS)
+        soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    assert soft >= min(hard, asgi_server.CONNECTIONS)
 
 
 def test_connections_are_bounded(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the number that may be, a connection is answered 503 at once, and those that are there stay."""
-    monkeypatch.setattr(serving, "CONNECTIONS", 3)
+    monkeypatch.setattr(asgi_server, "CONNECTIONS", 3)
     with served(app) as front, ExitStack() as clients:
         first, *_ = [clients.enter_context(connect(front.url)) for _ in range(3)]
         with connect(front.url) as refused, refused.makefile("rb") as received:

@@ -16,10 +16,10 @@ from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
 from tests.server.test_storage_signups import MAIL
 from tests.server.world import EMAIL, LIMIT, Interrupted, World
 from walletsync.protocol import canonical_email
-from walletsync_server.live import Live
-from walletsync_server.services import build_services, errors, mail, signups
-from walletsync_server.services.letters import compose
-from walletsync_server.services.mail import Link, Outgoing
+from walletsync_server.live.hub import Hub
+from walletsync_server.mail.messages import compose
+from walletsync_server.services import build_services, errors, mail_queue, signups
+from walletsync_server.services.mail_queue import Link, Outgoing
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.storage import schema
 from walletsync_server.storage.interface import Account, ReadTransaction, Storage, WriteTransaction
@@ -72,8 +72,8 @@ class Waiting(World):
     def deliver(self) -> list[Outgoing]:
         """Send all mails that are due now; return them in their order."""
         sent = []
-        while outgoing := self.services.mails.take():
-            self.services.mails.sent(outgoing)
+        while outgoing := self.services.mail_queue.take():
+            self.services.mail_queue.sent(outgoing)
             sent.append(outgoing)
         return sent
 
@@ -101,7 +101,7 @@ class Waiting(World):
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Waiting]:
     """Services over an inline storage, where addresses have to be confirmed."""
-    storage, clock, live = Interrupted(open_sqlite(tmp_path / "w.db", inline=True)), FakeClock(), Live()
+    storage, clock, hub = Interrupted(open_sqlite(tmp_path / "w.db", inline=True)), FakeClock(), Hub()
     observed = Observed(storage)
     services = build_services(
         observed,
@@ -110,9 +110,9 @@ def world(tmp_path: Path) -> Iterator[Waiting]:
         confirm_addresses=True,
         clock=clock,
         passwords=cheap_passwords(),
-        live=live,
+        hub=hub,
     )
-    yield Waiting(services, storage, clock, live, observed)
+    yield Waiting(services, storage, clock, hub, observed)
     storage.close()
 
 
@@ -160,11 +160,11 @@ def test_no_other_link_works_even_after_the_account_is_deleted(world: Waiting) -
     early = world.link()
     world.clock.move(SECOND)
     world.sign_up()
-    (outgoing,) = [world.services.mails.take()]
+    (outgoing,) = [world.services.mail_queue.take()]
     assert outgoing
     assert outgoing.link
     assert world.confirm(outgoing.link.token)
-    world.services.mails.sent(outgoing)
+    world.services.mail_queue.sent(outgoing)
     world.sql(delete(schema.accounts))
     assert not world.confirm(early)
     assert not world.confirm(outgoing.link.token)
@@ -244,7 +244,7 @@ def test_account_that_came_otherwise_stands(world: Waiting) -> None:
     """If an account was made behind a sign-up's back, its link changes nothing about it."""
     world.sign_up(password=OTHER)
     token = world.link()
-    world.services.signups._store.write(  # as an operator who adds one
+    world.storage.write(  # as an operator who adds one
         lambda t: t.insert_account(
             Account(account_id=1, email=EMAIL, password_hash="hash", salt_seed=None, created_at=world.clock.now)
         )
@@ -313,9 +313,9 @@ def test_mail_is_tried_again_ever_more_slowly(world: Waiting) -> None:
     tries = []
     start = world.clock.now
     while world.rows(schema.mails):
-        if outgoing := world.services.mails.take():
+        if outgoing := world.services.mail_queue.take():
             tries.append(world.clock.now - start)
-            world.services.mails.failed(outgoing)
+            world.services.mail_queue.failed(outgoing)
         for row in world.rows(schema.mails):
             world.clock.now = row.due_at
     pauses = [(later - sooner) // timedelta(minutes=1) for sooner, later in pairwise(tries)]
@@ -327,12 +327,12 @@ def test_mail_is_tried_again_ever_more_slowly(world: Waiting) -> None:
 def test_link_of_a_failed_try_works_until_the_next(world: Waiting) -> None:
     """A mail may have arrived although its sender could not know; each try has a token of its own."""
     world.sign_up()
-    first = world.services.mails.take()
+    first = world.services.mail_queue.take()
     assert first
     assert first.link
-    world.services.mails.failed(first)
-    world.clock.move(mail.FIRST_RETRY)
-    second = world.services.mails.take()
+    world.services.mail_queue.failed(first)
+    world.clock.move(mail_queue.FIRST_RETRY)
+    second = world.services.mail_queue.take()
     assert second
     assert second.link
     assert not world.confirm(first.link.token)
@@ -342,25 +342,25 @@ def test_link_of_a_failed_try_works_until_the_next(world: Waiting) -> None:
 def test_mail_is_taken_by_one(world: Waiting) -> None:
     """Nobody else gets a mail that was taken, unless nothing is heard of it for the time of its lease."""
     world.sign_up()
-    assert world.services.mails.take()
-    assert world.services.mails.take() is None
-    world.clock.move(mail.LEASE)
-    assert world.services.mails.take()
+    assert world.services.mail_queue.take()
+    assert world.services.mail_queue.take() is None
+    world.clock.move(mail_queue.LEASE)
+    assert world.services.mail_queue.take()
 
 
 def test_faster_process_leaves_nothing(world: Waiting) -> None:
     """A mail that another process takes between the look and the grasp is not taken again."""
     world.sign_up()
     world.storage.before_write = lambda: world.deliver()
-    assert world.services.mails.take() is None
+    assert world.services.mail_queue.take() is None
 
 
 def test_refused_mail_is_forgotten(world: Waiting) -> None:
     """A mail that will never be accepted is not tried again; its sign-up goes on waiting."""
     world.sign_up()
-    outgoing = world.services.mails.take()
+    outgoing = world.services.mail_queue.take()
     assert outgoing
-    world.services.mails.refused(outgoing)
+    world.services.mail_queue.refused(outgoing)
     assert world.rows(schema.mails) == []
     assert world.login() == "not_verified"
 
@@ -378,7 +378,7 @@ def test_address_gets_ten_mails_an_hour(world: Waiting) -> None:
         world.deliver()
     sent_at = sorted(row.sent_at for row in world.rows(schema.mails) if row.sent_at and row.email == EMAIL)
     assert 10 < len(sent_at) <= 20
-    assert all(later - sooner >= mail.PERIOD for sooner, later in zip(sent_at, sent_at[10:], strict=False))
+    assert all(later - sooner >= mail_queue.PERIOD for sooner, later in zip(sent_at, sent_at[10:], strict=False))
 
 
 def test_flood_neither_removes_nor_blocks_the_owners_sign_up(world: Waiting) -> None:
@@ -492,13 +492,13 @@ def test_letter_with_a_link(world: Waiting) -> None:
     text = message.get_content()
     assert f"{LINK}{outgoing.link.token}" in text.split()
     assert "on 1 January 2026, 00:00 UTC" in text
-    assert "until 3 January 2026, 00:00 UTC" in text
+    assert "before 3 January 2026, 00:00 UTC" in text
 
 
 def test_letter_about_an_account_has_no_link() -> None:
     """Who has an account is told so, without anything to click that would change it."""
     message = letter(Outgoing(mail=MAIL, link=None))
-    assert "account there already" in " ".join(message.get_content().split())
+    assert "already has an account there" in " ".join(message.get_content().split())
     assert "verifyToken" not in message.get_content()
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from walletsync_server.services.counters import Counters
 from walletsync_server.services.errors import RateLimited
-from walletsync_server.services.mail import MAILS_PER_PERIOD
+from walletsync_server.services.mail_queue import MAILS_PER_PERIOD
+from walletsync_server.services.memory_counters import MemoryCounters
 from walletsync_server.services.throttle import MOST_KEYS, NO_RATES, Rates, Throttle, network_of
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -32,9 +32,13 @@ def clock() -> Seconds:
     return Seconds()
 
 
+def throttle_with(rates: Rates, clock: Seconds) -> Throttle:
+    return Throttle(rates, secret=b"secret", counters=lambda _kind, most: MemoryCounters(most, clock), clock=clock)
+
+
 @pytest.fixture
 def throttle(clock: Seconds) -> Throttle:
-    return Throttle(RATES, secret=b"secret", clock=clock)
+    return throttle_with(RATES, clock)
 
 
 def allowed(ask: Callable[[], None], most: int = 2000) -> int:
@@ -121,7 +125,7 @@ def test_guesses_at_many_accounts_buy_none_at_one(throttle: Throttle) -> None:
 
 def test_network_guesses_little_at_all_accounts_together() -> None:
     """Trying one password at many accounts is limited by the network's own allowance."""
-    throttle = Throttle(replace(RATES, login="30/minute"), secret=b"s")
+    throttle = throttle_with(replace(RATES, login="30/minute"), Seconds())
     numbers = iter(range(1000))
     assert allowed(lambda: throttle.guess(CAFE, f"user{next(numbers)}@example.com")) == 30
 
@@ -136,7 +140,7 @@ def test_known_device_is_never_locked_out(throttle: Throttle) -> None:
 
 def test_known_device_is_not_locked_out_by_its_neighbours() -> None:
     """Neither guesses at the same account nor at others, from the same network, use up a known device's allowance."""
-    throttle = Throttle(replace(RATES, login="5/minute"), secret=b"s")
+    throttle = throttle_with(replace(RATES, login="5/minute"), Seconds())
     assert guesses(throttle, HOME, BOB) == 5
     assert guesses(throttle, HOME) == 0
     assert guesses(throttle, HOME, device="laptop", known=True) == PAIR
@@ -164,7 +168,7 @@ def test_network_is_forgotten_in_the_end(throttle: Throttle, clock: Seconds) -> 
 
 
 def test_device_stays_known_after_its_token_was_revoked(throttle: Throttle) -> None:
-    """A password change signs every device out; each can sign in again, wherever it is."""
+    """A password change logs every device out; each can log in again, wherever it is."""
     throttle.guessed_right(HOME, ALICE, "laptop")
     use_up_strangers(throttle)
     assert guesses(throttle, CAFE, device="laptop") == PAIR
@@ -182,7 +186,7 @@ def test_address_without_account_is_treated_alike(throttle: Throttle) -> None:
 
 def test_off_is_off() -> None:
     """An operator, or a test, can do without limits."""
-    throttle = Throttle(NO_RATES, secret=b"s")
+    throttle = throttle_with(NO_RATES, Seconds())
     asks: list[Callable[[], None]] = [
         lambda: throttle.sign_up(HOME),
         lambda: throttle.ask_for_seed(HOME),
@@ -193,18 +197,41 @@ def test_off_is_off() -> None:
     assert [allowed(ask, 500) for ask in asks] == [500] * 5
 
 
-def test_what_is_counted_names_nobody(throttle: Throttle) -> None:
+def test_what_is_counted_names_nobody(clock: Seconds) -> None:
     """The keys hold no address and no device, and differ under another secret."""
-    throttle.guess(HOME, ALICE, "laptop")
-    other = Throttle(RATES, secret=b"other")
-    other.guess(HOME, ALICE, "laptop")
-    for rule, otherwise in ((throttle._strangers, other._strangers), (throttle._pair, other._pair)):
-        mine, others = rule._limiter.storage, otherwise._limiter.storage
-        assert isinstance(mine, Counters)
-        assert isinstance(others, Counters)
-        (key,) = mine._counted
-        assert not any(word in key for word in (HOME, ALICE, "laptop"))
-        assert key not in others._counted
+    keys: list[set[str]] = []
+
+    class Noted(MemoryCounters):
+        def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+            keys[-1].add(key)
+            return super().incr(key, expiry, amount)
+
+    for secret in (b"secret", b"other"):
+        keys.append(set())
+        throttle = Throttle(RATES, secret=secret, counters=lambda _kind, most: Noted(most, clock), clock=clock)
+        throttle.sign_up(HOME)
+        throttle.guess(HOME, ALICE, "laptop")
+        throttle.guessed_right(HOME, ALICE, "laptop")
+        throttle.guess(HOME, ALICE, "laptop")
+    mine, others = keys
+    assert len(mine) == len(others) == 7
+    assert not any(word in key for key in mine for word in (HOME, ALICE, "laptop"))
+    assert not mine & others
+
+
+def test_kinds_of_limits_have_counters_of_their_own(clock: Seconds) -> None:
+    """Counters are made once for each kind, by its name, so that a store of several servers can keep them apart."""
+    made: dict[str, MemoryCounters] = {}
+
+    def make(kind: str, most: int) -> MemoryCounters:
+        assert kind not in made
+        made[kind] = MemoryCounters(most, clock)
+        return made[kind]
+
+    throttle = Throttle(RATES, secret=b"s", counters=make, clock=clock)
+    throttle.sign_up(HOME)
+    assert {kind: len(counters) for kind, counters in made.items() if len(counters)} == {"signup": 1}
+    assert made.keys() == {"signup", "seed", "resend", "mail", "login", "pair", "strangers", "known"}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +254,7 @@ def test_networks(client: str, network: str) -> None:
 
 def test_counters_are_bounded() -> None:
     """With more clients than there is room for, the oldest counter goes; the others go on."""
-    counters = Counters(3, Seconds())
+    counters = MemoryCounters(3, Seconds())
     for key in "abcd":
         counters.incr(key, 60)
     assert len(counters) == 3
@@ -237,9 +264,9 @@ def test_counters_are_bounded() -> None:
 
 
 def test_counters_that_are_over_make_room() -> None:
-    """Counters whose window is over do not stay, and one that begins again is the youngest."""
+    """MemoryCounters whose window is over do not stay, and one that begins again is the youngest."""
     clock = Seconds()
-    counters = Counters(3, clock)
+    counters = MemoryCounters(3, clock)
     counters.incr("a", 10)
     counters.incr("b", 20)
     clock.now += 10
@@ -247,20 +274,22 @@ def test_counters_that_are_over_make_room() -> None:
     assert counters.get_expiry("a") == clock.now
     assert counters.get_expiry("b") == clock.now + 10
     assert counters.incr("a", 30) == 1
-    assert list(counters._counted) == ["b", "a"]
+    assert len(counters) == 2
     clock.now += 10
     counters.incr("c", 10)
-    assert list(counters._counted) == ["a", "c"]
+    assert (len(counters), counters.get("a"), counters.get("b")) == (2, 1, 0)
     clock.now += 10
     counters.incr("d", 30)
     clock.now += 1
     assert counters.incr("c", 30) == 1
-    assert list(counters._counted) == ["a", "d", "c"]
+    assert len(counters) == 3
+    counters.incr("e", 10)
+    assert [counters.get(key) for key in "adce"] == [0, 1, 1, 1]
 
 
 def test_counters_do_what_a_storage_does() -> None:
     """They are cleared one by one or all at once, and always work."""
-    counters = Counters(5)
+    counters = MemoryCounters(5)
     for key in "abc":
         counters.incr(key, 60, amount=2)
     counters.clear("a")

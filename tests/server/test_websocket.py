@@ -27,9 +27,9 @@ from tests.server.helpers import (
     new_account,
     until,
 )
-from walletsync_server import serving
 from walletsync_server.app import close_app, create_app
-from walletsync_server.live import Live
+from walletsync_server.asgi import server as asgi_server
+from walletsync_server.live.hub import Hub
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.settings import Settings
 from walletsync_server.testing import RunningServer
@@ -52,14 +52,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def live() -> Live:
-    return Live(per_account=3)
+def hub() -> Hub:
+    return Hub(per_account=3)
 
 
 @pytest.fixture
-def app(tmp_path: Path, clock: Clock, live: Live) -> Iterator[flask.Flask]:
+def app(tmp_path: Path, clock: Clock, hub: Hub) -> Iterator[flask.Flask]:
     settings = Settings(database=f"sqlite:///{tmp_path}/walletsync.db", accounts="open")
-    app = create_app(settings, passwords=cheap_passwords(), clock=clock, live=live)
+    app = create_app(settings, passwords=cheap_passwords(), clock=clock, hub=hub)
     yield app
     close_app(app)
 
@@ -123,7 +123,7 @@ def test_handshake_without_a_live_token_is_401(front: Front, alice: Account, clo
     assert refused(front, "", in_query=True) == (401, "unauthorized")
     clock.ahead = LIFETIME
     assert refused(front, alice.token) == (401, "unauthorized")
-    assert len(front.door.sockets) == 0
+    assert len(front.door.websockets) == 0
 
 
 def test_plain_request_is_426(front: Front, alice: Account) -> None:
@@ -150,13 +150,13 @@ def test_nothing_is_compressed(front: Front, alice: Account) -> None:
     client.shutdown()
 
 
-def test_sockets_of_an_account_are_bounded(front: Front, alice: Account, live: Live) -> None:
+def test_sockets_of_an_account_are_bounded(front: Front, alice: Account, hub: Hub) -> None:
     """An account may listen in three places here; who closes one makes room, and others have their own."""
     clients = [front.listen(alice.token) for _ in range(3)]
     assert refused(front, alice.token) == (429, "rate_limited")
     front.listen(new_account(front.wire).token)
     clients[0].close()
-    until(lambda: len(live) == 3)
+    until(lambda: len(hub) == 3)
     front.listen(alice.token)
 
 
@@ -182,7 +182,7 @@ VOIDING: dict[str, Callable[[Account], int]] = {
 
 
 @pytest.mark.parametrize("name", VOIDING)
-def test_void_token_closes_its_sockets(front: Front, alice: Account, live: Live, name: str) -> None:
+def test_void_token_closes_its_sockets(front: Front, alice: Account, hub: Hub, name: str) -> None:
     """Whatever makes a token void closes its sockets, with 1008; those of others stay."""
     phone = log_in(front.wire, alice.email, device="phone").json["token"]
     laptop, other, stranger = front.listen(alice.token), front.listen(phone), new_account(front.wire)
@@ -215,15 +215,15 @@ def test_server_says_goodbye() -> None:
 
 def test_clients_are_pinged(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server asks whether the client is there; one that answers stays, one that does not is dropped."""
-    monkeypatch.setattr(serving, "PING_SECONDS", 0.05)
-    monkeypatch.setattr(serving, "PONG_SECONDS", 0.2)
+    monkeypatch.setattr(asgi_server, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(asgi_server, "PONG_SECONDS", 0.2)
     with served(app) as front:
         alice = new_account(front.wire)
         silent, lively = front.listen(alice.token), front.listen(alice.token)
         for _ in range(20):
             opcode, _ = lively.recv_data(control_frame=True)
             assert opcode == websocket.ABNF.OPCODE_PING
-        until(lambda: len(front.door.sockets) == 1)
+        until(lambda: len(front.door.websockets) == 1)
         assert alice.post(1).status == 200
         while lively.recv_data(control_frame=True)[0] != websocket.ABNF.OPCODE_TEXT:
             pass
@@ -232,7 +232,7 @@ def test_clients_are_pinged(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -
 
 def fill(front: Front) -> None:
     """Send to the only client, which reads nothing, until nothing more goes out."""
-    (client,) = front.door.sockets._open
+    (client,) = front.door.websockets
 
     async def flood() -> None:
         while True:
@@ -262,26 +262,26 @@ def test_slow_client_holds_up_nobody(deaf: tuple[Front, Account]) -> None:
     for sequence in range(2, 50):
         assert alice.post(sequence).status == 200
         assert quick.recv() == f"wallet-update:{sequence}"
-    slow = next(iter(front.door.sockets._open))
+    slow = next(iter(front.door.websockets))
     assert slow._telling is not None
     assert slow._listener is not None
     assert slow._listener.take() == 49
 
 
-def test_hang_up_does_not_wait_for_a_slow_client(deaf: tuple[Front, Account], live: Live) -> None:
+def test_hang_up_does_not_wait_for_a_slow_client(deaf: tuple[Front, Account], hub: Hub) -> None:
     """A client that reads nothing is cut all the same when its token is void."""
     front, alice = deaf
     assert alice.post(2).status == 200  # it is being told of that
     assert alice.wire("DELETE", f"{API}/auth/full", token=alice.token).status == 204
-    until(lambda: len(front.door.sockets) == 0)
-    assert len(live) == 0
+    until(lambda: len(front.door.websockets) == 0)
+    assert len(hub) == 0
 
 
 def test_stop_does_not_wait_for_a_slow_client(deaf: tuple[Front, Account]) -> None:
     """A server that stops takes leave of a client that reads nothing."""
     front, _ = deaf
     front.stopping.set()
-    until(lambda: len(front.door.sockets) == 0)
+    until(lambda: len(front.door.websockets) == 0)
 
 
 def test_what_clients_say_is_ignored(front: Front, alice: Account) -> None:
@@ -317,7 +317,7 @@ def test_large_message_closes_the_socket(front: Front, alice: Account) -> None:
     ],
     ids=["unmasked", "reserved bits", "unknown opcode", "long ping", "no UTF-8"],
 )
-def test_broken_frame_closes_the_socket(front: Front, alice: Account, live: Live, frame: bytes) -> None:
+def test_broken_frame_closes_the_socket(front: Front, alice: Account, hub: Hub, frame: bytes) -> None:
     """What is no frame of a client ends the socket, and nothing else."""
     client, other = front.listen(alice.token), front.listen(alice.token)
     client.sock.sendall(frame)
@@ -325,7 +325,7 @@ def test_broken_frame_closes_the_socket(front: Front, alice: Account, live: Live
         closing_code(client)
     assert alice.post(1).status == 200
     assert other.recv() == "wallet-update:1"
-    until(lambda: len(live) == 1)
+    until(lambda: len(hub) == 1)
 
 
 def send_for_ever(client: Any, data: bytes) -> NoReturn:
@@ -333,23 +333,23 @@ def send_for_ever(client: Any, data: bytes) -> NoReturn:
         client.sock.sendall(data)
 
 
-def test_client_that_pings_and_reads_nothing_is_cut(app: flask.Flask, live: Live) -> None:
+def test_client_that_pings_and_reads_nothing_is_cut(app: flask.Flask, hub: Hub) -> None:
     """Answers to pings do not pile up."""
     with served(app, send_buffer=4096) as front:
         client = front.listen(new_account(front.wire).token, sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),))
         ping = b"\x89\xfd\0\0\0\0" + b"x" * 125
         with pytest.raises(GONE):
             send_for_ever(client, ping * 100)
-        until(lambda: len(live) == 0)
+        until(lambda: len(hub) == 0)
 
 
-def test_client_that_vanishes_makes_room(front: Front, alice: Account, live: Live) -> None:
+def test_client_that_vanishes_makes_room(front: Front, alice: Account, hub: Hub) -> None:
     """A connection that ends without goodbye, or is reset, is no listener any more."""
     front.listen(alice.token).shutdown()
     rude = front.listen(alice.token)
     rude.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     rude.shutdown()
-    until(lambda: len(live) == 0 and len(front.door.sockets) == 0)
+    until(lambda: len(hub) == 0 and len(front.door.websockets) == 0)
 
 
 HANDSHAKE = (
@@ -374,6 +374,6 @@ def test_log_has_no_token(alice: Account, front: Front, caplog: pytest.LogCaptur
         alice.post(1)
         assert client.recv()
         client.close()
-        until(lambda: len(front.door.sockets) == 0)
+        until(lambda: len(front.door.websockets) == 0)
     assert "route=/api/3/websocket status=101" in caplog.text
     assert alice.token not in caplog.text

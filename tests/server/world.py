@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tests.server.helpers import PASSWORD, FakeClock
-from walletsync_server.live import Live
+from walletsync_server.live.hub import Hub
 from walletsync_server.services import Services
+from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.wallets import Wallet
-from walletsync_server.steps import finished
 from walletsync_server.storage.interface import ReadTransaction, Storage, WriteTransaction
 
 T = TypeVar("T")
@@ -48,13 +48,13 @@ class World:
     services: Services
     storage: Interrupted
     clock: FakeClock
-    live: Live
+    hub: Hub
 
     def log_in(self, device: str = "laptop", email: str = EMAIL) -> str:
         return self.services.accounts.log_in(email, PASSWORD, device).token
 
     def write(self, token: str, sequence: int, text: str = "-") -> Wallet:
-        return finished(self.services.wallets.write(token, sequence=sequence, encrypted_wallet=text, hmac="h"))
+        return run_blocking(self.services.wallets.write(token, sequence=sequence, encrypted_wallet=text, hmac="h"))
 
     def read(self, token: str) -> Wallet | bytes:
         return self.services.wallets.read(token, lambda digest: False)

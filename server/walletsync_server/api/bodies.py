@@ -36,7 +36,7 @@ def decode(body: bytes, message: type[M]) -> M:
     if getattr(found, "version", UNSET) not in (UNSET, PAYLOAD_VERSION):
         raise UnsupportedVersion
     if _repeats_a_name(body, found):
-        raise BadRequest("The body has a field twice; send each once.")
+        raise BadRequest("The body has the same field twice; send each field once.")
     return found
 
 
@@ -46,7 +46,7 @@ def _decode(body: bytes, message: type[M]) -> M:
     except msgspec.ValidationError as error:
         raise BadRequest(_sentence(str(error), message)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadRequest("The body is no JSON in UTF-8; send a JSON object.") from None
+        raise BadRequest("The body is not JSON in UTF-8; send a JSON object.") from None
 
 
 def _repeats_a_name(body: bytes, found: Message) -> bool:
@@ -87,5 +87,5 @@ def _sentence(problem: str, message: type[Message]) -> str:
         return f"Field `{at_field['field']}`: {what[0].lower()}{what[1:]}."
     if _UNKNOWN.fullmatch(problem):
         known = ", ".join(field.encode_name for field in msgspec.structs.fields(message))
-        return f"The body has an unknown field; it may have {known}."
-    return f"The body is not as it should be: {problem[0].lower()}{problem[1:]}."
+        return f"The body has an unknown field; the known ones are {known}."
+    return f"The body is not valid: {problem[0].lower()}{problem[1:]}."

@@ -3,8 +3,8 @@
 import secrets
 from collections.abc import Collection, Iterable
 
-from walletsync_server.api.addresses import Hops
 from walletsync_server.api.http import Request, Response, empty_response
+from walletsync_server.api.proxies import TrustedProxies
 
 ANY_ORIGIN = "*"
 _HSTS = {"Strict-Transport-Security": "max-age=31536000"}  # a year, as is usual
@@ -26,18 +26,18 @@ class Edge:
     def __init__(
         self, *, trusted_proxies: Iterable[str] = (), public_url: str = "", cors_origins: Collection[str] = ()
     ) -> None:
-        self.hops = Hops(trusted_proxies)
+        self.proxies = TrustedProxies(trusted_proxies)
         self._is_https = public_url.startswith("https://")
         self._origins = frozenset(cors_origins)
 
     def request_id_of(self, request: Request) -> str:
         """Return the id that a trusted proxy gave the request, else a new one."""
-        return self.hops.request_id_of(request) or secrets.token_hex(8)
+        return self.proxies.request_id_of(request) or secrets.token_hex(8)
 
     def headers_for(self, request: Request) -> dict[str, str]:
         """Return the headers that an answer to this request has beside its own."""
         headers: dict[str, str] = {}
-        if self._is_https or self.hops.is_https(request):
+        if self._is_https or self.proxies.is_https(request):
             headers |= _HSTS
         if self._origins:
             headers |= self._cors(request)

@@ -28,7 +28,7 @@ def from_base64(values: list[str]) -> str:
         BadRequest: if there is not exactly one value, or it is no canonical address in base64.
     """
     if len(values) != 1:
-        raise BadRequest("Parameter `email` must come once: the address in base64.")
+        raise BadRequest("Parameter `email` must be given once, as the address in base64.")
     text = values[0].replace("\r", "").replace("\n", "").replace(" ", "+")
     try:
         address = base64.b64decode(text, validate=True).decode()

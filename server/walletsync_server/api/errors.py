@@ -13,7 +13,7 @@ class Fault(errors.ServiceError):
     """What nobody foresaw."""
 
     code = ErrorCode.INTERNAL_ERROR
-    sentence = "The server failed; try again, and tell its operator if it stays so."
+    sentence = "The server failed; try again, and tell its operator if this goes on."
 
 
 STATUS: dict[type[errors.ServiceError], int] = {
@@ -58,8 +58,10 @@ def refusal(error: errors.ServiceError) -> Response:
 
 
 def not_found() -> Response:
-    """Answer a path that nothing stands at."""
-    return error_response(404, ErrorCode.NOT_FOUND, "Nothing is here; check the address of the server.", {})
+    """Answer a path that leads nowhere."""
+    return error_response(
+        404, ErrorCode.NOT_FOUND, "There is nothing at this address; check the address of the server.", {}
+    )
 
 
 def method_not_allowed(allowed: Iterable[str]) -> Response:
@@ -67,7 +69,7 @@ def method_not_allowed(allowed: Iterable[str]) -> Response:
     return error_response(
         405,
         ErrorCode.METHOD_NOT_ALLOWED,
-        "This address does not know that method; the header Allow names those it knows.",
+        "This method is not allowed here; the header Allow lists those that are.",
         {"Allow": ", ".join(sorted(allowed))},
     )
 
@@ -78,14 +80,14 @@ def unexpected() -> Response:
 
 
 def unreadable(status: int) -> Response:
-    """Answer what a front door refused before it was a `Request`, with the door's own status."""
+    """Answer what an adapter refused before it was a `Request`, with its own status."""
     if status == 503:
         return refusal(errors.Overloaded())
     if status >= 500 and status != 501:
         return unexpected()
     if status in (413, 414, 431):
         return error_response(status, ErrorCode.TOO_LARGE, errors.TooLarge.sentence, {})
-    return error_response(status, ErrorCode.BAD_REQUEST, "This is no HTTP request that the server can read.", {})
+    return error_response(status, ErrorCode.BAD_REQUEST, "The server cannot read this HTTP request.", {})
 
 
 def error_response(status: int, code: ErrorCode, sentence: str, headers: dict[str, str]) -> Response:

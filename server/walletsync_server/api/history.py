@@ -24,5 +24,5 @@ def list_versions(services: Services, request: Request) -> Response:
 def get_version(services: Services, request: Request) -> Response:
     """GET `/wallet/history/<sequence>`."""
     if not _SEQUENCE.fullmatch(request.argument) or int(request.argument) > MAX_SEQUENCE:
-        raise BadRequest(f"The address must end with a sequence, a number from 1 to {MAX_SEQUENCE}.")
+        raise BadRequest(f"The path must end with a sequence, a number from 1 to {MAX_SEQUENCE}.")
     return wallet_response(services.wallets.version(token_of(request), int(request.argument)))

@@ -1,4 +1,4 @@
-"""The request and the answer as the handlers see them, whichever front door they come through."""
+"""The request and the answer as the handlers see them, whichever adapter they come through."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _ALWAYS = {
 class Request:
     """One HTTP request, read completely.
 
-    A door reads at most one byte of the body beyond `Api.body_limit`; `Api` answers 413 to such a body. A door that
+    An adapter reads at most one byte of the body beyond `Api.body_limit`; `Api` answers 413 to such a body. One that
     stops reading earlier says why in `refusal`.
 
     Attributes:
@@ -35,8 +35,8 @@ class Request:
         argument: what the path has in the place of its route's parameter, if the route has one. Set by `Api`.
         peer: address of the other end of the connection, which may be a proxy; empty if it has none.
         client: address of the client, as far as it is known: that of `peer`, or what trusted proxies say. Set by `Api`.
-        refusal: why the door did not read the body.
-        wake: only of a WebSocket's handshake: what `Live.listen` calls when there is something to tell.
+        refusal: why the adapter did not read the body.
+        wake: only of a WebSocket's handshake: what `Hub.listen` calls when there is something to tell.
     """
 
     method: str
@@ -58,10 +58,10 @@ class Request:
 
 @dataclass(kw_only=True, slots=True)
 class Response:
-    """One HTTP answer. `headers` are complete but for what a door adds about itself and the connection.
+    """One HTTP answer. `headers` are complete but for what an adapter adds about itself and the connection.
 
     `code` is the code of an error, empty without one; it is in the body as well.
-    With status 101 there is a `subscription`, which the door tells to its WebSocket and leaves in the end.
+    With status 101 there is a `subscription`, which the adapter tells to its WebSocket and leaves in the end.
     """
 
     status: int

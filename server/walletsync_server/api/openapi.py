@@ -18,11 +18,11 @@ Keeps one encrypted wallet per account, which it cannot read, and lets devices r
 changes.
 
 Bodies are JSON objects whatever the Content-Type says; a field that is not listed here is refused. Every error has a
-sentence for a person and a stable code for programs. Every GET may be a HEAD. The paths outside of {API_PREFIX} that
-are inside of it as well are for clients of the original flat interface; write new ones for {API_PREFIX}.
+sentence for a person and a stable code for programs. Whatever answers GET answers HEAD as well. Paths that exist
+both with {API_PREFIX} and without are kept for clients of the original flat interface; new clients use {API_PREFIX}.
 """
 _SECURITY = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "The token that a login gave."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The token from a login."},
     "token": {
         "type": "apiKey",
         "in": "query",
@@ -32,7 +32,7 @@ _SECURITY = {
 }
 _WAIT = "Seconds to wait."
 _ERROR_HEADERS: Mapping[int, Mapping[str, str]] = {
-    401: {"WWW-Authenticate": "How to show a token."},
+    401: {"WWW-Authenticate": "How to send a token."},
     429: {"Retry-After": _WAIT},
 }
 _MORE: Mapping[type[ServiceError], tuple[str, ...]] = {

@@ -29,5 +29,5 @@ def _wallet(services: Services, body: PasswordRequest) -> Wallet | None:
     if body.encrypted_wallet is UNSET and body.sequence is UNSET and body.hmac is UNSET:
         return None
     if body.encrypted_wallet is UNSET or body.sequence is UNSET or body.hmac is UNSET:
-        raise BadRequest("Of encryptedWallet, sequence and hmac send all three, or none if the account has no wallet.")
+        raise BadRequest("Send all of encryptedWallet, sequence and hmac, or none if the account has no wallet.")
     return services.wallets.checked(body.sequence, body.encrypted_wallet, body.hmac, _NO_DEVICE)

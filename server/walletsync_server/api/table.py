@@ -9,6 +9,7 @@ from walletsync_server.api.bodies import decode
 from walletsync_server.api.errors import Fault
 from walletsync_server.api.http import Request, Response
 from walletsync_server.services import Services
+from walletsync_server.services.coroutines import GeneratorCoroutine
 from walletsync_server.services.errors import (
     BadRequest,
     Overloaded,
@@ -17,10 +18,9 @@ from walletsync_server.services.errors import (
     Unauthorized,
     UnsupportedVersion,
 )
-from walletsync_server.steps import Steps
 
 M = TypeVar("M", bound=Message)
-Handler = Callable[[Services, Request], Response | Steps[Response]]
+Handler = Callable[[Services, Request], Response | GeneratorCoroutine[Response]]
 
 PAGE = "text/html; charset=utf-8"
 """The content of an answer that is a page."""
@@ -31,9 +31,9 @@ class Reads(Generic[M]):
     """A handler that gets the body as a message; a body that is none never reaches it."""
 
     message: type[M]
-    handler: Callable[[Services, Request, M], Response | Steps[Response]]
+    handler: Callable[[Services, Request, M], Response | GeneratorCoroutine[Response]]
 
-    def __call__(self, services: Services, request: Request) -> Response | Steps[Response]:
+    def __call__(self, services: Services, request: Request) -> Response | GeneratorCoroutine[Response]:
         """Answer the request.
 
         Raises:

@@ -25,7 +25,7 @@ def show_button(_services: Services, request: Request) -> Response:
 
 
 def confirm(services: Services, request: Request) -> Response:
-    """POST `/verify`: what the button does. The body is of no matter."""
+    """POST `/verify`: what the button does. The body is ignored."""
     token = _token(request)
     if token is None:
         return _BROKEN_LINK.response(400)

@@ -8,8 +8,8 @@ from walletsync.protocol import WalletAnswer, WalletRequest
 from walletsync_server.api.bearer import token_of
 from walletsync_server.api.http import Request, Response, empty_response, json_response
 from walletsync_server.services import Services
+from walletsync_server.services.coroutines import GeneratorCoroutine
 from walletsync_server.services.wallets import Wallet
-from walletsync_server.steps import Steps
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
@@ -28,7 +28,7 @@ def get_wallet(services: Services, request: Request) -> Response:
     return wallet_response(found)
 
 
-def post_wallet(services: Services, request: Request, body: WalletRequest) -> Steps[Response]:
+def post_wallet(services: Services, request: Request, body: WalletRequest) -> GeneratorCoroutine[Response]:
     """POST `/wallet`."""
     wallet = yield from services.wallets.write(
         token_of(request, None if body.token is UNSET else body.token),

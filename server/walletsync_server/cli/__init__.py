@@ -6,11 +6,13 @@ Data goes to stdout, talk to stderr. Exit status: 0 it worked, 1 it did not, 2 i
 from typing import Any
 
 import click
+from typing_extensions import override
 
 from walletsync_server import __version__
 from walletsync_server.cli.accounts import accounts_group
+from walletsync_server.cli.config import config_command
 from walletsync_server.cli.database import backup_command, migrate_command, restore_command, verify_backup_command
-from walletsync_server.cli.look import config_command, doctor_command
+from walletsync_server.cli.doctor import doctor_command
 from walletsync_server.cli.serve import serve_command
 from walletsync_server.settings import SettingsError
 from walletsync_server.storage.interface import StorageError
@@ -19,8 +21,8 @@ from walletsync_server.storage.interface import StorageError
 class _Commands(click.Group):
     """Ends with a sentence where settings are wrong (status 2), or the database cannot do what is needed (status 1)."""
 
+    @override
     def invoke(self, ctx: click.Context) -> Any:
-        """See `click.Group`."""
         try:
             return super().invoke(ctx)
         except SettingsError as error:

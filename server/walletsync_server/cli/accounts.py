@@ -11,10 +11,10 @@ import click
 from walletsync.protocol import canonical_email
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
-from walletsync_server.mailer import connect, reason, route_of
+from walletsync_server.mail.messages import compose_invitation, invitation
+from walletsync_server.mail.smtp import connect, reason, route_of
 from walletsync_server.services import utc_now
-from walletsync_server.services.letters import compose_invitation, invitation
-from walletsync_server.services.people import People, Person
+from walletsync_server.services.account_admin import AccountAdmin, Person
 from walletsync_server.services.store import Store
 from walletsync_server.settings import ALLOWLIST, Settings
 from walletsync_server.storage.sqlite import open_sqlite
@@ -29,14 +29,14 @@ class _Address(click.ParamType[str]):
         try:
             return canonical_email(value)
         except ValueError as error:
-            self.fail(f"this is no address that can sign up: {error}.", param, ctx)
+            self.fail(f"this address cannot sign up: {error}.", param, ctx)
 
 
 @click.group("accounts")
 def accounts_group() -> None:
     """Say who may sign up, and see who has an account.
 
-    What is changed here holds at once, also for a server that runs.
+    Changes take effect at once, also in a server that is running.
 
     Example: walletsync-server accounts add alice@example.com
     """
@@ -52,8 +52,8 @@ def list_command(configuration: Configuration, as_json: bool) -> None:
 
     Example: walletsync-server accounts list --json
     """
-    with _people(configuration.settings) as people:
-        for person in _with_allowed(people, configuration.settings):
+    with _account_admin(configuration.settings) as admin:
+        for person in _with_allowed(admin, configuration.settings):
             if as_json:
                 click.echo(json.dumps(dataclasses.asdict(person), default=lambda moment: moment.isoformat()))
             else:
@@ -64,12 +64,12 @@ def list_command(configuration: Configuration, as_json: bool) -> None:
 @settings_options("database")
 @click.argument("address", type=_Address())
 def add_command(configuration: Configuration, address: str) -> None:
-    """Let ADDRESS sign up. It makes its account itself, with a password that the server never sees.
+    """Let ADDRESS sign up. Its owner does that, with a password that the server never sees.
 
     Example: walletsync-server accounts add alice@example.com
     """
-    with _people(configuration.settings) as people:
-        if people.allow(address):
+    with _account_admin(configuration.settings) as admin:
+        if admin.allow(address):
             click.echo(f"{address} may sign up.")
         else:
             click.echo(f"{address} was allowed already.")
@@ -80,9 +80,9 @@ def add_command(configuration: Configuration, address: str) -> None:
 @settings_options("database", "accounts", "public_url")
 @click.argument("address", type=_Address())
 def invite_command(configuration: Configuration, address: str) -> None:
-    """Let ADDRESS sign up, and tell it so by mail; without a mail server, print what to tell.
+    """Let ADDRESS sign up, and mail an invitation to it; without a mail server, print the invitation.
 
-    Needs public_url, which the invitation names. It holds no secret: the first who signs up with ADDRESS has its
+    Needs public_url, which the invitation names. It holds no secret: whoever signs up with ADDRESS first gets its
     account, unless accounts is email, where ADDRESS has to be confirmed.
 
     Example: walletsync-server accounts invite alice@example.com
@@ -91,18 +91,18 @@ def invite_command(configuration: Configuration, address: str) -> None:
     if not settings.public_url:
         raise click.UsageError("An invitation names the server's address: set it with --public-url.")
     if settings.accounts == ALLOWLIST:
-        with _people(settings) as people:
-            people.allow(address)
+        with _account_admin(settings) as admin:
+            admin.allow(address)
     if not settings.mail_server:
-        click.echo(f"{address} may sign up. No mail server is set, so tell it yourself:\n", err=True)
+        click.echo(f"{address} may sign up. No mail server is set, so pass this on yourself:\n", err=True)
         click.echo(invitation(settings.public_url), nl=False)
         return
     try:
         _send_invitation(settings, address)
     except OSError as error:  # SMTPException is one
-        said = f"The address may sign up now, but could not be told so by {settings.mail_server}: {reason(error)}."
+        said = f"The address may sign up now, but {settings.mail_server} did not take the invitation: {reason(error)}."
         raise click.ClickException(said) from None
-    click.echo(f"{address} may sign up, and was told so.")
+    click.echo(f"{address} may sign up, and the invitation was sent.")
 
 
 def _send_invitation(settings: Settings, address: str) -> None:
@@ -115,41 +115,41 @@ def _send_invitation(settings: Settings, address: str) -> None:
 @accounts_group.command("remove")
 @settings_options("database")
 @click.argument("address", type=_Address())
-@click.option("--keep-account", is_flag=True, help="Only take the permission to sign up back; an account stays.")
+@click.option("--keep-account", is_flag=True, help="Only withdraw the permission to sign up; an account stays.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove_command(configuration: Configuration, address: str, keep_account: bool, yes: bool) -> None:
-    """Delete the account of ADDRESS and all that belongs to it, and take back that it may sign up.
+    """Delete the account of ADDRESS and all that belongs to it, and withdraw its permission to sign up.
 
-    Its wallet, all versions, its devices' logins and its password go. Only a backup has them then, and of a device
-    its own copy. Asks before it deletes an account.
+    Its wallet with all versions, its devices' logins and its password go. After that only backups have them, and
+    devices their own copies. Asks before it deletes an account.
 
     Example: walletsync-server accounts remove alice@example.com
     """
-    with _people(configuration.settings) as people:
-        person = people.find(address)
+    with _account_admin(configuration.settings) as admin:
+        person = admin.find(address)
         if person is None:
-            raise click.ClickException("This address has no account and no permission; see `accounts list`.")
+            raise click.ClickException("This address has no account and no permission to sign up; see `accounts list`.")
         if person.created_at and not keep_account and not yes:
             click.confirm(f"{address}: {_describe(person)}. Delete all of it?", abort=True, err=True)
-        removed = people.remove(address, account=not keep_account)
-    click.echo(f"{address}: {'the account is deleted, ' if removed.account else ''}it may not sign up any more.")
+        removed = admin.remove(address, account=not keep_account)
+    click.echo(f"{address}: {'the account is deleted, ' if removed.account else ''}it may no longer sign up.")
     if configuration.settings.may_sign_up(address):
-        click.echo("The settings allow this address all the same: see `config`, accounts and allow.", err=True)
+        click.echo("The settings still allow this address: see accounts and allow in `config`.", err=True)
 
 
 @contextmanager
-def _people(settings: Settings) -> Iterator[People]:
+def _account_admin(settings: Settings) -> Iterator[AccountAdmin]:
     storage = open_sqlite(settings.database_file, inline=True)
     try:
-        yield People(Store(storage), utc_now)
+        yield AccountAdmin(Store(storage), utc_now)
     finally:
         storage.close()
 
 
-def _with_allowed(people: People, settings: Settings) -> Iterator[Person]:
+def _with_allowed(admin: AccountAdmin, settings: Settings) -> Iterator[Person]:
     """Return everybody, also those whom only the settings allow, in the order of the addresses."""
     waiting = sorted(settings.allow, reverse=True)
-    for person in people.all():
+    for person in admin.all():
         while waiting and waiting[-1] < person.email:
             yield Person(email=waiting.pop(), allowed=True)
         if waiting and waiting[-1] == person.email:

@@ -29,7 +29,7 @@ def migrate_command(configuration: Configuration) -> None:
     if before == after:
         click.echo(f"{file} is up to date: its schema is {after}.")
     else:
-        click.echo(f"{file}: brought from {before or 'nothing'} to {after}.")
+        click.echo(f"{file}: migrated from {before or 'nothing'} to {after}.")
 
 
 @click.command("backup")
@@ -37,10 +37,10 @@ def migrate_command(configuration: Configuration) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def backup_command(configuration: Configuration, file: Path, force: bool) -> None:
-    """Write all that the server keeps into FILE, while it goes on serving.
+    """Write everything that the server keeps into FILE, while it goes on serving.
 
-    The backup is one moment's consistent state. It appears under its name when it is complete and on the disk,
-    readable for its owner only. Keep it as you keep the database: it holds addresses and encrypted wallets.
+    The backup is the consistent state of one moment. It appears under its name when it is complete and on the disk,
+    readable by its owner only. Protect it like the database: it holds addresses and encrypted wallets.
 
     Example: walletsync-server backup "/var/backups/walletsync-$(date +%F).db"
     """
@@ -54,8 +54,8 @@ def backup_command(configuration: Configuration, file: Path, force: bool) -> Non
 def verify_backup_command(file: Path) -> None:
     """Read all of the backup FILE and say whether it is whole.
 
-    Checks the file's structure, its schema, that each account's versions follow each other up to the current one, and
-    that each is as it was stored. Needs no keys, no settings and no server, and writes nothing.
+    Checks the file's structure, its schema, that each account's versions lead without a gap up to the current one,
+    and that each is as it was stored. Needs no keys, no settings and no server, and writes nothing.
 
     Example: walletsync-server verify-backup /var/backups/walletsync-2026-01-31.db
     """
@@ -82,6 +82,6 @@ def restore_command(configuration: Configuration, file: Path) -> None:
     database = configuration.settings.database_file
     with progress("Checking") as bar:
         aside = restore(file, database, now=datetime.now(UTC), progress=bar)
-    click.echo(f"{database} is what {file} was, without any login.")
+    click.echo(f"{database} is now what {file} was, with every device logged out.")
     if aside:
-        click.echo(f"The database before is kept as {aside}; remove it when you do not need it any more.")
+        click.echo(f"The previous database is kept as {aside}; remove it when you no longer need it.")

@@ -10,23 +10,24 @@ from typing import TextIO
 
 import click
 
-from walletsync_server import __version__, logs
-from walletsync_server.app import close_app, create_app, create_door
+from walletsync_server import __version__
+from walletsync_server.app import close_app, create_app, create_front_door
+from walletsync_server.asgi.server import CannotListen, bind, serve, url_of
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
-from walletsync_server.live import Live
-from walletsync_server.metrics import CannotShowMetrics
+from walletsync_server.live.hub import Hub
+from walletsync_server.observe import logs
+from walletsync_server.observe.metrics import CannotServeMetrics
 from walletsync_server.services.errors import Unavailable
-from walletsync_server.serving import CannotListen, bind, serve, url_of
 from walletsync_server.settings import Settings
 
-NOBODY = (
-    "Nobody can sign up here but whom you allow: walletsync-server accounts add ADDRESS, or --allow ADDRESS. "
-    "Everybody may with --accounts open."
+ONLY_ALLOWED = (
+    "Only those that you allow can sign up here: walletsync-server accounts add ADDRESS, or --allow ADDRESS. "
+    "With --accounts open everybody can."
 )
 PLAIN = (
-    "Clients reach this address without TLS, so anybody on the way can read passwords and tokens. Listen on 127.0.0.1, "
-    "put a reverse proxy that speaks TLS in front, and give the proxy's address: --public-url https://…"
+    "Clients reach this address without TLS, so anybody along the way can read passwords and tokens. Listen on "
+    "127.0.0.1, put a reverse proxy that speaks TLS in front, and give the proxy's address: --public-url https://…"
 )
 
 
@@ -48,7 +49,7 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     logs.configure(settings.log_format, settings.log_level)
     try:
         _run(settings, stop_with_stdin=stop_with_stdin)
-    except (CannotListen, CannotShowMetrics) as error:
+    except (CannotListen, CannotServeMetrics) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
         raise click.ClickException(f"{settings.database_file}: {error} {error.__cause__}") from None
@@ -64,7 +65,7 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
         if stop_with_stdin:
             threading.Thread(target=_stop_after_stdin, daemon=True).start()
         if settings.nobody_may_sign_up:
-            _tell(sys.stderr, NOBODY)
+            _tell(sys.stderr, ONLY_ALLOWED)
         if settings.plain_on_the_network:
             _tell(sys.stderr, PLAIN)
         logs.event("started", version=__version__, accounts=settings.accounts)
@@ -74,10 +75,10 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
     signal.signal(signal.SIGINT, stop)
     with bind(settings.host, settings.port) as listener:
         url = url_of(listener)
-        app = create_app(settings, live=Live(per_account=settings.sockets_per_account))
+        app = create_app(settings, hub=Hub(per_account=settings.sockets_per_account))
         gc.freeze()  # what lives as long as the process; looking through it for garbage took all clients 60 ms
         try:
-            serve(create_door(app), listener, stopping=stopping, on_ready=ready)
+            serve(create_front_door(app), listener, stopping=stopping, on_ready=ready)
         finally:
             close_app(app)
     logs.event("stopped")

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from walletsync_server.live import Live
+from walletsync_server.live.hub import Hub
 from walletsync_server.services.about import About
 from walletsync_server.services.accounts import Accounts
-from walletsync_server.services.mail import Mails
+from walletsync_server.services.mail_queue import MailQueue
+from walletsync_server.services.memory_counters import MemoryCounters
 from walletsync_server.services.password_change import PasswordChange
 from walletsync_server.services.passwords import QUEUE, Passwords
 from walletsync_server.services.seeds import Seeds
 from walletsync_server.services.signups import Signups
 from walletsync_server.services.store import Store
-from walletsync_server.services.throttle import NO_RATES, Rates, Throttle
+from walletsync_server.services.throttle import NO_RATES, MakeCounters, Rates, Throttle
 from walletsync_server.services.tokens import Tokens
 from walletsync_server.services.updates import Updates
 from walletsync_server.services.wallets import Wallets
@@ -28,7 +29,7 @@ class Services:
 
     about: About
     accounts: Accounts
-    mails: Mails
+    mail_queue: MailQueue
     password_change: PasswordChange
     passwords: Passwords
     seeds: Seeds
@@ -53,7 +54,8 @@ def build_services(
     passwords: Passwords | None = None,
     password_queue: int = QUEUE,
     rates: Rates = NO_RATES,
-    live: Live | None = None,
+    counters: MakeCounters | None = None,
+    hub: Hub | None = None,
 ) -> Services:
     """Wire the services over `storage`; the server's secret is made now if the database has none.
 
@@ -66,19 +68,24 @@ def build_services(
         passwords: the hashing; by default as many at once as this process has cores.
         password_queue: how many more may wait for it.
         rates: how often clients may ask for what costs; by default as often as they like.
-        live: who is told of new wallets and of revoked tokens; by default nobody, and no client is told
-            that it may listen.
+        counters: makes what the rates are counted in; by default this process counts alone.
+        hub: the listeners, who are told of new wallets and of revoked tokens; by default there are none, and no client
+            is told that it may listen.
 
     Raises:
         Unavailable: if the storage does not answer.
     """
     store = Store(storage)
-    about = About(store, max_wallet_bytes=max_wallet_bytes, live_updates=live is not None)
-    live = Live() if live is None else live
+    about = About(store, max_wallet_bytes=max_wallet_bytes, live_updates=hub is not None)
+    hub = Hub() if hub is None else hub
     fresh = secrets.token_bytes(32)
     secret = store.write(lambda transaction: transaction.keep_secret(fresh))
-    tokens = Tokens(store, clock, live)
-    throttle = Throttle(rates, secret=secret, clock=lambda: clock().timestamp())
+
+    def seconds() -> float:
+        return clock().timestamp()
+
+    tokens = Tokens(store, clock, hub)
+    throttle = Throttle(rates, secret=secret, counters=counters or _in_memory(seconds), clock=seconds)
     passwords = passwords or Passwords(at_once=_cores(), queue=password_queue)
     signups = Signups(store, passwords=passwords, secret=secret, clock=clock)
     return Services(
@@ -90,18 +97,22 @@ def build_services(
             tokens=tokens,
             may_sign_up=may_sign_up,
             clock=clock,
-            live=live,
+            publisher=hub,
             signups=signups if confirm_addresses else None,
         ),
-        mails=Mails(store, clock),
-        password_change=PasswordChange(store, passwords=passwords, throttle=throttle, live=live),
+        mail_queue=MailQueue(store, clock),
+        password_change=PasswordChange(store, passwords=passwords, throttle=throttle, publisher=hub),
         passwords=passwords,
         seeds=Seeds(store, secret, throttle),
         signups=signups,
         tokens=tokens,
-        updates=Updates(store, tokens=tokens, live=live, clock=clock),
-        wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, live=live),
+        updates=Updates(store, tokens=tokens, hub=hub, clock=clock),
+        wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, publisher=hub),
     )
+
+
+def _in_memory(clock: Callable[[], float]) -> MakeCounters:
+    return lambda _kind, most: MemoryCounters(most, clock)
 
 
 def _cores() -> int:

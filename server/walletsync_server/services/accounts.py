@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from walletsync_server.live import Live
+from walletsync_server.live.interface import Publisher
 from walletsync_server.services.account_ids import new_account_id
 from walletsync_server.services.errors import AccountExists, NotAllowed, NotVerified, WrongCredentials
 from walletsync_server.services.passwords import Passwords
@@ -29,7 +29,7 @@ class Accounts:
         tokens: Tokens,
         may_sign_up: Callable[[str], bool],
         clock: Callable[[], datetime],
-        live: Live,
+        publisher: Publisher,
         signups: Signups | None = None,
     ) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class Accounts:
         self._tokens = tokens
         self._may_sign_up = may_sign_up
         self._clock = clock
-        self._live = live
+        self._publisher = publisher
         self._signups = signups
 
     def sign_up(self, email: str, password: str, salt_seed: bytes | None, client: str = "") -> bool:
@@ -118,7 +118,7 @@ class Accounts:
             return self._tokens.issue(transaction, account, device_id)
 
         issued = self._store.write(issue)
-        self._live.hang_up(issued.account_id, device_id)  # whoever listens with the token that this one replaces
+        self._publisher.hang_up(issued.account_id, device_id)  # whoever listens with the token that this one replaces
         return issued
 
     def delete(self, email: str, password: str, client: str = "") -> None:
@@ -139,7 +139,7 @@ class Accounts:
             transaction.delete_account(account.account_id)
 
         self._store.write(remove)
-        self._live.hang_up(seen.account_id)
+        self._publisher.hang_up(seen.account_id)
 
     def _authenticate(self, email: str, password: str, client: str, device_id: str = "") -> Account:
         """Return the account whose password this is; the attempt counts, right or wrong."""

@@ -4,7 +4,7 @@ ServiceError
 ├── BadRequest            the request itself makes no sense
 ├── UnsupportedVersion    a format of the wallet payload that this server does not know
 ├── TooLarge              over a limit that `.well-known` tells
-├── Unauthorized          no token, or none that is alive
+├── Unauthorized          no token, or one that is not valid
 ├── WrongCredentials      address or password, and nobody learns which
 ├── NotVerified           the password is right, the address not confirmed yet
 ├── NotAllowed            this address may not sign up here
@@ -53,44 +53,42 @@ class BadRequest(ServiceError):
     """The request makes no sense; the sentence says which part."""
 
     code = ErrorCode.BAD_REQUEST
-    sentence = "The request makes no sense to this server; correct it before sending it again."
+    sentence = "The server could not make sense of this request; correct it before sending it again."
 
 
 class UnsupportedVersion(ServiceError):
     """The payload has another `version`."""
 
     code = ErrorCode.UNSUPPORTED_VERSION
-    sentence = "This server knows version 1 of the wallet payload only; send that, or leave it out."
+    sentence = "This server supports only version 1 of the wallet payload; send that, or leave the field out."
 
 
 class TooLarge(ServiceError):
     """Over a limit."""
 
     code = ErrorCode.TOO_LARGE
-    sentence = "This is more than the server accepts; /.well-known/walletsync tells its limits."
+    sentence = "This is more than the server accepts; /.well-known/walletsync lists its limits."
 
 
 class Unauthorized(ServiceError):
     """No token came, or one that is unknown, expired or revoked."""
 
     code = ErrorCode.UNAUTHORIZED
-    sentence = "This needs a token that is alive; log in again to get one."
+    sentence = "This request needs a valid token; log in again to get one."
 
 
 class WrongCredentials(ServiceError):
     """There is no account with this address and this password."""
 
     code = ErrorCode.WRONG_CREDENTIALS
-    sentence = "Address or password is wrong; check both, and the server that you ask."
+    sentence = "The address or the password is wrong; check both, and that this is the right server."
 
 
 class NotVerified(ServiceError):
     """A sign-up with this address and this password waits to be confirmed."""
 
     code = ErrorCode.NOT_VERIFIED
-    sentence = (
-        "This sign-up is not confirmed yet; open the link in the mail that we sent, or sign up again for another."
-    )
+    sentence = "This sign-up is not confirmed yet; open the link in the mail we sent, or sign up again for another."
 
 
 class NotAllowed(ServiceError):
@@ -104,7 +102,7 @@ class AccountExists(ServiceError):
     """The address has an account with another password or seed."""
 
     code = ErrorCode.ACCOUNT_EXISTS
-    sentence = "This address has an account already; log in instead of signing up."
+    sentence = "This address already has an account; log in instead of signing up."
 
 
 class TooManyDevices(ServiceError):
@@ -118,7 +116,7 @@ class UpgradeRequired(ServiceError):
     """Only a WebSocket makes sense here, and the client asked for none, or came a way that has none."""
 
     code = ErrorCode.BAD_REQUEST
-    sentence = "This address speaks WebSocket only; ask for that, or poll the wallet where no WebSocket comes through."
+    sentence = "Only WebSockets are accepted here; open one, or poll the wallet where WebSockets do not get through."
 
 
 class NoWallet(ServiceError):
@@ -143,7 +141,7 @@ class NoSuchVersion(NotFound):
 class NoSuchDevice(NotFound):
     """No device of this name holds a live token."""
 
-    sentence = "No device of this name is logged in to the account; the list of devices tells which are."
+    sentence = "No device of this name is logged in to the account; the list of devices shows those that are."
 
 
 class StalePasswordChange(ServiceError):
@@ -154,14 +152,14 @@ class SequenceUsed(StalePasswordChange):
     """The wallet of the change is not the next one."""
 
     code = ErrorCode.CONFLICT
-    sentence = "The wallet was changed meanwhile; nothing was changed: get it, then change the password again."
+    sentence = "The wallet has changed in the meantime, so the password stays as it was; get the wallet and try again."
 
 
 class WalletRequired(StalePasswordChange):
     """The account has a wallet, and the change does not bring it under the new key."""
 
     code = ErrorCode.WALLET_REQUIRED
-    sentence = "The account has a wallet; send it along, encrypted with the new key."
+    sentence = "The account has a wallet; send it as well, encrypted with the new key."
 
 
 class NoWalletToChange(StalePasswordChange):
@@ -206,14 +204,14 @@ class RateLimited(Later):
     """There were too many requests of this kind."""
 
     code = ErrorCode.RATE_LIMITED
-    sentence = "There were too many requests of this kind; try again in {}."
+    sentence = "There have been too many requests of this kind; try again in {}."
 
 
 class TooManySockets(Later):
     """The account has as many WebSockets open as it may."""
 
     code = ErrorCode.RATE_LIMITED
-    sentence = "This account listens in as many places as it may; close one of them, or try again in {}."
+    sentence = "This account has as many WebSockets open as it may have; close one of them, or try again in {}."
 
     def __init__(self) -> None:
         super().__init__(60)
@@ -223,14 +221,14 @@ class Busy(Later):
     """As many passwords wait to be checked as may."""
 
     code = ErrorCode.BUSY
-    sentence = "The server is busy checking other passwords; nothing was done, try again in {}."
+    sentence = "The server is busy checking other passwords. Nothing was changed; try again in {}."
 
 
 class Overloaded(Later):
     """There is no room for this among all that the server does."""
 
     code = ErrorCode.BUSY
-    sentence = "The server has as much to do as it can; nothing was done, try again in {}."
+    sentence = "The server has too much to do. Nothing was changed; try again in {}."
 
     def __init__(self) -> None:
         super().__init__(10)
@@ -240,7 +238,7 @@ class Unavailable(ServiceError):
     """The database could not do it. Nothing is stored; only after a failed sync and then a crash it may be, wholly."""
 
     code = ErrorCode.UNAVAILABLE
-    sentence = "The server's database failed; try the same again later."
+    sentence = "The server's database is not available; try again later."
 
 
 def in_words(seconds: int) -> str:

@@ -1,6 +1,6 @@
 """Changing the password: the password, the seed and the wallet under the new key, in one transaction or not at all."""
 
-from walletsync_server.live import Live
+from walletsync_server.live.interface import Publisher
 from walletsync_server.services.accounts import lock_unchanged
 from walletsync_server.services.errors import (
     BadRequest,
@@ -18,14 +18,14 @@ from walletsync_server.storage.interface import Account, ReadTransaction, Wallet
 class PasswordChange:
     """Changes passwords, and knows its own changes when they come again because the answer was lost."""
 
-    def __init__(self, store: Store, *, passwords: Passwords, throttle: Throttle, live: Live) -> None:
+    def __init__(self, store: Store, *, passwords: Passwords, throttle: Throttle, publisher: Publisher) -> None:
         self._store = store
-        self._live = live
+        self._publisher = publisher
         self._passwords = passwords
         self._throttle = throttle
 
     def change(self, email: str, old: str, new: str, salt_seed: bytes, wallet: Wallet | None, client: str = "") -> None:
-        """Replace password and seed, and with them every version of the wallet; all devices are signed out.
+        """Replace password and seed, and with them every version of the wallet; all devices are logged out.
 
         A change of which everything is current already is a retry: it changes nothing and succeeds. Whatever is wrong
         with address or password costs the same work.
@@ -74,7 +74,7 @@ class PasswordChange:
 
         replaced = self._store.write(replace)
         if replaced:
-            self._live.hang_up(seen.account_id)
+            self._publisher.hang_up(seen.account_id)
         return replaced
 
     def _is_current(self, email: str, new: str, salt_seed: bytes, wallet: Wallet | None) -> bool:

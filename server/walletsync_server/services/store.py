@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from walletsync_server.services.coroutines import GeneratorCoroutine
 from walletsync_server.services.errors import Unavailable
-from walletsync_server.steps import Steps
 from walletsync_server.storage.interface import (
     ReadTransaction,
     Storage,
@@ -17,22 +17,22 @@ T = TypeVar("T")
 
 
 class Store:
-    """`Storage.read`, `write` and `submit`, raising `Unavailable` where those raise `StorageError`."""
+    """Reads and writes as `Storage` does, and raises `Unavailable` where that raises `StorageError`."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def read(self, work: Callable[[ReadTransaction], T]) -> T:
-        """See `Storage.read`."""
+        """Return `work(transaction)` on one consistent view."""
         with _unavailable():
             return self._storage.read(work)
 
     def write(self, work: Callable[[WriteTransaction], T]) -> T:
-        """See `Storage.write`."""
+        """Return `work(transaction)` once all of it is on the disk."""
         with _unavailable():
             return self._storage.write(work)
 
-    def writing(self, work: Callable[[WriteTransaction], T]) -> Steps[T]:
+    def writing(self, work: Callable[[WriteTransaction], T]) -> GeneratorCoroutine[T]:
         """Do what `write` does without holding the thread meanwhile."""
         with _unavailable():
             written = self._storage.submit(work)

@@ -1,4 +1,4 @@
-"""How often something may be asked for: one rule for every front door.
+"""How often something may be asked for: one rule for every way in.
 
 What costs the server work or an attacker nothing is limited for each client's network. Guesses at passwords are limited
 for each account as well, in a way that shuts nobody out of an account by guessing at it:
@@ -19,10 +19,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import limits
 
-from walletsync_server.services.counters import Counters
 from walletsync_server.services.errors import RateLimited
 
 OFF = "off"
@@ -40,6 +40,9 @@ STRANGERS_KEYS = 2**16
 """What the accounts that strangers guess at are counted under. Of these none is ever forgotten to make room for others,
 else guesses at many accounts would buy more at one; so two accounts that share one share what strangers may guess."""
 _IPV6_NETWORK_BITS = 64  # what one household gets
+
+MakeCounters: TypeAlias = Callable[[str, int], limits.storage.Storage]
+"""Returns the counters of one kind of limit, given its name and how many of them it needs room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +67,27 @@ class Throttle:
     Args:
         rates: see there.
         secret: keeps what is counted from being recognised; names of clients and accounts are not kept.
-        clock: returns seconds since 1970.
+        counters: makes what is counted in, once for each kind of limit, so that none of a kind pushes out those of
+            another.
+        clock: returns seconds since 1970, the same as that of the counters.
     """
 
-    def __init__(self, rates: Rates, *, secret: bytes, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, rates: Rates, *, secret: bytes, counters: MakeCounters, clock: Callable[[], float] = time.time
+    ) -> None:
+        def rule(kind: str, rate: str, most: int = MOST_KEYS) -> _Rule:
+            return _Rule(rate, counters(kind, most), clock)
+
         self._secret = secret
         guesses = rates.login != OFF
-        self._signup = _Rule(rates.signup, clock)
-        self._seed = _Rule(rates.seed, clock)
-        self._resend = _Rule(rates.resend, clock)
-        self._mail = _Rule(MAIL_RATE if rates.resend != OFF else OFF, clock)
-        self._login = _Rule(rates.login, clock)
-        self._pair = _Rule(PAIR_RATE if guesses else OFF, clock)
-        self._strangers = _Rule(STRANGERS_RATE if guesses else OFF, clock, most=STRANGERS_KEYS)
-        self._known = Counters(MOST_KEYS, clock)
+        self._signup = rule("signup", rates.signup)
+        self._seed = rule("seed", rates.seed)
+        self._resend = rule("resend", rates.resend)
+        self._mail = rule("mail", MAIL_RATE if rates.resend != OFF else OFF)
+        self._login = rule("login", rates.login)
+        self._pair = rule("pair", PAIR_RATE if guesses else OFF)
+        self._strangers = rule("strangers", STRANGERS_RATE if guesses else OFF, STRANGERS_KEYS)
+        self._known = counters("known", MOST_KEYS)
 
     def sign_up(self, client: str) -> None:
         """Count a sign-up from the address `client`.
@@ -135,11 +145,11 @@ class Throttle:
 
 
 class _Rule:
-    """One kind of limit, with counters of its own: nobody pushes those of another kind out."""
+    """One kind of limit."""
 
-    def __init__(self, rate: str, clock: Callable[[], float], *, most: int = MOST_KEYS) -> None:
+    def __init__(self, rate: str, counters: limits.storage.Storage, clock: Callable[[], float]) -> None:
         self._rates = [] if rate == OFF else limits.parse_many(rate)
-        self._limiter = limits.strategies.FixedWindowRateLimiter(Counters(most, clock))
+        self._limiter = limits.strategies.FixedWindowRateLimiter(counters)
         self._clock = clock
 
     def hit(self, key: str) -> None:

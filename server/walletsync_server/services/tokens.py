@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from walletsync.protocol import MAX_DEVICES, TOKEN_DAYS
-from walletsync_server.live import Live
+from walletsync_server.live.interface import Publisher
 from walletsync_server.services.errors import NoSuchDevice, TooManyDevices, Unauthorized
 from walletsync_server.services.store import Store
 from walletsync_server.storage.interface import Account, ReadTransaction, Token, WriteTransaction
@@ -31,10 +31,10 @@ class IssuedToken:
 class Tokens:
     """Issues, checks and revokes tokens. One token per device, `MAX_DEVICES` live ones per account."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime], live: Live) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime], publisher: Publisher) -> None:
         self._store = store
         self._clock = clock
-        self._live = live
+        self._publisher = publisher
 
     def issue(self, transaction: WriteTransaction, account: Account, device_id: str) -> IssuedToken:
         """Store a new token in place of the device's old one. The caller holds the lock of `account`, as it is now.
@@ -100,7 +100,7 @@ class Tokens:
             transaction.delete_token(known)
 
         self._store.write(delete)
-        self._live.hang_up(known.account_id, known.device_id)
+        self._publisher.hang_up(known.account_id, known.device_id)
 
     def devices(self, token: str | None) -> list[Token]:
         """Return the live tokens of the account, one per device, in the order of their device ids.
@@ -132,7 +132,7 @@ class Tokens:
             transaction.delete_token(held[0])
 
         self._store.write(delete)
-        self._live.hang_up(known.account_id, device_id)
+        self._publisher.hang_up(known.account_id, device_id)
 
     def purge(self) -> int:
         """Remove the tokens of all accounts that expired some time ago, a few at a time; return how many."""

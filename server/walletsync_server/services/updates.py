@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from walletsync_server.live import AccountIsFull, Listener, Live, LiveIsFull
+from walletsync_server.live.hub import AccountIsFull, Hub, HubIsFull, Listener
 from walletsync_server.services.errors import Overloaded, TooManySockets
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import Tokens
@@ -23,10 +23,10 @@ class Subscription:
 class Updates:
     """Lets devices listen."""
 
-    def __init__(self, store: Store, *, tokens: Tokens, live: Live, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, *, tokens: Tokens, hub: Hub, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._tokens = tokens
-        self._live = live
+        self._hub = hub
         self._clock = clock
 
     def listen(self, token: str | None, wake: Callable[[], None]) -> Subscription:
@@ -34,7 +34,7 @@ class Updates:
 
         Args:
             token: whose wallets.
-            wake: see `Live.listen`.
+            wake: see `Hub.listen`.
 
         Raises:
             Unauthorized: if the token is not alive.
@@ -43,10 +43,10 @@ class Updates:
         """
         known = self._store.read(lambda transaction: self._tokens.authenticate(transaction, token))
         try:
-            listener = self._live.listen(known.account_id, known.device_id, wake)
+            listener = self._hub.listen(known.account_id, known.device_id, wake)
         except AccountIsFull:
             raise TooManySockets from None
-        except LiveIsFull:
+        except HubIsFull:
             raise Overloaded from None
 
         def current(transaction: ReadTransaction) -> int:
@@ -57,21 +57,21 @@ class Updates:
             # Only now: a write or a revocation from here on is told, and one before is seen here.
             sequence = self._store.read(current)
         except Exception:
-            self._live.leave(listener)
+            self._hub.leave(listener)
             raise
         listener.tell(sequence)
         seconds = (known.expires_at - self._clock()).total_seconds()
-        return Subscription(listener=listener, leave=lambda: self._live.leave(listener), seconds=seconds)
+        return Subscription(listener=listener, leave=lambda: self._hub.leave(listener), seconds=seconds)
 
     def hang_up_void(self) -> int:
         """Hang up who listens with a token that another process made void, by a command perhaps; return how many."""
         void = [
             (account_id, device_id)
-            for account_id, devices in self._live.devices().items()
+            for account_id, devices in self._hub.devices().items()
             for device_id in devices - self._holders(account_id)
         ]
         for account_id, device_id in void:
-            self._live.hang_up(account_id, device_id)
+            self._hub.hang_up(account_id, device_id)
         return len(void)
 
     def _holders(self, account_id: int) -> set[str]:

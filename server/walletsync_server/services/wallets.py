@@ -5,11 +5,11 @@ from datetime import datetime
 from enum import Enum, auto
 
 from walletsync.protocol import KEPT_VERSIONS, wallet_digest
-from walletsync_server.live import Live
+from walletsync_server.live.interface import Publisher
+from walletsync_server.services.coroutines import GeneratorCoroutine
 from walletsync_server.services.errors import Conflict, NoSuchVersion, NothingToFollow, NoWallet, TooLarge
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import Tokens
-from walletsync_server.steps import Steps
 from walletsync_server.storage.interface import KeptVersion, ReadTransaction, WriteTransaction
 from walletsync_server.storage.interface import Wallet as Wallet  # what `Wallets` returns
 
@@ -18,10 +18,10 @@ class Wallets:
     """Reads and compare-and-swap of wallets that are at most `max_bytes` of UTF-8."""
 
     def __init__(
-        self, store: Store, *, tokens: Tokens, max_bytes: int, clock: Callable[[], datetime], live: Live
+        self, store: Store, *, tokens: Tokens, max_bytes: int, clock: Callable[[], datetime], publisher: Publisher
     ) -> None:
         self._store = store
-        self._live = live
+        self._publisher = publisher
         self._tokens = tokens
         self._max_bytes = max_bytes
         self._clock = clock
@@ -71,7 +71,9 @@ class Wallets:
             raise NoSuchVersion
         return found
 
-    def write(self, token: str | None, *, sequence: int, encrypted_wallet: str, hmac: str) -> Steps[Wallet]:
+    def write(
+        self, token: str | None, *, sequence: int, encrypted_wallet: str, hmac: str
+    ) -> GeneratorCoroutine[Wallet]:
         """Make this the current wallet if it is the next one, or if it is the current one already; return it.
 
         Raises:
@@ -92,7 +94,7 @@ class Wallets:
 
         outcome = yield from self._store.writing(swap)
         if outcome is _Outcome.STORED:
-            self._live.publish(known.account_id, sequence)
+            self._publisher.publish(known.account_id, sequence)
         elif outcome is not _Outcome.CURRENT:
             # Read only now: hundreds of large wallets that wait for their turn to be answered would fill the memory.
             current = self.read(token)
@@ -107,9 +109,7 @@ class Wallets:
             TooLarge: if the encrypted wallet is over the limit.
         """
         if len(encrypted_wallet.encode()) > self._max_bytes:
-            raise TooLarge(
-                f"encryptedWallet has more than {self._max_bytes} bytes; this server stores no larger wallet."
-            )
+            raise TooLarge(f"encryptedWallet has more than {self._max_bytes} bytes, the most that this server stores.")
         return Wallet(
             sequence=sequence,
             encrypted_wallet=encrypted_wallet,

@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 from pysqlite3 import dbapi2 as driver
 
 from tests.server.records import ALICE, NOW, append, wallet
-from walletsync_server import doctor
 from walletsync_server.cli import main
 from walletsync_server.configuration import load
-from walletsync_server.doctor import FAIL, OK, WARN, Finding, diagnose
+from walletsync_server.observe import doctor
+from walletsync_server.observe.doctor import FAIL, OK, WARN, Finding, diagnose
 from walletsync_server.settings import TABLE, Settings
 from walletsync_server.storage.sqlite import open_sqlite
 

@@ -1,10 +1,10 @@
-"""What the server does by itself from time to time."""
+"""What the server does in the background, from time to time."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from walletsync_server import logs
+from walletsync_server.observe import logs
 from walletsync_server.services.errors import Unavailable
 
 PURGE_SECONDS = 60 * 60.0
@@ -33,7 +33,7 @@ def purging(*, every: float = PURGE_SECONDS, **purges: Callable[[], int]) -> Ite
             if over.wait(every):
                 return
 
-    thread = threading.Thread(target=run, name="chores", daemon=True)
+    thread = threading.Thread(target=run, name="purging", daemon=True)
     thread.start()
     try:
         yield

@@ -14,7 +14,7 @@ _FORWARDED_PAIR = re.compile(r'\s*(?P<name>\w+)=(?:"(?P<quoted>[^"\\]*)"|(?P<pla
 _REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{16,36}")  # a UUID fits; words, tokens and seeds do not
 
 
-class Hops:
+class TrustedProxies:
     """The proxies that are trusted, as addresses and networks. By default none, not even on this machine.
 
     What a trusted hop says of the one before it is believed, and so on from the last hop towards the client, up to the

@@ -47,7 +47,7 @@ class Outgoing:
         return self.mail.email
 
 
-class Mails:
+class MailQueue:
     """The queue. Several processes may take mails from it; each mail is taken by one."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:

@@ -14,7 +14,7 @@ _COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
-class CannotShowMetrics(Exception):
+class CannotServeMetrics(Exception):
     """The address of the metrics cannot be listened on; the sentence says why."""
 
 
@@ -46,17 +46,17 @@ class Metrics:
         )
         self._writes = Counter(
             "walletsync_wallet_writes",
-            "Wallets that were POSTed and accepted; a repetition of the current one counts again.",
+            "Wallets that were POSTed and accepted; a retry of the current one counts again.",
             registry=self.registry,
         )
         self._conflicts = Counter(
             "walletsync_wallet_conflicts",
-            "Wallets that were POSTed and not accepted, because another one was the current one.",
+            "Wallets that were POSTed and not accepted, because another one was current.",
             registry=self.registry,
         )
         self._mails = Counter(
             "walletsync_mails",
-            "Tries to send a mail: sent, failed if there will be another, refused if not.",
+            "Attempts to send a mail: sent, failed if there will be another, refused if not.",
             ["outcome"],
             registry=self.registry,
         )
@@ -103,16 +103,16 @@ class Metrics:
         Gauge(f"walletsync_{name}", meaning, registry=self.registry).set_function(value)
 
     @contextmanager
-    def shown(self, host: str, port: int) -> Iterator[None]:
-        """Show the figures at `http://host:port/metrics` while inside.
+    def served(self, host: str, port: int) -> Iterator[None]:
+        """Serve the figures at `http://host:port/metrics` while inside.
 
         Raises:
-            CannotShowMetrics: if the address cannot be listened on.
+            CannotServeMetrics: if the address cannot be listened on.
         """
         try:
             server, thread = start_http_server(port, host, self.registry)
         except OSError as error:
-            raise CannotShowMetrics(f"Cannot show metrics on {host}, port {port}: {error.strerror}.") from error
+            raise CannotServeMetrics(f"Cannot serve metrics on {host}, port {port}: {error.strerror}.") from error
         try:
             yield
         finally:

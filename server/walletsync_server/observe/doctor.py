@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from walletsync_server.mailer import connect, reason, route_of
+from walletsync_server.mail.smtp import connect, reason, route_of
 from walletsync_server.settings import Settings, SettingsError
 from walletsync_server.storage.health import FILES, Health, examine
 from walletsync_server.storage.interface import StorageError
@@ -42,13 +42,13 @@ def diagnose(settings: Settings, *, now: datetime) -> Iterator[Finding]:
 
 def _exposure(settings: Settings) -> Iterator[Finding]:
     if settings.plain_on_the_network:
-        said = f"the server listens on {settings.host} and knows of no TLS in front; put a proxy there, set public_url."
+        said = f"the server listens on {settings.host} without TLS in front; put a proxy there and set public_url."
         yield Finding("settings", WARN, said)
     elif settings.public_url.startswith("https://") and not settings.trusted_proxies:
-        said = "clients come through a proxy, which no trusted_proxies names; so all of them share one client's limits."
+        said = "clients come through a proxy that trusted_proxies does not list, so all share the limits of one client."
         yield Finding("settings", WARN, said)
     else:
-        yield Finding("settings", OK, "all make sense.")
+        yield Finding("settings", OK, "no problems found.")
 
 
 def _sqlite() -> Finding:
@@ -63,18 +63,18 @@ def _modes(name: str, files: list[Path]) -> Iterator[Finding]:
     open_to_others = [file for file in files if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077]
     if open_to_others:
         names = " ".join(map(str, open_to_others))
-        yield Finding(f"{name} mode", WARN, f"other users of this machine may read or write; run: chmod 600 {names}")
+        yield Finding(f"{name} mode", WARN, f"other users of this machine can read or write it; run: chmod 600 {names}")
     elif files[0].exists():
-        yield Finding(f"{name} mode", OK, "for its owner only.")
+        yield Finding(f"{name} mode", OK, "only its owner can read and write it.")
 
 
 def _database(file: Path, now: datetime) -> Iterator[Finding]:
     if not file.parent.is_dir():
-        yield Finding("database", FAIL, f"its folder {file.parent} does not exist; make it, or set another database.")
+        yield Finding("database", FAIL, f"its folder {file.parent} does not exist; create it, or set another database.")
     elif not file.exists():
-        yield Finding("database", WARN, f"{file} does not exist yet; `serve` makes it. Is it the one you mean?")
+        yield Finding("database", WARN, f"{file} does not exist yet; `serve` creates it. Is it the one you mean?")
     elif not os.access(file, os.R_OK | os.W_OK) or not os.access(file.parent, os.W_OK):
-        yield Finding("database", FAIL, f"this user may not write {file} or its folder; run as the server's user.")
+        yield Finding("database", FAIL, f"this user cannot write {file} or its folder; run as the server's user.")
     else:
         try:
             health = examine(file)
@@ -86,22 +86,22 @@ def _database(file: Path, now: datetime) -> Iterator[Finding]:
 
 def _health(health: Health, now: datetime) -> Iterator[Finding]:
     if health.faults:
-        yield Finding("database", FAIL, f"SQLite finds it damaged: {health.faults[0]} Restore a backup.")
+        yield Finding("database", FAIL, f"SQLite finds damage: {health.faults[0]} Restore a backup.")
     else:
-        yield Finding("database", OK, "SQLite finds no fault; `backup` and `verify-backup` check every wallet.")
+        yield Finding("database", OK, "SQLite finds no damage; `backup` and `verify-backup` check every wallet.")
     if health.revision == health.newest:
         yield Finding("schema", OK, f"{health.revision}, up to date.")
     elif health.is_known:
-        said = f"{health.revision}, not {health.newest} yet; make a backup, then `migrate` or start the server."
+        said = f"{health.revision}, older than {health.newest}; make a backup, then `migrate` or start the server."
         yield Finding("schema", WARN, said)
     else:
-        said = "it was made by another program, or a newer version of this one; use that, or another database."
+        said = "another program made it, or a newer version of this one; use that, or another database."
         yield Finding("schema", FAIL, said)
     if health.latest and health.latest > now:
-        said = f"it is {now:%Y-%m-%d %H:%M} UTC here, but the newest data is of {health.latest:%Y-%m-%d %H:%M}; set it."
+        said = f"it says {now:%Y-%m-%d %H:%M} UTC, but the newest data is from {health.latest:%Y-%m-%d %H:%M}; set it."
         yield Finding("clock", FAIL, said)
     else:
-        yield Finding("clock", OK, f"{now:%Y-%m-%d %H:%M:%S} UTC, later than all data; compare it with yours.")
+        yield Finding("clock", OK, f"{now:%Y-%m-%d %H:%M:%S} UTC, later than all data; compare it with another clock.")
 
 
 def _space(file: Path) -> Finding:
@@ -112,7 +112,7 @@ def _space(file: Path) -> Finding:
     if free < NO_SPACE:
         return Finding("disk", FAIL, f"{said}; writes will soon fail. Make room.")
     if free < max(LITTLE_SPACE, size):
-        return Finding("disk", WARN, f"{said}; a restore needs {size // _MIB} MiB for itself. Make room.")
+        return Finding("disk", WARN, f"{said}; a restore alone needs {size // _MIB} MiB. Make room.")
     return Finding("disk", OK, f"{said}.")
 
 
@@ -127,4 +127,4 @@ def _mail(settings: Settings) -> Iterator[Finding]:
     except OSError as error:  # SMTPException is one
         yield Finding("mail", FAIL, f"{settings.mail_server}, port {settings.mail_port}: {reason(error)}.")
     else:
-        yield Finding("mail", OK, f"{settings.mail_server} takes our mails.")
+        yield Finding("mail", OK, f"{settings.mail_server} accepts our mail.")

@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
 from walletsync.protocol import API_PREFIX, VERIFY_PATH
-from walletsync_server.services.mail import Link, Outgoing
+from walletsync_server.services.mail_queue import Link, Outgoing
 
 _PLAIN = re.compile(r"[a-z0-9!#$%&'*+/?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/?^_`{|}~-]+)*@[a-z0-9.-]+")
 _CONFIRM = """\
@@ -15,12 +15,12 @@ Somebody, probably you, signed up with this address at
   {url}
 
 on {signed_up_at}. To confirm that it is your address, open this
-page until {works_until} and press its button:
+page before {works_until} and press its button:
 
   {link}
 
 The link confirms that one sign-up. If you signed up several times, use
-the mail that tells the time at which you chose your password.
+the mail that names the time at which you chose your password.
 
 If it was not you, do nothing: without the button there is no account.
 """
@@ -29,10 +29,10 @@ Somebody, probably you, signed up with this address at
 
   {url}
 
-but it has an account there already. Nothing was changed: log in with the
+but it already has an account there. Nothing was changed: log in with the
 password that you chose then.
 
-If it was not you, there is nothing to do.
+If it was not you, there is nothing that you have to do.
 """
 _INVITATION = """\
 You are invited to keep your wallet in sync between your devices over the

@@ -8,6 +8,7 @@ came without arguments: values may be in it already.
 import functools
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -15,16 +16,14 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
 
 import msgspec
-import structlog
+from typing_extensions import override
 
 _NAME = "walletsync_server"
 _log = logging.getLogger(_NAME)
-_LOGFMT = structlog.processors.LogfmtRenderer()
-_JSON = structlog.processors.JSONRenderer()
-_requests: Callable[[dict[str, object]], None] | None = None
+_PLAIN = re.compile(r'[^\s"=\\\x00-\x1f]*')
+_write_request: Callable[[dict[str, object]], None] | None = None
 """Writes the line of a request, once `configure` was called: of these there are thousands in a second, and the way
 through `logging` costs more than making the answer."""
 
@@ -39,13 +38,13 @@ def configure(format: str = "logfmt", level: str = "info") -> None:
     """
     least = logging.getLevelNamesMapping()[level.upper()]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Careful(_JSON if format == "json" else _LOGFMT))
+    handler.setFormatter(_WithoutWords(_json if format == "json" else _logfmt))
     logging.basicConfig(
         handlers=[handler], level=least if level == "debug" else max(least, logging.WARNING), force=True
     )
     _log.setLevel(least)
-    global _requests
-    _requests = functools.partial(_write, sys.stderr.fileno(), _json_bytes if format == "json" else _logfmt_bytes)
+    global _write_request
+    _write_request = functools.partial(_write, sys.stderr.fileno(), _json if format == "json" else _logfmt_of_request)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
 
@@ -60,30 +59,30 @@ def request(*, method: str, route: str, status: int, code: str, seconds: float, 
         values["code"] = code
     values["ms"] = round(seconds * 1000, 1)
     values["request_id"] = request_id
-    if _requests is None:
-        _tell(logging.INFO, "request", **values)
+    if _write_request is None:
+        _log_event(logging.INFO, "request", **values)
     elif _log.isEnabledFor(logging.INFO):
-        _requests({"timestamp": _timestamp(time.time()), "level": "info", "event": "request", **values})
+        _write_request({"timestamp": _timestamp(time.time()), "level": "info", "event": "request", **values})
 
 
 def event(name: str, **values: object) -> None:
     """Log something of the server's own life. The values must not come from clients."""
-    _tell(logging.INFO, name, **values)
+    _log_event(logging.INFO, name, **values)
 
 
 def unavailable(reason: str, request_id: str = "") -> None:
     """Log that the database could not be asked. `reason` is the storage's, which has no values in it."""
-    _tell(logging.ERROR, "unavailable", reason=reason, **_about(request_id))
+    _log_event(logging.ERROR, "unavailable", reason=reason, **_about(request_id))
 
 
 def mail_failed(error: BaseException) -> None:
     """Log that mails could not be sent, by the kind of failure and the mail server's code, without its words."""
-    _tell(logging.WARNING, "mail_failed", smtp_code=getattr(error, "smtp_code", None), **describe(error))
+    _log_event(logging.WARNING, "mail_failed", smtp_code=getattr(error, "smtp_code", None), **describe(error))
 
 
 def unexpected(error: BaseException, request_id: str = "") -> None:
     """Log a fault by its type and where it happened, without its message; also during which request, if it was one."""
-    _tell(logging.ERROR, "unexpected_error", **describe(error), **_about(request_id))
+    _log_event(logging.ERROR, "unexpected_error", **describe(error), **_about(request_id))
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -101,36 +100,45 @@ def describe(error: BaseException) -> dict[str, str]:
     return {"type": " < ".join(kinds), "frames": " < ".join(frames)}
 
 
-def _write(file: int, render: Callable[[dict[str, object]], bytes], line: dict[str, object]) -> None:
+def _write(file: int, render: Callable[[dict[str, object]], str], line: dict[str, object]) -> None:
     with suppress(OSError):  # nobody is left to be told that nobody can be told
-        os.write(file, render(line))
+        os.write(file, f"{render(line)}\n".encode())
 
 
-def _logfmt_bytes(line: dict[str, object]) -> bytes:
+def _logfmt_of_request(line: dict[str, object]) -> str:
     """Return the line of a request, whose values need no quotes."""
-    return (" ".join([f"{name}={value}" for name, value in line.items()]) + "\n").encode()
+    return " ".join([f"{name}={value}" for name, value in line.items()])
 
 
-def _json_bytes(line: dict[str, object]) -> bytes:
-    return msgspec.json.encode(line) + b"\n"
+def _logfmt(line: dict[str, object]) -> str:
+    return " ".join(f"{name}={_quoted('' if value is None else str(value))}" for name, value in line.items())
 
 
-def _timestamp(moment: float) -> str:
+def _quoted(value: str) -> str:
+    """Return a value as logfmt has it: in quotes, with the escapes of JSON, unless it is one plain word."""
+    return value if _PLAIN.fullmatch(value) else _json(value)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _timestamp(seconds: float) -> str:
     """Return a time as RFC 3339 in UTC, to the millisecond."""
-    second = int(moment)
-    return f"{_to_the_second(second)}.{int((moment - second) * 1000):03d}Z"
+    whole = int(seconds)
+    return f"{_to_the_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
 
 
 @functools.lru_cache(maxsize=2)
-def _to_the_second(moment: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _about(request_id: str) -> dict[str, str]:
     return {"request_id": request_id} if request_id else {}
 
 
-def _tell(level: int, name: str, **values: object) -> None:
+def _log_event(level: int, name: str, **values: object) -> None:
     if _log.isEnabledFor(level):
         _log.log(level, _Event({"event": name, **values}))
 
@@ -138,23 +146,24 @@ def _tell(level: int, name: str, **values: object) -> None:
 class _Event:
     """The message of a line of ours: written out only by whoever shows it."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
+    def __init__(self, values: dict[str, object]) -> None:
         self.values = values
 
+    @override
     def __str__(self) -> str:
-        return str(_LOGFMT(None, "", dict(self.values)))
+        return _logfmt(self.values)
 
 
-class _Careful(logging.Formatter):
+class _WithoutWords(logging.Formatter):
     """Our own lines as they are; of others' only logger, template or else place, and the kind of exception."""
 
-    def __init__(self, render: Callable[[Any, str, dict[str, Any]], str | bytes]) -> None:
+    def __init__(self, render: Callable[[dict[str, object]], str]) -> None:
         super().__init__()
         self._render = render
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        line: dict[str, Any] = {"timestamp": _timestamp(record.created), "level": record.levelname.lower()}
+        line: dict[str, object] = {"timestamp": _timestamp(record.created), "level": record.levelname.lower()}
         if isinstance(record.msg, _Event):
             line |= record.msg.values
         else:
@@ -162,7 +171,7 @@ class _Careful(logging.Formatter):
             line |= {"logger": record.name}
             if record.exc_info and record.exc_info[1]:
                 line |= describe(record.exc_info[1])
-        return str(self._render(None, "", line))
+        return self._render(line)
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -7,20 +7,24 @@ and holds nobody up. Any thread may call anything here, and nothing here waits f
 import threading
 from collections.abc import Callable
 
-SOCKETS_PER_ACCOUNT = 10
-SOCKETS = 12_000
+from typing_extensions import override
+
+from walletsync_server.live.interface import Publisher
+
+MAX_LISTENERS_PER_ACCOUNT = 10
+MAX_LISTENERS = 12_000
 
 
 class AccountIsFull(Exception):
     """The account has as many listeners as it may."""
 
 
-class LiveIsFull(Exception):
+class HubIsFull(Exception):
     """There are as many listeners as there may be in all."""
 
 
 class Listener:
-    """One who listens for an account's wallets. Made by `Live.listen`, whose lock guards what is in here."""
+    """One who listens for an account's wallets. Made by `Hub.listen`, whose lock guards what is in here."""
 
     def __init__(self, account_id: int, device_id: str, wake: Callable[[], None], lock: threading.Lock) -> None:
         self.account_id = account_id
@@ -68,15 +72,15 @@ class Listener:
             self._wake()
 
 
-class Live:
-    """All listeners.
+class Hub(Publisher):
+    """All listeners of this process.
 
     Args:
         per_account: how many one account may have.
         in_all: how many there may be.
     """
 
-    def __init__(self, *, per_account: int = SOCKETS_PER_ACCOUNT, in_all: int = SOCKETS) -> None:
+    def __init__(self, *, per_account: int = MAX_LISTENERS_PER_ACCOUNT, in_all: int = MAX_LISTENERS) -> None:
         self._per_account = per_account
         self._in_all = in_all
         self._listeners: dict[int, set[Listener]] = {}
@@ -97,12 +101,12 @@ class Live:
 
         Raises:
             AccountIsFull: if the account has as many as it may.
-            LiveIsFull: if there are as many in all as there may be.
+            HubIsFull: if there are as many in all as there may be.
         """
         listener = Listener(account_id, device_id, wake, self._lock)
         with self._lock:
             if self._count >= self._in_all:
-                raise LiveIsFull
+                raise HubIsFull
             of_account = self._listeners.setdefault(account_id, set())
             if len(of_account) >= self._per_account:
                 raise AccountIsFull
@@ -125,20 +129,14 @@ class Live:
         with self._lock:
             return {account: {each.device_id for each in found} for account, found in self._listeners.items()}
 
+    @override
     def publish(self, account_id: int, sequence: int) -> None:
-        """Tell an account's listeners that this is its current sequence, unless they know of a newer one.
-
-        Call it after the commit. Never waits for a listener and never raises.
-        """
         with self._lock:
             for listener in self._listeners.get(account_id, ()):
                 listener.note(sequence)
 
+    @override
     def hang_up(self, account_id: int, device_id: str | None = None) -> None:
-        """Tell the listeners of one device, or of the whole account, that their token is void.
-
-        Call it after the commit. Never waits for a listener and never raises.
-        """
         with self._lock:
             for listener in self._listeners.get(account_id, ()):
                 if device_id is None or listener.device_id == device_id:

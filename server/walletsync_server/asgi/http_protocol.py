@@ -1,4 +1,4 @@
-"""What uvicorn's connections do beyond uvicorn: bounds in size and time, and errors in the shape that all of ours have.
+"""What uvicorn's HTTP connections do beyond uvicorn: bounds in size and time, and errors in the shape of all of ours.
 
 httptools refuses what could be understood in two ways: Content-Length beside Transfer-Encoding or twice, folded lines,
 a line feed alone, chunks that do not add up. Here is refused what it lets through.
@@ -9,10 +9,8 @@ from asyncio import Transport
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
-from wsproto import events
 
 HEAD_BYTES = 32 * 1024
 """Request line and headers together; somewhat more can get through, as much as is looked at in one go."""
@@ -28,8 +26,6 @@ ANSWER_SECONDS = 30.0
 """How long a client may take to read an answer beyond what that takes at `SLOWEST`."""
 SLOWEST = 16 * 1024
 """Bytes in a second."""
-CLOSE_SECONDS = 2.0
-"""How long a WebSocket that was closed waits for the client's goodbye."""
 _PIECE = 16 * 1024
 _NEVER = float("inf")
 _WEBSOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
@@ -39,7 +35,7 @@ class _Refused(Exception):
     """Leaves httptools from inside of a callback."""
 
 
-class Http(HttpToolsProtocol):
+class HttpProtocol(HttpToolsProtocol):
     """One connection. `due` is the time of the loop's clock when it is cut if nothing new has happened until then."""
 
     most_connections: ClassVar[int]
@@ -55,6 +51,7 @@ class Http(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_bytes = 0
 
+    @override
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin, unless there are as many connections as may be."""
         super().connection_made(transport)
@@ -63,6 +60,7 @@ class Http(HttpToolsProtocol):
             self._status = 503
             self.send_400_response("")
 
+    @override
     def data_received(self, data: bytes) -> None:
         """Parse what came, in pieces so small that the bounds are noticed."""
         for begin in range(0, len(data), _PIECE):
@@ -84,6 +82,7 @@ class Http(HttpToolsProtocol):
         if is_idle and self.due == _NEVER:
             self.due = self.loop.time() + HEAD_SECONDS
 
+    @override
     def on_message_begin(self) -> None:
         """Start counting, unless too many requests wait before this one."""
         if len(self.pipeline) >= PIPELINED:
@@ -93,6 +92,7 @@ class Http(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.due = self.loop.time() + HEAD_SECONDS
 
+    @override
     def on_url(self, url: bytes) -> None:
         """Refuse a target that is too long or no ASCII."""
         super().on_url(url)
@@ -101,11 +101,13 @@ class Http(HttpToolsProtocol):
         if not url.isascii():
             self._refuse(400)
 
+    @override
     def on_header(self, name: bytes, value: bytes) -> None:
         """Drop what comes behind a chunked body: a proxy has not looked at it."""
         if self._in_head:
             super().on_header(name, value)
 
+    @override
     def on_headers_complete(self) -> None:
         """Refuse what is too much or can be understood in two ways; then begin to answer."""
         self._in_head = False
@@ -124,6 +126,7 @@ class Http(HttpToolsProtocol):
         super().on_headers_complete()
         self.due = self.loop.time() + BODY_SECONDS
 
+    @override
     def on_body(self, body: bytes) -> None:
         """Give the client the time that the bytes are worth; cut it when it sends on and on after the answer."""
         self._body_bytes += len(body)
@@ -132,27 +135,32 @@ class Http(HttpToolsProtocol):
             self.transport.abort()
         super().on_body(body)
 
+    @override
     def on_message_complete(self) -> None:
         """From here on it is the server that takes its time."""
         self.due = _NEVER
         super().on_message_complete()
 
+    @override
     def on_response_complete(self) -> None:
         """From here on the client may take its time to read, and to ask again."""
         super().on_response_complete()
         if self.transport.get_write_buffer_size():
             self.due = self._time_to_read()
 
+    @override
     def pause_writing(self) -> None:
         """Wait for the client to read, but not for ever, whatever else it asks meanwhile."""
         super().pause_writing()
         self._read_by = self._time_to_read()
 
+    @override
     def resume_writing(self) -> None:
         """Go on; what is left is for the server to do, if anything is."""
         super().resume_writing()
         self._read_by = _NEVER
 
+    @override
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Let a client that asked and will ask no more have its answers."""
         is_asking = self.cycle is None or self.cycle.response_complete or self.cycle.more_body
@@ -161,6 +169,7 @@ class Http(HttpToolsProtocol):
         self.cycle.keep_alive = False
         return True
 
+    @override
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser or a bound refused, and close; instead of uvicorn's text, JSON of ours."""
         self._deaf = True
@@ -181,6 +190,7 @@ class Http(HttpToolsProtocol):
         """Say whether this is to be cut."""
         return now > min(self.due, self._read_by)
 
+    @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
@@ -204,6 +214,7 @@ class Http(HttpToolsProtocol):
         head = STATUS_LINE[response.status] + "".join([*lines, "Connection: close\r\n\r\n"]).encode("latin-1")
         return bytes(head + response.body)
 
+    @override
     def _should_upgrade(self) -> bool:
         """Say whether this is the handshake of a WebSocket, whole and alone; else it is a request like others."""
         if self.parser.get_method() != b"GET" or not super()._should_upgrade():
@@ -217,43 +228,12 @@ class Http(HttpToolsProtocol):
             and headers.get(b"host")
         )
 
+    @override
     def _unsupported_upgrade_warning(self) -> None:
         """Answer as if nothing had been asked; but the parser is beyond what it understands, so it is the last."""
         self._deaf = True
         if self.cycle is not None:
             self.cycle.keep_alive = False
-
-
-class WebSocket(WSProtocol):
-    """One WebSocket."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.close_timeout = CLOSE_SECONDS
-        self.due = _NEVER
-
-    def handle_ping(self, event: events.Ping) -> None:
-        """Answer, unless the client reads no answers."""
-        if self.writable.is_set():
-            super().handle_ping(event)
-        else:
-            self.transport.abort()
-
-    async def send(self, message: Any) -> None:
-        """Send, unless this has been closed meanwhile: then the client counts as gone."""
-        await self.writable.wait()
-        if self.close_sent:
-            raise ClientDisconnected
-        await super().send(message)
-        if message["type"] == "websocket.accept" and self.handshake_complete:
-            # What is left is all that frames need; the handshake's parser is a seventh of what an idle one takes.
-            self.conn = self.conn.connection  # type: ignore[assignment]  # it has the same methods
-
-    def overdue(self, now: float) -> bool:
-        """Say whether this is to be cut: it was closed, but what was sent before is not read."""
-        if self.transport.is_closing() and self.due == _NEVER:
-            self.due = now + CLOSE_SECONDS
-        return now > self.due
 
 
 def _check_target(target: bytes) -> None:

@@ -1,21 +1,16 @@
 """Sends the mails of the queue over SMTP, in a thread of its own, so that no request waits for a mail server."""
 
 import smtplib
-import ssl
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit
 
-from walletsync_server import logs
-from walletsync_server.services.letters import compose
-from walletsync_server.services.mail import Mails, Outgoing
-from walletsync_server.settings import STARTTLS, TLS, Settings
+from walletsync_server.mail.messages import compose
+from walletsync_server.mail.smtp import Route, connect
+from walletsync_server.observe import logs
+from walletsync_server.services.mail_queue import MailQueue, Outgoing
 
 SENT, FAILED, REFUSED = "sent", "failed", "refused"
-TIMEOUT_SECONDS = 20.0
-"""How long the mail server may say nothing."""
 PAUSE_SECONDS = 1.0
 """How long between two looks at the queue. Mails are not sent at once: the time of an answer must not depend on what
 its mail says."""
@@ -26,72 +21,6 @@ STOP_SECONDS = 5.0
 _CLOSING = 421  # the mail server's code for an end of the connection
 
 
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """How mails leave this machine."""
-
-    host: str
-    port: int
-    security: str
-    username: str
-    password: str = field(repr=False)
-    sender: str
-    public_url: str
-
-
-def route_of(settings: Settings) -> Route:
-    """Return what `settings` say about it.
-
-    Raises:
-        SettingsError: if the password cannot be read.
-    """
-    return Route(
-        host=settings.mail_server,
-        port=settings.mail_port,
-        security=settings.mail_security,
-        username=settings.mail_username,
-        password=settings.mail_password(),
-        sender=settings.mail_from,
-        public_url=settings.public_url,
-    )
-
-
-def connect(route: Route) -> smtplib.SMTP:
-    """Return a connection to the mail server, encrypted to a certificate that was verified, and logged in.
-
-    Raises:
-        OSError: if any of that fails; nothing secret was sent over a connection that is not encrypted.
-    """
-    name = urlsplit(route.public_url).hostname or None  # else smtplib asks the DNS who this machine is
-    context = ssl.create_default_context()
-    connection: smtplib.SMTP
-    if route.security == TLS:
-        connection = smtplib.SMTP_SSL(route.host, route.port, name, timeout=TIMEOUT_SECONDS, context=context)
-    else:
-        connection = smtplib.SMTP(route.host, route.port, name, timeout=TIMEOUT_SECONDS)
-    try:
-        if route.security == STARTTLS:
-            connection.starttls(context=context)
-        if route.username:
-            connection.login(route.username, route.password)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def reason(error: Exception) -> str:
-    """Return why a mail server could not be used, in words that repeat nothing of a mail or a login."""
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        return "it refuses the login: check mail_username and the file of mail_password_file"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not to be trusted: {error.verify_message}"
-    if isinstance(error, smtplib.SMTPException):
-        return f"it refuses ({type(error).__name__}): check mail_security and mail_from"
-    said = getattr(error, "strerror", None) or type(error).__name__
-    return f"it cannot be reached ({said}): check mail_server, mail_port and mail_security"
-
-
 class Mailer:
     """The thread, from `start` to `close`. It outlives every failure, of the mail server and of the database.
 
@@ -99,7 +28,7 @@ class Mailer:
     """
 
     def __init__(
-        self, mails: Mails, route: Route, *, clock: Callable[[], datetime], on_try: Callable[[str], None]
+        self, mails: MailQueue, route: Route, *, clock: Callable[[], datetime], on_try: Callable[[str], None]
     ) -> None:
         self._mails = mails
         self._route = route
@@ -122,7 +51,7 @@ class Mailer:
         while not self._stopping.wait(pause):
             try:
                 self._deliver()
-            except Exception as error:  # noqa: BLE001 - the last resort: what fails now is tried again
+            except Exception as error:  # noqa: BLE001 - the last resort: what fails now will be tried again
                 logs.mail_failed(error)
                 self._on_try(FAILED)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

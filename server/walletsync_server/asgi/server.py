@@ -1,4 +1,4 @@
-"""Serving the front door over HTTP until somebody says stop. With `protocols.py` all that knows uvicorn."""
+"""Serving the front door over HTTP until somebody says stop."""
 
 import asyncio
 import errno
@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from typing_extensions import override
 
-from walletsync_server import logs
-from walletsync_server.door import Door
-from walletsync_server.live import SOCKETS
-from walletsync_server.protocols import Http, WebSocket
+from walletsync_server.asgi.front_door import FrontDoor
+from walletsync_server.asgi.http_protocol import HttpProtocol
+from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
+from walletsync_server.live.hub import MAX_LISTENERS
+from walletsync_server.observe import logs
 
-CONNECTIONS = SOCKETS + 2000
+CONNECTIONS = MAX_LISTENERS + 2000
 """How many may be open at once, if the process may have as many files."""
 IDLE_SECONDS = 30
 """How long a connection may stay open between two requests."""
@@ -46,7 +48,7 @@ def bind(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except UnicodeError as error:  # a label that is empty, too long or no text
-        raise CannotListen(f"Cannot listen on {host!r}: this is no host name.") from error
+        raise CannotListen(f"Cannot listen on {host!r}: this is not a host name.") from error
     except OSError as error:
         raise CannotListen(f"Cannot listen on {host}: {error.strerror}.") from error
     try:
@@ -64,8 +66,8 @@ def _advice(error: OSError) -> str:
     """Return what to do about it, where that is known, with a space before it."""
     known = {
         errno.EADDRINUSE: " Another program listens there: stop it, or choose another with --port.",
-        errno.EADDRNOTAVAIL: " This machine has no such address; choose one of its own with --host.",
-        errno.EACCES: " Ports below 1024 are for the administrator: choose a higher one with --port.",
+        errno.EADDRNOTAVAIL: " This machine has no such address; choose one that it has with --host.",
+        errno.EACCES: " Ports below 1024 need an administrator's rights: choose a higher one with --port.",
     }
     return known.get(error.errno or 0, "")
 
@@ -76,23 +78,25 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(door: Door, listener: socket.socket, *, stopping: threading.Event, on_ready: Callable[[], None]) -> None:
+def serve(
+    front_door: FrontDoor, listener: socket.socket, *, stopping: threading.Event, on_ready: Callable[[], None]
+) -> None:
     """Answer requests on `listener` until `stopping` is set; then finish those that have begun.
 
     Args:
-        door: what answers.
+        front_door: what answers.
         listener: listening; closed at the end.
         stopping: set it to end; that is noticed within a tenth of a second.
         on_ready: called once when clients are served.
     """
 
-    class Bounded(Http):
+    class Bounded(HttpProtocol):
         most_connections = min(CONNECTIONS, _files() - _OTHER_FILES)
 
     config = uvicorn.Config(
-        door,
+        front_door,
         http=Bounded,
-        ws=WebSocket,
+        ws=WebSocketProtocol,
         loop="uvloop",
         lifespan="off",
         interface="asgi3",
@@ -109,46 +113,50 @@ def serve(door: Door, listener: socket.socket, *, stopping: threading.Event, on_
         ws_ping_timeout=PONG_SECONDS,
         ws_per_message_deflate=False,
     )
-    _Server(config, door, stopping, on_ready).run(sockets=[listener])
+    _Server(config, front_door, stopping, on_ready).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, config: uvicorn.Config, door: Door, stopping: threading.Event, on_ready: Callable[[], None]
+        self, config: uvicorn.Config, front_door: FrontDoor, stopping: threading.Event, on_ready: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self._door = door
+        self._front_door = front_door
         self._stopping = stopping
         self._on_ready = on_ready
 
     @contextmanager
+    @override
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the one who called `serve`."""
         yield
 
+    @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(_log_without_words)
         await super().startup(sockets)
         self._on_ready()
 
+    @override
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
             now = asyncio.get_running_loop().time()
             self._cut(lambda connection: connection.overdue(now))
         return await super().on_tick(counter) or self._stopping.is_set()
 
+    @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        await self._door.sockets.say_goodbye()
+        await self._front_door.websockets.close_all()
         # The requests of connections that are cut end by themselves; cancelling them is for those that do not.
         cut = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._cut, lambda connection: True)
         await super().shutdown(sockets)
         cut.cancel()
 
-    def _cut(self, which: Callable[[Http | WebSocket], bool]) -> None:
+    def _cut(self, which: Callable[[HttpProtocol | WebSocketProtocol], bool]) -> None:
         for connection in list(self.server_state.connections):
-            if isinstance(connection, Http | WebSocket) and which(connection):
+            if isinstance(connection, HttpProtocol | WebSocketProtocol) and which(connection):
                 connection.transport.abort()
 
 

@@ -1,48 +1,23 @@
-"""`config` and `doctor`: what is set, and whether it works."""
+"""`doctor`: whether what is set works."""
 
 import dataclasses
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
-from walletsync_server.doctor import FAIL, OK, WARN, diagnose
-from walletsync_server.settings import TABLE
+from walletsync_server.observe.doctor import FAIL, OK, WARN, diagnose
 
 _COLORS = {OK: "green", WARN: "yellow", FAIL: "red"}
-
-
-@click.command("config")
-@settings_options()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: for each setting its value and its origin.")
-def config_command(configuration: Configuration, as_json: bool) -> None:
-    """Print the settings that apply, and where each comes from.
-
-    What is printed is a file for --config. No secret is in it, only the name of the file that holds one.
-
-    Example: walletsync-server config > walletsync.toml
-    """
-    values = {name: _plain(getattr(configuration.settings, name)) for name in TABLE}
-    if as_json:
-        shown = {name: {"value": value, "origin": configuration.origins[name]} for name, value in values.items()}
-        click.echo(json.dumps(shown, indent=2))
-        return
-    for name, value in values.items():
-        click.echo(f"{name} = {json.dumps(value, ensure_ascii=False)}  # {configuration.origins[name]}")
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int) else list(value)
 
 
 @click.command("doctor")
 @settings_options()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list of findings.")
 def doctor_command(configuration: Configuration, as_json: bool) -> None:
-    """Look for what is wrong, or soon will be, and say what to do about it.
+    """Find what is wrong, or soon will be, and say what to do about it.
 
     Looks at settings, SQLite, database, file modes, schema, clock, disk and mail server. Run it as the user that runs
     the server, with the same settings. Changes nothing; the server may be running. Status 1 if anything failed.

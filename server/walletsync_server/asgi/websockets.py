@@ -1,10 +1,10 @@
 """The WebSockets: each tells its client of new wallets until one of the two has had enough."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from walletsync_server.live import Listener
+from walletsync_server.live.hub import Listener
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 0.5
 """How long a client that is to be hung up may still take to read what was sent to it before."""
 
 
-class Socket:
+class WebSocket:
     """One WebSocket that was accepted. Everything but `wake` belongs to its event loop.
 
     There is one task, which waits for the client to go; what is told runs in another, only as long as it takes. So an
@@ -36,7 +36,7 @@ class Socket:
 
     def wake(self) -> None:
         """Look whether there is something to tell. Any thread may call this, until the listener has left."""
-        self._loop.call_soon_threadsafe(self._look)
+        self._loop.call_soon_threadsafe(self._deliver)
 
     async def run(self, listener: Listener, seconds: float, receive: Receive) -> None:
         """Tell what `listener` hears until the client goes, is hung up, or `seconds` are over."""
@@ -44,7 +44,7 @@ class Socket:
         try:
             await self._send({"type": "websocket.accept"})
             self._listener = listener
-            self._look()
+            self._deliver()
             while (await receive())["type"] != "websocket.disconnect":
                 pass  # clients have nothing to say
         except OSError:  # the client is gone (ASGI, `send`)
@@ -64,13 +64,13 @@ class Socket:
         if self._ending is None:
             self._ending = ending
             self._closing = self._loop.call_later(PATIENCE_SECONDS, self._give_up)
-            self._look()
+            self._deliver()
 
     def _give_up(self) -> None:
         if self._task is not None:
             self._gave_up = self._task.cancel()
 
-    def _look(self) -> None:
+    def _deliver(self) -> None:
         if self._listener is None:
             return
         if self._listener.is_over:
@@ -93,17 +93,20 @@ class Socket:
             self._telling = None
 
 
-class Sockets:
-    """All of them, for saying goodbye."""
+class WebSockets:
+    """All of them, to close them when the server stops."""
 
     def __init__(self) -> None:
-        self._open: dict[Socket, asyncio.Task[Any]] = {}
+        self._open: dict[WebSocket, asyncio.Task[Any]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
-    async def run(self, socket: Socket, listener: Listener, seconds: float, receive: Receive) -> None:
-        """See `Socket.run`."""
+    def __iter__(self) -> Iterator[WebSocket]:
+        return iter(self._open)
+
+    async def run(self, socket: WebSocket, listener: Listener, seconds: float, receive: Receive) -> None:
+        """Run one, and know of it meanwhile."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker: a coroutine runs in one
         self._open[socket] = task
@@ -112,7 +115,7 @@ class Sockets:
         finally:
             del self._open[socket]
 
-    async def say_goodbye(self) -> None:
+    async def close_all(self) -> None:
         """Tell every client that the server stops; return when all have been told or given up."""
         tasks = list(self._open.values())
         for socket in list(self._open):

@@ -2,11 +2,11 @@
 
 import pytest
 
-from walletsync_server.api.addresses import Hops
 from walletsync_server.api.http import Request
+from walletsync_server.api.proxies import TrustedProxies
 
 PROXY, CDN, CLIENT, LIAR = "10.0.0.1", "2001:db8::5", "192.0.2.1", "198.51.100.66"
-HOPS = Hops(["10.0.0.0/8", "2001:db8::5", "::1"])
+HOPS = TrustedProxies(["10.0.0.0/8", "2001:db8::5", "::1"])
 
 
 def request(peer: str = PROXY, **headers: str) -> Request:
@@ -76,10 +76,10 @@ def test_two_headers_that_may_contradict_each_other_are_not_believed() -> None:
 def test_nobody_is_trusted_unless_named(peer: str) -> None:
     """Without a setting no header is believed, not even from this machine."""
     said = request(peer, x_forwarded_for=CLIENT, x_forwarded_proto="https", x_request_id="a" * 32)
-    assert Hops().client_of(said) == peer
-    assert not Hops().is_https(said)
-    assert not Hops().trusts(said)
-    assert Hops().request_id_of(said) is None
+    assert TrustedProxies().client_of(said) == peer
+    assert not TrustedProxies().is_https(said)
+    assert not TrustedProxies().trusts(said)
+    assert TrustedProxies().request_id_of(said) is None
 
 
 @pytest.mark.parametrize(

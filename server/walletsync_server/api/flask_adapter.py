@@ -1,4 +1,4 @@
-"""Flask as a front door: every request, whatever its path or method, goes to `Api.answer` and back."""
+"""Flask in front of the API: every request, whatever its path or method, goes to `Api.answer` and back."""
 
 import flask
 from werkzeug.exceptions import HTTPException

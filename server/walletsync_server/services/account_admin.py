@@ -1,4 +1,4 @@
-"""What the operator decides about people, while the server may be running: every request asks the database."""
+"""What the operator does about accounts, while the server may be running: every request asks the database."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from walletsync_server.services.store import Store
 from walletsync_server.storage.interface import ReadTransaction, WriteTransaction
-from walletsync_server.storage.people import Person as Person  # what `People` returns
+from walletsync_server.storage.people import Person as Person  # what `AccountAdmin` returns
 
 _AT_ONCE = 500
 
@@ -19,7 +19,7 @@ class Removed:
     permission: bool
 
 
-class People:
+class AccountAdmin:
     """Who may sign up, and who has an account. Addresses are canonical ones."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:

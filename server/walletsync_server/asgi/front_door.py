@@ -1,6 +1,6 @@
 """The front door for production, an ASGI application: WebSockets and the hot routes natively, the rest through Flask.
 
-All of it ends in the same `Api`, so this door and Flask alone answer alike. Bodies are read here, for both, before
+All of it ends in the same `Api`, so it and Flask alone answer alike. Bodies are read here, for both, before
 anything else happens: so a thread of Flask never waits for a client, and one place knows how much memory they take.
 """
 
@@ -13,14 +13,14 @@ from wsgiref.types import WSGIApplication
 
 from a2wsgi import WSGIMiddleware
 
-from walletsync_server import logs
 from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import QUICK
-from walletsync_server.intake import SMALL, Bodies, ClientIsGone, Intake
+from walletsync_server.asgi.body_budget import SMALL, BodyBudgets, ClientDisconnected, HeldBodies
+from walletsync_server.asgi.event_loop import run_on_loop
+from walletsync_server.asgi.websockets import WebSocket, WebSockets
+from walletsync_server.observe import logs
 from walletsync_server.services.errors import Overloaded, ServiceError
-from walletsync_server.sockets import Socket, Sockets
-from walletsync_server.steps import finished_on_loop
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -32,7 +32,7 @@ SLACK = 1024 * 1024
 """Bytes that a body may be over the limit and still be read to its end, so that its sender gets to see the answer."""
 
 
-class Door:
+class FrontDoor:
     """Answers by `api`, directly or through `app`, which is Flask with the same `api` behind it.
 
     `hashing`: how many requests may hash a password or wait to; they leave threads for the others.
@@ -43,8 +43,8 @@ class Door:
         self._flask: Any = WSGIMiddleware(cast(Any, app), workers=THREADS + hashing)
         # Decoding the JSON of a large wallet takes milliseconds, for which the event loop must not stand still.
         self._large = ThreadPoolExecutor(2, "large-bodies")
-        self._intake = Intake(api.body_limit)
-        self.sockets = Sockets()
+        self.budgets = BodyBudgets(api.body_limit)
+        self.websockets = WebSockets()
         self.discards_up_to = api.body_limit + SLACK
         self.unreadable = api.unreadable
 
@@ -59,11 +59,11 @@ class Door:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
-        with Bodies(self._intake, _announced(request), lambda: self._api.holder_of(request)) as bodies:
+        with HeldBodies(self.budgets, _announced(request), lambda: self._api.holder_of(request)) as bodies:
             answer = _Answer(self._api, bodies, send)
             try:
                 request = replace(request, body=await bodies.read(receive)) if _has_body(request) else request
-            except ClientIsGone:
+            except ClientDisconnected:
                 return
             except ServiceError as error:
                 request = replace(request, refusal=error)
@@ -77,7 +77,7 @@ class Door:
             loop = asyncio.get_running_loop()
             response = await loop.run_in_executor(self._large, self._api.answer, request)
         else:
-            response = await finished_on_loop(self._api.answering(request))
+            response = await run_on_loop(self._api.answering(request))
         headers = _raw(response.headers.items())
         if request.refusal is not None and (_announced(request) or 0) > self.discards_up_to:
             headers.append((b"connection", b"close"))
@@ -98,15 +98,15 @@ class Door:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # the event that says that there is a client
-        socket = Socket(send)
-        response = await finished_on_loop(self._api.answering(replace(_request(scope), wake=socket.wake)))
+        socket = WebSocket(send)
+        response = await run_on_loop(self._api.answering(replace(_request(scope), wake=socket.wake)))
         subscription = response.subscription
         if subscription is None:
             await _respond(send, "websocket.http.response", response, _raw(response.headers.items()))
             return
         del response
         try:
-            await self.sockets.run(socket, subscription.listener, subscription.seconds, receive)
+            await self.websockets.run(socket, subscription.listener, subscription.seconds, receive)
         finally:
             subscription.leave()
 
@@ -114,7 +114,7 @@ class Door:
 class _Answer:
     """An answer on its way: held until its client has read nearly all of it, or 503 where there is no room for it."""
 
-    def __init__(self, api: Api, bodies: Bodies, send: Send) -> None:
+    def __init__(self, api: Api, bodies: HeldBodies, send: Send) -> None:
         self._api = api
         self._bodies = bodies
         self._send = send

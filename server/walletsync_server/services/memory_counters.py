@@ -1,4 +1,4 @@
-"""Counters that forget: what the rate limits count in, as a storage of the `limits` library."""
+"""What rate limits count in, in this process: counters that forget, as a storage of the `limits` library."""
 
 import threading
 import time
@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 import limits.storage
+from typing_extensions import override
 
 
-class Counters(limits.storage.Storage):
+class MemoryCounters(limits.storage.Storage):
     """Counters in this process's memory, at most `most` of them, each gone at the end of its window.
 
     The storage that `limits` brings along holds as many as there are clients, and looks at each of them again and
@@ -19,7 +20,7 @@ class Counters(limits.storage.Storage):
         clock: returns seconds since 1970.
     """
 
-    STORAGE_SCHEME = None
+    STORAGE_SCHEME = None  # no URL names it
 
     def __init__(self, most: int, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
@@ -32,10 +33,11 @@ class Counters(limits.storage.Storage):
         return len(self._counted)
 
     @property
+    @override
     def base_exceptions(self) -> type[Exception]:
-        """What may go wrong, which is nothing that anybody should catch."""
-        return MemoryError
+        return MemoryError  # what may go wrong, which is nothing that anybody should catch
 
+    @override
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Add to a counter and return it; a new one lives for `expiry` seconds."""
         with self._lock:
@@ -47,20 +49,24 @@ class Counters(limits.storage.Storage):
             self._counted[key] = count + amount, end
             return count + amount
 
+    @override
     def get(self, key: str) -> int:
         """Return a counter, 0 if there is none."""
         with self._lock:
             return self._get(key)[0]
 
+    @override
     def get_expiry(self, key: str) -> float:
         """Return when a counter's window ends, in seconds since 1970; now if there is none."""
         with self._lock:
             return self._get(key)[1]
 
+    @override
     def check(self) -> bool:
         """Say that it works."""
         return True
 
+    @override
     def reset(self) -> int:
         """Forget all; return how many there were."""
         with self._lock:
@@ -68,6 +74,7 @@ class Counters(limits.storage.Storage):
             self._counted.clear()
             return many
 
+    @override
     def clear(self, key: str) -> None:
         """Forget one."""
         with self._lock:

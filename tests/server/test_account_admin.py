@@ -1,4 +1,4 @@
-"""The service and the queries about people."""
+"""The service and the queries about admin."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,8 +9,8 @@ import pytest
 
 from tests.server.helpers import FakeClock
 from tests.server.records import ALICE, BOB, NOW, append, token, wallet
-from walletsync_server.services import people as module
-from walletsync_server.services.people import People, Person, Removed
+from walletsync_server.services import account_admin
+from walletsync_server.services.account_admin import AccountAdmin, Person, Removed
 from walletsync_server.services.store import Store
 from walletsync_server.storage.interface import Storage
 from walletsync_server.storage.sqlite import open_sqlite
@@ -26,7 +26,7 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
 
 
 @pytest.fixture
-def people(storage: Storage) -> People:
+def admin(storage: Storage) -> AccountAdmin:
     """Alice with an account, a wallet and three tokens of which one lives; Bob with an account and a permission."""
     storage.write(lambda transaction: transaction.insert_account(replace(ALICE, epoch=2)))
     storage.write(lambda transaction: transaction.insert_account(BOB))
@@ -34,10 +34,10 @@ def people(storage: Storage) -> People:
     storage.write(lambda transaction: transaction.put_token(replace(token("live", 2), epoch=2)))
     storage.write(lambda transaction: transaction.put_token(replace(token("expired", 1), epoch=2)))
     storage.write(lambda transaction: transaction.put_token(replace(token("of an old password", 3), epoch=1)))
-    people = People(Store(storage), FakeClock(NOW + timedelta(days=1)))
-    people.allow(BOB.email)
-    people.allow(CAROL)
-    return people
+    admin = AccountAdmin(Store(storage), FakeClock(NOW + timedelta(days=1)))
+    admin.allow(BOB.email)
+    admin.allow(CAROL)
+    return admin
 
 
 EVERYBODY = [
@@ -48,25 +48,25 @@ EVERYBODY = [
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 500])
-def test_everybody_is_found(people: People, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+def test_everybody_is_found(admin: AccountAdmin, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     """All in the order of their addresses, each once, however many are read at a time."""
-    monkeypatch.setattr(module, "_AT_ONCE", at_once)
-    assert list(people.all()) == EVERYBODY
+    monkeypatch.setattr(account_admin, "_AT_ONCE", at_once)
+    assert list(admin.all()) == EVERYBODY
 
 
-def test_one_is_found(people: People) -> None:
+def test_one_is_found(admin: AccountAdmin) -> None:
     """One person is told as in the list of all."""
-    assert [people.find(person.email) for person in EVERYBODY] == EVERYBODY
-    assert people.find("dora@example.com") is None
+    assert [admin.find(person.email) for person in EVERYBODY] == EVERYBODY
+    assert admin.find("dora@example.com") is None
 
 
-def test_removal_says_what_there_was(people: People, storage: Storage) -> None:
+def test_removal_says_what_there_was(admin: AccountAdmin, storage: Storage) -> None:
     """The account with all that belongs to it, the permission, both or neither."""
-    assert people.remove(BOB.email, account=False) == Removed(account=False, permission=True)
-    assert people.find(BOB.email) == replace(EVERYBODY[1], allowed=False)
-    assert people.remove(BOB.email, account=True) == Removed(account=True, permission=False)
-    assert people.remove(ALICE.email, account=True) == Removed(account=True, permission=False)
-    assert people.remove(CAROL, account=True) == Removed(account=False, permission=True)
-    assert people.remove(CAROL, account=True) == Removed(account=False, permission=False)
-    assert list(people.all()) == []
+    assert admin.remove(BOB.email, account=False) == Removed(account=False, permission=True)
+    assert admin.find(BOB.email) == replace(EVERYBODY[1], allowed=False)
+    assert admin.remove(BOB.email, account=True) == Removed(account=True, permission=False)
+    assert admin.remove(ALICE.email, account=True) == Removed(account=True, permission=False)
+    assert admin.remove(CAROL, account=True) == Removed(account=False, permission=True)
+    assert admin.remove(CAROL, account=True) == Removed(account=False, permission=False)
+    assert list(admin.all()) == []
     assert storage.read(lambda transaction: transaction.current_wallet(ALICE.account_id)) is None

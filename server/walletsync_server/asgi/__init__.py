@@ -1,0 +1,1 @@
+"""What listens: the front door, an ASGI application, and uvicorn under it with bounds of ours."""

@@ -1,0 +1,33 @@
+"""`config`: what is set, and where it comes from."""
+
+import json
+from typing import Any
+
+import click
+
+from walletsync_server.cli.options import settings_options
+from walletsync_server.configuration import Configuration
+from walletsync_server.settings import TABLE
+
+
+@click.command("config")
+@settings_options()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: for each setting its value and its origin.")
+def config_command(configuration: Configuration, as_json: bool) -> None:
+    """Print the settings that apply, and where each comes from.
+
+    The output can be used as a file for --config. No secret is in it, only the name of the file that holds one.
+
+    Example: walletsync-server config > walletsync.toml
+    """
+    values = {name: _plain(getattr(configuration.settings, name)) for name in TABLE}
+    if as_json:
+        shown = {name: {"value": value, "origin": configuration.origins[name]} for name, value in values.items()}
+        click.echo(json.dumps(shown, indent=2))
+        return
+    for name, value in values.items():
+        click.echo(f"{name} = {json.dumps(value, ensure_ascii=False)}  # {configuration.origins[name]}")
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int) else list(value)

@@ -1,0 +1,1 @@
+"""Who is listening for new wallets, and telling them. Imports nothing else of the server."""
