@@ -12,6 +12,10 @@ from walletsync_server.testing import RunningServer
 
 PASSWORD = "correct horse battery staple"
 
+pytest.register_assert_rewrite(
+    "walletsync_server.storage.contract_tests"
+)  # what no `test_*.py` has is else not told of
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_kdf: derive keys at the full cost of the suite, 256 MiB")

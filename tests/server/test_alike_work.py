@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tests.server.helpers import PASSWORD, cheap_passwords
 from walletsync_server.services import Services, build_services
 from walletsync_server.services.errors import WrongCredentials
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 NEITHER, WAITS, TAKEN = "nobody@example.com", "waits1@example.com", "taken1@example.com"
 """Addresses without anything, with a sign-up that waits, and with an account; as long as each other."""

@@ -8,7 +8,7 @@ import walletsync_server
 from tests.imports import imports_of
 
 PACKAGE = Path(walletsync_server.__file__).parent
-SQL = {"sqlalchemy", "alembic", "pysqlite3"}
+SQL = {"sqlalchemy", "alembic", "apsw"}
 FILES = {str(file.relative_to(PACKAGE)): imports_of(file) for file in PACKAGE.rglob("*.py")}
 
 

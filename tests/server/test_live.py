@@ -13,7 +13,7 @@ from tests.server.world import EMAIL, World
 from walletsync_server.live import AccountIsFull, Listener, Live, LiveIsFull
 from walletsync_server.services import errors
 from walletsync_server.services.tokens import LIFETIME
-from walletsync_server.storage import schema
+from walletsync_server.storage.sql import schema
 
 SEED = bytes(32)
 

@@ -1,11 +1,11 @@
-"""Where the errors of drivers and of SQLAlchemy end."""
+"""Where the errors of apsw and of SQLAlchemy end."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import apsw
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as driver
 
 from walletsync_server.storage.interface import StorageError
 
@@ -21,16 +21,16 @@ _MEANINGS = {
 
 @contextmanager
 def driver_errors_end_here(file: Path | None = None) -> Iterator[None]:
-    """Turn whatever the driver or SQLAlchemy raises into `StorageError`, which names `file` if it is given."""
+    """Turn whatever apsw or SQLAlchemy raises into `StorageError`, which names `file` if it is given."""
     try:
         yield
-    except (sa.exc.SQLAlchemyError, driver.Error) as error:
+    except (sa.exc.SQLAlchemyError, apsw.Error) as error:
         raise failure(error, file) from error
 
 
 def translated(error: Exception) -> Exception:
-    """Return `error`, or the `StorageError` for it if the driver or SQLAlchemy raised it."""
-    if not isinstance(error, sa.exc.SQLAlchemyError | driver.Error):
+    """Return `error`, or the `StorageError` for it if apsw or SQLAlchemy raised it."""
+    if not isinstance(error, sa.exc.SQLAlchemyError | apsw.Error):
         return error
     told = failure(error)
     told.__cause__ = error
@@ -43,7 +43,14 @@ def failure(error: Exception, file: Path | None = None) -> StorageError:
 
 
 def _kind(error: Exception) -> str:
-    """Return the driver's own name, such as SQLITE_BUSY, where it has one, and what that means."""
-    name: str = getattr(getattr(error, "orig", error), "sqlite_errorname", type(error).__name__)
+    """Return SQLite's own name, such as SQLITE_BUSY, where it has one, and what that means."""
+    name = error_name(getattr(error, "orig", error))
     meaning = next((said for start, said in _MEANINGS.items() if name.startswith(start)), None)
     return f"{name}: {meaning}" if meaning else name
+
+
+def error_name(error: Exception) -> str:
+    """Return SQLite's most exact name for an error, such as SQLITE_IOERR_WRITE; for one not SQLite's, its class's."""
+    code: int = getattr(error, "extendedresult", -1)  # only what SQLite itself says has one
+    name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code)
+    return str(name or type(error).__name__)

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as driver
 
 from walletsync.protocol import wallet_digest
-from walletsync_server.storage.failures import driver_errors_end_here
 from walletsync_server.storage.interface import StorageError
-from walletsync_server.storage.migrate import is_known, revision_of
-from walletsync_server.storage.schema import accounts, wallets
+from walletsync_server.storage.sql.migrate import is_known, revision_of
+from walletsync_server.storage.sql.schema import accounts, wallets
+from walletsync_server.storage.sqlite import dbapi
+from walletsync_server.storage.sqlite.connect import connect_immutable
+from walletsync_server.storage.sqlite.dialect import NAME
+from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 
 _BATCH = 8  # versions in memory at a time, each up to some MiB
 _VERSIONS = (
@@ -54,17 +55,18 @@ def verify(file: Path, *, progress: Callable[[int, int], None]) -> Verification:
         StorageError: with a sentence for the operator, if it cannot be read as a database of ours at all.
     """
     _refuse_unfinished(file)
-    engine = sa.create_engine("sqlite://", creator=lambda: _connect(file), poolclass=sa.NullPool, hide_parameters=True)
+    engine = sa.create_engine(
+        f"{NAME}://",
+        creator=lambda: dbapi.Connection(connect_immutable(file)),
+        poolclass=sa.NullPool,
+        hide_parameters=True,
+    )
     with driver_errors_end_here(file), engine.connect() as connection:
         found = Verification(schema=_known_schema(connection, file))
         found.faults += _structure(connection)
         if not found.faults:  # else reading on says the same again, or nothing sensible
             _check_accounts(connection, found, progress)
     return found
-
-
-def _connect(file: Path) -> Any:
-    return driver.connect(f"file:{quote(str(file.absolute()))}?mode=ro&immutable=1", uri=True)
 
 
 def _refuse_unfinished(file: Path) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from walletsync_server.storage.failures import driver_errors_end_here
-from walletsync_server.storage.migrate import is_known, newest_revision, revision_of
-from walletsync_server.storage.schema import accounts, wallets
-from walletsync_server.storage.sqlite import engine
+from walletsync_server.storage.sql.migrate import is_known, newest_revision, revision_of
+from walletsync_server.storage.sql.schema import accounts, wallets
+from walletsync_server.storage.sqlite.connect import engine
+from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 
 FILES = ("", "-wal", "-shm", ".lock")
 """The database's own file, and what lies beside it, by what is added to its name."""

@@ -6,22 +6,25 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import Mock
 
+import apsw
 import pytest
 import sqlalchemy as sa
 from alembic import command
-from pysqlite3 import dbapi2 as driver
 
 import walletsync_server
-from tests.server.records import ALICE, BOB, append, wallet
-from walletsync_server.storage import migrate, sqlite
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, append, wallet
 from walletsync_server.storage.interface import StorageError
-from walletsync_server.storage.migrate import configuration
-from walletsync_server.storage.sql import SqlStorage
-from walletsync_server.storage.sqlite import open_sqlite, refuse_broken_sqlite
+from walletsync_server.storage.sql import migrate
+from walletsync_server.storage.sql.migrate import configuration
+from walletsync_server.storage.sqlite import connect, dbapi
+from walletsync_server.storage.sqlite.connect import refuse_broken_sqlite
+from walletsync_server.storage.sqlite.opening import open_sqlite
+from walletsync_server.storage.sqlite.storage import SqliteStorage
 
 
 @pytest.fixture
@@ -30,8 +33,8 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def storage(file: Path) -> Iterator[SqlStorage]:
-    storage = cast(SqlStorage, open_sqlite(file))
+def storage(file: Path) -> Iterator[SqliteStorage]:
+    storage = cast(SqliteStorage, open_sqlite(file))
     yield storage
     storage.close()
 
@@ -77,7 +80,7 @@ def test_broken_sqlite_is_refused(version: tuple[int, int, int], broken: bool) -
 
 def test_broken_sqlite_is_refused_at_the_start(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check is made before anything is written."""
-    monkeypatch.setattr(driver, "sqlite_version_info", (3, 40, 1))
+    monkeypatch.setattr(dbapi, "sqlite_version_info", (3, 40, 1))
     with pytest.raises(StorageError):
         open_sqlite(file)
     assert not file.exists()
@@ -100,7 +103,7 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_database_of_another_program_is_refused(file: Path) -> None:
     """A SQLite file with other tables is named in the error and keeps every byte; an empty one is taken."""
-    other = driver.connect(str(file))
+    other = apsw.Connection(str(file))
     other.execute("CREATE TABLE notes (text)")
     other.close()
     before = file.read_bytes()
@@ -115,16 +118,16 @@ def test_database_of_another_program_is_refused(file: Path) -> None:
 def test_journal_that_is_no_write_ahead_log_is_refused() -> None:
     """Where SQLite answers that it keeps another journal, nothing is promised on it."""
     with pytest.raises(StorageError, match="memory"):
-        sqlite._use_write_ahead_log(driver.connect(":memory:"))
+        connect._use_write_ahead_log(apsw.Connection(":memory:"))
 
 
 def test_switch_to_the_write_ahead_log_is_tried_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite may give up at once where others use a new file, whatever its timeout; this tries for a while."""
-    other = driver.connect(str(file), isolation_level=None)
+    other = apsw.Connection(str(file))
     other.execute("CREATE TABLE alembic_version (version_num)")
     other.execute("BEGIN")
     other.execute("SELECT * FROM alembic_version").fetchall()
-    connection = driver.connect(str(file), isolation_level=None, timeout=0)
+    connection = apsw.Connection(str(file))
     tries: list[str] = []
 
     def execute(statement: str) -> Any:
@@ -134,40 +137,39 @@ def test_switch_to_the_write_ahead_log_is_tried_again(file: Path, monkeypatch: p
         return connection.execute(statement)
 
     with monkeypatch.context() as patience:
-        patience.setattr(sqlite, "BUSY_SECONDS", 0)
-        with pytest.raises(driver.OperationalError, match="locked"):
-            sqlite._use_write_ahead_log(connection)
-    sqlite._use_write_ahead_log(Mock(execute=execute))
+        patience.setattr(connect, "BUSY_SECONDS", 0)
+        with pytest.raises(apsw.BusyError, match="locked"):
+            connect._use_write_ahead_log(connection)
+    connect._use_write_ahead_log(Mock(execute=execute))
     assert len(tries) == 3
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
     connection.close()
 
 
-def test_database_of_a_newer_version_is_refused(storage: SqlStorage, file: Path) -> None:
+def test_database_of_a_newer_version_is_refused(storage: SqliteStorage, file: Path) -> None:
     """A database that has seen an unknown migration is left alone."""
     storage.close()
-    with driver.connect(str(file)) as connection:
+    with closing(apsw.Connection(str(file))) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
     with pytest.raises(StorageError, match="newer version"):
         open_sqlite(file)
 
 
-def test_install_path_may_have_a_percent_sign(monkeypatch: pytest.MonkeyPatch, storage: SqlStorage) -> None:
+def test_install_path_may_have_a_percent_sign(monkeypatch: pytest.MonkeyPatch, storage: SqliteStorage) -> None:
     """The folder of the migrations is taken literally."""
-    monkeypatch.setattr(migrate, "__file__", "/opt/100%(here)s/storage/migrate.py")
+    monkeypatch.setattr(migrate, "__file__", "/opt/100%(here)s/storage/sql/migrate.py")
     with storage._writing.connect() as connection:
         folder = configuration(connection).get_main_option("script_location")
-    assert folder == "/opt/100%(here)s/storage/migrations"
+    assert folder == "/opt/100%(here)s/storage/sql/migrations"
 
 
-def test_migrations_make_the_schema_of_the_code(storage: SqlStorage) -> None:
+def test_migrations_make_the_schema_of_the_code(storage: SqliteStorage) -> None:
     """After all migrations the database is what `schema` says."""
     with storage._writing.connect() as connection:
         command.check(configuration(connection))
 
 
-def test_every_key_begins_with_the_account(storage: SqlStorage) -> None:
+def test_every_key_begins_with_the_account(storage: SqliteStorage) -> None:
     """Whatever belongs to an account can be found, moved and locked by its id; what has none yet, by its address."""
     inspector = sa.inspect(storage._writing)
     keys = {name: inspector.get_pk_constraint(name)["constrained_columns"][0] for name in inspector.get_table_names()}
@@ -179,8 +181,8 @@ def test_every_key_begins_with_the_account(storage: SqlStorage) -> None:
 
 def test_opening_gives_up_on_a_file_that_stays_locked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that another program holds for itself is not waited for forever."""
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.2)
-    other = driver.connect(str(file), isolation_level=None)
+    monkeypatch.setattr(connect, "BUSY_SECONDS", 0.2)
+    other = apsw.Connection(str(file))
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(StorageError, match="SQLITE_BUSY"):
         open_sqlite(file)
@@ -200,7 +202,7 @@ def test_wheel_brings_the_migrations(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         packed = set(archive.namelist())
-    migrations = package / "storage" / "migrations"
+    migrations = package / "storage" / "sql" / "migrations"
     here = {str(path.relative_to(package.parent)) for path in migrations.rglob("*.py")}
     assert len(here) >= 3
     pages = {str(path.relative_to(package.parent)) for path in (package / "pages").glob("*.*") if path.is_file()}

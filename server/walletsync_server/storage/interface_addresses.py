@@ -1,4 +1,7 @@
-"""What the operator asks of a storage: who may sign up, and who has an account."""
+"""What an operator asks of a storage: which addresses may sign up, and which have an account.
+
+Part of the contract in `interface.py`, from which others import all of it.
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -6,8 +9,8 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
-class Person:
-    """An address that has an account or may have one. Without an account `created_at` is None."""
+class AddressSummary:
+    """An address that has an account or may sign up. Without an account `created_at` is None."""
 
     email: str
     allowed: bool
@@ -16,20 +19,20 @@ class Person:
     devices: int = 0
 
 
-class PeopleReads(ABC):
-    """Part of `ReadTransaction`."""
+class AddressReads(ABC):
+    """The reads about addresses."""
 
     @abstractmethod
     def is_allowed(self, email: str) -> bool:
         """Say whether the operator allowed this address to sign up."""
 
     @abstractmethod
-    def people_after(self, email: str, count: int, now: datetime) -> list[Person]:
-        """Return the next `count` people in the order of their addresses, with the devices logged in at `now`."""
+    def addresses_after(self, email: str, most: int, now: datetime) -> list[AddressSummary]:
+        """Return the next ones in their order, at most so many, with how many devices are logged in at `now`."""
 
 
-class PeopleWrites(ABC):
-    """Part of `WriteTransaction`."""
+class AddressWrites(AddressReads):
+    """The writes about addresses."""
 
     @abstractmethod
     def allow(self, email: str, now: datetime) -> bool:

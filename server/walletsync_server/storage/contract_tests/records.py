@@ -1,4 +1,4 @@
-"""Records that the tests of the storage write and look for."""
+"""Records that the tests of a storage write and look for."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ class Refused(Exception):
 
 
 def wallet(sequence: int, text: str = "-", hmac: str = "h", device: str = "laptop") -> Wallet:
+    """Return a version of a wallet that is whole."""
     return Wallet(
         sequence=sequence,
         encrypted_wallet=text,
@@ -33,6 +34,7 @@ def wallet(sequence: int, text: str = "-", hmac: str = "h", device: str = "lapto
 
 
 def token(device: str, number: int = 0, account_id: int = ALICE.account_id, epoch: int = 1) -> Token:
+    """Return a token that lives for `number` days."""
     return Token(
         account_id=account_id,
         device_id=device,
@@ -44,6 +46,8 @@ def token(device: str, number: int = 0, account_id: int = ALICE.account_id, epoc
 
 
 def append(storage: Storage, account_id: int, *wallets: Wallet) -> None:
+    """Append versions to an account in one write."""
+
     def work(transaction: WriteTransaction) -> None:
         for each in wallets:
             transaction.append_wallet(account_id, each)

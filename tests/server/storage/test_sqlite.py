@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import apsw
 import pytest
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as driver
 
 from tests.server.helpers import until
-from tests.server.records import ALICE, BOB, Refused, append, wallet
-from walletsync_server.storage import sqlite, writer
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, Refused, append, wallet
 from walletsync_server.storage.interface import Storage, StorageError, WriteTransaction
-from walletsync_server.storage.sql import SqlStorage
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sqlite import connect, writer
+from walletsync_server.storage.sqlite.opening import open_sqlite
+from walletsync_server.storage.sqlite.storage import SqliteStorage
 
 
 @pytest.fixture
@@ -25,15 +25,15 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def storage(file: Path) -> Iterator[SqlStorage]:
+def storage(file: Path) -> Iterator[SqliteStorage]:
     """A storage with the writer thread, and one account."""
-    storage = cast(SqlStorage, open_sqlite(file))
+    storage = cast(SqliteStorage, open_sqlite(file))
     storage.write(lambda transaction: transaction.insert_account(ALICE))
     yield storage
     storage.close()
 
 
-def write_together(storage: SqlStorage, *works: Callable[[WriteTransaction], Any]) -> list[Any]:
+def write_together(storage: SqliteStorage, *works: Callable[[WriteTransaction], Any]) -> list[Any]:
     """Have `works` done in one commit; return for each its value or its exception."""
     begun, go = threading.Event(), threading.Event()
 
@@ -78,21 +78,21 @@ def exists(storage: Storage, number: int) -> bool:
     return storage.read(lambda t: t.find_account(f"bob{number}@example.com")) is not None
 
 
-def commits_of(storage: SqlStorage) -> list[int]:
+def commits_of(storage: SqliteStorage) -> list[int]:
     """Return a list that grows by one with every commit."""
     seen: list[int] = []
     sa.event.listen(storage._writing, "commit", lambda connection: seen.append(1))
     return seen
 
 
-def test_queued_jobs_share_a_commit(storage: SqlStorage) -> None:
+def test_queued_jobs_share_a_commit(storage: SqliteStorage) -> None:
     """What is queued while the writer is busy is committed together, and every job gets its own answer."""
     commits = commits_of(storage)
     assert write_together(storage, *map(add, range(10, 30))) == list(range(10, 30))
     assert len(commits) == 2  # the one that held the writer, and all the others
 
 
-def test_long_queue_is_committed_in_parts(storage: SqlStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_queue_is_committed_in_parts(storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit has at most `MAX_BATCH` jobs, so that the first do not wait for ever more to come."""
     monkeypatch.setattr(writer, "MAX_BATCH", 4)
     commits = commits_of(storage)
@@ -100,7 +100,7 @@ def test_long_queue_is_committed_in_parts(storage: SqlStorage, monkeypatch: pyte
     assert len(commits) == 1 + 3
 
 
-def test_failing_job_fails_alone(storage: SqlStorage) -> None:
+def test_failing_job_fails_alone(storage: SqliteStorage) -> None:
     """A job that raises, or that the database refuses, leaves no trace; its neighbours are stored."""
     outcomes = write_together(storage, add(10), refused, lambda t: append_to(t, 12345), add(11), refused, add(12))
     assert outcomes[0::3] == [10, 11]
@@ -120,7 +120,7 @@ def break_the_commit(transaction: WriteTransaction) -> None:
     append_to(transaction, 12345)
 
 
-def test_failing_commit_fails_every_job(storage: SqlStorage) -> None:
+def test_failing_commit_fails_every_job(storage: SqliteStorage) -> None:
     """If the COMMIT fails, nobody was told otherwise and nothing is stored; the next write works."""
     outcomes = write_together(storage, add(10), break_the_commit, refused, add(11))
     assert [type(outcome) for outcome in outcomes] == [StorageError] * 4
@@ -148,7 +148,7 @@ def test_failing_commit_fails_an_inline_write(file: Path) -> None:
 
 def test_close_finishes_what_was_given(file: Path) -> None:
     """When `close` returns, all that was queued is in the file and the writer has ended."""
-    storage = cast(SqlStorage, open_sqlite(file))
+    storage = cast(SqliteStorage, open_sqlite(file))
     thread = cast(writer.ThreadedWriter, storage._writer)
     begun = threading.Event()
 
@@ -169,7 +169,7 @@ def test_close_finishes_what_was_given(file: Path) -> None:
     again.close()
 
 
-def test_full_disk_stores_what_was_acknowledged_and_nothing_else(storage: SqlStorage) -> None:
+def test_full_disk_stores_what_was_acknowledged_and_nothing_else(storage: SqliteStorage) -> None:
     """When the disk is full, each job of a commit is either acknowledged and stored, or neither."""
     with storage._writing.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -183,7 +183,7 @@ def test_full_disk_stores_what_was_acknowledged_and_nothing_else(storage: SqlSto
     assert storage.write(add(12)) == 12
 
 
-def test_errors_name_no_values(storage: SqlStorage) -> None:
+def test_errors_name_no_values(storage: SqliteStorage) -> None:
     """A driver's error reaches nobody, and neither its words nor the parameters are in what does."""
     account = replace(BOB, account_id=ALICE.account_id, password_hash="secret canary")
     with pytest.raises(StorageError) as raised:
@@ -194,13 +194,13 @@ def test_errors_name_no_values(storage: SqlStorage) -> None:
         assert account.password_hash not in text
 
 
-def test_readers_cannot_write(storage: SqlStorage) -> None:
+def test_readers_cannot_write(storage: SqliteStorage) -> None:
     """The connections of readers are read-only."""
     with storage._readers._engine.begin() as connection, pytest.raises(sa.exc.OperationalError):
         connection.exec_driver_sql("DELETE FROM accounts")
 
 
-def test_connections_are_set_as_promised(storage: SqlStorage) -> None:
+def test_connections_are_set_as_promised(storage: SqliteStorage) -> None:
     """Write-ahead log, a flush at every commit, foreign keys."""
     with storage._writing.connect() as connection:
         names = ("journal_mode", "synchronous", "foreign_keys")
@@ -210,9 +210,9 @@ def test_connections_are_set_as_promised(storage: SqlStorage) -> None:
 
 def test_write_waits_for_another_process_and_gives_up_in_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While somebody else holds the file, writes fail after a while and reads work; afterwards all is well."""
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(connect, "BUSY_SECONDS", 0.2)
     storage = open_sqlite(file)
-    other = driver.connect(str(file), isolation_level=None)
+    other = apsw.Connection(str(file))
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError, match="SQLITE_BUSY"):
         storage.write(add(10))

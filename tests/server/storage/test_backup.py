@@ -3,25 +3,27 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import Mock
 
+import apsw
 import pytest
 from alembic import command
 from click.testing import CliRunner, Result
-from pysqlite3 import dbapi2 as driver
 
 from tests.server.helpers import HttpWire, log_in, new_account
-from tests.server.records import ALICE, BOB, append, token, wallet
 from walletsync_server.cli import main
-from walletsync_server.storage import files
-from walletsync_server.storage.files import back_up, restore
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, append, token, wallet
 from walletsync_server.storage.interface import Storage, StorageError
-from walletsync_server.storage.lock import DatabaseInUse, DatabaseLock
-from walletsync_server.storage.migrate import configuration
-from walletsync_server.storage.sqlite import engine, open_sqlite
-from walletsync_server.storage.verify import verify
+from walletsync_server.storage.sql.migrate import configuration
+from walletsync_server.storage.sqlite import backup as module
+from walletsync_server.storage.sqlite.backup import back_up, restore
+from walletsync_server.storage.sqlite.connect import engine
+from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock
+from walletsync_server.storage.sqlite.opening import open_sqlite
+from walletsync_server.storage.sqlite.verify import verify
 from walletsync_server.testing import RunningServer, ServerDidNotStart
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -87,7 +89,7 @@ def test_progress_is_shown(storage: Storage, file: Path, backup: Path) -> None:
 
 def test_backup_is_of_one_moment(storage: Storage, file: Path, backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is committed while it copies is not in it, and the copying does not begin anew."""
-    monkeypatch.setattr(files, "_PAGES_AT_ONCE", 1)
+    monkeypatch.setattr(module, "_PAGES_AT_ONCE", 1)
     steps: list[int] = []
 
     def write_meanwhile(done: int, total: int) -> None:
@@ -149,7 +151,7 @@ def test_folder_that_is_missing_is_named(storage: Storage, file: Path, tmp_path:
 def test_foreign_database_is_not_backed_up(tmp_path: Path) -> None:
     """A file of another program is not taken for ours."""
     other = tmp_path / "notes.db"
-    connection = driver.connect(str(other))
+    connection = apsw.Connection(str(other))
     connection.execute("CREATE TABLE notes (text)")
     connection.close()
     ended = run("backup", *on(other), tmp_path / "backup.db")
@@ -174,13 +176,12 @@ def test_restored_database_has_everything_but_tokens(storage: Storage, file: Pat
 def test_restore_sends_no_mail_again_and_confirms_no_old_link(storage: Storage, file: Path, backup: Path) -> None:
     """Sign-ups that waited at the time of the backup, and mails about them, are not taken up again."""
     storage.close()
-    with driver.connect(str(file)) as connection:
+    with closing(apsw.Connection(str(file))) as connection:
         connection.execute("INSERT INTO signups VALUES ('c@example.com', X'00', 'hash', NULL, 0, 1)")
         connection.execute("INSERT INTO mails VALUES ('c@example.com', 1, X'00', 0, 0, 0, NULL, X'00')")
-    connection.close()
     back_up(file, backup, replace=False, progress=ignore)
     restore(backup, file, now=NOW, progress=ignore)
-    restored = driver.connect(str(file))
+    restored = apsw.Connection(str(file))
     left = [restored.execute(f"SELECT count(*) FROM {name}").fetchone() for name in ("signups", "mails")]  # noqa: S608
     restored.close()
     assert left == [(0,), (0,)]
@@ -227,9 +228,8 @@ def test_damaged_backup_is_not_restored(storage: Storage, file: Path, backup: Pa
     """What `verify-backup` finds wrong stops a restore, and the database stays as it is."""
     back_up(file, backup, replace=False, progress=ignore)
     storage.close()
-    with driver.connect(str(backup)) as connection:
+    with closing(apsw.Connection(str(backup))) as connection:
         connection.execute("DELETE FROM wallets WHERE sequence = 2")
-    connection.close()
     before = file.read_bytes()
     ended = run("restore", *on(file), backup)
     assert (ended.exit_code, "nothing was restored" in ended.stderr) == (1, True)
@@ -249,6 +249,7 @@ def test_restore_brings_an_older_schema_up_to_date(backup: Path, file: Path, at_
 def at_first_schema(tmp_path: Path) -> Path:
     """A database as the first version of the schema made it, with one account and one wallet."""
     file = tmp_path / "first.db"
+    file.touch()
     made = engine(file, readonly=False, pool_size=1)
     one = wallet(1)
     with made.begin() as connection:
@@ -292,7 +293,7 @@ def test_database_that_another_program_has_open_is_not_replaced(storage: Storage
     """Somebody's shell on the database is noticed as well, though it holds no lock of ours."""
     back_up(file, backup, replace=False, progress=ignore)
     storage.close()
-    shell = driver.connect(str(file), isolation_level=None)
+    shell = apsw.Connection(str(file))
     shell.execute("BEGIN")
     shell.execute("SELECT * FROM accounts").fetchall()
     with pytest.raises(DatabaseInUse, match="Another program"):

@@ -1,8 +1,8 @@
-"""What Alembic runs: the migrations beside this file, on the connection that `storage.migrate` hands over."""
+"""What Alembic runs: the migrations beside this file, on the connection that `storage.sql.migrate` hands over."""
 
 from alembic import context
 
-from walletsync_server.storage.schema import metadata
+from walletsync_server.storage.sql.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -2,14 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from walletsync_server.storage.failures import driver_errors_end_here
 from walletsync_server.storage.interface import ReadTransaction
-from walletsync_server.storage.prepared import driver_of
-from walletsync_server.storage.queries import SqlReadTransaction
+from walletsync_server.storage.sql.queries import SqlReadTransaction
+from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 
 T = TypeVar("T")
 
@@ -26,13 +25,14 @@ class Readers:
         """See `Storage.read`."""
         with driver_errors_end_here():
             connection = self._take()
-            driver = driver_of(connection)
+            driver: Any = connection.connection.driver_connection
             try:
                 driver.execute("BEGIN")
                 return work(SqlReadTransaction(connection))
             finally:
                 connection.rollback()  # if SQLAlchemy was needed, for it the transaction is over, too
-                driver.commit()
+                if driver.in_transaction:
+                    driver.execute("COMMIT")
                 self._give_back(connection)
 
     def close(self) -> None:

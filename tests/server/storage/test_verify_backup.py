@@ -1,15 +1,16 @@
 """`verify-backup`: every kind of damage is found without any key, and a whole file is left alone."""
 
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 from click.testing import CliRunner, Result
-from pysqlite3 import dbapi2 as driver
 
-from tests.server.records import ALICE, BOB, append, wallet
 from walletsync_server.cli import main
-from walletsync_server.storage.files import back_up
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, append, wallet
+from walletsync_server.storage.sqlite.backup import back_up
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 
 @pytest.fixture
@@ -32,9 +33,8 @@ def verify(file: Path) -> Result:
 
 
 def damage(file: Path, statement: str) -> None:
-    with driver.connect(str(file)) as connection:
+    with closing(apsw.Connection(str(file))) as connection:
         connection.execute(statement)
-    connection.close()
 
 
 def test_whole_backup_is_told_so(backup: Path) -> None:

@@ -11,19 +11,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from typing_extensions import override
 
-from walletsync_server.storage.failures import failure, translated
-from walletsync_server.storage.interface import StorageError, WriteTransaction
-from walletsync_server.storage.prepared import driver_of
-from walletsync_server.storage.queries import SqlWriteTransaction
+from walletsync_server.storage.interface import OnCommit, StorageError, WriteTransaction
+from walletsync_server.storage.sqlite.failures import failure, translated
+from walletsync_server.storage.sqlite.transaction import SqliteWriteTransaction
 
 T = TypeVar("T")
 MAX_BATCH = 64
-OnCommit: TypeAlias = Callable[[float, int], None]
-"""Called after each commit, or its failure: how many seconds it took, and how many jobs were in it."""
 
 
 class Writer(ABC):
@@ -54,10 +52,10 @@ class _Job:
 
     def run(self, connection: sa.Connection) -> None:
         """Run in a savepoint and remember how it went; only a broken connection raises."""
-        driver = driver_of(connection)
+        driver: Any = connection.connection.driver_connection
         driver.execute("SAVEPOINT job")
         try:
-            self.value = self.work(SqlWriteTransaction(connection))
+            self.value = self.work(SqliteWriteTransaction(connection))
         except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the job was given
             self.error = translated(error)
             driver.execute("ROLLBACK TO job")
@@ -96,8 +94,8 @@ class InlineWriter(Writer):
         self._lock = threading.Lock()
         self._closed = False
 
+    @override
     def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
-        """See `Writer`."""
         job = _Job(work)
         with self._lock:
             if self._closed:
@@ -105,8 +103,8 @@ class InlineWriter(Writer):
             _run_together(self._engine, [job], self._on_commit)
         return job.future
 
+    @override
     def close(self) -> None:
-        """See `Writer`."""
         with self._lock:
             self._closed = True
 
@@ -123,8 +121,8 @@ class ThreadedWriter(Writer):
         self._thread = threading.Thread(target=self._loop, name="storage-writer", daemon=True)
         self._thread.start()
 
+    @override
     def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
-        """See `Writer`."""
         job = _Job(work)
         with self._lock:  # so that no job lands behind the end mark
             if self._closed:
@@ -132,8 +130,8 @@ class ThreadedWriter(Writer):
             self._jobs.put(job)
         return job.future
 
+    @override
     def close(self) -> None:
-        """See `Writer`."""
         with self._lock:
             if not self._closed:
                 self._closed = True

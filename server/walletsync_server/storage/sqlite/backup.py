@@ -6,19 +6,24 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
+import apsw
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as driver
 
-from walletsync_server.storage.failures import driver_errors_end_here
 from walletsync_server.storage.interface import StorageError
-from walletsync_server.storage.lock import DatabaseInUse, DatabaseLock
-from walletsync_server.storage.migrate import migrate
-from walletsync_server.storage.schema import metadata
-from walletsync_server.storage.sqlite import BUSY_SECONDS, engine, refuse_broken_sqlite, refuse_foreign_tables
-from walletsync_server.storage.verify import verify
+from walletsync_server.storage.sql.migrate import migrate
+from walletsync_server.storage.sql.schema import metadata
+from walletsync_server.storage.sqlite.connect import (
+    connect,
+    connect_immutable,
+    engine,
+    refuse_broken_sqlite,
+    refuse_foreign_tables,
+    sqlite_version,
+)
+from walletsync_server.storage.sqlite.failures import driver_errors_end_here
+from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock
+from walletsync_server.storage.sqlite.verify import verify
 
 _PAGES_AT_ONCE = 1000
 _COMPANIONS = ("-wal", "-shm", "-journal")
@@ -43,14 +48,14 @@ def back_up(file: Path, target: Path, *, replace: bool, progress: Progress) -> N
     Raises:
         StorageError: with a sentence for the operator. `target` is as it was.
     """
-    refuse_broken_sqlite(driver.sqlite_version_info)
+    refuse_broken_sqlite(sqlite_version())
     _refuse_missing(file)
     if target.exists() and not replace:
         raise StorageError(f"{target} exists already; name another file, or allow to replace it with --force.")
     lock = DatabaseLock(file)
     try:
         with _draft(target) as draft, driver_errors_end_here(file):
-            with closing(_connect(file, "rw")) as source:
+            with closing(connect(file)) as source:
                 source.execute("PRAGMA query_only = ON")
                 refuse_foreign_tables(source)
                 _copy(source, draft, progress)
@@ -77,14 +82,14 @@ def restore(backup: Path, file: Path, *, now: datetime, progress: Progress) -> P
         DatabaseInUse: if a server or another command has the database open.
         StorageError: with a sentence for the operator. The database is as it was.
     """
-    refuse_broken_sqlite(driver.sqlite_version_info)
+    refuse_broken_sqlite(sqlite_version())
     lock = DatabaseLock(file, exclusive=True)
     try:
         faults = verify(backup, progress=progress).faults
         if faults:
             raise StorageError(f"{backup} is damaged, so nothing was restored: {faults[0]}")
         with _draft(file) as draft:
-            with driver_errors_end_here(backup), closing(_connect(backup, "ro&immutable=1")) as source:
+            with driver_errors_end_here(backup), closing(connect_immutable(backup)) as source:
                 _copy(source, draft, lambda done, total: None)
             _make_current(draft)
             aside = _set_aside(file, now)
@@ -104,7 +109,7 @@ def _make_current(draft: Path) -> None:
                 connection.execute(sa.delete(metadata.tables[name]))
     finally:
         writing.dispose()
-    with driver_errors_end_here(draft), closing(_connect(draft, "rw")) as connection:
+    with driver_errors_end_here(draft), closing(connect(draft)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
 
 
@@ -114,11 +119,12 @@ def _set_aside(file: Path, now: datetime) -> Path | None:
         return None
     aside = file.with_name(f"{file.name}.before-restore-{now:%Y%m%dT%H%M%SZ}")
     try:
-        with closing(_connect(file, "rw")) as connection:
+        with closing(connect(file)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")  # what is in its log goes into the file
-    except driver.Error as error:
-        if error.sqlite_errorname.startswith("SQLITE_BUSY"):
-            raise DatabaseInUse(f"Another program has {file} open; stop it, then try again.") from error
+    except apsw.BusyError as error:
+        raise DatabaseInUse(f"Another program has {file} open; stop it, then try again.") from error
+    except apsw.Error:
+        pass  # it is broken, and kept as it is
     try:
         for companion in _COMPANIONS:  # there are some only if the old one is broken
             with suppress(FileNotFoundError):
@@ -134,21 +140,16 @@ def _refuse_missing(file: Path) -> None:
         raise StorageError(f"There is no database {file}; say with --database which one you mean.")
 
 
-def _connect(file: Path, mode: str) -> Any:
-    return driver.connect(
-        f"file:{quote(str(file.absolute()))}?mode={mode}", uri=True, isolation_level=None, timeout=BUSY_SECONDS
-    )
-
-
-def _copy(source: Any, draft: Path, progress: Progress) -> None:
+def _copy(source: apsw.Connection, draft: Path, progress: Progress) -> None:
     """Copy what `source` sees now. Its open transaction keeps others' writes from starting the copy anew."""
     source.execute("BEGIN")
     source.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    with closing(_connect(draft, "rw")) as copy:
+    with closing(connect(draft)) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # it is synced as a whole, later
-        source.backup(
-            copy, pages=_PAGES_AT_ONCE, progress=lambda status, remaining, total: progress(total - remaining, total)
-        )
+        with copy.backup("main", source, "main") as copying:
+            while not copying.done:
+                copying.step(_PAGES_AT_ONCE)
+                progress(copying.page_count - copying.remaining, copying.page_count)
         copy.execute("PRAGMA journal_mode = DELETE")
 
 

@@ -1,6 +1,6 @@
 """What a storage keeps of sign-ups that wait for their address to be confirmed, and of the mails about them.
 
-Part of the contract in `interface.py`, which all of it is imported from. Everything here belongs to an address, since
+Part of the contract in `interface.py`, from which others import all of it. Everything here belongs to an address, since
 there is no account yet.
 """
 
