@@ -208,6 +208,15 @@ def test_connections_are_set_as_promised(storage: SqliteStorage) -> None:
     assert values == ["wal", 2, 1]
 
 
+def test_queries_are_planned_once(storage: SqliteStorage) -> None:
+    """SQLite does not plan a query anew for each value of its parameters, whoever asks."""
+    for engine in (storage._writing, storage._readers._engine):
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, apsw.Connection)
+            assert driver.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) == 1
+
+
 def test_write_waits_for_another_process_and_gives_up_in_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While somebody else holds the file, writes fail after a while and reads work; afterwards all is well."""
     monkeypatch.setattr(connect, "BUSY_SECONDS", 0.2)

@@ -22,7 +22,7 @@ class Readers:
         self._closed = False
 
     def read(self, work: Callable[[ReadTransaction], T]) -> T:
-        """See `Storage.read`."""
+        """Return `work(transaction)`, on a connection that nobody else has meanwhile; see `Storage.read`."""
         with driver_errors_end_here():
             connection = self._take()
             driver: Any = connection.connection.driver_connection
