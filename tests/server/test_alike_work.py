@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import sqlalchemy as sa
 
@@ -23,7 +24,7 @@ class Asked(list[str]):
     """The statements that the database was asked since `clear`, without values."""
 
     def watch(self, connection: Any, *_: object) -> None:
-        connection.set_trace_callback(self.append)
+        connection.driver.trace_v2(apsw.SQLITE_TRACE_STMT, lambda statement: self.append(statement["sql"]))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """apsw by DB-API's rules: what SQLAlchemy and Alembic rely on."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -176,15 +177,29 @@ def test_nothing_begins_or_ends_by_itself(connection: dbapi.Connection, cursor: 
 def test_transaction_ends_as_it_is_told(
     connection: dbapi.Connection, cursor: dbapi.Cursor, file: Path, end: str, left: list[int]
 ) -> None:
-    """What was not committed is undone, also while a query is read half and the connection is closed."""
+    """What was not committed is undone, and a query that is read half ends as well, with its view of the database."""
+    connection.driver.execute("PRAGMA journal_mode = WAL")
     cursor.execute("BEGIN")
     fill(cursor, 2)
     cursor.execute("SELECT name FROM things")
     assert cursor.fetchone() == (0,)
     getattr(connection, end)()
-    cursor.close()
     with closing(dbapi.Connection(connect(file))) as other:
         assert names_in(other) == left
+        if end != "close":
+            other.driver.execute(INSERT, (9, 9))
+            assert names_in(connection) == [*left, 9]
+
+
+def test_query_that_nobody_reads_ends_at_once(connection: dbapi.Connection, cursor: dbapi.Cursor) -> None:
+    """Its view of the database does not wait for the garbage collector."""
+    fill(cursor, 2)
+    gc.disable()
+    try:
+        connection.cursor().execute("SELECT name FROM things")
+        assert connection.driver.txn_state() == apsw.SQLITE_TXN_NONE
+    finally:
+        gc.enable()
 
 
 def test_failing_statement_leaves_the_transaction_to_its_owner(

@@ -1,5 +1,6 @@
 """What every engine promises of accounts, their wallets and tokens, and of transactions."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -215,6 +216,16 @@ class AccountContract(StorageContract):
             assert transaction.current_digest(alice.account_id) is None
 
         storage.read(work)
+
+    def test_read_keeps_no_view_when_it_is_over(self, storage: Storage, alice: Account) -> None:
+        """What is read after a write is what was written, whatever was asked before it and not read to its end."""
+        gc.disable()  # which would end what is left
+        try:
+            storage.read(lambda t: t.ping())
+            append(storage, alice.account_id, wallet(1))
+            assert storage.read(lambda t: t.current_wallet(alice.account_id)) == wallet(1)
+        finally:
+            gc.enable()
 
     def test_closed_storage_refuses(self, storage: Storage) -> None:
         """After `close` nothing is read or written; closing twice is fine."""

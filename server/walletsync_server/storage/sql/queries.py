@@ -21,7 +21,7 @@ class SqlReadTransaction(
 
     @override
     def ping(self) -> None:
-        self._connection.execute(sa.select(sa.func.count()).select_from(server_values))
+        self._connection.execute(sa.select(sa.func.count()).select_from(server_values)).scalar_one()
 
 
 class SqlWriteTransaction(

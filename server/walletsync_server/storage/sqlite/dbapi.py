@@ -4,6 +4,7 @@ apsw brings a SQLite of its own and speaks SQLite's language rather than DB-API'
 it as it is, see `Connection.driver`. This differs from the standard library's `sqlite3`:
 
 - No transaction begins by itself: whoever wants one says which kind.
+- A query that is not read to its end ends with the transaction: it would keep the transaction's view of the database.
 - Errors are apsw's. SQLAlchemy learns from `Dialect` what they are to it, and `failures.error_name` names them.
 - A connection may go from thread to thread; two that use it at once get `apsw.ThreadingViolationError`.
 """
@@ -11,6 +12,7 @@ it as it is, see `Connection.driver`. This differs from the standard library's `
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
+from weakref import WeakSet
 
 import apsw
 
@@ -36,14 +38,11 @@ class Cursor:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
-        self._cursor.exec_trace = self._describe  # afterwards a statement without rows has forgotten its columns
+        self._columns = _Columns()
+        self._cursor.exec_trace = self._columns
         self.description: tuple[Row, ...] | None = None
         self.rowcount = -1
         self.arraysize = 1
-
-    def _describe(self, cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
-        self.description = cursor.description or None
-        return True
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement up to its first row."""
@@ -54,9 +53,10 @@ class Cursor:
         self._run(self._cursor.executemany, statement, parameters)
 
     def _run(self, run: Callable[..., object], statement: str, parameters: object) -> None:
-        self.description, self.rowcount = None, -1
+        self.description, self.rowcount, self._columns.seen = None, -1, None
         before = self._connection.total_changes()
         run(statement, parameters)
+        self.description = self._columns.seen
         if self.description is None:
             self.rowcount = self._connection.total_changes() - before
 
@@ -77,25 +77,46 @@ class Cursor:
         self._cursor.close(True)
 
 
+class _Columns:
+    """Looks at a statement's columns as it begins: one without rows has forgotten them afterwards.
+
+    It knows no cursor, so that one which nobody needs any more ends at once, without the garbage collector.
+    """
+
+    def __init__(self) -> None:
+        self.seen: tuple[Row, ...] | None = None
+
+    def __call__(self, cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
+        self.seen = cursor.description or None
+        return True
+
+
 class Connection:
     """A connection that SQLAlchemy can use. `driver` is apsw's own."""
 
     def __init__(self, driver: apsw.Connection) -> None:
         self.driver = driver
+        self._cursors: WeakSet[Cursor] = WeakSet()
 
     def cursor(self) -> Cursor:
-        """Return a new cursor."""
-        return Cursor(self.driver)
+        """Return a new cursor, of use until the transaction ends."""
+        cursor = Cursor(self.driver)
+        self._cursors.add(cursor)
+        return cursor
 
     def commit(self) -> None:
         """Commit the transaction that is open, if one is."""
-        if self.driver.in_transaction:
-            self.driver.execute("COMMIT")
+        self._end("COMMIT")
 
     def rollback(self) -> None:
         """Undo the transaction that is open, if one is: SQLite ends it by itself after some errors."""
+        self._end("ROLLBACK")
+
+    def _end(self, statement: str) -> None:
+        while self._cursors:
+            self._cursors.pop().close()
         if self.driver.in_transaction:
-            self.driver.execute("ROLLBACK")
+            self.driver.execute(statement)
 
     def close(self) -> None:
         """Close it with all its cursors; what was not committed is undone. Twice is fine."""
