@@ -253,7 +253,7 @@ def test_two_threads_at_once_are_refused(connection: dbapi.Connection) -> None:
     """While a statement runs in one thread the connection refuses another, rather than mixing them up."""
     begun, go = threading.Event(), threading.Event()
 
-    def wait() -> int:
+    def wait(*_: object) -> int:
         begun.set()
         assert go.wait(20)
         return 1

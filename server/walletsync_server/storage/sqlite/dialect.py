@@ -29,7 +29,7 @@ class ApswDialect(SQLiteDialect):
 
     @override
     def retrieve_dbapi_version(self, dbapi: Any) -> VersionInfo:
-        return VersionInfo(int(part) for part in apsw.apsw_version().split("."))
+        return VersionInfo([int(part) for part in apsw.apsw_version().split(".")])
 
     @override
     def _get_server_version_info(self, connection: Any) -> tuple[int, ...]:
