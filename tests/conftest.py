@@ -13,6 +13,10 @@ from walletsync_server.testing import RunningServer
 
 PASSWORD = "correct horse battery staple"
 
+pytest.register_assert_rewrite(
+    "walletsync_server.storage.contract_tests"
+)  # what no `test_*.py` has is else not told of
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """Have two workers for each core: half of the time, tests wait for processes, sockets and the disk."""

@@ -21,7 +21,8 @@ from walletsync_server.services.errors import Unavailable
 from walletsync_server.services.mail_queue import MailQueue
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.settings import EMAIL, Settings
-from walletsync_server.storage.sqlite import open_sqlite, take_no_notice
+from walletsync_server.storage import open_storage
+from walletsync_server.storage.interface import take_no_notice
 
 VOID_SECONDS = 20.0
 """How often to look for listeners whose token was made void by another process; our own are told at once."""
@@ -50,7 +51,7 @@ def create_app(
         Unavailable: if it was opened and does not answer.
     """
     metrics = Metrics() if settings.metrics_port else None
-    storage = open_sqlite(settings.database_file, on_commit=metrics.committed if metrics else take_no_notice)
+    storage = open_storage(settings.database, on_commit=metrics.committed if metrics else take_no_notice)
     with ExitStack() as undo:
         undo.callback(storage.close)
         services = build_services(

@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import apsw
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from pysqlite3 import dbapi2 as driver
 
 from walletsync.protocol import KEPT_VERSIONS, wallet_digest
 
@@ -82,13 +83,13 @@ def is_stored(stored: Stored | None, state: State | None) -> bool:
 
 def stored_accounts(database: Path) -> dict[str, Stored]:
     """Return what is stored of each address, after checking that the file is sound and no row belongs to nobody."""
-    connection = driver.connect(f"file:{database}?mode=ro", uri=True)
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         connection.execute("BEGIN")
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         columns = "account_id, email, password_hash, salt_seed, epoch, current_sequence"
-        rows = connection.execute(f"SELECT {columns} FROM accounts").fetchall()  # noqa: S608 - no input
+        rows: list[tuple[Any, ...]] = connection.execute(f"SELECT {columns} FROM accounts").fetchall()  # noqa: S608 - no input
         return {
             email: Stored(
                 password_hash, seed, epoch, sequence, _versions(connection, account), _tokens(connection, account)
@@ -99,13 +100,13 @@ def stored_accounts(database: Path) -> dict[str, Stored]:
         connection.close()
 
 
-def _versions(connection: driver.Connection, account: int) -> tuple[tuple[int, bytes, bytes, bytes, bytes], ...]:
+def _versions(connection: apsw.Connection, account: int) -> tuple[tuple[int, bytes, bytes, bytes, bytes], ...]:
     columns = "sequence, digest, device_id, hmac, encrypted_wallet"
     order = "WHERE account_id = ? ORDER BY sequence"
     return tuple(connection.execute(f"SELECT {columns} FROM wallets {order}", (account,)))  # noqa: S608 - no input
 
 
-def _tokens(connection: driver.Connection, account: int) -> dict[str, tuple[int, bytes]]:
+def _tokens(connection: apsw.Connection, account: int) -> dict[str, tuple[int, bytes]]:
     rows = connection.execute("SELECT device_id, epoch, token_hash FROM tokens WHERE account_id = ?", (account,))
     return {device.decode(): (epoch, token) for device, epoch, token in rows}
 

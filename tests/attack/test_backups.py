@@ -11,8 +11,8 @@ import pytest
 from tests.attack.ledger import Stored, stored_accounts
 from tests.attack.wires import KeptWire
 from tests.server.helpers import API, Account, HttpWire, log_in, new_account
-from walletsync_server.storage.files import back_up, restore
-from walletsync_server.storage.verify import verify
+from walletsync_server.storage.sqlite.backup import back_up, restore
+from walletsync_server.storage.sqlite.verify import verify
 from walletsync_server.testing import RunningServer
 
 WRITERS = 6

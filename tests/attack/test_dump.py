@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import apsw
 import pytest
-from pysqlite3 import dbapi2 as driver
 
 from tests.attack.forked import ForkedServer
 from tests.attack.wires import KeptWire, handshake
@@ -64,7 +64,7 @@ def loot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loot]:
 
 def values_in(database: Path) -> set[str | bytes]:
     """Return every value of every table, after checking that each table has one."""
-    with closing(driver.connect(str(database))) as connection:
+    with closing(apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}  # noqa: S608
     assert {"accounts", "tokens", "wallets", "signups", "mails", "server_values"} <= rows.keys()

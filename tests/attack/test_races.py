@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import apsw
 import pytest
-from pysqlite3 import dbapi2 as driver
 
 from tests.attack.turns import InTurns, Turns, orders
 from tests.server.helpers import cheap_passwords
@@ -20,7 +20,7 @@ from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.tokens import IssuedToken
 from walletsync_server.services.updates import Subscription
 from walletsync_server.storage.interface import Wallet
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 EMAIL, OLD, NEW, OTHER = "alice@example.com", "old password", "new password", "other password"
 NEW_SEED = b"n" * 32
@@ -47,7 +47,7 @@ class Scene:
         self.laptop = self.services.accounts.log_in(EMAIL, OLD, "laptop").token
         self.phone = self.services.accounts.log_in(EMAIL, OLD, "phone").token
         self._post(1, FIRST)
-        self._sql = driver.connect(str(file), isolation_level=None, check_same_thread=False)
+        self._sql = apsw.Connection(str(file))
         for table in _TABLES:
             self._sql.execute(f"CREATE TEMP TABLE first_{table} AS SELECT * FROM {table}")  # noqa: S608 - no input
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
-from pysqlite3 import dbapi2 as driver
 
 from tests.attack.forked import ForkedServer
 from tests.attack.tenant import TRIES, Attacker, Tenant
@@ -83,7 +83,7 @@ def test_no_tenant_reaches_another(server: ForkedServer, victim: Tenant, tmp_pat
 def rows_of(database: Path, tenant: Tenant) -> list[tuple[object, ...]]:
     """Return each row of each table that belongs to the tenant."""
     found = []
-    with closing(driver.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with closing(apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
             columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pysqlite3 import dbapi2 as driver
+import apsw
 
 _ACCOUNT = "(SELECT account_id FROM accounts WHERE email = ?)"
 _TABLES = ("accounts", "wallets", "tokens")
@@ -44,8 +44,9 @@ def put_back(database: Path, backup: Backup) -> None:
 
 
 @contextmanager
-def _opened(database: Path) -> Iterator[Any]:
-    connection = driver.connect(database, isolation_level=None, timeout=30)
+def _opened(database: Path) -> Iterator[apsw.Connection]:
+    connection = apsw.Connection(str(database))
+    connection.set_busy_timeout(30_000)
     try:
         yield connection
     finally:

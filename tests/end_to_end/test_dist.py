@@ -188,9 +188,7 @@ def test_two_versions_are_refused(repository: Path, options: list[str], capsys: 
     assert f"write the same __version__ into {files}" in capsys.readouterr().err
 
 
-def test_a_server_that_requires_another_client_is_refused(
-    repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_server_that_requires_another_client_is_refused(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The pin is a third place for the version, and cannot be forgotten."""
     replace(repository / "server/pyproject.toml", f"walletsync=={RELEASED}", "walletsync==1.2.2")
     assert main([], repository) == 1

@@ -22,7 +22,7 @@ from walletsync_server.app import close_app, create_app
 from walletsync_server.live.hub import Hub
 from walletsync_server.services import build_services
 from walletsync_server.settings import Settings
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sqlite.opening import open_sqlite
 from walletsync_server.testing import UNLIMITED
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.server.helpers import FakeClock
-from tests.server.records import ALICE, BOB, NOW, append, token, wallet
 from walletsync_server.services import account_admin
-from walletsync_server.services.account_admin import AccountAdmin, Person, Removed
+from walletsync_server.services.account_admin import AccountAdmin, AddressSummary, Removed
 from walletsync_server.services.store import Store
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, append, token, wallet
 from walletsync_server.storage.interface import Storage
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 CAROL = "carol@example.com"
 
@@ -41,9 +41,9 @@ def admin(storage: Storage) -> AccountAdmin:
 
 
 EVERYBODY = [
-    Person(email=ALICE.email, allowed=False, created_at=NOW, current_sequence=2, devices=1),
-    Person(email=BOB.email, allowed=True, created_at=NOW),
-    Person(email=CAROL, allowed=True),
+    AddressSummary(email=ALICE.email, allowed=False, created_at=NOW, current_sequence=2, devices=1),
+    AddressSummary(email=BOB.email, allowed=True, created_at=NOW),
+    AddressSummary(email=CAROL, allowed=True),
 ]
 
 

@@ -6,13 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import sqlalchemy as sa
 
 from tests.server.helpers import PASSWORD, cheap_passwords
 from walletsync_server.services import Services, build_services
 from walletsync_server.services.errors import WrongCredentials
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 NEITHER, WAITS, TAKEN = "nobody@example.com", "waits1@example.com", "taken1@example.com"
 """Addresses without anything, with a sign-up that waits, and with an account; as long as each other."""
@@ -23,7 +24,7 @@ class Asked(list[str]):
     """The statements that the database was asked since `clear`, without values."""
 
     def watch(self, connection: Any, *_: object) -> None:
-        connection.set_trace_callback(self.append)
+        connection.driver.trace_v2(apsw.SQLITE_TRACE_STMT, lambda statement: self.append(statement["sql"]))
 
 
 @pytest.fixture

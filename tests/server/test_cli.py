@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import Mock
 
+import apsw
 import pytest
 from click.testing import CliRunner
-from pysqlite3 import dbapi2 as driver
 
 from tests.server.helpers import HttpWire, sign_up, until
 from walletsync_server import __version__
 from walletsync_server.asgi.server import url_of
 from walletsync_server.cli import main
 from walletsync_server.settings import TABLE
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 COMMAND = [sys.executable, "-m", "walletsync_server"]
 
@@ -212,7 +212,7 @@ def port() -> Iterator[int]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_during_the_start_ends_it_cleanly(tmp_path: Path, port: int, number: int) -> None:
     """The same before it is ready: here while it waits for a database that another program has locked."""
-    other = driver.connect(str(tmp_path / "walletsync.db"), isolation_level=None)
+    other = apsw.Connection(str(tmp_path / "walletsync.db"))
     other.execute("BEGIN EXCLUSIVE")
     with started(tmp_path, *COMMAND, "serve", "--port", str(port)) as process:
         until(lambda: accepts(port))
@@ -245,7 +245,7 @@ def test_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
     """Status 1, with the file and what the database said."""
     file = tmp_path / "broken.db"
     open_sqlite(file).close()
-    broken = driver.connect(str(file))
+    broken = apsw.Connection(str(file))
     broken.execute("DROP TABLE server_values")
     broken.close()
     ended = run("serve", "--port", "0", "--database", f"sqlite:///{file}")

@@ -3,21 +3,22 @@
 import json
 import os
 import shutil
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from click.testing import CliRunner, Result
-from pysqlite3 import dbapi2 as driver
 
-from tests.server.records import ALICE, NOW, append, wallet
 from walletsync_server.cli import main
 from walletsync_server.configuration import load
 from walletsync_server.observe import doctor
 from walletsync_server.observe.doctor import FAIL, OK, WARN, Finding, diagnose
 from walletsync_server.settings import TABLE, Settings
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.contract_tests.records import ALICE, NOW, append, wallet
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 LATER = NOW + timedelta(days=1)
 
@@ -92,9 +93,8 @@ def test_doctor_changes_nothing(file: Path) -> None:
 
 def test_findings_as_json(file: Path) -> None:
     """Programs get the same findings, and the same status."""
-    with driver.connect(str(file)) as connection:
+    with closing(apsw.Connection(str(file))) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
     ended = run("doctor", "--json", "--database", f"sqlite:///{file}")
     findings = json.loads(ended.stdout)
     assert ended.exit_code == 1
@@ -151,9 +151,8 @@ def test_damaged_database_fails(file: Path) -> None:
 def test_schema_is_compared(file: Path) -> None:
     """An older one is to be migrated; another program's or a newer one is not ours to touch."""
     for revision, level in (("0001", WARN), ("9999", FAIL)):
-        with driver.connect(str(file)) as connection:
+        with closing(apsw.Connection(str(file))) as connection:
             connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-        connection.close()
         assert found(file)["schema"].level == level
     file.write_bytes(b"")
     assert found(file)["schema"].level == FAIL

@@ -8,7 +8,8 @@ import walletsync_server
 from tests.imports import imports_of
 
 PACKAGE = Path(walletsync_server.__file__).parent
-SQL = {"sqlalchemy", "alembic", "pysqlite3"}
+SQL = {"sqlalchemy", "alembic", "apsw"}
+SQLITE = {"apsw", "sqlite3", "pysqlite3", "sqlalchemy.dialects"}
 FILES = {str(file.relative_to(PACKAGE)): imports_of(file) for file in PACKAGE.rglob("*.py")}
 
 
@@ -33,6 +34,23 @@ def test_sql_stays_in_the_storage() -> None:
     users = users_of(*SQL)
     assert users
     assert all(name.startswith("storage/") for name in users)
+
+
+def test_engine_stays_in_its_folder() -> None:
+    """What is SQLite's is known to `storage/sqlite/` alone; other rooms of the storage ask for it by `open_storage`."""
+    users = users_of(*SQLITE)
+    assert users
+    assert all(name.startswith("storage/sqlite/") for name in users)
+    assert not users_of("sqlite3", "pysqlite3")  # a machine's own SQLite may be one that corrupts the file
+    openers = {name for name in users_of("walletsync_server.storage.sqlite") if name.startswith("storage/")}
+    assert {name for name in openers if not name.startswith("storage/sqlite/")} == {"storage/__init__.py"}
+
+
+def test_contract_is_for_tests_only() -> None:
+    """No server imports pytest."""
+    users = users_of("pytest", "walletsync_server.storage.contract_tests")
+    assert users
+    assert all(name.startswith("storage/contract_tests/") for name in users)
 
 
 def test_http_server_stays_in_its_room() -> None:

@@ -13,7 +13,7 @@ from tests.server.world import EMAIL, World
 from walletsync_server.live.hub import MAX_LISTENERS, MAX_LISTENERS_PER_ACCOUNT, AccountIsFull, Hub, HubIsFull, Listener
 from walletsync_server.services import errors
 from walletsync_server.services.tokens import LIFETIME
-from walletsync_server.storage import schema
+from walletsync_server.storage.sql import schema
 
 SEED = bytes(32)
 

@@ -23,9 +23,9 @@ from walletsync_server.services.errors import Unavailable
 from walletsync_server.services.mail_queue import FIRST_RETRY, LEASE, MailQueue
 from walletsync_server.services.store import Store
 from walletsync_server.settings import NO_TLS, STARTTLS, TLS
-from walletsync_server.storage import schema
 from walletsync_server.storage.interface import Storage
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sql import schema
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # it has TLS, from the start
 ALICE, BOB = "alice@example.com", "bob@example.com"

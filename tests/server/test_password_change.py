@@ -11,7 +11,7 @@ from walletsync_server.services import errors
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.services.wallets import Wallet
-from walletsync_server.storage import schema
+from walletsync_server.storage.sql import schema
 
 NEW = "another derived login password"
 SEED = b"n" * 32

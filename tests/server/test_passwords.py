@@ -11,7 +11,7 @@ from tests.server.helpers import PASSWORD
 from walletsync_server import services
 from walletsync_server.services import build_services
 from walletsync_server.services.passwords import PASSWORD_HASHER, Passwords
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 
 def test_password_hash_is_argon2id_at_current_guidance() -> None:

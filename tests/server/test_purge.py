@@ -5,8 +5,8 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+import apsw
 import pytest
-from pysqlite3 import dbapi2 as driver
 from sqlalchemy import select
 
 from tests.server.helpers import PASSWORD, FakeClock, HttpWire, cheap_passwords, new_account, until
@@ -17,9 +17,9 @@ from walletsync_server.services import build_services, errors, tokens
 from walletsync_server.services.errors import RateLimited, Unavailable, WrongCredentials
 from walletsync_server.services.throttle import Rates
 from walletsync_server.services.tokens import LATELY, LIFETIME
-from walletsync_server.storage import schema
 from walletsync_server.storage.interface import StorageError
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sql import schema
+from walletsync_server.storage.sqlite.opening import open_sqlite
 from walletsync_server.testing import RunningServer
 
 
@@ -153,9 +153,8 @@ def test_server_purges_by_itself(tmp_path: Path) -> None:
         new_account(HttpWire(server.url))
         until(lambda: "event=purged tokens=0" in server.log())
         server.stop()
-        connection = driver.connect(str(server.database))
+        connection = apsw.Connection(str(server.database))
         connection.execute("UPDATE tokens SET expires_at = 0")
-        connection.commit()
         connection.close()
         server.start()
         until(lambda: "event=purged tokens=1" in server.log())

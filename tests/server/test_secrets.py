@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
-from pysqlite3 import dbapi2 as driver
 
 from tests.server.helpers import API, Account, HttpWire, log_in, seed_of, send_raw, sign_up, wallet_body
 from walletsync_server.testing import RunningServer
@@ -72,7 +72,7 @@ def test_log_has_no_secret(run: tuple[str, Path, str]) -> None:
 def test_nothing_stored_authenticates(run: tuple[str, Path, str]) -> None:
     """No value in the database equals or contains a token or password, and none of them is in the file's bytes."""
     _, database, token = run
-    connection = driver.connect(str(database))
+    connection = apsw.Connection(str(database))
     names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE TABLE%'")]
     values = []
     for name in names:

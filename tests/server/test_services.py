@@ -17,14 +17,14 @@ from walletsync_server.api.errors import STATUS
 from walletsync_server.services import build_services, errors
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.tokens import LIFETIME
-from walletsync_server.storage import schema
 from walletsync_server.storage.interface import (
     ReadTransaction,
     Storage,
     StorageError,
 )
-from walletsync_server.storage.queries import SqlWriteTransaction
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sql import schema
+from walletsync_server.storage.sql.queries import SqlWriteTransaction
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 T = TypeVar("T")
 

@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import delete, select
 
 from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
-from tests.server.test_storage_signups import MAIL
 from tests.server.world import EMAIL, LIMIT, Interrupted, World
 from walletsync.protocol import canonical_email
 from walletsync_server.live.hub import Hub
@@ -21,9 +20,10 @@ from walletsync_server.mail.messages import compose
 from walletsync_server.services import build_services, errors, mail_queue, signups
 from walletsync_server.services.mail_queue import Link, Outgoing
 from walletsync_server.services.passwords import Passwords
-from walletsync_server.storage import schema
+from walletsync_server.storage.contract_tests.signups import MAIL
 from walletsync_server.storage.interface import Account, ReadTransaction, Storage, WriteTransaction
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage.sql import schema
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 T = TypeVar("T")
 OTHER = "another password"

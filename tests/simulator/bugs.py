@@ -17,7 +17,7 @@ from walletsync.errors import ForkDetected, RollbackDetected
 from walletsync.formats.json import JSONFormat
 from walletsync.merge import Merged
 from walletsync.syncing import Syncing
-from walletsync_server.storage.queries import SqlWriteTransaction
+from walletsync_server.storage.sql.queries import SqlWriteTransaction
 
 Bug = Callable[[], AbstractContextManager[Any]]
 

@@ -6,39 +6,35 @@ other, so a read needs no transaction, and every history can begin with a databa
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
+import apsw
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as driver
 
-from walletsync_server.storage.failures import driver_errors_end_here
-from walletsync_server.storage.files import NOT_REVIVED
 from walletsync_server.storage.interface import ReadTransaction, Storage, WriteTransaction
-from walletsync_server.storage.migrate import migrate
-from walletsync_server.storage.queries import SqlReadTransaction, SqlWriteTransaction
+from walletsync_server.storage.sql.migrate import migrate
+from walletsync_server.storage.sql.queries import SqlReadTransaction
+from walletsync_server.storage.sqlite import dbapi
+from walletsync_server.storage.sqlite.backup import NOT_REVIVED
+from walletsync_server.storage.sqlite.dialect import NAME
+from walletsync_server.storage.sqlite.failures import driver_errors_end_here
+from walletsync_server.storage.sqlite.transaction import SqliteWriteTransaction
 
 T = TypeVar("T")
-Backup = Any
-"""A copy of the whole database; a connection of the driver."""
+Backup = apsw.Connection
+"""A copy of the whole database; a connection of its own."""
 
 
 class DatabaseInMemory(Storage):
     """See above."""
 
     def __init__(self) -> None:
-        engine = sa.create_engine(
-            "sqlite://",
-            module=driver,
-            connect_args={"isolation_level": None},
-            poolclass=sa.StaticPool,
-            isolation_level="AUTOCOMMIT",
-        )
+        self._driver = apsw.Connection(":memory:")
+        engine = sa.create_engine(f"{NAME}://", creator=lambda: dbapi.Connection(self._driver), poolclass=sa.StaticPool)
         with engine.begin() as connection:
             migrate(connection)
         self._engine = engine
         self._connection = engine.connect()
-        driver_connection: Any = self._connection.connection.driver_connection
-        self._driver = driver_connection
         self._driver.execute("PRAGMA foreign_keys = ON")
 
     def read(self, work: Callable[[ReadTransaction], T]) -> T:
@@ -52,7 +48,7 @@ class DatabaseInMemory(Storage):
         self._driver.execute("BEGIN")
         try:
             with driver_errors_end_here():
-                done = work(SqlWriteTransaction(self._connection))
+                done = work(SqliteWriteTransaction(self._connection))
         except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the result is asked for
             self._driver.execute("ROLLBACK")
             future.set_exception(error)
@@ -68,13 +64,13 @@ class DatabaseInMemory(Storage):
 
     def back_up(self) -> Backup:
         """Copy all of it."""
-        copy = driver.connect(":memory:")
-        self._driver.backup(copy)
+        copy = apsw.Connection(":memory:")
+        _copy(self._driver, copy)
         return copy
 
     def restore(self, backup: Backup) -> None:
         """Put all of it back, but for what must not come back to life, as `walletsync-server restore` does."""
-        backup.backup(self._driver)
+        _copy(backup, self._driver)
         for table in NOT_REVIVED:
             self._driver.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
 
@@ -82,3 +78,8 @@ class DatabaseInMemory(Storage):
         """Return those of the versions that are kept of an account, by sequence, the oldest first."""
         query = "SELECT sequence, hex(digest) FROM wallets WHERE account_id = ? ORDER BY sequence"
         return {sequence: digest.lower() for sequence, digest in self._driver.execute(query, (account_id,))}
+
+
+def _copy(source: apsw.Connection, target: apsw.Connection) -> None:
+    with target.backup("main", source, "main") as copying:
+        copying.step()

@@ -14,10 +14,10 @@ from walletsync_server.configuration import Configuration
 from walletsync_server.mail.messages import compose_invitation, invitation
 from walletsync_server.mail.smtp import connect, reason, route_of
 from walletsync_server.services import utc_now
-from walletsync_server.services.account_admin import AccountAdmin, Person
+from walletsync_server.services.account_admin import AccountAdmin, AddressSummary
 from walletsync_server.services.store import Store
 from walletsync_server.settings import ALLOWLIST, Settings
-from walletsync_server.storage.sqlite import open_sqlite
+from walletsync_server.storage import open_storage
 
 
 class _Address(click.ParamType[str]):
@@ -139,27 +139,27 @@ def remove_command(configuration: Configuration, address: str, keep_account: boo
 
 @contextmanager
 def _account_admin(settings: Settings) -> Iterator[AccountAdmin]:
-    storage = open_sqlite(settings.database_file, inline=True)
+    storage = open_storage(settings.database, inline=True)
     try:
         yield AccountAdmin(Store(storage), utc_now)
     finally:
         storage.close()
 
 
-def _with_allowed(admin: AccountAdmin, settings: Settings) -> Iterator[Person]:
+def _with_allowed(admin: AccountAdmin, settings: Settings) -> Iterator[AddressSummary]:
     """Return everybody, also those whom only the settings allow, in the order of the addresses."""
     waiting = sorted(settings.allow, reverse=True)
     for person in admin.all():
         while waiting and waiting[-1] < person.email:
-            yield Person(email=waiting.pop(), allowed=True)
+            yield AddressSummary(email=waiting.pop(), allowed=True)
         if waiting and waiting[-1] == person.email:
             person = dataclasses.replace(person, allowed=True)
             waiting.pop()
         yield person
-    yield from (Person(email=email, allowed=True) for email in reversed(waiting))
+    yield from (AddressSummary(email=email, allowed=True) for email in reversed(waiting))
 
 
-def _describe(person: Person) -> str:
+def _describe(person: AddressSummary) -> str:
     if person.created_at is None:
         return "may sign up"
     wallet = f"wallet version {person.current_sequence}" if person.current_sequence else "no wallet"

@@ -8,9 +8,9 @@ import click
 from walletsync_server.cli.options import settings_options
 from walletsync_server.cli.progress import progress
 from walletsync_server.configuration import Configuration
-from walletsync_server.storage.files import back_up, restore
-from walletsync_server.storage.sqlite import migrate_sqlite
-from walletsync_server.storage.verify import verify
+from walletsync_server.storage.sqlite.backup import back_up, restore
+from walletsync_server.storage.sqlite.opening import migrate_sqlite
+from walletsync_server.storage.sqlite.verify import verify
 
 _FILE = click.Path(path_type=Path)
 

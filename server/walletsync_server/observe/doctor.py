@@ -10,9 +10,9 @@ from pathlib import Path
 
 from walletsync_server.mail.smtp import connect, reason, route_of
 from walletsync_server.settings import Settings, SettingsError
-from walletsync_server.storage.health import FILES, Health, examine
 from walletsync_server.storage.interface import StorageError
-from walletsync_server.storage.sqlite import refuse_broken_sqlite, sqlite_version
+from walletsync_server.storage.sqlite.connect import refuse_broken_sqlite, sqlite_version
+from walletsync_server.storage.sqlite.health import FILES, Health, examine
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 _MIB = 1024 * 1024

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from walletsync_server.services.store import Store
+from walletsync_server.storage.interface import AddressSummary as AddressSummary  # what `AccountAdmin` returns
 from walletsync_server.storage.interface import ReadTransaction, WriteTransaction
-from walletsync_server.storage.people import Person as Person  # what `AccountAdmin` returns
 
 _AT_ONCE = 500
 
@@ -26,27 +26,27 @@ class AccountAdmin:
         self._store = store
         self._clock = clock
 
-    def all(self) -> Iterator[Person]:
+    def all(self) -> Iterator[AddressSummary]:
         """Return everybody in the order of the addresses, a part at a time."""
         part = self._after("")
         while part:
             yield from part
             part = self._after(part[-1].email)
 
-    def _after(self, email: str) -> list[Person]:
+    def _after(self, email: str) -> list[AddressSummary]:
         now = self._clock()
-        return self._store.read(lambda transaction: transaction.people_after(email, _AT_ONCE, now))
+        return self._store.read(lambda transaction: transaction.addresses_after(email, _AT_ONCE, now))
 
-    def find(self, email: str) -> Person | None:
+    def find(self, email: str) -> AddressSummary | None:
         """Return one person, None if the address has no account and no permission."""
         now = self._clock()
 
-        def look(transaction: ReadTransaction) -> Person | None:
+        def look(transaction: ReadTransaction) -> AddressSummary | None:
             account, allowed = transaction.find_account(email), transaction.is_allowed(email)
             if account is None:
-                return Person(email=email, allowed=True) if allowed else None
+                return AddressSummary(email=email, allowed=True) if allowed else None
             devices = sum(token.expires_at > now for token in transaction.tokens_of(account.account_id))
-            return Person(
+            return AddressSummary(
                 email=email,
                 allowed=allowed,
                 created_at=account.created_at,

@@ -1,7 +1,8 @@
 """What the services ask of a storage, and the records that cross the door. No engine in here.
 
 A storage keeps accounts, the last versions of each account's wallet, and the tokens of its devices. The docstrings are
-the contract; one suite of tests runs them against every engine. Decisions (may this write happen?) are the services'.
+the contract; `contract_tests` asks every engine for it. Decisions (may this write happen?) are the services'. What
+concerns an address alone stands in `interface_signups.py` and `interface_addresses.py`, and is imported from here.
 """
 
 from abc import ABC, abstractmethod
@@ -9,14 +10,21 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-from walletsync_server.storage.people import PeopleReads, PeopleWrites
-from walletsync_server.storage.signup_interface import Mail as Mail
-from walletsync_server.storage.signup_interface import Signup as Signup
-from walletsync_server.storage.signup_interface import SignupReads, SignupWrites
+from walletsync_server.storage.interface_addresses import AddressReads, AddressWrites
+from walletsync_server.storage.interface_addresses import AddressSummary as AddressSummary
+from walletsync_server.storage.interface_signups import Mail as Mail
+from walletsync_server.storage.interface_signups import Signup as Signup
+from walletsync_server.storage.interface_signups import SignupReads, SignupWrites
 
 T = TypeVar("T")
+OnCommit: TypeAlias = Callable[[float, int], None]
+"""Called after each commit, or its failure: how many seconds it took, and how many writes were in it."""
+
+
+def take_no_notice(seconds: float, writes: int) -> None:
+    """Take no notice of a commit."""
 
 
 class StorageError(Exception):
@@ -82,7 +90,7 @@ class Token:
     expires_at: datetime
 
 
-class ReadTransaction(PeopleReads, SignupReads):
+class ReadTransaction(AddressReads, SignupReads):
     """One consistent view of the database."""
 
     @abstractmethod
@@ -138,7 +146,7 @@ class ReadTransaction(PeopleReads, SignupReads):
         """Return what is known of each version that is kept, the current one first, without reading wallets."""
 
 
-class WriteTransaction(ReadTransaction, PeopleWrites, SignupWrites):
+class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
     """A transaction that is durable as a whole once `Storage.write` returns, or leaves no trace."""
 
     @abstractmethod

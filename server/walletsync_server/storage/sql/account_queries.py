@@ -1,0 +1,68 @@
+"""The queries about accounts."""
+
+import sqlalchemy as sa
+from typing_extensions import override
+
+from walletsync_server.storage.interface import Account, AddressTaken, ReadTransaction, WriteTransaction
+from walletsync_server.storage.sql.prepared import Prepared
+from walletsync_server.storage.sql.schema import accounts, mails, signups, tokens, wallets
+from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
+
+# Built once: making a statement costs more than running it.
+_ACCOUNT_OF_EMAIL = Prepared(sa.select(accounts).where(accounts.c.email == sa.bindparam("email")))
+_SALT_SEED = Prepared(
+    sa.select(
+        sa.func.coalesce(
+            sa.select(accounts.c.salt_seed).where(accounts.c.email == sa.bindparam("email")).scalar_subquery(),
+            sa.bindparam("otherwise", type_=sa.LargeBinary),
+        )
+    )
+)
+_ACCOUNT_LOCKED = Prepared(
+    sa.select(accounts).where(accounts.c.account_id == sa.bindparam("account")).with_for_update()
+)
+
+
+class SqlAccountReads(SqlTransaction, ReadTransaction):
+    """Part of `SqlReadTransaction`."""
+
+    @override
+    def find_account(self, email: str) -> Account | None:
+        row = _ACCOUNT_OF_EMAIL.row(self._driver, email=email)
+        return None if row is None else Account(**row)
+
+    @override
+    def salt_seed(self, email: str, otherwise: bytes) -> bytes:
+        seed: bytes = _SALT_SEED.value(self._driver, email=email, otherwise=otherwise)
+        return seed
+
+
+class SqlAccountWrites(SqlAccountReads, SqlWrites, WriteTransaction):
+    """Part of `SqlWriteTransaction`."""
+
+    @override
+    def lock_account(self, account_id: int) -> Account | None:
+        row = _ACCOUNT_LOCKED.row(self._driver, account=account_id)
+        return None if row is None else Account(**row)
+
+    @override
+    def insert_account(self, account: Account) -> None:
+        statement = self._insert(accounts).on_conflict_do_nothing(index_elements=[accounts.c.email])
+        if not self._run(statement, **vars(account)):
+            raise AddressTaken
+
+    @override
+    def replace_password(self, account_id: int, password_hash: str, salt_seed: bytes) -> None:
+        self._run(
+            sa.update(accounts)
+            .where(accounts.c.account_id == account_id)
+            .values(password_hash=password_hash, salt_seed=salt_seed, epoch=accounts.c.epoch + 1)
+        )
+
+    @override
+    def delete_account(self, account_id: int) -> None:
+        email = sa.select(accounts.c.email).where(accounts.c.account_id == account_id).scalar_subquery()
+        for table in (signups, mails):
+            self._run(sa.delete(table).where(table.c.email == email))
+        for table in (tokens, wallets, accounts):
+            self._run(sa.delete(table).where(table.c.account_id == account_id))

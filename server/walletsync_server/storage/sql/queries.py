@@ -1,0 +1,43 @@
+"""Every query, in SQLAlchemy Core: what a transaction in SQL can do. Neither class begins or ends one."""
+
+import sqlalchemy as sa
+from typing_extensions import override
+
+from walletsync_server.storage.interface import ReadTransaction, WriteTransaction
+from walletsync_server.storage.sql.account_queries import SqlAccountReads, SqlAccountWrites
+from walletsync_server.storage.sql.address_queries import SqlAddressReads, SqlAddressWrites
+from walletsync_server.storage.sql.schema import server_values
+from walletsync_server.storage.sql.signup_queries import SqlSignupReads, SqlSignupWrites
+from walletsync_server.storage.sql.token_queries import SqlTokenReads, SqlTokenWrites
+from walletsync_server.storage.sql.wallet_queries import SqlWalletReads, SqlWalletWrites
+
+_SECRET = "secret"  # noqa: S105 - the name of a row, not its value
+
+
+class SqlReadTransaction(
+    SqlAccountReads, SqlTokenReads, SqlWalletReads, SqlSignupReads, SqlAddressReads, ReadTransaction
+):
+    """Reads on one connection."""
+
+    @override
+    def ping(self) -> None:
+        self._connection.execute(sa.select(sa.func.count()).select_from(server_values)).scalar_one()
+
+
+class SqlWriteTransaction(
+    SqlReadTransaction,
+    SqlAccountWrites,
+    SqlTokenWrites,
+    SqlWalletWrites,
+    SqlSignupWrites,
+    SqlAddressWrites,
+    WriteTransaction,
+):
+    """Reads and writes on one connection; an engine says what its INSERT is."""
+
+    @override
+    def keep_secret(self, fresh: bytes) -> bytes:
+        self._run(self._insert(server_values).on_conflict_do_nothing(), name=_SECRET, value=fresh)
+        statement = sa.select(server_values.c.value).where(server_values.c.name == _SECRET)
+        secret: bytes = self._connection.execute(statement).scalar_one()
+        return secret

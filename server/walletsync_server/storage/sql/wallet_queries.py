@@ -1,0 +1,98 @@
+"""The queries about wallets and their versions."""
+
+import sqlalchemy as sa
+from typing_extensions import override
+
+from walletsync_server.storage.interface import KeptVersion, ReadTransaction, Wallet, WriteTransaction
+from walletsync_server.storage.sql.prepared import Prepared
+from walletsync_server.storage.sql.schema import accounts, wallets
+from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
+
+# Built once: making a statement costs more than running it.
+_CURRENT_SEQUENCE = Prepared(
+    sa.select(accounts.c.current_sequence).where(accounts.c.account_id == sa.bindparam("account"))
+)
+_IS_CURRENT = (wallets.c.account_id == accounts.c.account_id) & (wallets.c.sequence == accounts.c.current_sequence)
+_CURRENT_DIGEST = Prepared(
+    sa.select(wallets.c.digest)
+    .join_from(accounts, wallets, _IS_CURRENT)
+    .where(accounts.c.account_id == sa.bindparam("account"))
+)
+_WALLET = sa.select(*(column for column in wallets.c if column.name != "account_id"))
+_CURRENT_WALLET = Prepared(
+    _WALLET.join_from(accounts, wallets, _IS_CURRENT).where(accounts.c.account_id == sa.bindparam("account"))
+)
+_IS_AT = (wallets.c.account_id == sa.bindparam("account")) & (wallets.c.sequence == sa.bindparam("sequence"))
+_DIGEST_AT = Prepared(sa.select(wallets.c.digest).where(_IS_AT))
+_WALLET_AT = Prepared(_WALLET.where(_IS_AT))
+_HISTORY = (
+    sa.select(
+        wallets.c.sequence,
+        wallets.c.stored_at,
+        wallets.c.device_id,
+        sa.func.length(sa.type_coerce(wallets.c.encrypted_wallet, sa.LargeBinary)).label("size"),
+    )
+    .where(wallets.c.account_id == sa.bindparam("account"))
+    .order_by(wallets.c.sequence.desc())
+)
+_APPEND_WALLET = Prepared(sa.insert(wallets))
+_SET_SEQUENCE = Prepared(
+    sa.update(accounts)
+    .where(accounts.c.account_id == sa.bindparam("account"))
+    .values(current_sequence=sa.bindparam("sequence"))
+)
+_PRUNE_WALLETS = Prepared(
+    sa.delete(wallets).where(
+        wallets.c.account_id == sa.bindparam("account"),
+        wallets.c.sequence
+        <= sa.select(accounts.c.current_sequence)
+        .where(accounts.c.account_id == sa.bindparam("account"))
+        .scalar_subquery()
+        - sa.bindparam("kept"),
+    )
+)
+
+
+class SqlWalletReads(SqlTransaction, ReadTransaction):
+    """Part of `SqlReadTransaction`."""
+
+    @override
+    def current_sequence(self, account_id: int) -> int:
+        return _CURRENT_SEQUENCE.value(self._driver, account=account_id) or 0
+
+    @override
+    def current_digest(self, account_id: int) -> bytes | None:
+        digest: bytes | None = _CURRENT_DIGEST.value(self._driver, account=account_id)
+        return digest
+
+    @override
+    def current_wallet(self, account_id: int) -> Wallet | None:
+        row = _CURRENT_WALLET.row(self._driver, account=account_id)
+        return None if row is None else Wallet(**row)
+
+    @override
+    def digest_at(self, account_id: int, sequence: int) -> bytes | None:
+        digest: bytes | None = _DIGEST_AT.value(self._driver, account=account_id, sequence=sequence)
+        return digest
+
+    @override
+    def wallet_at(self, account_id: int, sequence: int) -> Wallet | None:
+        row = _WALLET_AT.row(self._driver, account=account_id, sequence=sequence)
+        return None if row is None else Wallet(**row)
+
+    @override
+    def history(self, account_id: int) -> list[KeptVersion]:
+        return [KeptVersion(**row) for row in self._rows(_HISTORY, account=account_id)]
+
+
+class SqlWalletWrites(SqlWalletReads, SqlWrites, WriteTransaction):
+    """Part of `SqlWriteTransaction`."""
+
+    @override
+    def append_wallet(self, account_id: int, wallet: Wallet) -> None:
+        _APPEND_WALLET.run(self._driver, account_id=account_id, **vars(wallet))
+        _SET_SEQUENCE.run(self._driver, account=account_id, sequence=wallet.sequence)
+
+    @override
+    def prune_wallets(self, account_id: int, kept: int) -> None:
+        _PRUNE_WALLETS.run(self._driver, account=account_id, kept=kept)

@@ -1,0 +1,93 @@
+"""Opening a SQLite file: who may read it, who has it open, which schema it has."""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.util import CommandError
+
+from walletsync_server.storage.interface import OnCommit, Storage, StorageError, take_no_notice
+from walletsync_server.storage.sql.migrate import migrate
+from walletsync_server.storage.sqlite.connect import engine, refuse_broken_sqlite, sqlite_version
+from walletsync_server.storage.sqlite.failures import driver_errors_end_here
+from walletsync_server.storage.sqlite.lock import DatabaseLock, cannot_open
+from walletsync_server.storage.sqlite.readers import Readers
+from walletsync_server.storage.sqlite.storage import SqliteStorage
+from walletsync_server.storage.sqlite.writer import InlineWriter, ThreadedWriter
+
+READERS = 256
+"""Connections for reading, made when needed: more than threads, since the event loop must not wait for one."""
+
+
+def open_sqlite(file: Path, *, inline: bool = False, on_commit: OnCommit = take_no_notice) -> Storage:
+    """Open the database in `file`, made with mode 0600 if it is new, and bring its schema up to date.
+
+    Several processes may have the file open: SQLite lets one write at a time, the others wait `connect.BUSY_SECONDS`.
+
+    Args:
+        file: where; its folder must exist.
+        inline: run writes in the calling thread instead of one thread that groups commits.
+        on_commit: see there.
+
+    Raises:
+        StorageError: with a sentence for the operator, if this cannot be done.
+    """
+    with ExitStack() as undo:
+        lock = _lock(file)
+        undo.callback(lock.release)
+        writing, _ = _open(file)
+        undo.pop_all()
+    writer = (InlineWriter if inline else ThreadedWriter)(writing, on_commit)
+    return SqliteStorage(
+        writing=writing,
+        writer=writer,
+        readers=Readers(engine(file, readonly=True, pool_size=READERS)),
+        lock=lock,
+    )
+
+
+def migrate_sqlite(file: Path) -> tuple[str | None, str | None]:
+    """Make the database in `file` if it is missing and bring its schema up to date, as `open_sqlite` does.
+
+    Returns:
+        The revision of the schema before, None for a new database, and the one after.
+
+    Raises:
+        StorageError: with a sentence for the operator, if this cannot be done.
+    """
+    lock = _lock(file)
+    try:
+        writing, revisions = _open(file)
+        writing.dispose()
+    finally:
+        lock.release()
+    return revisions
+
+
+def _lock(file: Path) -> DatabaseLock:
+    """Lock the database as one of those that have it open, unless this SQLite must not touch it."""
+    refuse_broken_sqlite(sqlite_version())
+    return DatabaseLock(file)
+
+
+def _open(file: Path) -> tuple[sa.Engine, tuple[str | None, str | None]]:
+    _make_private(file)
+    writing = engine(file, readonly=False, pool_size=1)
+    try:
+        with driver_errors_end_here(), writing.begin() as connection:
+            return writing, migrate(connection)
+    except StorageError as error:
+        writing.dispose()
+        raise StorageError(f"{file} cannot be opened as a database. {error}") from error
+    except CommandError as error:
+        writing.dispose()
+        raise StorageError(f"{file} was made by a newer version of walletsync-server; run that one.") from error
+
+
+def _make_private(file: Path) -> None:
+    """Make the file if it is new, for its owner only; SQLite gives its companions the same mode."""
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StorageError(cannot_open(file, error)) from error

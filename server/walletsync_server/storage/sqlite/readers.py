@@ -1,0 +1,68 @@
+"""Connections for reading."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+import apsw
+import sqlalchemy as sa
+
+from walletsync_server.storage.interface import ReadTransaction
+from walletsync_server.storage.sql.queries import SqlReadTransaction
+from walletsync_server.storage.sqlite.failures import driver_errors_end_here
+
+T = TypeVar("T")
+
+
+class _Reader:
+    """A connection and what is made of it once, since that costs about as much as reading."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, apsw.Connection)  # noqa: S101 - for the type checker: see `connect.engine`
+        self.connection = connection
+        self.driver = driver
+        self.transaction = SqlReadTransaction(connection)
+
+
+class Readers:
+    """As many as read at one time. They stay open: taking one from the engine costs more than reading a wallet."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._idle: deque[_Reader] = deque()  # appending and popping need no lock
+        self._closed = False
+
+    def read(self, work: Callable[[ReadTransaction], T]) -> T:
+        """Return `work(transaction)`, on a connection that nobody else has meanwhile; see `Storage.read`."""
+        with driver_errors_end_here():
+            reader = self._take()
+            try:
+                reader.driver.execute("BEGIN")
+                return work(reader.transaction)
+            finally:
+                reader.connection.rollback()  # if SQLAlchemy was needed, for it the transaction is over, too
+                if reader.driver.in_transaction:
+                    reader.driver.execute("COMMIT")
+                self._give_back(reader)
+
+    def close(self) -> None:
+        """Close those that are idle; those that are read from follow when they are given back."""
+        self._closed = True
+        self._close_idle()
+        self._engine.dispose()
+
+    def _take(self) -> _Reader:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _Reader(self._engine.connect())
+
+    def _give_back(self, reader: _Reader) -> None:
+        self._idle.append(reader)
+        if self._closed:
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._take().connection.close()

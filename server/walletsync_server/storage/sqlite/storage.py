@@ -1,0 +1,44 @@
+"""`Storage` in a SQLite file: a writer and readers."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+import sqlalchemy as sa
+from typing_extensions import override
+
+from walletsync_server.storage.interface import ReadTransaction, Storage, StorageError, WriteTransaction
+from walletsync_server.storage.sqlite.lock import DatabaseLock
+from walletsync_server.storage.sqlite.readers import Readers
+from walletsync_server.storage.sqlite.writer import Writer
+
+T = TypeVar("T")
+
+
+class SqliteStorage(Storage):
+    """Reads go to `readers`, writes through `writer`, which uses `writing`. Owns them all, and `lock`."""
+
+    def __init__(self, *, writing: sa.Engine, writer: Writer, readers: Readers, lock: DatabaseLock) -> None:
+        self._writing = writing
+        self._writer = writer
+        self._readers = readers
+        self._lock = lock
+        self._closed = False
+
+    @override
+    def read(self, work: Callable[[ReadTransaction], T]) -> T:
+        if self._closed:
+            raise StorageError("The database is closed.")
+        return self._readers.read(work)
+
+    @override
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
+        return self._writer.submit(work)
+
+    @override
+    def close(self) -> None:
+        self._closed = True
+        self._writer.close()
+        self._readers.close()
+        self._writing.dispose()  # the last one out writes SQLite's log back into the file
+        self._lock.release()

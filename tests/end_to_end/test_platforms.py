@@ -1,0 +1,37 @@
+"""What we install exists as wheels for every machine that we name: nobody needs a compiler, or meets a SQLite of old."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLATFORMS = (
+    "x86_64-unknown-linux-gnu",
+    "aarch64-unknown-linux-gnu",  # Raspberry Pi, ARM servers, containers on Macs
+    "x86_64-unknown-linux-musl",
+    "aarch64-unknown-linux-musl",
+    "aarch64-apple-darwin",
+    "x86_64-apple-darwin",
+)
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.14"])
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_whole_lock_has_wheels(platform: str, version: str, tmp_path: Path) -> None:
+    """Every locked version of both distributions' dependencies, and of what contributors need, is to be had as a
+    wheel for it, with the oldest and with the newest Python."""
+    resolve = (sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-deps", "--only-binary", ":all:")
+    where = ("--python-platform", platform, "--python-version", version)
+    found = tmp_path / "found.txt"
+    done = subprocess.run(
+        [*resolve, *where, "requirements.lock", "--output-file", found],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\nwalletsync" not in found.read_text()
+    assert "\napsw==" in found.read_text()

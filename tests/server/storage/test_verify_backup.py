@@ -1,0 +1,105 @@
+"""`verify-backup`: every kind of damage is found without any key, and a whole file is left alone."""
+
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+from click.testing import CliRunner, Result
+
+from walletsync_server.cli import main
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, append, wallet
+from walletsync_server.storage.sqlite.backup import back_up
+from walletsync_server.storage.sqlite.opening import open_sqlite
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    """A backup of two accounts: Alice with versions 2 to 4, Bob without any."""
+    storage = open_sqlite(tmp_path / "walletsync.db")
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    storage.write(lambda transaction: transaction.insert_account(BOB))
+    append(storage, ALICE.account_id, *map(wallet, range(1, 5)))
+    storage.write(lambda transaction: transaction.prune_wallets(ALICE.account_id, 3))
+    storage.close()
+    file = tmp_path / "backup" / "backup.db"
+    file.parent.mkdir()
+    back_up(tmp_path / "walletsync.db", file, replace=False, progress=lambda done, total: None)
+    return file
+
+
+def verify(file: Path) -> Result:
+    return CliRunner().invoke(main, ["verify-backup", str(file)])
+
+
+def damage(file: Path, statement: str) -> None:
+    with closing(apsw.Connection(str(file))) as connection:
+        connection.execute(statement)
+
+
+def test_whole_backup_is_told_so(backup: Path) -> None:
+    """Status 0 and what is in it; neither the file nor its folder changes."""
+    before = backup.read_bytes()
+    backup.chmod(0o400)
+    ended = verify(backup)
+    assert ended.exit_code == 0, ended.output
+    assert "2 accounts, 3 versions" in ended.stdout
+    assert backup.read_bytes() == before
+    assert [path.name for path in backup.parent.iterdir()] == [backup.name]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DELETE FROM wallets WHERE sequence = 3", "after version 2 comes 4"),
+        ("DELETE FROM wallets WHERE sequence = 4", "the current version is 4, the newest that is there 3"),
+        ("DELETE FROM wallets", "the current version is 4, the newest that is there 0"),
+        ("UPDATE accounts SET current_sequence = 3 WHERE account_id > 1", "the current version is 3"),
+        ("UPDATE accounts SET current_sequence = 1 WHERE account_id = 1", "Account 1: the current version is 1"),
+        ("UPDATE wallets SET encrypted_wallet = X'2E' WHERE sequence = 3", "version 3 is not as it was stored"),
+        ("UPDATE wallets SET encrypted_wallet = X'FF' WHERE sequence = 3", "version 3 is not as it was stored"),
+        ("UPDATE wallets SET hmac = X'FF' WHERE sequence = 2", "version 2 is not as it was stored"),
+        ("UPDATE wallets SET digest = zeroblob(32) WHERE sequence = 4", "version 4 is not as it was stored"),
+        ("DELETE FROM accounts WHERE account_id > 1", "belongs to no row of accounts"),
+    ],
+)
+def test_damage_is_named(backup: Path, statement: str, said: str) -> None:
+    """Status 1, with the account's number and what is wrong, and without anybody's address."""
+    damage(backup, statement)
+    ended = verify(backup)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert said in ended.stderr
+    assert "is damaged" in ended.stderr
+    assert "example.com" not in ended.output
+
+
+def test_damaged_index_is_found(backup: Path) -> None:
+    """The structure of the file is checked, not only what can be read from it."""
+    damage(backup, "UPDATE accounts SET email = 'c@example.com' WHERE account_id = 1")
+    whole = backup.read_bytes()
+    assert whole.count(b"c@example.com") == 2  # the row, and the index of addresses
+    place = whole.rindex(b"c@example.com")
+    backup.write_bytes(whole[:place] + b"d" + whole[place + 1 :])
+    ended = verify(backup)
+    assert (ended.exit_code, "SQLite finds" in ended.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda file: file.unlink(), "There is no file"),
+        (lambda file: file.write_bytes(b""), "is no database of walletsync-server"),
+        (lambda file: file.write_bytes(b"text" * 1000), "is no SQLite database"),
+        (lambda file: file.write_bytes(file.read_bytes()[:5000]), "is damaged"),
+        (lambda file: Path(f"{file}-wal").write_bytes(b"log"), "newest data is in backup.db-wal"),
+        (lambda file: damage(file, "DELETE FROM alembic_version"), "is no database of walletsync-server"),
+        (lambda file: damage(file, "UPDATE alembic_version SET version_num = 9999"), "newer version"),
+    ],
+)
+def test_what_is_no_backup_is_told_so(backup: Path, change: object, said: str) -> None:
+    """Missing, empty, cut short, something else, a bare copy of a running server's file, a later version's."""
+    assert callable(change)
+    change(backup)
+    ended = verify(backup)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert said in ended.stderr
