@@ -181,7 +181,7 @@ def test_an_account_that_exists_is_not_made_again(device: Device, middle: Middle
     assert email is not None
     with Client(middle.url, device_id="other") as other:
         other.set_account(email, "another password")
-        with pytest.raises(AccountExists, match="sign in with get_auth_token"):
+        with pytest.raises(AccountExists, match="get_auth_token"):
             other.register()
         other.set_account(email, PASSWORD)
         other.get_auth_token()

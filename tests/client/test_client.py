@@ -28,7 +28,7 @@ from walletsync.errors import (
 from walletsync.results import Fetched, Posted, WalletState
 
 Device = Callable[..., Client]
-UNAUTHORIZED = Answer(401, {"error": "Sign in.", "code": "unauthorized"})
+UNAUTHORIZED = Answer(401, {"error": "Log in.", "code": "unauthorized"})
 
 
 def test_verbs_in_the_wrong_order_say_what_is_missing(middle: Middle, address: Callable[[], str]) -> None:
@@ -118,7 +118,7 @@ def test_a_store_is_for_one_device_account_and_format(
         client.register()
         with pytest.raises(StoreUnusable, match="belongs to another account"):
             client.set_account("bob@example.com", PASSWORD)
-    with pytest.raises(StoreUnusable, match="of the device 'laptop'"):
+    with pytest.raises(StoreUnusable, match="belongs to the device 'laptop'"):
         Client(middle.url, store=file, device_id="phone")
     with pytest.raises(StoreUnusable, match="format 'json'"):
         Client(middle.url, store=file, format=AppendLog())
@@ -141,7 +141,7 @@ def test_a_store_holds_no_password_and_no_key(tmp_path: Path, device: Device) ->
 
 
 def test_keys_are_derived_once(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take 256 MiB and a second: registering, signing in and syncing share them."""
+    """They take 256 MiB and a second: registering, logging in and syncing share them."""
     derived: list[bytes] = []
     real = crypto._argon2id
 
@@ -275,7 +275,7 @@ def test_conflicts_that_differ_only_in_type_are_told_apart(device: Device) -> No
 
 
 def test_a_sync_tells_the_conflicts_that_it_made(device: Device, middle: Middle) -> None:
-    """Not those that waited before, and all of them also if it had to sign in on the way."""
+    """Not those that waited before, and all of them also if it had to log in on the way."""
     laptop, phone = device("laptop"), device("phone")
     laptop.set_document({"a": 1, "b": 1})
     laptop.sync()

@@ -125,12 +125,12 @@ def test_the_list_may_be_a_lie_but_not_a_crash(laptop: Client, middle: Middle) -
 
 
 def test_devices_are_listed_and_signed_out(laptop: Client, device: Device) -> None:
-    """The one that is signed out learns it at its next request, and needs the password; others go on."""
+    """The one that is logged out learns it at its next request, and needs the password; others go on."""
     phone = device("phone")
     phone.sync()
-    assert [signed_in.device for signed_in in laptop.devices()] == ["laptop", "phone"]
+    assert [each.device for each in laptop.devices()] == ["laptop", "phone"]
     laptop.revoke_device("phone")
-    assert [signed_in.device for signed_in in laptop.devices()] == ["laptop"]
+    assert [each.device for each in laptop.devices()] == ["laptop"]
     with pytest.raises(Unauthorized):
         phone.get_wallet()
     with pytest.raises(NotKept, match=r"devices\(\)"):
@@ -143,20 +143,20 @@ def test_any_name_of_a_device_can_be_signed_out(laptop: Client, device: Device, 
     """Whatever characters it has, it is one part of the path."""
     device(name)
     laptop.revoke_device(name)
-    assert [signed_in.device for signed_in in laptop.devices()] == ["laptop"]
+    assert [each.device for each in laptop.devices()] == ["laptop"]
 
 
 def test_signing_out_gives_the_token_back(laptop: Client, device: Device) -> None:
-    """It is void at the server, gone here, and the document stays; twice is fine, and syncing signs in again."""
+    """It is void at the server, gone here, and the document stays; twice is fine, and syncing logs in again."""
     phone = device("phone")
-    laptop.sign_out()
-    laptop.sign_out()
-    assert [signed_in.device for signed_in in phone.devices()] == ["phone"]
+    laptop.log_out()
+    laptop.log_out()
+    assert [each.device for each in phone.devices()] == ["phone"]
     assert laptop._device.state.token is None
     assert laptop.get_document() == {"n": 3}
     assert laptop.sync().sequence == 3
     phone.revoke_device("laptop")
-    laptop.sign_out()  # of a token that is void already
+    laptop.log_out()  # of a token that is void already
     assert laptop._device.state.token is None
 
 
@@ -241,6 +241,6 @@ def test_a_server_without_history_is_told_apart(laptop: Client, middle: Middle) 
     middle.always(HISTORY, Answer(404, b""))
     with pytest.raises(ServerError, match="404"):
         laptop.history()
-    middle.always(GET_WALLET, Answer(401, {"error": "Sign in.", "code": "unauthorized"}))
+    middle.always(GET_WALLET, Answer(401, {"error": "Log in.", "code": "unauthorized"}))
     with pytest.raises(Unauthorized, match="get_auth_token"):
         laptop.get_wallet()

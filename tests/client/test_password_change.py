@@ -217,7 +217,7 @@ def test_edits_made_while_the_outcome_is_open_survive_either(laptop: Client, mid
     """The change had landed: a repetition finishes it, and the edit goes out under the new key."""
     lose(middle, lambda: laptop.change_password(NEW))
     laptop.set_document({"label": "meanwhile"})
-    with pytest.raises(WrongPassword, match="has landed: set_account"):
+    with pytest.raises(WrongPassword, match=r"took effect\. Call set_account"):
         laptop.sync()
     assert laptop.change_password(NEW) == PasswordChanged(2)
     assert laptop.sync().sequence == 3
@@ -235,13 +235,13 @@ def test_the_device_says_which_password_holds(tmp_path: Path, device: Device, mi
     with pytest.raises(ServerUnreachable):
         laptop.change_password(NEW)
     laptop.set_account(email, NEW)
-    with pytest.raises(WrongPassword, match="has not landed: the old password holds"):
+    with pytest.raises(WrongPassword, match="did not take effect: the old password holds"):
         laptop.sync()
     middle.deliver_late()
     laptop.close()
     with Client(middle.url, store=file) as laptop:
         laptop.set_account(email, PASSWORD)
-        with pytest.raises(WrongPassword, match="has landed: set_account"):
+        with pytest.raises(WrongPassword, match=r"took effect\. Call set_account"):
             laptop.sync()
         laptop.set_account(email, NEW)
         assert laptop.sync().sequence == 2
@@ -256,12 +256,12 @@ def test_deleting_the_account_does_not_guess_which_password_holds(
     with pytest.raises(ServerUnreachable):
         laptop.change_password(NEW)
     laptop.set_account(email_of(laptop), NEW)
-    with pytest.raises(WrongPassword, match=r"has landed is not known: get_auth_token\(\) asks the server") as told:
+    with pytest.raises(WrongPassword, match=r"not known whether .* took effect\. Call get_auth_token\(\)") as told:
         laptop.delete_account()
     assert "password holds" not in str(told.value)
     assert DELETE_ACCOUNT not in middle.requests
     if not has_landed:
-        with pytest.raises(WrongPassword, match="has not landed: the old password holds"):
+        with pytest.raises(WrongPassword, match="did not take effect: the old password holds"):
             laptop.get_auth_token()
         laptop.set_account(email_of(laptop), PASSWORD)
     laptop.get_auth_token()
@@ -341,7 +341,7 @@ def test_a_lying_409_does_not_hide_that_the_change_landed(laptop: Client, middle
 
 
 def test_the_change_counts_though_signing_in_again_fails(laptop: Client, middle: Middle) -> None:
-    """All tokens are void; the next sync signs in."""
+    """All tokens are void; the next sync logs in."""
     middle.lose_answer(LOGIN)
     assert laptop.change_password(NEW) == PasswordChanged(2)
     with pytest.raises(NotReady, match="get_auth_token"):
@@ -438,7 +438,7 @@ def test_a_repetition_without_a_wallet_is_recognised(device: Device) -> None:
     laptop.get_auth_token()
 
 
-@pytest.mark.parametrize("then", ["change again", "sign in"])
+@pytest.mark.parametrize("then", ["change again", "log in"])
 def test_without_a_wallet_another_new_password_does_not_finish_a_change_either(
     then: str, device: Device, middle: Middle
 ) -> None:
@@ -446,7 +446,7 @@ def test_without_a_wallet_another_new_password_does_not_finish_a_change_either(
     laptop = device("laptop")
     lose(middle, lambda: laptop.change_password(NEW))
     for _ in range(2):
-        with pytest.raises(WrongPassword, match="has landed, with another new password"):
+        with pytest.raises(WrongPassword, match="took effect, with a different new password"):
             laptop.change_password("a third password, long enough")
         assert laptop.has_open_password_change
     middle.always(CHANGE_PASSWORD, Answer(401, {"error": "no", "code": "wrong_credentials"}))

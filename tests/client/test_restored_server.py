@@ -192,16 +192,16 @@ def test_no_server_chooses_what_changes_are_measured_against(device: Device, run
     edit(laptop, a=1)
     backup = take_backup(running_server.database, email_of(laptop))
     edit(laptop, laptop=1)
-    left = laptop._api.version(laptop._session.signed_in()[0], 2)
+    left = laptop._api.version(laptop._session.credentials()[0], 2)
     edit(laptop, later=1)
     restore_backup(running_server.database, backup)
     tablet = device("tablet")
     tablet.sync()
     edit(tablet, tablet=1)
     edit(tablet, tablet=2)
-    laptop._session.sign_in()
-    token, unlocked = laptop._session.signed_in()
-    laptop._device.go_on_from(laptop._api.get_wallet(token), [left], unlocked)
+    laptop._session.log_in()
+    token, unlocked = laptop._session.credentials()
+    laptop._device.continue_from(laptop._api.get_wallet(token), [left], unlocked)
     assert laptop.get_document() == {"a": 1, "laptop": 1, "later": 1, "tablet": 2}
 
 

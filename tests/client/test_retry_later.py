@@ -60,7 +60,7 @@ def test_sync_waits_as_it_is_asked_to(device: Device, middle: Middle, status: in
 
 
 def test_sync_waits_while_it_signs_in(device: Device, middle: Middle) -> None:
-    """The steps of signing in are waited for, too."""
+    """The steps of logging in are waited for, too."""
     client = device("laptop")
     with Client(middle.url) as other:
         other.set_account(client._device.state.email or "", PASSWORD)
