@@ -3,6 +3,15 @@
 `requests` does the work. Taken from it is what would let a server, or the environment, decide something: redirects
 (whose bodies it reads and decompresses even if it does not follow them), cookies, netrc, proxies, CA bundles, a key log
 of TLS. No text that a server chose, and no query, which can carry a token, gets into an error or a log.
+
+Some of that needs parts which the two libraries do not document. They are the same in requests 2.32.4 to 2.34 and in
+urllib3 2.2 to 2.8, and pyproject.toml allows no later major version:
+
+requests    Session.resolve_redirects               is asked for the next request even where redirects are not followed
+            HTTPAdapter.poolmanager                 is what init_poolmanager made
+urllib3     PoolManager.pool_classes_by_scheme      decides which connections are made
+            HTTPConnection.sock                     is None before it is connected, as in http.client
+            "Failed to parse headers"               begins the log line that quotes an answer
 """
 
 import logging
