@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.insides import token_of
 from tests.middle import GET_WALLET, LOGIN, POST_WALLET, WELL_KNOWN, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -179,8 +180,7 @@ def test_the_token_travels_in_a_header_only(device: Device, middle: Middle) -> N
     client = device("laptop")
     client.set_document({})
     client.sync()
-    token = client._device.state.token
-    assert token is not None
+    token = token_of(client)
     lines = [head.partition("\n")[0] for head in middle.heads]
     assert not any(token in line or "token" in line for line in lines)
     assert not any(token.encode() in body for body in middle.bodies)
@@ -214,8 +214,7 @@ def test_a_wallet_of_exactly_the_limit_is_sent(device: Device, middle: Middle) -
 def test_what_a_server_writes_does_not_get_into_an_error(device: Device, middle: Middle) -> None:
     """It could be our own token, reflected into a log."""
     client = device("laptop")
-    token = client._device.state.token
-    assert token is not None
+    token = token_of(client)
     for body in ({"error": token, "code": token}, {"error": token, "code": "bad_request"}, token.encode()):
         middle.always(GET_WALLET, Answer(418, body))
         with pytest.raises(ServerError) as raised:

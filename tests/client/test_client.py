@@ -15,6 +15,7 @@ import pytest
 import walletsync
 from append_log import AppendLog
 from tests.conftest import PASSWORD
+from tests.insides import email_of
 from tests.middle import GET_WALLET, LOGIN, POST_WALLET, Answer, Middle
 from walletsync import Client, JSONFormat, crypto
 from walletsync.errors import (
@@ -89,11 +90,10 @@ def test_a_restart_loses_nothing(tmp_path: Path, device: Device) -> None:
     laptop.sync()
     laptop.set_document({"a": 2, "b": 4})
     (conflict,) = laptop.conflicts
-    email = laptop._device.state.email
-    assert email is not None
+    email = email_of(laptop)
     laptop.close()
 
-    with Client(laptop._api.url, store=file) as again:
+    with Client(laptop.realm, store=file) as again:
         assert again.device_id == "laptop"
         assert again.get_document() == {"a": 2, "b": 4}
         assert again.merge_base == {"a": 2, "b": 1}
@@ -394,7 +394,7 @@ def test_reprs_read_well_and_hold_no_secret(device: Device) -> None:
     token = client.get_auth_token()
     client.set_document({})
     client.sync()
-    assert repr(client) == f"Client({client._api.url!r}, device_id='laptop')"
+    assert repr(client) == f"Client({client.realm!r}, device_id='laptop')"
     assert token.value not in repr(token)
     state = client.wallet_state
     assert state is not None

@@ -14,6 +14,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from tests.conftest import PASSWORD
+from tests.insides import token_of
 from walletsync import Client, live
 from walletsync.errors import NotReady, UsageError
 from walletsync.live import Listener
@@ -315,8 +316,7 @@ def test_the_token_is_in_no_log(
     with caplog.at_level(0), devices(running_server.url, address()) as (laptop, phone):
         for name in ("websockets", "websockets.client", live._SILENT.name):
             logging.getLogger(name).setLevel(1)
-        token = laptop._device.state.token
-        assert token is not None
+        token = token_of(laptop)
         logging.getLogger("test").debug("the log works")
         with laptop.listen(news) as listener:
             news.wait_for(1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.insides import state_of
 from tests.middle import GET_SEED, GET_WALLET, LOGIN, POST_WALLET, WELL_KNOWN, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -45,10 +46,10 @@ def current(middle: Middle, client: Client) -> Answer:
 
 def refuses(client: Client, error: type[WalletSyncError], call: Callable[[], Any]) -> None:
     """Assert that `call` raises and that nothing in the device's state has changed."""
-    before = client._device.state
+    before = state_of(client)
     with pytest.raises(error):
         call()
-    assert client._device.state == before
+    assert state_of(client) == before
 
 
 @pytest.mark.parametrize(
