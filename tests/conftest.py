@@ -60,7 +60,7 @@ def address() -> Callable[[], str]:
 
 @pytest.fixture
 def device(middle: Middle, address: Callable[[], str]) -> Iterator[Callable[..., Client]]:
-    """Make signed-in devices of one new account, through the middle; all are closed at the end."""
+    """Make logged-in devices of one new account, through the middle; all are closed at the end."""
     email = address()
     clients: list[Client] = []
 

@@ -1,19 +1,20 @@
-"""The endpoints: what goes out as protocol types comes back as protocol types, or as an error.
+"""The server's HTTP endpoints, a method each: types of the protocol go out and come back, or an error does.
 
 No text that a server chose gets into an error: it could be a secret of ours, reflected.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET
 
-from walletsync import errors
+from walletsync import errors, refusals
 from walletsync.protocol import (
     API_PREFIX,
     AUTH_PATH,
@@ -48,6 +49,8 @@ from walletsync.protocol import (
     WellKnown,
 )
 from walletsync.realm import normalised_url
+from walletsync.refusals import Meaning
+from walletsync.remedies import Remedy
 from walletsync.transport import Transport
 
 _OK, _CREATED, _NO_CONTENT = 200, 201, 204
@@ -63,7 +66,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Conflict:
+class ConflictAnswer:
     """409 to POST `/wallet`. `latest` is the current wallet, None where the server does not send it along."""
 
     latest: WalletAnswer | None
@@ -114,12 +117,12 @@ class Api:
             self._patience = 0.0
 
     def discover(self) -> bool:
-        """Learn the server's limits and features; return False if it definitely tells none (404)."""
+        """Learn the server's limits and features; return False if it certainly has none to tell (404)."""
         status, body = self._exchange("GET", WELL_KNOWN_PATH, prefix="")
         if status == _NOT_FOUND:
             return False
         if status != _OK:
-            raise self._error(status, body)
+            raise self._refusal(status, body)
         well_known = _decode(body, WellKnown)
         if PAYLOAD_VERSION not in well_known.payload_versions or FEATURE_BEARER_TOKEN not in well_known.features:
             raise errors.ProtocolError(
@@ -133,17 +136,17 @@ class Api:
         return True
 
     def signup(self, request: SignupRequest) -> SignupAnswer:
-        """Make an account; the same request again is the same account."""
+        """Make an account; sending the same request again makes no second one."""
         status, body = self._exchange("POST", SIGNUP_PATH, json=request)
         if status != _CREATED:
-            raise self._error(status, body, {409: errors.AccountExists, 403: errors.NotAllowed})
+            raise self._refusal(status, body, {409: refusals.ACCOUNT_EXISTS, 403: refusals.NOT_ALLOWED})
         return _decode(body, SignupAnswer)
 
     def seed(self, email_base64: str) -> SeedAnswer:
         """Ask for the salt seed of an account. A server may answer for one that does not exist, too."""
         status, body = self._exchange("GET", SEED_PATH, query={"email": email_base64})
         if status != _OK:
-            raise self._error(status, body, {404: errors.WrongCredentials})
+            raise self._refusal(status, body, {404: refusals.WRONG_CREDENTIALS})
         return _decode(body, SeedAnswer)
 
     def login(self, request: LoginRequest) -> LoginAnswer:
@@ -151,7 +154,8 @@ class Api:
         status, body = self._exchange("POST", AUTH_PATH, json=request)
         if status != _OK:
             is_unverified = _code_of(body) == ErrorCode.NOT_VERIFIED
-            raise self._error(status, body, {401: errors.NotVerified if is_unverified else errors.WrongCredentials})
+            meaning = refusals.NOT_VERIFIED if is_unverified else refusals.WRONG_CREDENTIALS
+            raise self._refusal(status, body, {401: meaning})
         return _decode(body, LoginAnswer)
 
     def get_wallet(self, token: str) -> WalletAnswer:
@@ -163,12 +167,12 @@ class Api:
         headers, field = self._credentials(token)
         status, body = self._exchange("GET", WALLET_PATH, headers=headers, query=field)
         if status == _NOT_FOUND and self._takes_bearer and _code_of(body) != ErrorCode.NO_WALLET:
-            raise self._error(status, body)  # something in between, and no word about the wallet
+            raise self._refusal(status, body)  # something in between, and no word about the wallet
         if status != _OK:
-            raise self._error(status, body, {401: errors.Unauthorized, 404: errors.NoWallet})
+            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED, 404: refusals.NO_WALLET})
         return _supported(_decode(body, WalletAnswer))
 
-    def post_wallet(self, token: str, request: WalletRequest) -> WalletAnswer | Conflict | None:
+    def post_wallet(self, token: str, request: WalletRequest) -> WalletAnswer | ConflictAnswer | None:
         """POST the next version. Returns what is current now; None if it is accepted by a server that tells no more."""
         headers, field = self._credentials(token)
         request = msgspec.structs.replace(request, **field)
@@ -176,15 +180,15 @@ class Api:
         if status == _OK:
             return None if body.strip() == b"{}" else _supported(_decode(body, WalletAnswer))
         if status == _CONFLICT:
-            return Conflict(_wallet_of(_decode(body, ErrorAnswer)))
-        raise self._error(status, body, {401: errors.Unauthorized})
+            return ConflictAnswer(_wallet_of(_decode(body, ErrorAnswer)))
+        raise self._refusal(status, body, {401: refusals.UNAUTHORIZED})
 
     def history(self, token: str) -> HistoryAnswer:
         """List the versions that the server keeps."""
         headers, field = self._credentials(token)
         status, body = self._exchange("GET", HISTORY_PATH, headers=headers, query=field)
         if status != _OK:
-            raise self._error(status, body, {401: errors.Unauthorized})
+            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED})
         return _decode(body, HistoryAnswer)
 
     def version(self, token: str, sequence: int) -> WalletAnswer:
@@ -192,20 +196,20 @@ class Api:
         headers, field = self._credentials(token)
         status, body = self._exchange("GET", f"{HISTORY_PATH}/{sequence}", headers=headers, query=field)
         if status != _OK:
-            raise self._error(status, body, {401: errors.Unauthorized, 404: errors.NotKept})
+            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED, 404: refusals.NO_SUCH_VERSION})
         answer = _supported(_decode(body, WalletAnswer))
         if answer.sequence != sequence:
             raise errors.ProtocolError(
-                f"The server was asked for version {sequence} of the wallet and presents version {answer.sequence}. "
+                f"The server was asked for version {sequence} of the wallet and presented version {answer.sequence}. "
                 "Nothing of it was used; ask whoever runs the server."
             )
         return answer
 
     def change_password(self, request: PasswordRequest) -> None:
-        """Change password, seed and wallet at once; the same request again is the same change."""
+        """Change password, seed and wallet at once; sending the same request again makes no second change."""
         status, body = self._exchange("POST", PASSWORD_PATH, json=request)
         if status != _OK:
-            raise self._error(status, body, {401: errors.WrongCredentials, 409: errors.PasswordUnchanged})
+            raise self._refusal(status, body, {401: refusals.WRONG_CREDENTIALS, 409: refusals.PASSWORD_UNCHANGED})
         _decode(body, PasswordAnswer)
 
     def devices(self, token: str) -> DevicesAnswer:
@@ -213,7 +217,7 @@ class Api:
         headers, field = self._credentials(token)
         status, body = self._exchange("GET", DEVICES_PATH, headers=headers, query=field)
         if status != _OK:
-            raise self._error(status, body, {401: errors.Unauthorized})
+            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED})
         return _decode(body, DevicesAnswer)
 
     def revoke_device(self, token: str, device_id: str) -> None:
@@ -222,25 +226,25 @@ class Api:
         path = f"{DEVICES_PATH}/{quote(device_id, safe='')}"
         status, body = self._exchange("DELETE", path, headers=headers, query=field)
         if status != _NO_CONTENT:
-            raise self._error(status, body, {401: errors.Unauthorized, 404: errors.NotKept})
+            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED, 404: refusals.NO_SUCH_DEVICE})
 
-    def sign_out(self, token: str) -> None:
+    def log_out(self, token: str) -> None:
         """Make the token void; one that is void already is fine."""
         headers, field = self._credentials(token)
         status, body = self._exchange("DELETE", AUTH_PATH, headers=headers, query=field)
         if status not in (_NO_CONTENT, _UNAUTHORIZED):
-            raise self._error(status, body)
+            raise self._refusal(status, body)
 
     def delete_account(self, request: DeleteAccountRequest) -> None:
         """Delete the account and all that the server has of it."""
         status, body = self._exchange("POST", DELETE_ACCOUNT_PATH, json=request)
         if status != _NO_CONTENT:
-            raise self._error(status, body, {401: errors.WrongCredentials})
+            raise self._refusal(status, body, {401: refusals.WRONG_CREDENTIALS})
 
     def listen(self, token: Callable[[], str | None], on_news: Callable[[], None]) -> "Listener":
         """Listen on the server's WebSocket; `token` returns the one that holds."""
         if self._proxy is not None:
-            raise errors.UsageError("Through a proxy there are no live updates; sync() from time to time instead.")
+            raise errors.UsageError("There are no live updates through a proxy.", remedy=Remedy.POLL)
         from walletsync.live import Listener  # only who listens needs a WebSocket
 
         return Listener(
@@ -290,51 +294,33 @@ class Api:
 
     def _not_now(self, status: int, body: bytes, retry_after: int) -> errors.RetryLater:
         code = _code_of(body)
-        told = f"{status} {code}" if code else str(status)
+        label = f"{status} {code}" if code else str(status)
         number, unit = (retry_after, "second") if retry_after < 100 else (-(-retry_after // 60), "minute")
         return errors.RetryLater(
-            f"The server {self.url} is too busy, or was asked too often ({told}). Try again in {number} {unit}"
+            f"The server {self.url} is too busy, or was asked too often ({label}). Try again in {number} {unit}"
             f"{'' if number == 1 else 's'}; nothing is lost, and nothing is stored twice.",
             status=status,
             code=code,
             retry_after=retry_after,
         )
 
-    def _error(
-        self, status: int, body: bytes, meanings: dict[int, type[errors.ServerError]] | None = None
+    def _refusal(
+        self, status: int, body: bytes, meanings: Mapping[int, Meaning] = MappingProxyType({})
     ) -> errors.ServerError:
-        """Return the error for an answer: the class from its status, the sentence from the class or the code."""
-        kind = (meanings or {}).get(status, errors.ServerError)
+        """Return the error for an answer: what its status means for this request, or else its code for any."""
         code = _code_of(body) or _CODES_BY_STATUS.get(status)
-        hint = _HINTS.get(kind) or _HINTS_BY_CODE.get(code, "Try again later, or ask whoever runs it.")
-        told = f"{status} {code}" if code else str(status)
-        return kind(f"The server {self.url} refused ({told}). {hint}", status=status, code=code)
+        meaning = meanings.get(status) or refusals.BY_CODE.get(code, refusals.UNKNOWN)
+        label = f"{status} {code}" if code else str(status)
+        return meaning.kind(
+            f"The server {self.url} refused ({label}). {meaning.sentence}",
+            status=status,
+            code=code,
+            remedy=meaning.remedy,
+        )
 
 
 _CODES_BY_STATUS = {_NOT_FOUND: ErrorCode.NOT_FOUND, _TOO_LARGE: ErrorCode.TOO_LARGE}
 """What an answer without a code of ours means, be it of another server or of something in between."""
-
-_HINTS: dict[type[errors.ServerError], str] = {
-    errors.Unauthorized: "This device is not signed in any more: get_auth_token() signs it in again.",
-    errors.WrongCredentials: (
-        "Check the address and the password. If the server moved, its earlier address is needed as `realm=`. An "
-        "account that does not exist is made by register()."
-    ),
-    errors.AccountExists: "An account with this address exists: sign in with get_auth_token() instead.",
-    errors.NotVerified: "The address is not confirmed yet: open the link in the mail that the server sent.",
-    errors.NotAllowed: "It does not let this address sign up; ask whoever runs it to allow it.",
-    errors.NotKept: "It is not among those that the server lists: history() and devices() tell which are.",
-    errors.PasswordUnchanged: (
-        "The password is unchanged, since the server has another wallet than this device: sync(), then change it again."
-    ),
-    errors.NoWallet: "There is no wallet yet: set_document(), then sync(), makes the first one.",
-}
-_HINTS_BY_CODE: dict[str | None, str] = {
-    ErrorCode.TOO_LARGE: "The wallet is over the server's limit; make it smaller, or ask for a higher limit.",
-    ErrorCode.NOT_FOUND: "There is no wallet-sync server at this address: check the URL and its path.",
-    ErrorCode.TOO_MANY_DEVICES: "The account has as many devices as it may; tokens of unused ones expire.",
-    ErrorCode.BAD_REQUEST: "It does not understand this client; update the older of the two.",
-}
 
 
 def _decode(body: bytes, kind: type[_T]) -> _T:
@@ -342,8 +328,8 @@ def _decode(body: bytes, kind: type[_T]) -> _T:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise errors.ProtocolError(
-            f"The server's answer is no {kind.__name__} of the protocol. Nothing of it was used; check that the "
-            "address is that of a wallet-sync server."
+            f"The server's answer is not the {kind.__name__} that the protocol asks for. Nothing of it was used; check "
+            "that the address is that of a wallet-sync server."
         ) from None
 
 
@@ -359,7 +345,7 @@ def _code_of(body: bytes) -> str | None:
 def _supported(wallet: WalletAnswer) -> WalletAnswer:
     if wallet.version != PAYLOAD_VERSION:
         raise errors.ProtocolError(
-            f"The wallet is in version {wallet.version} of the payload, this client knows version {PAYLOAD_VERSION}. "
+            f"The wallet is in version {wallet.version} of the payload; this client knows version {PAYLOAD_VERSION}. "
             "Update this client."
         )
     return wallet

@@ -19,11 +19,11 @@ from walletsync.results import (
     Fetched,
     Fingerprint,
     KeptVersion,
+    LoggedInDevice,
     OutOfDate,
     PasswordChanged,
     Posted,
     Registered,
-    SignedInDevice,
     Synced,
     WalletState,
 )
@@ -39,15 +39,15 @@ _MAX_DEVICE_ID = 128
 class Client:
     """One device: its document, what it knows of the account, and the server that it syncs with.
 
-    Call `set_account()` first and `register()` once per account; then `sync()` whenever you like, which signs in where
-    it has to. Its steps are there as well: `get_auth_token()`, `get_wallet()`, `post_wallet()`. What can be raised is
-    drawn in `walletsync.errors`. Not for use by several threads at once.
+    Call `set_account()` first and `register()` once per account; then `sync()` whenever you like, which logs in
+    where it has to. Its steps are there as well: `get_auth_token()`, `get_wallet()`, `post_wallet()`. What can be
+    raised is drawn in `walletsync.errors`. Not for use by several threads at once.
 
     Args:
         server_url: origin and path of the server; https, or plain http to this very machine.
         format: what a document is and how it merges; JSON objects by default.
         store: the file that keeps this device's state; None keeps it in memory.
-        device_id: 1 to 128 characters, unlike every other device of the account; made at random by default.
+        device_id: 1 to 128 characters, different from every other device of the account; random by default.
         realm: what keys are bound to, by default the server's URL; give the earlier URL if the server has moved.
         proxy: URL of an HTTP proxy. The environment's is ignored.
         ca_file: file of CA certificates to trust instead of the usual ones.
@@ -76,7 +76,7 @@ class Client:
         while_deriving: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         if device_id is not None and not (1 <= len(device_id) <= _MAX_DEVICE_ID and is_text(device_id)):
-            raise UsageError(f"A device id has 1 to {_MAX_DEVICE_ID} characters of Unicode; choose another one.")
+            raise UsageError(f"A device id has 1 to {_MAX_DEVICE_ID} Unicode characters; choose another one.")
         self._api = Api(
             server_url,
             timeout=timeout,
@@ -112,15 +112,15 @@ class Client:
         return self._device.state.device_id
 
     def set_account(self, email: str, password: str, *, accept_new_password: bool = False) -> Account:
-        """Say whose wallet this is. Nothing is sent; the password stays in this process, and is the only thing between
-        the server and the wallet: how good it is, is not checked.
+        """Say whose wallet this is. Nothing is sent; the password stays in this process, and is all that keeps the
+        server from reading the wallet. How strong it is, is not checked.
 
         `accept_new_password` is the consent that a device needs once after the password was changed on another one:
-        with it the next log-in takes another salt seed than the one that this device knows. Its edits are kept.
+        with it the next log-in accepts a different salt seed than this device knows. Its edits are kept.
 
         Raises:
             InvalidAddress: the address is not in its canonical form.
-            UsageError: the password is empty, or no text.
+            UsageError: the password is empty, or not valid text.
             StoreUnusable: the store belongs to another account or realm.
         """
         return self._session.set_account(email, password, accept_new_password=accept_new_password)
@@ -137,30 +137,30 @@ class Client:
         return self._session.register()
 
     def get_auth_token(self) -> AuthToken:
-        """Sign this device in: fetch the account's salt seed, derive the keys, trade the login key for a token.
+        """Log this device in: fetch the account's salt seed, derive the keys, trade the login key for a token.
 
         Raises:
             WrongCredentials: the server does not know this address with this password.
             WrongPassword: it does not open the wallet on this device; no login was sent.
-            SeedChanged: the server tells another seed than this device knows; no login was sent.
-            ProtocolError: the seed is no seed; no login was sent.
+            SeedChanged: the server presents a different seed than this device knows; no login was sent.
+            ProtocolError: what it presents is not a seed; no login was sent.
         """
-        return self._session.sign_in()
+        return self._session.log_in()
 
-    def sign_out(self) -> None:
+    def log_out(self) -> None:
         """Give this device's token back. The document and what it knows of the account stay."""
-        self._session.sign_out()
+        self._session.log_out()
 
     def change_password(self, new: str, *, old: str | None = None) -> PasswordChanged:
         """Change the account's password; `old` is by default the one of `set_account()`.
 
-        The wallet is encrypted again under a new key and every device is signed out; this one signs in again, the
+        The wallet is encrypted again under a new key and every device is logged out; this one logs in again, the
         others ask for the new password. Interrupted at any point, exactly one of the two passwords holds: call this
         again with the same two, and the same request is sent again, until the outcome is known.
 
         Raises:
             UnsyncedEdits: this device has edits that the server is not known to have; nothing was sent. sync() first.
-            WrongPassword: the old one is not that of the wallet; or a change is under way with another new one.
+            WrongPassword: the old one is not that of the wallet; or a change is under way to a different new one.
             PasswordUnchanged: another device has stored a version meanwhile. sync(), then change it again.
             WrongCredentials: the password was changed elsewhere.
             ServerUnreachable: the outcome is not known yet; call it again.
@@ -172,21 +172,21 @@ class Client:
         """Whether a password change was begun here whose outcome is not known."""
         return self._device.state.password_change is not None
 
-    def devices(self) -> tuple[SignedInDevice, ...]:
-        """Return the devices that hold a token, as the server tells."""
-        token, _ = self._session.signed_in()
+    def devices(self) -> tuple[LoggedInDevice, ...]:
+        """Return the devices that hold a token, as the server says."""
+        token, _ = self._session.credentials()
         return tuple(
-            SignedInDevice(device.device_id, device.since, device.expiration)
+            LoggedInDevice(device.device_id, device.since, device.expiration)
             for device in self._api.devices(token).devices
         )
 
     def revoke_device(self, device_id: str) -> None:
-        """Sign a device out: its token is void at once. It keeps what it has, and can log in if it has the password.
+        """Log a device out: its token is void at once. It keeps what it has, and can log in if it has the password.
 
         Raises:
-            NotKept: no device of this name is signed in.
+            NotKept: no device of this name is logged in.
         """
-        token, _ = self._session.signed_in()
+        token, _ = self._session.credentials()
         self._api.revoke_device(token, device_id)
 
     def delete_account(self) -> None:
@@ -206,7 +206,7 @@ class Client:
         Raises:
             NotReady: this device has a wallet already.
         """
-        return self._device.begin()
+        return self._device.begin_document()
 
     @property
     def wallet_state(self) -> WalletState | None:
@@ -240,12 +240,12 @@ class Client:
         Raises:
             DocumentError: one of them is not one of this client's format; nothing is changed.
         """
-        self._device.add(document, based_on)
+        self._device.add_document(document, based_on)
 
     @property
-    def is_signed_in(self) -> bool:
+    def is_logged_in(self) -> bool:
         """Whether this device has a token that, as far as it knows, still holds."""
-        return not self._session.must_sign_in()
+        return not self._session.must_log_in()
 
     @property
     def has_token(self) -> bool:
@@ -260,13 +260,13 @@ class Client:
     def listen(self, on_news: Callable[[], None]) -> "Listener":
         """Listen for new versions until the returned listener is closed; `on_news` is called in its thread.
 
-        It may be called for nothing, and a server may tell nothing: `sync()` when it is called, and from time to time.
+        It may be called for nothing, and a server may say nothing: `sync()` when it is called, and from time to time.
 
         Raises:
-            NotReady: this device is not signed in.
-            UsageError: through a proxy there are no live updates.
+            NotReady: this device is not logged in.
+            UsageError: there are no live updates through a proxy.
         """
-        self._session.signed_in()
+        self._session.credentials()
         return self._api.listen(lambda: self._device.state.token, on_news)
 
     @property
@@ -320,7 +320,7 @@ class Client:
         return self._syncing.post()
 
     def sync(self, on_conflict: OnConflict | None = None) -> Synced:
-        """Get, merge and POST until this device and the server have the same. Signs in where it has to.
+        """Get, merge and POST until this device and the server have the same. Logs in where it has to.
 
         Conflicts wait in `conflicts` unless `on_conflict` decides them: "mine", "theirs", or a function that takes a
         conflict and returns the value to keep (MISSING deletes), or the conflict itself to leave it for later. It
@@ -354,8 +354,8 @@ class Client:
     # History
 
     def history(self) -> tuple[KeptVersion, ...]:
-        """Return the versions that the server keeps, as it tells them, the current one first."""
-        token, _ = self._session.signed_in()
+        """Return the versions that the server keeps, as it says, the current one first."""
+        token, _ = self._session.credentials()
         return history.kept_versions(self._api, token)
 
     def version(self, sequence: int) -> Any:
@@ -366,8 +366,8 @@ class Client:
             NotReady: this device has not got that far yet; sync() first.
             ForkDetected, BadWallet: what the server presents is not that version of this account's history.
         """
-        token, unlocked = self._session.signed_in()
-        return history.document_of(self._api, self._device, token, unlocked, sequence)
+        token, unlocked = self._session.credentials()
+        return history.document_at(self._api, self._device, token, unlocked, sequence)
 
     def restore(self, sequence: int) -> Synced:
         """Make the document of an earlier version the current one again, as a new version, and sync.

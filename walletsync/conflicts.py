@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from walletsync.errors import DocumentError, UsageError
 from walletsync.formats.base import Format
 from walletsync.merge import Conflict, same
+from walletsync.remedies import Remedy
 
 OnConflict: TypeAlias = Literal["mine", "theirs"] | Callable[[Conflict], Any]
 """Who decides conflicts: one side always, or a function that returns the value to keep (MISSING deletes), or the
@@ -15,7 +16,7 @@ conflict itself to leave it for later."""
 
 
 @dataclass(frozen=True)
-class Undecided:
+class OpenConflicts:
     """A document, and the conflicts that wait in it."""
 
     format: Format[Any]
@@ -26,42 +27,42 @@ class Undecided:
         """Return the conflicts, each with what the document has there now as theirs."""
         return tuple(self._shown(self.document, conflict) for conflict in self.conflicts)
 
-    def resolved(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> "Undecided":
+    def resolved(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> "OpenConflicts":
         """Return what is left once `conflict`, one of those `shown`, is decided.
 
         Raises:
-            UsageError: it is none of them.
+            UsageError: it is not one of them.
         """
         if keep not in ("mine", "theirs"):
-            raise UsageError('Keep "mine" or "theirs"; for anything else, set_document() and then keep "theirs".')
+            raise UsageError('Keep either "mine" or "theirs".', remedy=Remedy.EDIT_AND_KEEP_THEIRS)
         alike = [index for index, waiting in enumerate(self.conflicts) if waiting.path == conflict.path]
         index = next((index for index in alike if self._shown(self.document, self.conflicts[index]) == conflict), None)
         if index is None:
             raise UsageError(
-                "This conflict is not among `conflicts`: it is decided already, or the document has changed there "
-                "since. Look at `conflicts` again."
+                "This conflict no longer waits: it is decided already, or the document has changed there since.",
+                remedy=Remedy.LIST_CONFLICTS,
             )
         document = self._decided(self.document, conflict, getattr(conflict, keep))
         return replace(self, document=document, conflicts=self.conflicts[:index] + self.conflicts[index + 1 :])
 
-    def decided(self, on_conflict: OnConflict, asked: set[Conflict]) -> "Undecided":
-        """Return what is left once each conflict that is not in `asked` is decided; those asked for are put into it.
+    def decided(self, on_conflict: OnConflict, already_asked: set[Conflict]) -> "OpenConflicts":
+        """Return what is left once each conflict that is not in `already_asked` is decided, and put those into it.
 
         A conflict whose value has no place in the document is left.
         """
-        document, left = self.document, []
+        document, remaining = self.document, []
         for conflict in self.conflicts:
             shown = self._shown(document, conflict)
             value = shown
-            if shown not in asked:
-                asked.add(shown)
+            if shown not in already_asked:
+                already_asked.add(shown)
                 value = on_conflict(shown) if callable(on_conflict) else getattr(shown, on_conflict)
             with suppress(DocumentError):
                 if value is not shown:
                     document = self._decided(document, shown, value)
                     continue
-            left.append(conflict)
-        return replace(self, document=document, conflicts=tuple(left))
+            remaining.append(conflict)
+        return replace(self, document=document, conflicts=tuple(remaining))
 
     def _shown(self, document: Any, conflict: Conflict) -> Conflict:
         return replace(conflict, theirs=self.format.value_at(document, conflict.path))

@@ -1,4 +1,4 @@
-"""Does a wallet that the server presents continue what this device knows? Pure: no clock, no network, no store.
+"""Rollbacks and forks: does a wallet that the server presents continue what this device knows? Pure: no clock, no IO.
 
 Every version is authentic (crypto) before it comes here. What is left for a lying server is to choose which authentic
 version it shows to whom: an old one (rollback), or one of two lines that it keeps apart (fork). Each version names the
@@ -7,7 +7,7 @@ line covers all that this device knows; a version that does not is from another 
 
 Two versions are of one line for certain only where a digest says so. A device therefore keeps the digests of the
 versions that it went through (`passed`), and what both sides of a restore changed is measured against a version that is
-among them and that the other side descends from (`each_linked`): nothing else is a common ancestor.
+among them and that the other side descends from (`linked_ancestors`): nothing else is a common ancestor.
 
 A line may be left for another one with a person's consent only: after a server was restored from a backup, the version
 that goes on from there carries a `Restore`, and whoever knows no more than that covers follows.
@@ -21,6 +21,7 @@ from msgspec import Struct
 from walletsync.crypto import NO_PREVIOUS
 from walletsync.errors import BadWallet, ForkDetected, RollbackDetected
 from walletsync.payload import Entry, Restore
+from walletsync.remedies import Remedy
 
 _MAX_PASSED = 1_000
 
@@ -59,7 +60,7 @@ class Known(Struct, frozen=True, kw_only=True):
         return self.restores[-1].name if self.restores else ""
 
 
-def after(version: Version) -> Known:
+def known_after(version: Version) -> Known:
     """Return what a device knows once it has accepted `version`."""
     return Known(
         sequence=version.sequence,
@@ -79,7 +80,7 @@ def has_landed(write: Entry, device: str, seen: Version) -> bool:
     return seen.entry == write or any(entries.get(device) == write for entries in lines)
 
 
-def is_news(known: Known | None, version: Version, device: str, *, rekeyed: bool = False) -> bool:
+def is_newer(known: Known | None, version: Version, device: str, *, rekeyed: bool = False) -> bool:
     """Return True if `version` continues `known`, False if it is the very same version.
 
     `device` is this device's own id. A device that knows nothing yet (None) has to take what it is shown. `rekeyed`:
@@ -100,26 +101,23 @@ def is_news(known: Known | None, version: Version, device: str, *, rekeyed: bool
     if version.epoch < known.epoch or (rekeyed and version.epoch == known.epoch):
         raise RollbackDetected(
             "The server presented a wallet from before a password change that this device knows of. Nothing was "
-            f"changed here. {_IF_RESTORED}"
+            "changed here; ask whoever runs the server.",
+            remedy=Remedy.ACCEPT_RESTORED_SERVER,
         )
     if version.sequence < known.sequence:
         raise RollbackDetected(
             f"The server presented version {version.sequence} of the wallet, older than version {known.sequence} that "
-            f"this device has already seen. Nothing was changed here. {_IF_RESTORED}"
+            "this device has already seen. Nothing was changed here; ask whoever runs the server.",
+            remedy=Remedy.ACCEPT_RESTORED_SERVER,
         )
     if not _descends(known, version, device, rekeyed):
         raise ForkDetected(
             f"The server presented a version {version.sequence} of the wallet that does not descend from version "
             f"{known.sequence} that this device has seen: it shows different histories to your devices. Nothing was "
-            f"changed here. {_IF_RESTORED}"
+            "changed here; ask whoever runs the server.",
+            remedy=Remedy.COMPARE_OR_ACCEPT_RESTORED_SERVER,
         )
     return True
-
-
-_IF_RESTORED = (
-    "Ask whoever runs the server: if it was restored from a backup, or the account was made anew, "
-    "accept_restored_server() goes on from there with everything that this device has."
-)
 
 
 def passed(digests: Mapping[str, int], known: Known) -> dict[str, int]:
@@ -133,7 +131,7 @@ def passed(digests: Mapping[str, int], known: Known) -> dict[str, int]:
     return dict(list({**before, **named}.items())[-_MAX_PASSED:])
 
 
-def each_linked(current: Version, older: Iterable[tuple[Version, _T]]) -> Iterator[tuple[Version, _T]]:
+def linked_ancestors(current: Version, older: Iterable[tuple[Version, _T]]) -> Iterator[tuple[Version, _T]]:
     """Yield of `older`, the newest first, those that `current` descends from for certain, each with what it carries."""
     after_it = current
     for version, carried in older:
@@ -143,7 +141,7 @@ def each_linked(current: Version, older: Iterable[tuple[Version, _T]]) -> Iterat
         after_it = version
 
 
-def is_left(known: Known, version: Version) -> bool:
+def has_been_left(known: Known, version: Version) -> bool:
     """Tell whether `version` is on a line for which someone consented to leave that of `known`."""
     return any(restore.line == known.line for restore in version.restores)
 
@@ -155,7 +153,7 @@ def precedes(version: Version, known: Known, digests: Mapping[str, int]) -> bool
         and (version.digest in digests or version.sequence not in digests.values())
         and version.epoch <= known.epoch
         and version.restores == tuple(made for made in known.restores if made.sequence <= version.sequence)
-        and _covers_all(known.entries, after(version).entries)
+        and _covers_all(known.entries, known_after(version).entries)
     )
 
 

@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from walletsync.errors import BadWallet
 from walletsync.protocol import length_prefixed as lp
+from walletsync.remedies import Remedy
 
 SUITE = 1
 MAGIC = b"WSY1"
@@ -127,7 +128,8 @@ def unseal(keys: Keys, binding: Binding, *, sequence: int, encrypted_wallet: str
     except (InvalidSignature, InvalidTag, binascii.Error, struct.error, ValueError):
         raise BadWallet(
             "The server presented a wallet that is not authentic: damaged, forged, or of another account, server or "
-            "password. Nothing of it was used; check the server's address (`realm=`) and the password."
+            "password. Nothing of it was used.",
+            remedy=Remedy.CHECK_PASSWORD_AND_REALM,
         ) from None
 
 

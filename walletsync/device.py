@@ -4,7 +4,6 @@ Every change is one `save` of a new state, so a crash leaves the state before or
 server presents is opened, compared with what this device knows, and only then merged; any error leaves all as it was.
 """
 
-import itertools
 import os
 import uuid
 from collections.abc import Iterable
@@ -13,17 +12,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from walletsync import continuity, crypto, versions
-from walletsync.conflicts import OnConflict, Undecided
+from walletsync import continuity, crypto, restored_server, versions
+from walletsync.conflicts import OnConflict, OpenConflicts
 from walletsync.continuity import Known, Version
 from walletsync.errors import ForkDetected, NotReady, StoreUnusable, UsageError, WalletTooLarge
 from walletsync.formats.base import Format
 from walletsync.merge import Conflict, Merged
-from walletsync.payload import Entry, Restore
+from walletsync.payload import Entry
 from walletsync.protocol import MAX_SEQUENCE, WalletAnswer
+from walletsync.remedies import Remedy
 from walletsync.results import Fetched, WalletState
 from walletsync.store import DeviceState, PasswordChange, SealedVersion, Store
-from walletsync.versions import Unlocked
+from walletsync.versions import UnlockedAccount
 
 _FIRST_EPOCH = 1
 
@@ -63,7 +63,7 @@ class Device:
 
     # The account
 
-    def enter(self, seed: bytes, token: str) -> None:
+    def accept_login(self, seed: bytes, token: str) -> None:
         """The server has let this device in with `seed`: it is the account's."""
         state = self.state
         changes: dict[str, Any] = {}
@@ -77,11 +77,11 @@ class Device:
             changes = {"previous_seed": state.seed} | ({} if has_wallet else {"password_change": None})
         self.save(**changes | {"seed": seed, "token": token, "offered_seed": None})
 
-    def leave(self) -> None:
+    def forget_account(self) -> None:
         """The account is deleted. The document stays."""
         self.save(**_NO_ACCOUNT)
 
-    def begin_password_change(self, unlocked: Unlocked, limit: int) -> PasswordChange:
+    def begin_password_change(self, unlocked: UnlockedAccount, limit: int) -> PasswordChange:
         """Seal the wallet, if there is one, under the new keys, and keep the change before it leaves."""
         wallet = None
         if self.state.synced is not None:
@@ -91,11 +91,11 @@ class Device:
         self.save(password_change=change)
         return change
 
-    def password_changed(self, change: PasswordChange) -> None:
+    def finish_password_change(self, change: PasswordChange) -> None:
         """The server has `change`: the new seed is the account's, and no token is valid any more."""
         self.save(**self._changed_by(change))
 
-    def give_up_password_change(self) -> None:
+    def abandon_password_change(self) -> None:
         """The server has surely not taken the change, and never will: the old seed stays the account's."""
         self.save(password_change=None)
 
@@ -112,10 +112,10 @@ class Device:
 
     # The document
 
-    def begin(self) -> WalletState:
+    def begin_document(self) -> WalletState:
         """Begin with an empty document; `Client.new_wallet_state` says more."""
         if self.state.document is not None:
-            raise NotReady("This device has a wallet already: change it with set_document().")
+            raise NotReady("This device already has a wallet.", remedy=Remedy.CHANGE_DOCUMENT)
         self.save(document=self.format.encode(self.format.empty()))
         return WalletState(0, "")
 
@@ -129,7 +129,7 @@ class Device:
         """Return a copy of the document, local edits included."""
         return self.format.decode(self._encoded_document())
 
-    def add(self, edited: Any, based_on: Any) -> None:
+    def add_document(self, edited: Any, based_on: Any) -> None:
         """Merge what was changed between two documents into this device's; `Client.add_document` says more."""
         encoded, base = self.format.encode(edited), self.format.encode(based_on)
         current = self.state.document
@@ -137,7 +137,7 @@ class Device:
             self.save(document=encoded)
             return
         merged = self.format.merge(based_on, edited, self.document())
-        # The same again, after an interruption, is no second conflict.
+        # The same again, after an interruption, is not a second conflict.
         waiting = self.state.conflicts
         news = tuple(conflict for conflict in merged.conflicts if conflict not in waiting)
         self.save(document=self.format.encode(merged.document), conflicts=waiting + news)
@@ -157,27 +157,27 @@ class Device:
         """Return what waits for a decision, but not `but` of an earlier state; `theirs` is what the document has there
         now."""
         waiting = [conflict for conflict in self.state.conflicts if all(conflict is not other for other in but)]
-        return Undecided(self.format, self.document(), tuple(waiting)).shown() if waiting else ()
+        return OpenConflicts(self.format, self.document(), tuple(waiting)).shown() if waiting else ()
 
     def resolve(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> Any:
         """Decide a conflict and return the document; `Client.resolve` says more."""
-        left = Undecided(self.format, self.document(), self.state.conflicts).resolved(conflict, keep)
+        left = OpenConflicts(self.format, self.document(), self.state.conflicts).resolved(conflict, keep)
         self.save(document=self.format.encode(left.document), conflicts=left.conflicts)
         return left.document
 
-    def decide(self, on_conflict: OnConflict, asked: set[Conflict]) -> None:
-        """Decide every conflict that waits and is not in `asked`, and put those into it; all at once, or none.
+    def decide(self, on_conflict: OnConflict, already_asked: set[Conflict]) -> None:
+        """Decide every conflict that waits and is not in `already_asked`, and put those into it; all at once, or none.
 
         A conflict whose value has no place in the document goes on waiting.
         """
         state = self.state
         if not state.conflicts:
             return
-        left = Undecided(self.format, self.document(), state.conflicts).decided(on_conflict, asked)
+        left = OpenConflicts(self.format, self.document(), state.conflicts).decided(on_conflict, already_asked)
         if self.state is not state:
             raise UsageError(
                 "The function that decides conflicts has changed the wallet itself, so nothing was decided. Let it "
-                "return the value to keep."
+                "return the value to keep instead."
             )
         if len(left.conflicts) < len(state.conflicts):
             self.save(document=self.format.encode(left.document), conflicts=left.conflicts)
@@ -190,7 +190,7 @@ class Device:
         versions_here = (self.state.synced, self.state.pending)
         return any(version is not None and version.seed != self.state.seed for version in versions_here)
 
-    def is_opened_by(self, unlocked: Unlocked) -> bool | None:
+    def is_opened_by(self, unlocked: UnlockedAccount) -> bool | None:
         """Tell whether these are the account's keys under their seed; None if no wallet on this device is under it."""
         change = self.state.password_change
         for version in (self.state.synced, self.state.pending, None if change is None else change.wallet):
@@ -198,7 +198,7 @@ class Device:
                 return versions.is_opened_by(unlocked, version)
         return None
 
-    def seal_next(self, unlocked: Unlocked, limit: int) -> SealedVersion:
+    def seal_next(self, unlocked: UnlockedAccount, limit: int) -> SealedVersion:
         """Make the next version of the document, of at most `limit` bytes, and keep it before it leaves."""
         pending = self._sealed(unlocked, limit, self._next_version())
         self.save(pending=pending)
@@ -208,25 +208,25 @@ class Device:
         """The server has `pending`: it is the synced version now."""
         self.save(**self._settled_as(pending), pending=None)
 
-    def give_up(self, pending: SealedVersion) -> None:
+    def abandon(self, pending: SealedVersion) -> None:
         """The server will never have `pending`; its edits are in the document."""
         if self.state.pending == pending:
             self.save(pending=None)
 
-    def take(self, wallet: WalletAnswer, unlocked: Unlocked) -> Fetched:
+    def accept(self, wallet: WalletAnswer, unlocked: UnlockedAccount) -> Fetched:
         """Accept what the server presents, if it continues what this device knows, and merge local edits onto it."""
         version, document = versions.unseal(unlocked, wallet, self.format.name)
         synced, pending = self._settled(version)
         known = None if synced is None else synced.known
         rekeyed = synced is not None and synced.seed != unlocked.binding.seed
-        if not continuity.is_news(known, version, self.state.device_id, rekeyed=rekeyed):
+        if not continuity.is_newer(known, version, self.state.device_id, rekeyed=rekeyed):
             self.save(**self._settled_as(synced), pending=pending)
             return Fetched(version.sequence, newer=False)
         base = self.format.empty() if synced is None else self.format.decode(synced.document)
         theirs = self.format.decode(document)
         return self._move_to(wallet, unlocked, version, theirs, self._with_local_edits(base, theirs))
 
-    def read(self, wallet: WalletAnswer, unlocked: Unlocked) -> Any:
+    def open_earlier(self, wallet: WalletAnswer, unlocked: UnlockedAccount) -> Any:
         """Return the document of an earlier version that the server presents; nothing on this device changes.
 
         Raises:
@@ -236,11 +236,14 @@ class Device:
         if not self._is_on_line(version):
             raise ForkDetected(
                 f"The server presented a version {version.sequence} of the wallet that is not in the history that this "
-                "device knows. Nothing of it was used. sync() first; ask whoever runs the server if it happens again."
+                "device knows. Nothing of it was used; ask whoever runs the server if it happens again after a sync.",
+                remedy=Remedy.SYNC,
             )
         return self.format.decode(document)
 
-    def go_on_from(self, wallet: WalletAnswer | None, older: Iterable[WalletAnswer], unlocked: Unlocked) -> None:
+    def continue_from(
+        self, wallet: WalletAnswer | None, older: Iterable[WalletAnswer], unlocked: UnlockedAccount
+    ) -> None:
         """Leave the line that this device knows for `wallet`, the current one of a restored server, if any.
 
         The document stays, with what others have written there on top; the next version tells the other devices.
@@ -248,28 +251,16 @@ class Device:
         as well is what both sides' changes are measured against. Without one, what either side has is there, deletions
         come back, and what differs is a conflict.
         """
-        owed = self.state.owed_restores + self._restores()
+        owed = self.state.owed_restores + restored_server.restores_of(self.state)
         if wallet is None:
             self.save(synced=None, pending=None, password_change=None, owed_restores=owed)
             return
         version, document = versions.unseal(unlocked, wallet, self.format.name)
         theirs = self.format.decode(document)
         earlier = (versions.unseal(unlocked, each, self.format.name) for each in older)
-        merged = self._with_line(self._common_ancestor(version, document, earlier), theirs)
+        base = restored_server.common_ancestor(self.format, self.state, version, document, earlier)
+        merged = self._with_line(base, theirs)
         self._move_to(wallet, unlocked, version, theirs, merged, password_change=None, owed_restores=owed)
-
-    def _common_ancestor(self, version: Version, document: bytes, older: Iterable[tuple[Version, bytes]]) -> Any:
-        """Return the document of the newest version that both this device and `version`'s line went through.
-
-        An empty one where there is none for certain; and where somebody has left this device's line already, without
-        having seen all of it: what of it they brought along, and then undid, would look as if they had never had it.
-        """
-        known = self.known
-        if known is not None and not continuity.is_left(known, version):
-            for earlier, its_document in itertools.chain([(version, document)], continuity.each_linked(version, older)):
-                if earlier.digest in self.state.passed:
-                    return self.format.decode(its_document)
-        return self.format.empty()
 
     def _with_line(self, base: Any, theirs: Any) -> Merged[Any]:
         """Merge what this device's line changed since `base` onto `theirs`, and then the local edits onto that.
@@ -299,26 +290,10 @@ class Device:
             and continuity.precedes(version, state.synced.known, state.passed)
         )
 
-    def _restores(self) -> tuple[Restore, ...]:
-        """Return what the other devices need to know when this one leaves its line; nothing if it has seen nothing."""
-        known, pending = self.known, self.state.pending
-        if known is None:
-            return ()
-        left = [known]
-        if pending is not None:  # it may have landed, and its edits are in the document
-            write = Entry(pending.sequence, pending.known.digest)
-            left = [msgspec.structs.replace(known, entries={**known.entries, self.state.device_id: write})]
-            if pending.known.line != known.line:  # it was to tell of a line that was left before
-                left.append(pending.known)
-        return tuple(
-            Restore(name=uuid.uuid4().hex, sequence=0, line=each.line, epoch=each.epoch, entries=dict(each.entries))
-            for each in left
-        )
-
     def _move_to(
         self,
         wallet: WalletAnswer,
-        unlocked: Unlocked,
+        unlocked: UnlockedAccount,
         version: Version,
         theirs: Any,
         merged: Merged[Any],
@@ -331,7 +306,7 @@ class Device:
             seed=unlocked.binding.seed,
             encrypted_wallet=wallet.encrypted_wallet,
             hmac=wallet.hmac,
-            known=continuity.after(version),
+            known=continuity.known_after(version),
             document=in_our_bytes,
         )
         # A pending write that is not on this version's line took the same sequence and never lands any more; what it
@@ -364,8 +339,8 @@ class Device:
         if synced is not None:
             if change is not None and (change.wallet is None or change.wallet.sequence <= synced.sequence):
                 change = None  # its sequence was used up by this version, which is under the old seed
-            told = {restore.name for restore in synced.known.restores}
-            owed = tuple(restore for restore in owed if restore.name not in told)
+            announced = {restore.name for restore in synced.known.restores}
+            owed = tuple(restore for restore in owed if restore.name not in announced)
         return {**self._synced_as(synced), "password_change": change, "owed_restores": owed}
 
     def _synced_as(self, synced: SealedVersion | None) -> dict[str, Any]:
@@ -373,13 +348,13 @@ class Device:
         passed = self.state.passed if synced is None else continuity.passed(self.state.passed, synced.known)
         return {"synced": synced, "passed": passed}
 
-    def _sealed(self, unlocked: Unlocked, limit: int, about: Version) -> SealedVersion:
+    def _sealed(self, unlocked: UnlockedAccount, limit: int, about: Version) -> SealedVersion:
         sealed = versions.seal(unlocked, about, self.format.name, self._encoded_document())
         size = len(sealed.encrypted_wallet)
         if size > limit:
             raise WalletTooLarge(
-                f"The encrypted wallet has {size:,} bytes, the server takes {limit:,}. Nothing was sent and nothing "
-                "is lost; make the document smaller."
+                f"The encrypted wallet has {size:,} bytes; the server takes at most {limit:,}. Nothing was sent and "
+                "nothing is lost; make the document smaller."
             )
         return sealed
 
@@ -390,7 +365,7 @@ class Device:
             known = Known(sequence=0, digest=crypto.NO_PREVIOUS.hex(), epoch=_FIRST_EPOCH, entries={})
         sequence = known.sequence + 1
         if sequence > MAX_SEQUENCE:
-            raise UsageError("The wallet has had its last version; begin a new account for it.")
+            raise UsageError("The wallet has used up its version numbers; make a new account for it.")
         owed = tuple(msgspec.structs.replace(restore, sequence=sequence) for restore in self.state.owed_restores)
         return Version(
             sequence=sequence,
@@ -404,10 +379,7 @@ class Device:
 
     def _encoded_document(self) -> bytes:
         if self.state.document is None:
-            raise NotReady(
-                "There is no wallet on this device yet: sync() gets it; set_document(), or new_wallet_state() for an "
-                "empty one, makes the first."
-            )
+            raise NotReady("There is no wallet on this device yet.", remedy=Remedy.GET_OR_MAKE_WALLET)
         return self.state.document
 
     def _load(self, device_id: str | None) -> DeviceState:
@@ -417,7 +389,7 @@ class Device:
             self._store.save(state)
         if device_id not in (None, state.device_id) or state.format != self.format.name:
             raise StoreUnusable(
-                f"This store is of the device {state.device_id!r} with documents of the format {state.format!r}. Use "
-                "a store of its own for each device."
+                f"This store belongs to the device {state.device_id!r}, with documents of the format {state.format!r}. "
+                "Use a separate store for each device."
             )
         return state

@@ -2,14 +2,14 @@
 
 WalletSyncError
 ├── UsageError                 the call cannot work as it is; nothing was sent
-│   ├── InvalidAddress         no e-mail address in its canonical form
-│   ├── InvalidServerURL       no URL of a server, or plain http off loopback
+│   ├── InvalidAddress         not an e-mail address in its canonical form
+│   ├── InvalidServerURL       not the URL of a server, or plain http off loopback
 │   ├── DocumentError          the document is not one of its format
 │   │   └── OtherFormat        the wallet holds one of another format, `format`
 │   ├── WrongPassword          it does not open the wallet that this device has
 │   ├── WalletTooLarge         the encrypted wallet is over the server's limit
-│   ├── NotReady               an earlier step is missing; the message names it
-│   └── UnsyncedEdits          the device has edits that no version has; sync() first
+│   ├── NotReady               an earlier step is missing; the remedy names it
+│   └── UnsyncedEdits          the device has edits that no version has yet
 ├── ServerUnreachable          no answer: nothing is known of what the server did
 ├── ServerError                the server answered with an error (`status`, `code`)
 │   ├── Unauthorized           the token is missing, expired or revoked
@@ -25,18 +25,35 @@ WalletSyncError
 ├── SyncGaveUp                 the server answered every try with a conflict
 ├── IntegrityError             what the server presents cannot be trusted; local state is untouched
 │   ├── BadWallet              forged, damaged, or of another account, server or password
-│   ├── SeedChanged            the salt seed of a known account is another one
+│   ├── SeedChanged            the salt seed of a known account has changed
 │   ├── RollbackDetected       an older wallet than one seen before, or none at all
 │   └── ForkDetected           a wallet that does not descend from the one seen before
 ├── WalletFileError            the wallet's file, which other programs write as well, cannot be read or written
 └── StoreError                 the device's file
     ├── StoreLocked            another process has it open
     └── StoreUnusable          not a store, damaged, or of another account or version
+
+Each has a `message`, which is a sentence or more, and perhaps a `remedy`, a value of `walletsync.remedies.Remedy`: what
+can be done about it.
 """
+
+from walletsync.remedies import Remedy
 
 
 class WalletSyncError(Exception):
-    """Base of all. The message is a sentence for a person, says what to do, and holds no secret."""
+    """Base of all.
+
+    `message` says in plain sentences what is wrong, `remedy` what can be done about it, None where the message says it
+    or there is nothing to do. `str()` has both, for a programmer. Neither holds a secret.
+    """
+
+    def __init__(self, message: str, *, remedy: Remedy | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.message if self.remedy is None else f"{self.message} {self.remedy.value}"
 
 
 class UsageError(WalletSyncError, ValueError):
@@ -44,11 +61,11 @@ class UsageError(WalletSyncError, ValueError):
 
 
 class InvalidAddress(UsageError):
-    """No e-mail address in its canonical form."""
+    """Not an e-mail address in its canonical form."""
 
 
 class InvalidServerURL(UsageError):
-    """No URL of a server, or plain http off loopback."""
+    """Not the URL of a server, or plain http off loopback."""
 
 
 class DocumentError(UsageError):
@@ -59,7 +76,7 @@ class OtherFormat(DocumentError):
     """The wallet holds a document of another format than the client was made for; `format` is that one's name."""
 
     def __init__(self, message: str, *, format: str) -> None:
-        super().__init__(message)
+        super().__init__(message, remedy=Remedy.USE_ITS_FORMAT)
         self.format = format
 
 
@@ -68,11 +85,11 @@ class WrongPassword(UsageError):
 
 
 class WalletTooLarge(UsageError):
-    """The encrypted wallet is over the limit that the server tells."""
+    """The encrypted wallet is over the server's limit."""
 
 
 class NotReady(UsageError):
-    """An earlier step is missing; the message names it."""
+    """An earlier step is missing; the remedy names it."""
 
 
 class UnsyncedEdits(UsageError):
@@ -89,8 +106,8 @@ class ServerError(WalletSyncError):
     `status` is the HTTP status, `code` one of `walletsync.protocol.ErrorCode`, None if neither code nor status tells.
     """
 
-    def __init__(self, message: str, *, status: int, code: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, status: int, code: str | None = None, remedy: Remedy | None = None) -> None:
+        super().__init__(message, remedy=remedy)
         self.status = status
         self.code = code
 
@@ -152,7 +169,7 @@ class BadWallet(IntegrityError):
 
 
 class SeedChanged(IntegrityError):
-    """The server tells another salt seed than the one that this device knows for the account."""
+    """The server presents a different salt seed than the one that this device knows for the account."""
 
 
 class RollbackDetected(IntegrityError):

@@ -34,7 +34,7 @@ def loads(text: str) -> Any:
 def dumps(value: Any) -> str:
     """Return `value` as compact JSON: what `loads` made is written as it was, but for spaces and escapes.
 
-    Raises TypeError or ValueError for what is no value.
+    Raises TypeError or ValueError for what is not a JSON value.
     """
     kind = type(value)
     if kind is dict:
@@ -100,7 +100,7 @@ def _int(text: str) -> int | float:
 
 
 def _constant(_: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are no numbers of JSON")
+    raise ValueError("NaN and Infinity are not numbers in JSON")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_int, parse_constant=_constant)

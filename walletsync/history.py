@@ -6,8 +6,9 @@ from walletsync.api import Api
 from walletsync.device import Device
 from walletsync.errors import NotReady, UnsyncedEdits
 from walletsync.protocol import length_prefixed
+from walletsync.remedies import Remedy
 from walletsync.results import Fingerprint, KeptVersion
-from walletsync.versions import Unlocked
+from walletsync.versions import UnlockedAccount
 
 _GROUPS, _GROUP_DIGITS = 6, 5
 
@@ -18,20 +19,19 @@ def kept_versions(api: Api, token: str) -> tuple[KeptVersion, ...]:
     return tuple(KeptVersion(kept.sequence, kept.time, kept.size, kept.device_id) for kept in listed)
 
 
-def document_of(api: Api, device: Device, token: str, unlocked: Unlocked, sequence: int) -> object:
+def document_at(api: Api, device: Device, token: str, unlocked: UnlockedAccount, sequence: int) -> object:
     """Return the document of one version; `Client.version` says more."""
     known = device.known
     if known is None or sequence > known.sequence:
-        raise NotReady(f"This device has not got as far as version {sequence}: sync() first.")
-    return device.read(api.version(token, sequence), unlocked)
+        raise NotReady(f"This device has not seen version {sequence} yet.", remedy=Remedy.SYNC)
+    return device.open_earlier(api.version(token, sequence), unlocked)
 
 
 def check_is_synced(device: Device) -> None:
     """Refuse where edits would be left behind."""
     if device.has_local_changes():
         raise UnsyncedEdits(
-            "This device has edits that the server is not known to have. Nothing was changed: sync() first, then try "
-            "again."
+            "This device has edits that the server is not known to have. Nothing was changed.", remedy=Remedy.SYNC
         )
 
 
@@ -43,7 +43,7 @@ def fingerprint(device: Device) -> Fingerprint:
     """
     state = device.state
     if state.synced is None or state.realm is None or state.email is None:
-        raise NotReady("There is nothing to compare yet: sync() first.")
+        raise NotReady("There is nothing to compare yet.", remedy=Remedy.SYNC)
     known = state.synced.known
     parts = [
         state.realm.encode(),

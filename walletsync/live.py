@@ -1,6 +1,6 @@
-"""Learning of new versions the moment they land, over the server's WebSocket.
+"""Learning of new versions the moment they are stored, over the server's WebSocket.
 
-A hint, not more: what comes is one number, and who gets it syncs. A server that sends none, or nonsense, costs time and
+Only a hint: what comes is a number, and whoever gets it syncs. A server that sends none, or nonsense, costs time and
 never data, so whoever listens asks from time to time as well.
 """
 
@@ -18,9 +18,9 @@ from websockets.sync.client import connect
 
 _PREFIX = "wallet-update:"
 _MAX_FRAME = 1024
-_PAUSES = 1.0, 60.0
+_BACKOFF_SECONDS = 1.0, 60.0
 """Seconds before the first and before any later attempt to connect again; they double in between."""
-_LASTING = 10.0
+_STABLE_SECONDS = 10.0
 """Seconds that a connection has to hold for the pauses to begin small again."""
 _CLOSE_SECONDS = 2.0
 
@@ -55,7 +55,7 @@ class Listener:
         self._token = token
         self._on_news = on_news
         self._tls = tls
-        self._void: str | None = None
+        self._refused_token: str | None = None
         self._closing = threading.Event()
         self._connected = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="walletsync-live", daemon=True)
@@ -78,16 +78,16 @@ class Listener:
         self._thread.join(_CLOSE_SECONDS)
 
     def _listen(self) -> None:
-        pause = _PAUSES[0]
+        pause = _BACKOFF_SECONDS[0]
         while not self._closing.is_set():
             token = self._token()
-            if token is not None and self._lasts(token):
-                pause = _PAUSES[0]
+            if token is not None and self._listen_once(token):
+                pause = _BACKOFF_SECONDS[0]
             if self._closing.wait(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - so that devices spread out
                 return
-            pause = min(2 * pause, _PAUSES[1])
+            pause = min(2 * pause, _BACKOFF_SECONDS[1])
 
-    def _lasts(self, token: str) -> bool:
+    def _listen_once(self, token: str) -> bool:
         """Listen on one connection to its end; return whether it held for a while."""
         begin, is_news = time.monotonic(), False
         try:
@@ -110,20 +110,20 @@ class Listener:
                     except TimeoutError:
                         continue
                     if isinstance(frame, str) and frame.startswith(_PREFIX):
-                        self._tell()
+                        self._call_on_news()
         except InvalidStatus as refused:
             if refused.response.status_code == HTTPStatus.UNAUTHORIZED:
-                is_news, self._void = token != self._void, token
+                is_news, self._refused_token = token != self._refused_token, token
         except (WebSocketException, OSError):
             pass  # it ended, or never began: there is another attempt, and who listens asks as well
         finally:
             self._connected.clear()
         if is_news and not self._closing.is_set():
-            self._tell()
-        return time.monotonic() - begin >= _LASTING
+            self._call_on_news()
+        return time.monotonic() - begin >= _STABLE_SECONDS
 
-    def _tell(self) -> None:
+    def _call_on_news(self) -> None:
         try:
             self._on_news()
         except Exception:  # noqa: BLE001 - it is the program's own; the next news are to be told all the same
-            _LOG.exception("The function that is called when there may be news failed; listening goes on.")
+            _LOG.exception("The function to call when there may be a new version failed; listening goes on.")

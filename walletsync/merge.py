@@ -4,10 +4,10 @@ At every path, from the top down, the first rule that fits decides:
 
 1. Mine and theirs are the same: that.
 2. Mine is the base: theirs, since only they changed it. Theirs is the base: mine.
-3. Both are objects: entry by entry, in their order and then mine. A base that is no object counts
+3. Both are objects: entry by entry, in their order and then mine. A base that is not one counts
    as an empty one.
 4. Both are lists of objects and `keys` names the field that tells the items apart: item by item, in
-   their order and then mine. A base that is no list counts as an empty one. If an item of any of
+   their order and then mine. A base that is not a list counts as an empty one. If an item of any of
    the three lacks the field, or two have the same, the list is one value.
 5. Else it is a conflict. The merged document has theirs, so that all devices agree on it; mine is
    in the `Conflict`.

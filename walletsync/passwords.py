@@ -7,7 +7,7 @@ change's sequence, and then the change can never land. The server's answer count
 
 200                              it has landed
 409, 400, 413                    this copy has not; an earlier one is ruled out by the version that took its sequence
-401                              the old password holds no longer; whether because of this change, the seed tells
+401                              the old password holds no longer; the seed shows whether because of this change
 no answer                        send the same again
 """
 
@@ -15,11 +15,10 @@ from contextlib import ExitStack, suppress
 
 from msgspec.structs import replace
 
-from walletsync import crypto, versions
+from walletsync import crypto, refusals, versions
 from walletsync.api import Api
 from walletsync.device import Device
 from walletsync.errors import (
-    NotReady,
     ServerError,
     ServerUnreachable,
     UsageError,
@@ -28,11 +27,11 @@ from walletsync.errors import (
 )
 from walletsync.history import check_is_synced
 from walletsync.protocol import PasswordRequest
+from walletsync.remedies import Remedy
 from walletsync.results import PasswordChanged
-from walletsync.session import Session, check_password, is_same_password
+from walletsync.session import Session, check_password, is_same_password, not_logged_in
 from walletsync.store import PasswordChange
-from walletsync.syncing import REFUSED_FOR_GOOD
-from walletsync.versions import Unlocked
+from walletsync.versions import UnlockedAccount
 
 
 def change_password(api: Api, device: Device, session: Session, new: str, old: str | None) -> PasswordChanged:
@@ -41,16 +40,18 @@ def change_password(api: Api, device: Device, session: Session, new: str, old: s
     old = password if old is None else old
     check_password(new)
     if is_same_password(old, new):
-        raise UsageError("The new password is the old one. Nothing was sent.")
+        raise UsageError("The new password is the same as the old one. Nothing was sent.")
     session.discover()
     seed = device.state.seed
     if seed is None:
-        raise NotReady("This device is not signed in: call get_auth_token() first.")
+        raise not_logged_in()
     with_old = session.unlock(seed) if old == password else session.derive(old, seed)
     change = device.state.password_change
     if device.is_opened_by(with_old) is False:
         if change is None and device.is_opened_by(with_new := session.derive(new, seed)):
-            return _finished(device, session, new, with_new)  # the repetition of one whose outcome got known meanwhile
+            return _log_in_again(
+                device, session, new, with_new
+            )  # the repetition of one whose outcome got known meanwhile
         raise WrongPassword("The old password is not that of the wallet on this device. Nothing was sent.")
     is_repetition = change is not None
     with_new = session.derive(new, crypto.new_seed() if change is None else change.seed)
@@ -59,25 +60,28 @@ def change_password(api: Api, device: Device, session: Session, new: str, old: s
         change = device.begin_password_change(with_new, api.max_wallet_bytes)
     elif change.wallet is not None and not versions.is_opened_by(with_new, change.wallet):
         raise WrongPassword(
-            "A password change whose outcome is not known was begun with another new password. Give that one; or let "
-            "post_wallet() use up its sequence, and begin a new change."
+            "A password change whose outcome is not known was begun with another new password.",
+            remedy=Remedy.FINISH_OR_CANCEL_PASSWORD_CHANGE,
         )
     try:
         _send(api, device, session, _request(email, with_old, with_new, change), change, again=is_repetition)
     except WrongCredentials:
-        if device.known is None and _lets_in(session, new):
+        if device.known is None and _logs_in_with(session, new):
             return PasswordChanged(None)  # the same repetition, where there is no wallet to tell by
-        if device.state.password_change is not None and session.told_seed() == change.seed:
+        if device.state.password_change is not None and session.fetch_seed() == change.seed:
             raise WrongPassword(
-                "The password change that was begun on this device has landed, with another new password than this "
-                "one. Nothing is lost: set_account() with the new password that was given first."
+                "The password change that was begun on this device took effect, with a different new password than "
+                "this one. Nothing is lost.",
+                remedy=Remedy.USE_FIRST_NEW_PASSWORD,
             ) from None
         raise
-    device.password_changed(change)
-    return _finished(device, session, new, with_new)
+    device.finish_password_change(change)
+    return _log_in_again(device, session, new, with_new)
 
 
-def _request(email: str, with_old: Unlocked, with_new: Unlocked, change: PasswordChange) -> PasswordRequest:
+def _request(
+    email: str, with_old: UnlockedAccount, with_new: UnlockedAccount, change: PasswordChange
+) -> PasswordRequest:
     """Return the one request of this change: a repetition is the same to the byte."""
     request = PasswordRequest(
         email=email,
@@ -103,35 +107,35 @@ def _send(
         api.change_password(request)
     except WrongCredentials:
         # The old password holds no longer. Was it this very change, in an earlier copy?
-        has_landed = session.told_seed() == change.seed
+        has_landed = session.fetch_seed() == change.seed
         if has_landed and change.wallet is not None:
             return  # a wallet tells that it was with this new password
         if not has_landed and not again:
-            device.give_up_password_change()
+            device.abandon_password_change()
         raise
     except ServerError as error:
-        if error.status in REFUSED_FOR_GOOD and not again:
-            device.give_up_password_change()
+        if error.status in refusals.CHANGED_NOTHING and not again:
+            device.abandon_password_change()
         raise
 
 
-def _finished(device: Device, session: Session, password: str, unlocked: Unlocked) -> PasswordChanged:
-    """Go on with the new password. Every token is void now, so this device signs in again."""
+def _log_in_again(device: Device, session: Session, password: str, unlocked: UnlockedAccount) -> PasswordChanged:
+    """Go on with the new password. Every token is void now, so this device logs in again."""
     session.take_new_password(password, unlocked)
-    with suppress(ServerUnreachable, ServerError):  # the password is changed all the same; the next sync signs in
-        session.sign_in()
+    with suppress(ServerUnreachable, ServerError):  # the password is changed all the same; the next sync logs in
+        session.log_in()
     known = device.known
     return PasswordChanged(None if known is None else known.sequence)
 
 
-def _lets_in(session: Session, password: str) -> bool:
-    """Tell whether `password` is the account's already; if so, this device is signed in with it."""
+def _logs_in_with(session: Session, password: str) -> bool:
+    """Tell whether `password` is the account's already; if so, this device is logged in with it."""
     _, before = session.account()
     with ExitStack() as on_failure:
         on_failure.callback(session.use_password, before)
         session.use_password(password)
         try:
-            session.sign_in()
+            session.log_in()
         except WrongCredentials:
             return False
         on_failure.pop_all()

@@ -49,7 +49,7 @@ class Payload(Struct, frozen=True, kw_only=True):
 
     def encode(self) -> bytes:
         """Return the plaintext."""
-        about = _About(format=self.format, device=self.device, entries=self.entries, restores=self.restores)
+        about = _Metadata(format=self.format, device=self.device, entries=self.entries, restores=self.restores)
         return length_prefixed(json.encode(about)) + self.document
 
     @classmethod
@@ -63,11 +63,11 @@ class Payload(Struct, frozen=True, kw_only=True):
         try:
             if len(plaintext) < 4 + size:
                 raise DecodeError("cut off")
-            about = _ABOUT.decode(plaintext[4 : 4 + size])
+            about = _METADATA.decode(plaintext[4 : 4 + size])
         except (DecodeError, UnicodeDecodeError, RecursionError):
             raise BadWallet(
-                "This wallet is authentic, but its author's program does not follow the protocol. Nothing of it was "
-                "used; update that program, or restore an older version of the wallet."
+                "This wallet is authentic, but the program that wrote it does not follow the protocol. Nothing of it "
+                "was used; update that program, or restore an older version of the wallet."
             ) from None
         return cls(
             format=about.format,
@@ -78,11 +78,11 @@ class Payload(Struct, frozen=True, kw_only=True):
         )
 
 
-class _About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class _Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     format: str
     device: str
     entries: dict[str, Entry]
     restores: tuple[Restore, ...] = ()
 
 
-_ABOUT = json.Decoder(_About)  # made here and not when it is first needed, see `protocol`
+_METADATA = json.Decoder(_Metadata)  # made here and not when it is first needed, see `protocol`

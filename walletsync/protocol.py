@@ -41,7 +41,7 @@ FEATURE_BEARER_TOKEN = "bearer-token"  # noqa: S105 - the name of a feature
 FEATURE_HISTORY = "wallet-history"
 """Earlier versions of the wallet can be listed and read."""
 FEATURE_DEVICES = "devices"
-"""The devices that hold a token can be listed and signed out."""
+"""The devices that hold a token can be listed and logged out."""
 FEATURE_LIVE_UPDATES = "live-updates"
 """A WebSocket tells of new versions the moment they are stored."""
 
@@ -256,7 +256,7 @@ class PasswordRequest(Message, frozen=True):
 
 
 class PasswordAnswer(Message, frozen=True):
-    """200 to POST `/password`: the new password holds, and every device is signed out."""
+    """200 to POST `/password`: the new password holds, and every device is logged out."""
 
 
 class Device(Message, frozen=True):
@@ -344,7 +344,7 @@ def canonical_email(address: str) -> str:
         return address
     if _EMAIL.fullmatch(address.lower()) and address.isascii():
         raise ValueError("write the e-mail address in lower case")
-    raise ValueError("this is no e-mail address of the form name@example.com, in ASCII letters")
+    raise ValueError("this is not an e-mail address of the form name@example.com, in ASCII letters")
 
 
 def length_prefixed(data: bytes) -> bytes:

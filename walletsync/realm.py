@@ -1,10 +1,11 @@
-"""Which server: its URL in the one form that keys are bound to. Pure text; nothing is looked up."""
+"""The realm that keys are bound to: a server's URL, in the one form of it. Pure text; nothing is looked up."""
 
 import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
 from walletsync.errors import InvalidServerURL, UsageError
+from walletsync.remedies import Remedy
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -35,22 +36,19 @@ def normalised_url(url: str, *, allow_plain_http: bool = False) -> str:
         or not _is_plain_path(parts)
     ):
         raise InvalidServerURL(
-            "A server's URL is only its scheme, host, port and path: no name, password, query, fragment or dots."
+            "A server's URL has only a scheme, host, port and path: no user name, password, query, fragment or dots."
         )
     is_loopback = address.is_loopback if address else host == "localhost"
     if parts.scheme == "http" and not (allow_plain_http or is_loopback):
-        raise InvalidServerURL(
-            "Plain http would show tokens to the network: use https, or pass allow_plain_http=True for a network that "
-            "you trust."
-        )
+        raise InvalidServerURL("Plain http would show tokens to the network.", remedy=Remedy.ALLOW_PLAIN_HTTP)
     shown_host = f"[{address}]" if address and address.version == 6 else str(address or host)
     shown_port = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
     return f"{parts.scheme}://{shown_host}{shown_port}{parts.path.rstrip('/')}"
 
 
 _WANTED_URL = (
-    "A server's URL looks like https://wallet.example.com or http://127.0.0.1:8090; a name with other letters than "
-    "these is written in its xn-- form."
+    "A server's URL looks like https://wallet.example.com or http://127.0.0.1:8090; a name with letters outside ASCII "
+    "is written in its xn-- form."
 )
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # No name that ends like a number: some programs read those as addresses, others do not.
@@ -72,7 +70,7 @@ def normalised_realm(realm: str) -> str:
     """Return an explicit realm as keys are bound to it: an earlier URL of the server, or any other name as it is.
 
     Raises:
-        UsageError: it is empty, or no text.
+        UsageError: it is empty, or not valid text.
     """
     if not realm or not is_text(realm):
         raise UsageError("The realm is the server's earlier URL, or another name that is not empty.")

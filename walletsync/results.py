@@ -23,7 +23,7 @@ class Registered:
 
 @dataclass(frozen=True, repr=False)
 class AuthToken:
-    """A token, valid for `device` until `expiration` (RFC 3339, UTC; None if the server does not tell)."""
+    """A token, valid for `device` until `expiration` (RFC 3339, UTC; None if the server does not say)."""
 
     value: str
     device: str
@@ -63,7 +63,7 @@ class OutOfDate:
 
 @dataclass(frozen=True)
 class Fetched:
-    """The server has version `sequence`; `newer` tells whether that was news, `merged` whether local edits are on top.
+    """The server has version `sequence`; `newer` says if it was new here, `merged` if local edits are on top.
 
     `conflicts` are those that this merge made; `Client.conflicts` has all that wait for a decision.
     """
@@ -83,7 +83,7 @@ class PasswordChanged:
 
 @dataclass(frozen=True)
 class KeptVersion:
-    """A version that the server keeps, as the server tells it: when and by which device it was stored, and its size.
+    """A version that the server keeps, as it says: when and by which device it was stored, and its size.
 
     Only the version itself is authenticated, when it is opened. `time` is RFC 3339, in UTC; `size` is in bytes.
     """
@@ -95,8 +95,8 @@ class KeptVersion:
 
 
 @dataclass(frozen=True)
-class SignedInDevice:
-    """A device that holds a token, as the server tells it. Both times are RFC 3339, in UTC."""
+class LoggedInDevice:
+    """A device that holds a token, as the server says. Both times are RFC 3339, in UTC."""
 
     device: str
     since: str

@@ -21,6 +21,7 @@ from walletsync.continuity import Known
 from walletsync.errors import NotReady, StoreLocked, StoreUnusable
 from walletsync.merge import MISSING, Conflict, Item
 from walletsync.payload import Restore
+from walletsync.remedies import Remedy
 
 _APPLICATION_ID = 0x57535931  # "WSY1": tells our files from any other SQLite database
 _SCHEMA_VERSION = 2
@@ -107,8 +108,8 @@ class Store:
         # Resolved, so that no name has a meaning of its own to SQLite.
         file = None if path is None else _private_file(path)
         self._name = "in memory" if file is None else str(file)
-        self._holder = None if file is None else file.with_name(f"{file.name}-holder")
-        self._database = self._reporting(
+        self._owner_file = None if file is None else file.with_name(f"{file.name}-holder")
+        self._database = self._translating_errors(
             lambda: sqlite3.connect(
                 ":memory:" if file is None else file,
                 isolation_level=None,
@@ -117,18 +118,20 @@ class Store:
             )
         )
         self._saved: DeviceState | None = None
-        self._told_holder = False
+        self._has_written_owner = False
         with ExitStack() as on_failure:
             on_failure.callback(self._database.close)
-            self._reporting(self._prepare)
+            self._translating_errors(self._lock_and_check)
             if file is not None:
                 file.chmod(0o600)  # only now is it known to be ours
-            self._tell_holder()
+            self._write_owner()
             on_failure.pop_all()
 
     def load(self) -> DeviceState | None:
         """Return the state as it was saved last, None if it never was."""
-        rows = self._reporting(lambda: dict(self._database.execute("SELECT name, value FROM state").fetchall()))
+        rows = self._translating_errors(
+            lambda: dict(self._database.execute("SELECT name, value FROM state").fetchall())
+        )
         if not rows:
             return None
         try:
@@ -145,7 +148,7 @@ class Store:
             for name in DeviceState.__struct_fields__
             if self._saved is None or getattr(self._saved, name) is not getattr(state, name)
         ]
-        self._reporting(lambda: self._write(changed))
+        self._translating_errors(lambda: self._write(changed))
         self._saved = state
 
     def __enter__(self) -> Self:
@@ -156,10 +159,10 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file. The state stays in it."""
-        if self._holder is not None and self._told_holder:
-            self._told_holder = False
+        if self._owner_file is not None and self._has_written_owner:
+            self._has_written_owner = False
             with suppress(OSError):
-                self._holder.unlink()
+                self._owner_file.unlink()
         self._database.close()
 
     def _write(self, rows: list[tuple[str, bytes]]) -> None:
@@ -167,28 +170,28 @@ class Store:
             self._database.execute("BEGIN")
             self._database.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", rows)
 
-    def _told_by_holder(self) -> int | None:
+    def _read_owner(self) -> int | None:
         """Return the process that has the file open, as far as it has told."""
-        if self._holder is None:
+        if self._owner_file is None:
             return None
         try:
-            return int(self._holder.read_text())
+            return int(self._owner_file.read_text())
         except (OSError, ValueError):
             return None
 
-    def _tell_holder(self) -> None:
+    def _write_owner(self) -> None:
         """Leave word for others of who has the file open: a courtesy, so it may fail. The lock is SQLite's."""
-        if self._holder is None:
+        if self._owner_file is None:
             return
         with suppress(OSError):
             flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW
-            with os.fdopen(os.open(self._holder, flags, 0o600), "w") as file:
-                self._told_holder = True
+            with os.fdopen(os.open(self._owner_file, flags, 0o600), "w") as file:
+                self._has_written_owner = True
                 file.write(str(os.getpid()))
 
-    def _prepare(self) -> None:
+    def _lock_and_check(self) -> None:
         # Waiting for another client of this very process would be waiting for ourselves.
-        patience = 0.0 if self._told_by_holder() == os.getpid() else _PATIENCE_SECONDS
+        patience = 0.0 if self._read_owner() == os.getpid() else _PATIENCE_SECONDS
         self._database.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
         # EXCLUSIVE keeps the lock from the first transaction until the file is closed.
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -214,27 +217,26 @@ class Store:
         value: int = self._database.execute(f"PRAGMA {name}").fetchone()[0]
         return value
 
-    def _reporting(self, action: Callable[[], _T]) -> _T:
+    def _translating_errors(self, action: Callable[[], _T]) -> _T:
         """Run `action`; a failure of SQLite becomes an error that says what to do."""
         try:
             return action()
         except sqlite3.ProgrammingError:
-            raise NotReady(f"The store {self._name} is closed: make a new client.") from None
+            raise NotReady(f"The store {self._name} is closed.", remedy=Remedy.MAKE_NEW_CLIENT) from None
         except sqlite3.Error as error:
             # Not every error comes from SQLite itself and has its code.
             name = getattr(error, "sqlite_errorname", type(error).__name__)
             if name == "SQLITE_BUSY":
                 raise StoreLocked(
-                    f"The store {self._name} is open in {self._who()}. Close that one first: two would overwrite each "
-                    "other's edits."
+                    f"The store {self._name} is open in {self._describe_owner()}.", remedy=Remedy.CLOSE_OTHER_CLIENT
                 ) from None
             raise self._unusable(f"cannot be used ({name})") from None
 
-    def _who(self) -> str:
-        holder = self._told_by_holder()
-        if holder == os.getpid():
-            return f"another client of this process, {holder}"
-        return "another process" if holder is None else f"the process {holder}"
+    def _describe_owner(self) -> str:
+        owner = self._read_owner()
+        if owner == os.getpid():
+            return f"another client of this process, {owner}"
+        return "another process" if owner is None else f"process {owner}"
 
     def _unusable(self, why: str) -> StoreUnusable:
         return StoreUnusable(
@@ -252,7 +254,7 @@ def _private_file(path: str | os.PathLike[str]) -> Path:
     except FileExistsError:
         return file  # not opened: closing it again would release the locks of whoever has it open
     except (OSError, ValueError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or "the name is not possible"
+        why = getattr(error, "strerror", None) or "the name is not valid"
         raise StoreUnusable(
             f"The store {path!r} cannot be made: {why}. Name a file in a folder that exists and is yours."
         ) from None

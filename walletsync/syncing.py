@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from walletsync import merge
-from walletsync.api import Api, Conflict
+from walletsync import merge, refusals
+from walletsync.api import Api, ConflictAnswer
 from walletsync.conflicts import OnConflict
 from walletsync.device import Device
 from walletsync.errors import (
@@ -17,15 +17,14 @@ from walletsync.errors import (
     UsageError,
 )
 from walletsync.protocol import WalletAnswer, WalletRequest
+from walletsync.remedies import Remedy
 from walletsync.results import Fetched, OutOfDate, Posted, Synced
 from walletsync.session import Session
 from walletsync.store import SealedVersion
-from walletsync.versions import Unlocked
+from walletsync.versions import UnlockedAccount
 
 _MAX_TRIES = 8
 _MAX_OLDER = 100
-REFUSED_FOR_GOOD = (400, 413)
-"""Answers that say surely that this very request has changed nothing, and never will."""
 
 
 class Syncing:
@@ -38,12 +37,12 @@ class Syncing:
 
     def get(self) -> Fetched:
         """Take the current wallet; `Client.get_wallet` says more."""
-        token, unlocked = self._session.signed_in()
-        return self._device.take(self._fetch(token), unlocked)
+        token, unlocked = self._session.credentials()
+        return self._device.accept(self._fetch(token), unlocked)
 
     def post(self) -> Posted | OutOfDate:
         """POST the document as the next version; `Client.post_wallet` says more."""
-        token, unlocked = self._session.signed_in()
+        token, unlocked = self._session.credentials()
         if self._device.is_behind_password_change:
             self._catch_up(token, unlocked)
         pending = self._device.state.pending
@@ -55,46 +54,46 @@ class Syncing:
         try:
             return self._send(pending, token, unlocked)
         except ServerError as error:
-            if error.status in REFUSED_FOR_GOOD:
-                self._device.give_up(pending)
+            if error.status in refusals.CHANGED_NOTHING:
+                self._device.abandon(pending)
             raise
 
     def sync(self, on_conflict: OnConflict | None) -> Synced:
         """Get, merge and POST until done; `Client.sync` says more."""
         if not (on_conflict in (None, "mine", "theirs") or callable(on_conflict)):
-            raise UsageError('`on_conflict` is "mine", "theirs", or a function that takes a conflict.')
+            raise UsageError('Conflicts are decided by "mine", "theirs", or a function that takes a conflict.')
         waiting = self._device.state.conflicts
-        asked: set[merge.Conflict] = set()
+        already_asked: set[merge.Conflict] = set()
 
         def decide() -> None:
             if on_conflict is not None:
-                self._device.decide(on_conflict, asked)
+                self._device.decide(on_conflict, already_asked)
 
-        if self._session.must_sign_in():
-            self._session.sign_in()
+        if self._session.must_log_in():
+            self._session.log_in()
             sequence = self._sync(decide)
         else:
             try:
                 sequence = self._sync(decide)
             except Unauthorized:  # tokens expire
-                self._session.sign_in()
+                self._session.log_in()
                 sequence = self._sync(decide)
         return Synced(sequence, self._device.conflicts(but=waiting))
 
     def accept_restored_server(self) -> Synced:
         """Go on from what the server has; `Client.accept_restored_server` says more."""
         waiting = self._device.state.conflicts
-        self._session.sign_in(accept_previous_seed=True)
-        token, unlocked = self._session.signed_in()
+        self._session.log_in(accept_previous_seed=True)
+        token, unlocked = self._session.credentials()
         try:
             current = self._api.get_wallet(token)
         except NoWallet:
-            self._device.go_on_from(None, (), unlocked)
+            self._device.continue_from(None, (), unlocked)
         else:
             try:
-                self._device.take(current, unlocked)
+                self._device.accept(current, unlocked)
             except (RollbackDetected, ForkDetected):
-                self._device.go_on_from(current, self._older(token, current.sequence), unlocked)
+                self._device.continue_from(current, self._older(token, current.sequence), unlocked)
         return Synced(self.sync(None).sequence, self._device.conflicts(but=waiting))
 
     def _sync(self, decide: Callable[[], None]) -> int:
@@ -127,9 +126,8 @@ class Syncing:
                 raise
             raise RollbackDetected(
                 f"The server says that there is no wallet, but this device has seen version "
-                f"{self._device.known.sequence}. Nothing was changed here. Ask whoever runs the server: if it was "
-                "restored from a backup, accept_restored_server() goes on from there with everything that this device "
-                "has."
+                f"{self._device.known.sequence}. Nothing was changed here; ask whoever runs the server.",
+                remedy=Remedy.ACCEPT_RESTORED_SERVER,
             ) from None
 
     def _older(self, token: str, sequence: int) -> Iterator[WalletAnswer]:
@@ -140,30 +138,30 @@ class Syncing:
         for earlier in [number for number in kept if number < sequence][:_MAX_OLDER]:
             yield self._api.version(token, earlier)
 
-    def _catch_up(self, token: str, unlocked: Unlocked) -> None:
+    def _catch_up(self, token: str, unlocked: UnlockedAccount) -> None:
         """Settle what was begun under the password before: nothing sealed under that may leave any more."""
         try:
-            self._device.take(self._fetch(token), unlocked)
+            self._device.accept(self._fetch(token), unlocked)
         except NoWallet:
             pending = self._device.state.pending
             if pending is not None:
-                self._device.give_up(pending)
+                self._device.abandon(pending)
 
-    def _repeat(self, pending: SealedVersion, token: str, unlocked: Unlocked) -> Posted | OutOfDate:
+    def _repeat(self, pending: SealedVersion, token: str, unlocked: UnlockedAccount) -> Posted | OutOfDate:
         """Send a write again whose outcome is not known."""
         try:
             return self._send(pending, token, unlocked)
         except ServerError as error:
-            if error.status in REFUSED_FOR_GOOD:
+            if error.status in refusals.CHANGED_NOTHING:
                 # It may have landed earlier all the same, and then the current wallet shows it.
-                self._device.take(self._fetch(token), unlocked)
-                self._device.give_up(pending)
+                self._device.accept(self._fetch(token), unlocked)
+                self._device.abandon(pending)
             raise
 
-    def _send(self, pending: SealedVersion, token: str, unlocked: Unlocked) -> Posted | OutOfDate:
+    def _send(self, pending: SealedVersion, token: str, unlocked: UnlockedAccount) -> Posted | OutOfDate:
         request = WalletRequest(encrypted_wallet=pending.encrypted_wallet, sequence=pending.sequence, hmac=pending.hmac)
         answer = self._api.post_wallet(token, request)
-        if isinstance(answer, Conflict):
+        if isinstance(answer, ConflictAnswer):
             return self._out_of_date(pending, answer.latest or self._fetch(token), unlocked)
         if not _is(answer, pending) and (answer is not None or self._api.tells_current):
             raise ProtocolError(
@@ -173,14 +171,16 @@ class Syncing:
         self._device.acknowledge(pending)
         return Posted(pending.sequence)
 
-    def _out_of_date(self, pending: SealedVersion, latest: WalletAnswer, unlocked: Unlocked) -> Posted | OutOfDate:
-        fetched = self._device.take(latest, unlocked)
+    def _out_of_date(
+        self, pending: SealedVersion, latest: WalletAnswer, unlocked: UnlockedAccount
+    ) -> Posted | OutOfDate:
+        fetched = self._device.accept(latest, unlocked)
         if _is(latest, pending):
             return Posted(pending.sequence)  # a lost answer: it had landed
         if self._device.state.pending is not None:
             raise ProtocolError(
-                f"The server refuses version {pending.sequence} as out of date, but has no later one than this device. "
-                "The edits are kept; ask whoever runs the server."
+                f"The server refuses version {pending.sequence} as out of date, but has no later version than this "
+                "device. The edits are kept; ask whoever runs the server."
             )
         return OutOfDate(fetched.sequence, fetched.conflicts)
 

@@ -3,6 +3,15 @@
 `requests` does the work. Taken from it is what would let a server, or the environment, decide something: redirects
 (whose bodies it reads and decompresses even if it does not follow them), cookies, netrc, proxies, CA bundles, a key log
 of TLS. No text that a server chose, and no query, which can carry a token, gets into an error or a log.
+
+Some of that needs parts which the two libraries do not document. They are the same in requests 2.32.4 to 2.34 and in
+urllib3 2.2 to 2.8, and pyproject.toml allows no later major version:
+
+requests    Session.resolve_redirects               is asked for the next request even where redirects are not followed
+            HTTPAdapter.poolmanager                 is what init_poolmanager made
+urllib3     PoolManager.pool_classes_by_scheme      decides which connections are made
+            HTTPConnection.sock                     is None before it is connected, as in http.client
+            "Failed to parse headers"               begins the log line that quotes an answer
 """
 
 import logging
@@ -24,6 +33,7 @@ import certifi
 import requests
 import requests.adapters
 import urllib3
+from typing_extensions import override
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -54,18 +64,18 @@ class Transport:
 
     def __init__(self, *, timeout: float, proxy: str | None, ca_file: str | None) -> None:
         if not timeout > 0:
-            raise UsageError("The timeout is in seconds, and above 0.")
+            raise UsageError("The timeout is in seconds, and has to be above 0.")
         self._timeout = timeout
-        self._watch = _Watch()
+        self._deadline = _Deadline()
         self._session = _Session()
         self._session.trust_env = False
         self._session.verify = certifi.where() if ca_file is None else ca_file
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if proxy is not None:
             self._session.proxies = {"http": proxy, "https": proxy}
-        self.tls = _usual_tls() if ca_file is None else _tls(ca_file)
+        self.tls = _default_tls() if ca_file is None else _tls(ca_file)
         """The context of every connection."""
-        adapter = _Adapter(self._watch, self.tls)
+        adapter = _Adapter(self._deadline, self.tls)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
         # Bodies are small or incompressible, and a decompressor is a bomb's fuse.
@@ -93,7 +103,7 @@ class Transport:
         """
         try:
             with (
-                self._watch.running(),
+                self._deadline.running(),
                 self._session.request(
                     method,
                     url,
@@ -108,11 +118,11 @@ class Transport:
                 return Answer(answer.status_code, _read(answer, url, limit), _retry_after(answer))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # The exception's own text would show the query, or what the server wrote.
-            why = "it took too long" if self._watch.has_cut else type(error).__name__
+            why = "it took too long" if self._deadline.has_passed else type(error).__name__
         # Out here, because the error above holds the request with its token or password, and one raised there would
         # hold the error.
         raise ServerUnreachable(
-            f"No answer from {url} ({why}). Check that the server runs, its address and the network, then try "
+            f"No answer from {url} ({why}). Check that the server is running, its address and the network, then try "
             "again: nothing is lost, and nothing is stored twice."
         )
 
@@ -120,8 +130,8 @@ class Transport:
 def _read(answer: requests.Response, url: str, limit: int) -> bytes:
     if 300 <= answer.status_code < 400:
         raise ProtocolError(
-            f"{url} redirects elsewhere, and no request follows a redirect. If you trust the new address, give that "
-            "one as the server's URL."
+            f"{url} redirects elsewhere, and redirects are not followed. If you trust the new address, give that one "
+            "as the server's URL."
         )
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise ProtocolError(f"{url} compressed its answer, which was not asked for. Turn that off for this path.")
@@ -135,35 +145,36 @@ def _read(answer: requests.Response, url: str, limit: int) -> bytes:
 
 def _retry_after(answer: requests.Response) -> int | None:
     """Return the header in seconds; it has seconds or a date (RFC 9110, 10.2.3). What is neither counts as none."""
-    told = answer.headers.get("Retry-After", "").strip()
-    if _SECONDS.fullmatch(told):
-        seconds = int(told)
+    value = answer.headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(value):
+        seconds = int(value)
     else:
         try:
-            seconds = math.ceil(parsedate_to_datetime(told).timestamp() - time.time())
+            seconds = math.ceil(parsedate_to_datetime(value).timestamp() - time.time())
         except (ValueError, OverflowError):
             return None
     return min(max(seconds, 1), _LONGEST_RETRY_SECONDS)
 
 
 class _Session(requests.Session):
+    @override
     def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[Any]:
         """Resolve none: even unfollowed, it would read the whole body and parse what the server wrote."""
         yield from ()
 
 
-class _Watch:
+class _Deadline:
     """Cuts the connection of an exchange that takes too long, whatever it is waiting for."""
 
     def __init__(self) -> None:
         self.connection: HTTPConnection | None = None
-        self.has_cut = False
+        self.has_passed = False
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Watch what happens inside."""
-        self.has_cut = False
-        timer = threading.Timer(_EXCHANGE_SECONDS, self._cut)
+        """Apply to what happens inside."""
+        self.has_passed = False
+        timer = threading.Timer(_EXCHANGE_SECONDS, self._cut_connection)
         timer.daemon = True
         timer.start()
         try:
@@ -171,8 +182,8 @@ class _Watch:
         finally:
             timer.cancel()
 
-    def _cut(self) -> None:
-        self.has_cut = True
+    def _cut_connection(self) -> None:
+        self.has_passed = True
         connected = self.connection.sock if self.connection is not None else None
         if connected is not None:
             try:
@@ -183,18 +194,20 @@ class _Watch:
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Makes connections that the watch knows, with a TLS context that listens to nobody else."""
+    """Makes connections that the deadline can cut, with a TLS context that nobody else sets up."""
 
-    def __init__(self, watch: _Watch, tls: ssl.SSLContext) -> None:
-        self._pools = _watched_pools(watch)
+    def __init__(self, deadline: _Deadline, tls: ssl.SSLContext) -> None:
+        self._pools = _pool_classes(deadline)
         self._tls = tls
         super().__init__()
 
+    @override
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Make the pools of direct connections."""
         super().init_poolmanager(*arguments, ssl_context=self._tls, **options)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
+    @override
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         """Make the pools of connections through a proxy."""
         manager = super().proxy_manager_for(*arguments, ssl_context=self._tls, **options)
@@ -202,15 +215,17 @@ class _Adapter(requests.adapters.HTTPAdapter):
         return manager
 
 
-def _watched_pools(watch: _Watch) -> dict[str, type[HTTPConnectionPool]]:
+def _pool_classes(deadline: _Deadline) -> dict[str, type[HTTPConnectionPool]]:
     class Plain(HTTPConnection):
+        @override
         def connect(self) -> None:
-            watch.connection = self
+            deadline.connection = self
             super().connect()
 
     class Secure(HTTPSConnection):
+        @override
         def connect(self) -> None:
-            watch.connection = self
+            deadline.connection = self
             super().connect()
 
     class PlainPool(HTTPConnectionPool):
@@ -223,7 +238,7 @@ def _watched_pools(watch: _Watch) -> dict[str, type[HTTPConnectionPool]]:
 
 
 @cache
-def _usual_tls() -> ssl.SSLContext:
+def _default_tls() -> ssl.SSLContext:
     """Return the one context for the usual authorities: reading them all takes longer than many an exchange."""
     return _tls(certifi.where())
 
@@ -235,13 +250,14 @@ def _tls(ca_file: str) -> ssl.SSLContext:
     try:
         context.load_verify_locations(ca_file)
     except (OSError, ssl.SSLError):
-        raise UsageError("`ca_file` cannot be read as a file of CA certificates in PEM form.") from None
+        raise UsageError("The file of CA certificates cannot be read as one in PEM form.") from None
     return context
 
 
 class _WithoutQueries(logging.Filter):
     """Keeps tokens in queries, and what servers write, out of urllib3's log lines."""
 
+    @override
     def filter(self, record: logging.LogRecord) -> bool:
         """Shorten each argument to what is before a question mark; drop lines that quote an answer."""
         if isinstance(record.args, tuple):

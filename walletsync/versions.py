@@ -1,4 +1,4 @@
-"""A version of the wallet, sealed and opened: what the payload says and what the envelope binds, put together."""
+"""Sealing and opening one version of the wallet: what the payload says and what the envelope binds, put together."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ from walletsync.store import SealedVersion
 
 
 @dataclass(frozen=True)
-class Unlocked:
+class UnlockedAccount:
     """An account's binding and the keys for it."""
 
     binding: crypto.Binding
     keys: crypto.Keys
 
 
-def seal(unlocked: Unlocked, about: Version, format_name: str, document: bytes) -> SealedVersion:
-    """Seal `document` as the version that `about` describes; its digest comes of the sealing."""
+def seal(unlocked: UnlockedAccount, about: Version, format_name: str, document: bytes) -> SealedVersion:
+    """Seal `document` as the version that `about` describes; its digest comes from the sealing."""
     payload = Payload(
         format=format_name,
         device=about.device,
@@ -42,12 +42,12 @@ def seal(unlocked: Unlocked, about: Version, format_name: str, document: bytes) 
         seed=unlocked.binding.seed,
         encrypted_wallet=sealed.encrypted_wallet,
         hmac=sealed.hmac,
-        known=continuity.after(replace(about, digest=digest)),
+        known=continuity.known_after(replace(about, digest=digest)),
         document=document,
     )
 
 
-def unseal(unlocked: Unlocked, wallet: WalletAnswer, format_name: str) -> tuple[Version, bytes]:
+def unseal(unlocked: UnlockedAccount, wallet: WalletAnswer, format_name: str) -> tuple[Version, bytes]:
     """Open what a server presents; return what it says of itself and its document.
 
     Raises:
@@ -65,7 +65,7 @@ def unseal(unlocked: Unlocked, wallet: WalletAnswer, format_name: str) -> tuple[
     if payload.format != format_name:
         raise OtherFormat(
             f"The wallet holds a document of the format {payload.format!r}, and this client was made for "
-            f"{format_name!r}. Nothing was changed; open it with its own format.",
+            f"{format_name!r}. Nothing was changed.",
             format=payload.format,
         )
     version = Version(
@@ -80,7 +80,7 @@ def unseal(unlocked: Unlocked, wallet: WalletAnswer, format_name: str) -> tuple[
     return version, payload.document
 
 
-def is_opened_by(unlocked: Unlocked, version: SealedVersion) -> bool:
+def is_opened_by(unlocked: UnlockedAccount, version: SealedVersion) -> bool:
     """Tell whether these are the keys that `version` is sealed under."""
     try:
         crypto.unseal(

@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from walletsync.client import Client
 
 
-_REST_SECONDS = 0.5
-"""How long a file stays as it is before an edit is taken from it."""
-_LOOKS = 20
-"""How often it is looked at until it does."""
+_STABLE_SECONDS = 0.5
+"""How long a file has to stay unchanged before an edit is taken from it."""
+_MAX_CHECKS = 20
+"""How often it is checked until it does."""
 
 
 class WalletFile:
     """The file at `path`, whose content is a document of `format`. `seen` is a file of our own, in a folder of our own.
 
-    Every method leaves the file alone if what is in it is no document: it may be half written. One process at a time;
-    the lock of the client's store sees to that.
+    Every method leaves the file alone if what is in it is not a document: it may be half written. One process at a
+    time; the lock of the client's store sees to that.
     """
 
     def __init__(self, path: Path, *, format: Format[Any], seen: Path) -> None:
@@ -47,7 +47,7 @@ class WalletFile:
         self._putting = seen.with_name(f"{seen.name}.putting")
 
     def signature(self) -> tuple[int, ...] | None:
-        """Return something that is another one after the file was written; None if there is none to look at."""
+        """Return a value that differs once the file was written again; None if there is no file."""
         try:
             found = self._path.stat()
         except OSError:
@@ -66,31 +66,31 @@ class WalletFile:
     def take_edits(self, client: "Client") -> bool:
         """Put what was changed in the file since the last time into the client's document; tell whether there was any.
 
-        A file that is gone is no edit: deleting a file does not delete a wallet.
+        A file that is gone is not an edit: deleting a file does not delete a wallet.
 
         Raises:
-            DocumentError: what is in the file is no document, as when it is half written.
-            WalletFileError: it cannot be read, or is being written all the time.
+            DocumentError: what is in the file is not a document, as when it is half written.
+            WalletFileError: it cannot be read, or another program keeps writing to it.
         """
-        self._finish(client)
+        self._recover(client)
         content, seen = _read(self._path), _read(self._seen)
         if content != seen:
-            content = self._rested(content)
+            content = self._once_stable(content)
         if content is None or content == seen:
             return False
         self._decoded(content)
         if seen is not None and seen.strip() and not content.strip():
             raise DocumentError(
-                f"{self._path} is empty now, as a file is that is being written; it is left as it is. To get "
-                "everything back into it, delete the file; if all is to be deleted, leave one entry in it."
+                f"{self._path} is empty now, as it would be if another program were writing it; it is left as it is. "
+                "To get everything back into it, delete the file; to delete all entries, leave one in it."
             )
         with self._writing():
             _replace(self._taking, content)
-        self._finish(client)
+        self._recover(client)
         return True
 
     def put(self, client: "Client") -> bool:
-        """Bring the file up to the client's document, with edits that came meanwhile taken first; tell if it changed.
+        """Bring the file up to the client's document, after taking edits that came meanwhile; tell if it changed.
 
         The file is replaced as a whole and keeps its permissions. One that says the same in other bytes stays.
 
@@ -111,19 +111,19 @@ class WalletFile:
             if self._replaced(before, content):
                 return True
 
-    def _rested(self, content: bytes | None) -> bytes | None:
-        """Return what the file has once it stays as it is; `content` is what it had at the first look."""
-        for _ in range(_LOOKS):
-            time.sleep(_REST_SECONDS)
+    def _once_stable(self, content: bytes | None) -> bytes | None:
+        """Return what the file has once it stays unchanged; `content` is what it had at first."""
+        for _ in range(_MAX_CHECKS):
+            time.sleep(_STABLE_SECONDS)
             before, content = content, _read(self._path)
             if content == before:
                 return content
         raise WalletFileError(
-            f"{self._path} is left as it is: another program is writing it all the time. Try again when it is done."
+            f"{self._path} is left as it is: another program keeps writing to it. Try again when it is done."
         )
 
-    def _finish(self, client: "Client") -> None:
-        """Do the rest of what was begun, here or by a process that ended."""
+    def _recover(self, client: "Client") -> None:
+        """Finish what was begun, here or by a process that ended."""
         with self._writing():
             edited = _read(self._taking)
             if edited is not None:
@@ -159,7 +159,7 @@ class WalletFile:
                 self._putting.unlink()
                 return False
             new.replace(target)
-            _settle(target.parent)
+            _fsync_folder(target.parent)
             self._putting.replace(self._seen)
         return True
 
@@ -172,7 +172,8 @@ class WalletFile:
             return self._format.decode(content)
         except DocumentError as error:
             raise DocumentError(
-                f"{self._path} is left as it is: {error} If another program is writing it, try again when it is done."
+                f"{self._path} is left as it is: {error.message} If another program is writing it, try again when it "
+                "is done."
             ) from None
 
     def _mode(self) -> int:
@@ -187,8 +188,8 @@ class WalletFile:
             yield
         except OSError as error:
             raise WalletFileError(
-                f"{self._path}, or what is kept beside it, cannot be written: {error.strerror}. It is as it was; what "
-                "came is kept, and is written the next time."
+                f"{self._path}, or what is kept beside it, cannot be written: {error.strerror}. The file is unchanged; "
+                "what came from the server is kept, and is written the next time."
             ) from None
 
 
@@ -217,7 +218,7 @@ def _replace(path: Path, content: bytes) -> None:
     new = path.with_name(f"{path.name}.new")
     _write(new, content, mode=0o600)
     new.replace(path)
-    _settle(path.parent)
+    _fsync_folder(path.parent)
 
 
 def _write(path: Path, content: bytes, *, mode: int) -> None:
@@ -231,7 +232,7 @@ def _write(path: Path, content: bytes, *, mode: int) -> None:
         os.fsync(file.fileno())
 
 
-def _settle(folder: Path) -> None:
+def _fsync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:

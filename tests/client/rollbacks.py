@@ -26,7 +26,7 @@ def take_backup(database: Path, email: str) -> Backup:
 
 
 def restore_backup(database: Path, backup: Backup) -> None:
-    """Put an account back to what it was; nobody is signed in afterwards, as after `walletsync-server restore`."""
+    """Put an account back to what it was; nobody is logged in afterwards, as after `walletsync-server restore`."""
     put_back(database, backup._replace(rows=backup.rows | {"tokens": []}))
 
 

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from tests.conftest import PASSWORD
+from tests.insides import email_of, state_of
 from tests.middle import CHANGE_PASSWORD, GET_SEED, GET_WALLET, LOGIN, POST_WALLET, SIGNUP, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -32,7 +33,7 @@ def test_an_address_in_another_form_is_refused(email: str, middle: Middle) -> No
         with pytest.raises(InvalidAddress) as refused:
             client.set_account(email, PASSWORD)
         assert not email or email not in str(refused.value)
-        assert client._device.state.email is None
+        assert state_of(client).email is None
 
 
 def test_a_mistyped_password_seals_nothing(
@@ -43,8 +44,7 @@ def test_a_mistyped_password_seals_nothing(
     laptop, phone = device("laptop", store=file), device("phone")
     laptop.set_document({"a": 1})
     laptop.sync()
-    email = laptop._device.state.email
-    assert email is not None
+    email = email_of(laptop)
     laptop.set_document({"a": 2})
     laptop.set_account(email, "a mistyped password")
     middle.requests.clear()
@@ -74,19 +74,18 @@ def test_a_server_that_accepts_anything_proves_no_password(change: str | None, d
         with pytest.raises(ServerUnreachable):
             laptop.change_password("a new password, also a long one")
     laptop.set_document({"a": 2})
-    email = laptop._device.state.email
-    assert email is not None
+    email = email_of(laptop)
     laptop.set_account(email, "a mistyped password")
     middle.instead(LOGIN, lambda body: _accepted(msgspec.json.decode(body)["deviceId"]))
     middle.requests.clear()
-    before = laptop._device.state
+    before = state_of(laptop)
     with pytest.raises(WrongPassword, match="no login was sent"):
         laptop.get_auth_token()
     for call in (laptop.get_auth_token, laptop.sync, laptop.post_wallet):
         with pytest.raises((WrongPassword, NotReady)):
             call()
     assert {LOGIN, POST_WALLET}.isdisjoint(middle.requests)
-    assert laptop._device.state == before
+    assert state_of(laptop) == before
     middle.honest()
     laptop.set_account(email, "a new password, also a long one" if change == "landed" else PASSWORD)
     laptop.sync()
@@ -101,8 +100,7 @@ def _accepted(device_id: str) -> Answer:
 def test_a_mistyped_password_does_not_seal_the_first_version_either(device: Device, middle: Middle) -> None:
     """With nothing on the device to tell by, only a log-in proves the password."""
     laptop = device("laptop")
-    email = laptop._device.state.email
-    assert email is not None
+    email = email_of(laptop)
     laptop.set_document({"a": 1})
     laptop.set_account(email, "a mistyped password")
     with pytest.raises(NotReady, match="get_auth_token"):
@@ -122,8 +120,7 @@ def test_a_mistyped_password_does_not_seal_the_first_version_either(device: Devi
 
 def test_a_seed_counts_once_it_has_opened_the_door(device: Device, middle: Middle, address: Callable[[], str]) -> None:
     """A server may answer 201 for an address that is taken: the seed offered there binds the device to nothing."""
-    email = device("laptop")._device.state.email
-    assert email is not None
+    email = email_of(device("laptop"))
     middle.always(SIGNUP, Answer(201, {"verified": False}))
     with Client(middle.url) as client:
         client.set_account(email, PASSWORD)
@@ -133,7 +130,7 @@ def test_a_seed_counts_once_it_has_opened_the_door(device: Device, middle: Middl
         client.set_account(email, "a wrong password")
         with pytest.raises(WrongCredentials):
             client.get_auth_token()
-        assert client._device.state.seed is None
+        assert state_of(client).seed is None
         client.set_account(email, PASSWORD)
         client.get_auth_token()
 
@@ -141,10 +138,10 @@ def test_a_seed_counts_once_it_has_opened_the_door(device: Device, middle: Middl
 def test_registering_again_is_the_same_account(device: Device) -> None:
     """The device offers the seed that it knows, so to the server it is a repetition."""
     laptop = device("laptop")
-    seed = laptop._device.state.seed
+    seed = state_of(laptop).seed
     assert laptop.register().verified
     laptop.get_auth_token()
-    assert laptop._device.state.seed == seed
+    assert state_of(laptop).seed == seed
 
 
 @pytest.mark.parametrize("text", ["caf\udce9 secret", "\ud800"])
@@ -177,11 +174,10 @@ def test_a_device_id_that_the_server_would_not_take_is_refused(device_id: str, m
 def test_an_account_that_exists_is_not_made_again(device: Device, middle: Middle) -> None:
     """Somebody else's registration changes nothing, and the devices of the account go on."""
     laptop = device("laptop")
-    email = laptop._device.state.email
-    assert email is not None
+    email = email_of(laptop)
     with Client(middle.url, device_id="other") as other:
         other.set_account(email, "another password")
-        with pytest.raises(AccountExists, match="sign in with get_auth_token"):
+        with pytest.raises(AccountExists, match="get_auth_token"):
             other.register()
         other.set_account(email, PASSWORD)
         other.get_auth_token()
@@ -191,8 +187,7 @@ def test_an_account_that_exists_is_not_made_again(device: Device, middle: Middle
 
 def test_a_wrong_password_is_refused_with_a_hint_at_the_realm(device: Device, middle: Middle) -> None:
     """The hint names what else can be the matter: a server that moved."""
-    email = device("laptop")._device.state.email
-    assert email is not None
+    email = email_of(device("laptop"))
     with Client(middle.url) as other:
         other.set_account(email, "a wrong password")
         with pytest.raises(WrongCredentials, match="realm="):
@@ -208,8 +203,7 @@ def test_a_server_that_moved_is_reached_with_its_old_realm(
     laptop.set_document({"a": 1})
     laptop.sync()
     laptop.close()
-    email = laptop._device.state.email
-    assert email is not None
+    email = email_of(laptop)
     moved = middle.url.replace("127.0.0.1", "localhost")
     with Client(moved, store=file) as client, pytest.raises(StoreUnusable, match="earlier URL as `realm=`"):
         client.set_account(email, PASSWORD)
@@ -226,7 +220,7 @@ def test_a_registration_that_was_refused_opens_nothing_later(device: Device, mid
     middle.always(GET_SEED, Answer(200, {"clientSaltSeed": "ab" * 32}))
     with pytest.raises(AccountExists):
         laptop.register()
-    assert laptop._device.state.offered_seed is None
+    assert state_of(laptop).offered_seed is None
     offered = msgspec.json.decode(middle.bodies[-1])["clientSaltSeed"]
     middle.always(GET_SEED, Answer(200, {"clientSaltSeed": offered}))
     with pytest.raises(SeedChanged):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.insides import token_of
 from tests.middle import GET_WALLET, LOGIN, POST_WALLET, WELL_KNOWN, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -78,7 +79,7 @@ def test_what_is_no_servers_url_is_refused(url: str) -> None:
 @pytest.mark.parametrize("host", ["wallet.example.com", "192.0.2.1", "127.0.0.1.example.com", "[2001:db8::1]"])
 def test_plain_http_is_refused_off_loopback_unless_asked_for(host: str) -> None:
     """Tokens do not cross a network in the clear by mistake."""
-    with pytest.raises(InvalidServerURL, match="use https, or pass allow_plain_http"):
+    with pytest.raises(InvalidServerURL, match="Use https, or pass allow_plain_http"):
         Client(f"http://{host}")
     Client(f"http://{host}", allow_plain_http=True).close()
 
@@ -151,9 +152,9 @@ def test_an_unreachable_server_is_named(middle: Middle) -> None:
     [
         (GET_WALLET, Answer(404, b"<html>none</html>"), ServerError, "check the URL and its path"),
         (POST_WALLET, Answer(413, b"<html>too large</html>"), ServerError, "make it smaller"),
-        (LOGIN, Answer(401, {"error": "Not yet.", "code": "not_verified"}), NotVerified, "open the link in the mail"),
+        (LOGIN, Answer(401, {"error": "Not yet.", "code": "not_verified"}), NotVerified, "Open the link in the mail"),
         (LOGIN, Answer(403, {"error": "Full.", "code": "too_many_devices"}), ServerError, "unused ones expire"),
-        (WELL_KNOWN, Answer(500, b""), ServerError, "ask whoever runs it"),
+        (WELL_KNOWN, Answer(500, b""), ServerError, "ask whoever runs the server"),
     ],
 )
 def test_an_error_says_what_to_do(
@@ -179,8 +180,7 @@ def test_the_token_travels_in_a_header_only(device: Device, middle: Middle) -> N
     client = device("laptop")
     client.set_document({})
     client.sync()
-    token = client._device.state.token
-    assert token is not None
+    token = token_of(client)
     lines = [head.partition("\n")[0] for head in middle.heads]
     assert not any(token in line or "token" in line for line in lines)
     assert not any(token.encode() in body for body in middle.bodies)
@@ -214,8 +214,7 @@ def test_a_wallet_of_exactly_the_limit_is_sent(device: Device, middle: Middle) -
 def test_what_a_server_writes_does_not_get_into_an_error(device: Device, middle: Middle) -> None:
     """It could be our own token, reflected into a log."""
     client = device("laptop")
-    token = client._device.state.token
-    assert token is not None
+    token = token_of(client)
     for body in ({"error": token, "code": token}, {"error": token, "code": "bad_request"}, token.encode()):
         middle.always(GET_WALLET, Answer(418, body))
         with pytest.raises(ServerError) as raised:
@@ -227,7 +226,7 @@ def test_what_a_server_writes_does_not_get_into_an_error(device: Device, middle:
 def test_an_error_carries_status_and_code(device: Device, middle: Middle) -> None:
     """For programs; the sentence is for people."""
     client = device("laptop")
-    middle.always(GET_WALLET, Answer(401, {"error": "Sign in.", "code": "unauthorized"}))
+    middle.always(GET_WALLET, Answer(401, {"error": "Log in.", "code": "unauthorized"}))
     with pytest.raises(Unauthorized, match="get_auth_token") as raised:
         client.get_wallet()
     assert (raised.value.status, raised.value.code) == (401, "unauthorized")
@@ -240,7 +239,7 @@ def test_a_wallet_over_the_servers_limit_is_not_sent(device: Device, middle: Mid
     client = device("laptop")
     client.set_document({"long": "x" * 1000})
     middle.requests.clear()
-    with pytest.raises(WalletTooLarge, match="the server takes 1,000"):
+    with pytest.raises(WalletTooLarge, match="the server takes at most 1,000"):
         client.post_wallet()
     assert POST_WALLET not in middle.requests
     assert client.get_document() == {"long": "x" * 1000}

@@ -15,6 +15,7 @@ import pytest
 import walletsync
 from append_log import AppendLog
 from tests.conftest import PASSWORD
+from tests.insides import email_of
 from tests.middle import GET_WALLET, LOGIN, POST_WALLET, Answer, Middle
 from walletsync import Client, JSONFormat, crypto
 from walletsync.errors import (
@@ -28,7 +29,7 @@ from walletsync.errors import (
 from walletsync.results import Fetched, Posted, WalletState
 
 Device = Callable[..., Client]
-UNAUTHORIZED = Answer(401, {"error": "Sign in.", "code": "unauthorized"})
+UNAUTHORIZED = Answer(401, {"error": "Log in.", "code": "unauthorized"})
 
 
 def test_verbs_in_the_wrong_order_say_what_is_missing(middle: Middle, address: Callable[[], str]) -> None:
@@ -89,11 +90,10 @@ def test_a_restart_loses_nothing(tmp_path: Path, device: Device) -> None:
     laptop.sync()
     laptop.set_document({"a": 2, "b": 4})
     (conflict,) = laptop.conflicts
-    email = laptop._device.state.email
-    assert email is not None
+    email = email_of(laptop)
     laptop.close()
 
-    with Client(laptop._api.url, store=file) as again:
+    with Client(laptop.realm, store=file) as again:
         assert again.device_id == "laptop"
         assert again.get_document() == {"a": 2, "b": 4}
         assert again.merge_base == {"a": 2, "b": 1}
@@ -118,7 +118,7 @@ def test_a_store_is_for_one_device_account_and_format(
         client.register()
         with pytest.raises(StoreUnusable, match="belongs to another account"):
             client.set_account("bob@example.com", PASSWORD)
-    with pytest.raises(StoreUnusable, match="of the device 'laptop'"):
+    with pytest.raises(StoreUnusable, match="belongs to the device 'laptop'"):
         Client(middle.url, store=file, device_id="phone")
     with pytest.raises(StoreUnusable, match="format 'json'"):
         Client(middle.url, store=file, format=AppendLog())
@@ -141,7 +141,7 @@ def test_a_store_holds_no_password_and_no_key(tmp_path: Path, device: Device) ->
 
 
 def test_keys_are_derived_once(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take 256 MiB and a second: registering, signing in and syncing share them."""
+    """They take 256 MiB and a second: registering, logging in and syncing share them."""
     derived: list[bytes] = []
     real = crypto._argon2id
 
@@ -275,7 +275,7 @@ def test_conflicts_that_differ_only_in_type_are_told_apart(device: Device) -> No
 
 
 def test_a_sync_tells_the_conflicts_that_it_made(device: Device, middle: Middle) -> None:
-    """Not those that waited before, and all of them also if it had to sign in on the way."""
+    """Not those that waited before, and all of them also if it had to log in on the way."""
     laptop, phone = device("laptop"), device("phone")
     laptop.set_document({"a": 1, "b": 1})
     laptop.sync()
@@ -394,7 +394,7 @@ def test_reprs_read_well_and_hold_no_secret(device: Device) -> None:
     token = client.get_auth_token()
     client.set_document({})
     client.sync()
-    assert repr(client) == f"Client({client._api.url!r}, device_id='laptop')"
+    assert repr(client) == f"Client({client.realm!r}, device_id='laptop')"
     assert token.value not in repr(token)
     state = client.wallet_state
     assert state is not None

@@ -227,7 +227,7 @@ def test_a_request_or_an_answer_may_get_lost_at_every_point(
     check: Callable[[World], None],
     requests: int,
 ) -> None:
-    """The same verb again settles it, without a restart; what was asked only to sign in again may wait."""
+    """The same verb again settles it, without a restart; what was asked only to log in again may wait."""
     prepare(world)
     world.keep()
     undisturbed = Points()

@@ -94,7 +94,7 @@ class Fickle(AppendLog):
         return merged if merged.document in (mine, theirs) else Merged(f"{merged.document}:{self.merges:04}", ())
 
 
-class Undecided(AppendLog):
+class OpenConflicts(AppendLog):
     def merge(self, base: str, mine: str, theirs: str) -> Merged[str]:
         merged = super().merge(base, mine, theirs)
         if not merged.conflicts:
@@ -200,7 +200,7 @@ class Unwilling(AppendLog):
         (Doubling(), "the changed side is taken"),
         (Quarrelling(), "what only one side changed, or both alike, is no conflict"),
         (Fickle(), "the same arguments give the same document"),
-        (Undecided(), "the same arguments give the same conflicts"),
+        (OpenConflicts(), "the same arguments give the same conflicts"),
         (Forgetting(), "a conflict has what each side has in its place"),
         (KeepingMine(), "where there is a conflict, the document has theirs"),
         (Nesting(), "no conflict lies inside another"),
@@ -240,7 +240,7 @@ def test_what_a_format_raises_by_mistake_goes_through() -> None:
 
 def test_bytes_that_should_be_refused_and_are_not_are_caught() -> None:
     """The list is the author's own."""
-    with pytest.raises(PromiseBroken, match="what is no document is refused"):
+    with pytest.raises(PromiseBroken, match="what is not a document is refused"):
         check(AppendLog(), DOCUMENTS, refused=[b"no log", b"-:cfF6"])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PASSWORD
+from tests.insides import email_of, state_of
 from tests.middle import DELETE_ACCOUNT, GET_WALLET, HISTORY, POST_WALLET, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -47,9 +48,9 @@ def test_versions_are_listed_and_shown(laptop: Client) -> None:
     assert [(version.sequence, version.device) for version in kept] == [(3, "laptop"), (2, "laptop"), (1, "laptop")]
     assert all(isinstance(version, KeptVersion) and version.size > 100 for version in kept)
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT.*Z", version.time) for version in kept)
-    before = laptop._device.state
+    before = state_of(laptop)
     assert [laptop.version(number) for number in (1, 2, 3)] == [{"n": 1}, {"n": 2}, {"n": 3}]
-    assert laptop._device.state is before
+    assert state_of(laptop) is before
 
 
 def test_an_older_version_is_restored_as_a_new_one(laptop: Client, device: Device) -> None:
@@ -102,7 +103,7 @@ def test_a_version_of_another_history_is_not_shown(laptop: Client, device: Devic
     phone.set_document({"n": "of another line"})
     middle.instead(POST_WALLET, lambda body: Answer(200, body.replace(b"}", b', "version": 1}')))
     phone.post_wallet()
-    other_line = phone._device.state.synced
+    other_line = state_of(phone).synced
     middle.honest()
     assert other_line is not None
     for number in (4, 5):
@@ -125,12 +126,12 @@ def test_the_list_may_be_a_lie_but_not_a_crash(laptop: Client, middle: Middle) -
 
 
 def test_devices_are_listed_and_signed_out(laptop: Client, device: Device) -> None:
-    """The one that is signed out learns it at its next request, and needs the password; others go on."""
+    """The one that is logged out learns it at its next request, and needs the password; others go on."""
     phone = device("phone")
     phone.sync()
-    assert [signed_in.device for signed_in in laptop.devices()] == ["laptop", "phone"]
+    assert [each.device for each in laptop.devices()] == ["laptop", "phone"]
     laptop.revoke_device("phone")
-    assert [signed_in.device for signed_in in laptop.devices()] == ["laptop"]
+    assert [each.device for each in laptop.devices()] == ["laptop"]
     with pytest.raises(Unauthorized):
         phone.get_wallet()
     with pytest.raises(NotKept, match=r"devices\(\)"):
@@ -143,28 +144,27 @@ def test_any_name_of_a_device_can_be_signed_out(laptop: Client, device: Device, 
     """Whatever characters it has, it is one part of the path."""
     device(name)
     laptop.revoke_device(name)
-    assert [signed_in.device for signed_in in laptop.devices()] == ["laptop"]
+    assert [each.device for each in laptop.devices()] == ["laptop"]
 
 
 def test_signing_out_gives_the_token_back(laptop: Client, device: Device) -> None:
-    """It is void at the server, gone here, and the document stays; twice is fine, and syncing signs in again."""
+    """It is void at the server, gone here, and the document stays; twice is fine, and syncing logs in again."""
     phone = device("phone")
-    laptop.sign_out()
-    laptop.sign_out()
-    assert [signed_in.device for signed_in in phone.devices()] == ["phone"]
-    assert laptop._device.state.token is None
+    laptop.log_out()
+    laptop.log_out()
+    assert [each.device for each in phone.devices()] == ["phone"]
+    assert not laptop.has_token
     assert laptop.get_document() == {"n": 3}
     assert laptop.sync().sequence == 3
     phone.revoke_device("laptop")
-    laptop.sign_out()  # of a token that is void already
-    assert laptop._device.state.token is None
+    laptop.log_out()  # of a token that is void already
+    assert not laptop.has_token
 
 
 def test_deleting_the_account_leaves_the_document(laptop: Client, device: Device, middle: Middle) -> None:
     """Only with the right password; then nothing is left on the server, and this device begins anew if it wants to."""
     phone = device("phone")
-    email = laptop._device.state.email
-    assert email is not None
+    email = email_of(laptop)
     with Client(middle.url) as stranger:
         stranger.set_account(email, PASSWORD)
         with pytest.raises(NotReady, match="get_auth_token"):
@@ -203,7 +203,7 @@ def test_a_fingerprint_is_the_same_where_the_history_is(laptop: Client, device: 
     phone.sync()
     assert phone.fingerprint().digits != first.digits
     phone.close()
-    with Client(laptop._api.url, store=file) as phone:
+    with Client(laptop.realm, store=file) as phone:
         laptop.sync()
         assert phone.fingerprint() == laptop.fingerprint()
 
@@ -229,7 +229,7 @@ def test_fingerprints_of_two_accounts_differ(device: Device, address: Callable[[
     laptop.set_document({})
     laptop.sync()
     ours = laptop.fingerprint()
-    synced = laptop._device.state.synced
+    synced = state_of(laptop).synced
     with Client(middle.url, device_id="laptop") as other:
         other.set_account(address(), PASSWORD)
         other._device.save(synced=synced)
@@ -241,6 +241,6 @@ def test_a_server_without_history_is_told_apart(laptop: Client, middle: Middle) 
     middle.always(HISTORY, Answer(404, b""))
     with pytest.raises(ServerError, match="404"):
         laptop.history()
-    middle.always(GET_WALLET, Answer(401, {"error": "Sign in.", "code": "unauthorized"}))
+    middle.always(GET_WALLET, Answer(401, {"error": "Log in.", "code": "unauthorized"}))
     with pytest.raises(Unauthorized, match="get_auth_token"):
         laptop.get_wallet()

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests.conftest import PASSWORD
+from tests.insides import email_of, token_of
 from tests.middle import GET_WALLET, POST_WALLET, Answer, Middle
 from walletsync import Client, crypto
 from walletsync.errors import BadWallet
@@ -27,7 +28,7 @@ def seed_of(url: str, email: str) -> str:
 
 def presented(middle: Middle, client: Client) -> Answer:
     """Return the wallet as the server has it now."""
-    headers = {"Authorization": f"Bearer {client._device.state.token}"}
+    headers = {"Authorization": f"Bearer {token_of(client)}"}
     found = requests.get(f"{middle.url}/api/3/wallet", headers=headers, timeout=30)
     return Answer(found.status_code, found.content)
 
@@ -38,8 +39,7 @@ def test_a_weak_password_is_found_by_whoever_has_the_ciphertext(device: Device, 
     laptop = device("laptop")
     laptop.set_document({"a": 1})
     laptop.sync()
-    email = laptop._device.state.email
-    assert email is not None
+    email = email_of(laptop)
     wallet = presented(middle, laptop).json
     binding = crypto.Binding(middle.url, email, bytes.fromhex(seed_of(middle.url, email)))
 

@@ -14,6 +14,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from tests.conftest import PASSWORD
+from tests.insides import token_of
 from walletsync import Client, live
 from walletsync.errors import NotReady, UsageError
 from walletsync.live import Listener
@@ -152,7 +153,7 @@ def test_a_void_token_is_no_busy_loop(
             until(lambda: len(quick) >= 8)
             assert not listener.is_connected
             assert quick[:8] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
-            assert news.count == 1  # for a sync to sign in; the same token fails for the same reason
+            assert news.count == 1  # for a sync to log in; the same token fails for the same reason
             laptop.sync()
             until(lambda: listener.is_connected)
             news.wait_for(2)
@@ -195,7 +196,7 @@ def test_a_connection_that_lasted_makes_the_pauses_small_again(
     quick: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is restarted once a day is found again within a second."""
-    monkeypatch.setattr(live, "_LASTING", 0.0)
+    monkeypatch.setattr(live, "_STABLE_SECONDS", 0.0)
     news = News()
     with (
         speaking(lambda connection: connection.close()) as url,
@@ -232,7 +233,7 @@ def test_a_function_that_fails_is_logged_and_called_again(
 
 
 def test_without_a_token_nobody_is_asked(quick: list[float]) -> None:
-    """Between signing out and signing in there is nothing to say hello with."""
+    """Between logging out and logging in there is nothing to say hello with."""
     asked = News()
 
     def token() -> None:
@@ -315,8 +316,7 @@ def test_the_token_is_in_no_log(
     with caplog.at_level(0), devices(running_server.url, address()) as (laptop, phone):
         for name in ("websockets", "websockets.client", live._SILENT.name):
             logging.getLogger(name).setLevel(1)
-        token = laptop._device.state.token
-        assert token is not None
+        token = token_of(laptop)
         logging.getLogger("test").debug("the log works")
         with laptop.listen(news) as listener:
             news.wait_for(1)
@@ -337,5 +337,5 @@ def test_listening_needs_a_token_and_no_proxy(running_server: RunningServer, add
         client.register()
         client.get_auth_token()
         client._api._proxy = "http://127.0.0.1:1"
-        with pytest.raises(UsageError, match="Through a proxy"):
+        with pytest.raises(UsageError, match="through a proxy"):
             client.listen(News())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.insides import state_of
 from tests.middle import GET_SEED, GET_WALLET, LOGIN, POST_WALLET, WELL_KNOWN, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -45,10 +46,10 @@ def current(middle: Middle, client: Client) -> Answer:
 
 def refuses(client: Client, error: type[WalletSyncError], call: Callable[[], Any]) -> None:
     """Assert that `call` raises and that nothing in the device's state has changed."""
-    before = client._device.state
+    before = state_of(client)
     with pytest.raises(error):
         call()
-    assert client._device.state == before
+    assert state_of(client) == before
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_a_409_without_a_later_version_is_found_out(laptop: Client, middle: Midd
     """Refusing the next sequence while presenting nothing newer is a lie; the edit is kept and not doubled."""
     present = current(middle, laptop)
     middle.always(POST_WALLET, conflict_with(present))
-    with pytest.raises(ProtocolError, match="has no later one"):
+    with pytest.raises(ProtocolError, match="has no later version"):
         laptop.sync()
     middle.honest()
     laptop.sync()
@@ -267,5 +268,5 @@ def test_extras_cannot_be_taken_back(laptop: Client, middle: Middle, tmp_path: P
     file = tmp_path / "phone.wallet"
     device("phone", store=file).close()
     middle.always(WELL_KNOWN, Answer(404, b"not found"))
-    with pytest.raises(ProtocolError, match="does not tell any more what it can do"):
+    with pytest.raises(ProtocolError, match="no longer says what it can do"):
         device("phone", store=file)

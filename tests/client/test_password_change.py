@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PASSWORD
+from tests.insides import email_of, known_of, state_of
 from tests.middle import CHANGE_PASSWORD, DELETE_ACCOUNT, GET_WALLET, LOGIN, POST_WALLET, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -38,20 +39,9 @@ def laptop(device: Device) -> Client:
     return client
 
 
-def email_of(client: Client) -> str:
-    email = client._device.state.email
-    assert email is not None
-    return email
-
-
-def epoch_of(client: Client) -> int:
-    assert client._device.known is not None
-    return client._device.known.epoch
-
-
-def signs_in(client: Client, password: str) -> bool:
+def logs_in(client: Client, password: str) -> bool:
     """Tell whether a new device gets in with `password`."""
-    with Client(client._api.url) as stranger:
+    with Client(client.realm) as stranger:
         stranger.set_account(email_of(client), password)
         try:
             stranger.get_auth_token()
@@ -62,17 +52,17 @@ def signs_in(client: Client, password: str) -> bool:
 
 def test_the_password_changes_with_the_wallet(laptop: Client) -> None:
     """One request: the next sequence, the next epoch, a new seed; this device goes on at once, without being asked."""
-    seed = laptop._device.state.seed
+    seed = state_of(laptop).seed
     assert laptop.change_password(NEW) == PasswordChanged(2)
-    assert epoch_of(laptop) == 2
-    assert laptop._device.state.seed != seed
+    assert known_of(laptop).epoch == 2
+    assert state_of(laptop).seed != seed
     assert laptop.get_document() == {"label": "one"}
     laptop.set_document({"label": "two"})
     assert laptop.post_wallet() == Posted(3)
-    assert epoch_of(laptop) == 2
-    assert [signs_in(laptop, password) for password in (PASSWORD, NEW)] == [False, True]
+    assert known_of(laptop).epoch == 2
+    assert [logs_in(laptop, password) for password in (PASSWORD, NEW)] == [False, True]
     laptop.change_password(PASSWORD, old=NEW)
-    assert epoch_of(laptop) == 3
+    assert known_of(laptop).epoch == 3
 
 
 def test_another_device_takes_the_new_password_and_keeps_its_edits(
@@ -98,7 +88,7 @@ def test_another_device_takes_the_new_password_and_keeps_its_edits(
         phone.set_account(email_of(phone), NEW)
         assert phone.sync().sequence == 3
         assert phone.get_document() == {"label": "one", "phone": 1}
-        assert epoch_of(phone) == 2
+        assert known_of(phone).epoch == 2
     laptop.sync()
     assert laptop.get_document() == {"label": "one", "phone": 1}
 
@@ -130,7 +120,7 @@ def test_a_repetition_is_the_same_request_also_after_a_restart(tmp_path: Path, d
         assert laptop.has_open_password_change
         laptop.set_account(email, PASSWORD)
         assert laptop.change_password(NEW) == PasswordChanged(2)
-        assert laptop._device.state.password_change is None
+        assert state_of(laptop).password_change is None
     first, second = bodies(middle)
     assert first == second
 
@@ -177,7 +167,7 @@ def test_a_version_that_came_first_leaves_the_password_unchanged(
     for _ in range(2):
         with pytest.raises(PasswordUnchanged, match=r"sync\(\), then change it again"):
             laptop.change_password(NEW)
-    assert [signs_in(laptop, password) for password in (PASSWORD, NEW)] == [True, False]
+    assert [logs_in(laptop, password) for password in (PASSWORD, NEW)] == [True, False]
     laptop.sync()
     assert not laptop.has_open_password_change
     assert laptop.change_password(NEW) == PasswordChanged(3)
@@ -209,7 +199,7 @@ def test_editing_and_syncing_go_on_while_the_outcome_is_open(laptop: Client, mid
     assert laptop.sync().sequence == 2
     assert not laptop.has_open_password_change
     middle.deliver_late()  # and cannot happen any more
-    assert [signs_in(laptop, password) for password in (PASSWORD, NEW)] == [True, False]
+    assert [logs_in(laptop, password) for password in (PASSWORD, NEW)] == [True, False]
     laptop.sync()
 
 
@@ -217,7 +207,7 @@ def test_edits_made_while_the_outcome_is_open_survive_either(laptop: Client, mid
     """The change had landed: a repetition finishes it, and the edit goes out under the new key."""
     lose(middle, lambda: laptop.change_password(NEW))
     laptop.set_document({"label": "meanwhile"})
-    with pytest.raises(WrongPassword, match="has landed: set_account"):
+    with pytest.raises(WrongPassword, match=r"took effect\. Call set_account"):
         laptop.sync()
     assert laptop.change_password(NEW) == PasswordChanged(2)
     assert laptop.sync().sequence == 3
@@ -235,13 +225,13 @@ def test_the_device_says_which_password_holds(tmp_path: Path, device: Device, mi
     with pytest.raises(ServerUnreachable):
         laptop.change_password(NEW)
     laptop.set_account(email, NEW)
-    with pytest.raises(WrongPassword, match="has not landed: the old password holds"):
+    with pytest.raises(WrongPassword, match="did not take effect: the old password holds"):
         laptop.sync()
     middle.deliver_late()
     laptop.close()
     with Client(middle.url, store=file) as laptop:
         laptop.set_account(email, PASSWORD)
-        with pytest.raises(WrongPassword, match="has landed: set_account"):
+        with pytest.raises(WrongPassword, match=r"took effect\. Call set_account"):
             laptop.sync()
         laptop.set_account(email, NEW)
         assert laptop.sync().sequence == 2
@@ -256,12 +246,12 @@ def test_deleting_the_account_does_not_guess_which_password_holds(
     with pytest.raises(ServerUnreachable):
         laptop.change_password(NEW)
     laptop.set_account(email_of(laptop), NEW)
-    with pytest.raises(WrongPassword, match=r"has landed is not known: get_auth_token\(\) asks the server") as told:
+    with pytest.raises(WrongPassword, match=r"not known whether .* took effect\. Call get_auth_token\(\)") as told:
         laptop.delete_account()
     assert "password holds" not in str(told.value)
     assert DELETE_ACCOUNT not in middle.requests
     if not has_landed:
-        with pytest.raises(WrongPassword, match="has not landed: the old password holds"):
+        with pytest.raises(WrongPassword, match="did not take effect: the old password holds"):
             laptop.get_auth_token()
         laptop.set_account(email_of(laptop), PASSWORD)
     laptop.get_auth_token()
@@ -340,8 +330,8 @@ def test_a_lying_409_does_not_hide_that_the_change_landed(laptop: Client, middle
     assert laptop.sync().sequence == 2
 
 
-def test_the_change_counts_though_signing_in_again_fails(laptop: Client, middle: Middle) -> None:
-    """All tokens are void; the next sync signs in."""
+def test_the_change_counts_though_logging_in_again_fails(laptop: Client, middle: Middle) -> None:
+    """All tokens are void; the next sync logs in."""
     middle.lose_answer(LOGIN)
     assert laptop.change_password(NEW) == PasswordChanged(2)
     with pytest.raises(NotReady, match="get_auth_token"):
@@ -358,8 +348,6 @@ def test_a_wallet_from_before_the_change_is_refused_also_after_a_restart(
     laptop.set_document({"a": 1})
     laptop.sync()
     phone.sync()
-    old_token = phone._device.state.token
-    assert old_token is not None
     phone.get_wallet()
     before = middle.answers[-1]
     laptop.change_password(NEW)
@@ -422,7 +410,7 @@ def test_a_post_right_after_taking_the_new_password_catches_up_first(laptop: Cli
     phone.set_account(email_of(phone), NEW, accept_new_password=True)
     phone.get_auth_token()
     assert phone.post_wallet() == Posted(3)
-    assert epoch_of(phone) == 2
+    assert known_of(phone).epoch == 2
 
 
 def test_a_repetition_without_a_wallet_is_recognised(device: Device) -> None:
@@ -438,7 +426,7 @@ def test_a_repetition_without_a_wallet_is_recognised(device: Device) -> None:
     laptop.get_auth_token()
 
 
-@pytest.mark.parametrize("then", ["change again", "sign in"])
+@pytest.mark.parametrize("then", ["change again", "log in"])
 def test_without_a_wallet_another_new_password_does_not_finish_a_change_either(
     then: str, device: Device, middle: Middle
 ) -> None:
@@ -446,7 +434,7 @@ def test_without_a_wallet_another_new_password_does_not_finish_a_change_either(
     laptop = device("laptop")
     lose(middle, lambda: laptop.change_password(NEW))
     for _ in range(2):
-        with pytest.raises(WrongPassword, match="has landed, with another new password"):
+        with pytest.raises(WrongPassword, match="took effect, with a different new password"):
             laptop.change_password("a third password, long enough")
         assert laptop.has_open_password_change
     middle.always(CHANGE_PASSWORD, Answer(401, {"error": "no", "code": "wrong_credentials"}))
@@ -460,7 +448,7 @@ def test_without_a_wallet_another_new_password_does_not_finish_a_change_either(
     laptop.set_document({"a": 1})
     assert laptop.sync().sequence == 1
     assert not laptop.has_open_password_change
-    assert [signs_in(laptop, each) for each in (PASSWORD, NEW, "a third password, long enough")] == [False, True, False]
+    assert [logs_in(laptop, each) for each in (PASSWORD, NEW, "a third password, long enough")] == [False, True, False]
 
 
 def test_a_change_that_landed_unseen_and_was_followed_by_another_is_known(device: Device, middle: Middle) -> None:
@@ -481,5 +469,5 @@ def test_a_change_that_landed_unseen_and_was_followed_by_another_is_known(device
     laptop.sync()
     phone.sync()
     assert phone.get_document() == laptop.get_document() == {"label": "one", "edited": "meanwhile"}
-    assert epoch_of(laptop) == epoch_of(phone) == 3
+    assert known_of(laptop).epoch == known_of(phone).epoch == 3
     assert not laptop.has_open_password_change

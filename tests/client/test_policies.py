@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PASSWORD
+from tests.insides import email_of
 from tests.middle import Middle
 from walletsync import Client
 from walletsync.errors import UsageError, WalletSyncError
@@ -78,8 +79,7 @@ def test_a_policy_decides_what_waited_before_and_across_a_restart(tmp_path: Path
     file = tmp_path / "phone.wallet"
     laptop, phone = diverged(device, store=file)
     assert len(phone.sync().conflicts) == 2
-    email, url = phone._device.state.email, phone._api.url
-    assert email is not None
+    email, url = email_of(phone), phone.realm
     phone.close()
     with Client(url, store=file) as again:
         again.set_account(email, PASSWORD)

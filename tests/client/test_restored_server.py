@@ -8,6 +8,7 @@ import pytest
 
 from tests.client.rollbacks import restore_backup, take_backup
 from tests.conftest import PASSWORD
+from tests.insides import email_of, known_of, state_of
 from tests.middle import GET_WALLET, HISTORY, LOGIN, POST_WALLET, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -24,12 +25,6 @@ Device = Callable[..., Client]
 NEW = "a new password, also a long one"
 
 
-def email_of(client: Client) -> str:
-    email = client._device.state.email
-    assert email is not None
-    return email
-
-
 def edit(client: Client, **labels: object) -> None:
     """Change labels (None deletes), and sync."""
     document = client.get_document() if client.wallet_state else {}
@@ -40,7 +35,7 @@ def edit(client: Client, **labels: object) -> None:
 @contextmanager
 def restarted(client: Client, file: Path, password: str = PASSWORD) -> Iterator[Client]:
     """End the client and start it again on its file."""
-    email, url = email_of(client), client._api.url
+    email, url = email_of(client), client.realm
     client.close()
     with Client(url, store=file) as again:
         again.set_account(email, password)
@@ -69,7 +64,7 @@ def test_a_restored_server_is_explained_and_accepted_with_consent_only(
         laptop.sync()
         assert laptop.get_document() == phone.get_document() == {"kept": 1, "new": 1, "phone": 1}
         assert laptop.fingerprint() == phone.fingerprint()
-        with Client(laptop._api.url) as stranger:
+        with Client(laptop.realm) as stranger:
             stranger.set_account(email_of(laptop), PASSWORD)
             stranger.sync()
             assert stranger.get_document() == {"kept": 1, "new": 1, "phone": 1}
@@ -192,16 +187,16 @@ def test_no_server_chooses_what_changes_are_measured_against(device: Device, run
     edit(laptop, a=1)
     backup = take_backup(running_server.database, email_of(laptop))
     edit(laptop, laptop=1)
-    left = laptop._api.version(laptop._session.signed_in()[0], 2)
+    left = laptop._api.version(laptop._session.credentials()[0], 2)
     edit(laptop, later=1)
     restore_backup(running_server.database, backup)
     tablet = device("tablet")
     tablet.sync()
     edit(tablet, tablet=1)
     edit(tablet, tablet=2)
-    laptop._session.sign_in()
-    token, unlocked = laptop._session.signed_in()
-    laptop._device.go_on_from(laptop._api.get_wallet(token), [left], unlocked)
+    laptop._session.log_in()
+    token, unlocked = laptop._session.credentials()
+    laptop._device.continue_from(laptop._api.get_wallet(token), [left], unlocked)
     assert laptop.get_document() == {"a": 1, "laptop": 1, "later": 1, "tablet": 2}
 
 
@@ -347,7 +342,7 @@ def test_accepting_when_there_is_nothing_to_accept_is_a_sync(device: Device) -> 
     edit(laptop, a=1)
     assert laptop.accept_restored_server().sequence == 1
     assert phone.accept_restored_server().sequence == 1
-    assert not phone._device.state.owed_restores
+    assert not state_of(phone).owed_restores
     assert not phone.has_local_changes
 
 
@@ -379,8 +374,7 @@ def test_a_backup_older_than_a_password_change(
         phone.accept_restored_server()
         laptop.sync()
         assert laptop.get_document() == phone.get_document() == {"a": 2, "phone": 1}
-        assert laptop._device.known is not None
-        assert len(laptop._device.known.restores) == 1  # the laptop had brought along all that the phone knew
+        assert len(known_of(laptop).restores) == 1  # the laptop had brought along all that the phone knew
     with restarted(phone, file) as phone:
         assert phone.sync().sequence == laptop.sync().sequence
         laptop.change_password(NEW)
@@ -413,10 +407,10 @@ def test_a_deleted_account_is_made_anew_with_the_document_kept(device: Device) -
     assert laptop.get_document() == {"a": 2}
     with pytest.raises(SeedChanged, match=r"accept_new_password=True.*register\(\) makes it anew"):
         phone.sync()
-    seed = phone._device.state.seed
+    seed = state_of(phone).seed
     assert phone.register().verified
     assert phone.sync().sequence == 1
-    assert phone._device.state.seed != seed
+    assert state_of(phone).seed != seed
     assert phone.get_document() == {"a": 2, "phone": 1}
     with pytest.raises(AccountExists):
         laptop.register()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PASSWORD
+from tests.insides import email_of
 from tests.middle import GET_WALLET, LOGIN, POST_WALLET, WELL_KNOWN, Answer, Middle
 from walletsync import Client
 from walletsync.errors import RetryLater, ServerError
@@ -59,11 +60,11 @@ def test_sync_waits_as_it_is_asked_to(device: Device, middle: Middle, status: in
     assert not client.has_local_changes
 
 
-def test_sync_waits_while_it_signs_in(device: Device, middle: Middle) -> None:
-    """The steps of signing in are waited for, too."""
+def test_sync_waits_while_it_logs_in(device: Device, middle: Middle) -> None:
+    """The steps of logging in are waited for, too."""
     client = device("laptop")
     with Client(middle.url) as other:
-        other.set_account(client._device.state.email or "", PASSWORD)
+        other.set_account(email_of(client), PASSWORD)
         other.set_document({})
         slept = sleeps(other)
         refuse(middle, LOGIN, 1, later(429, "3"))

@@ -135,7 +135,7 @@ def test_a_second_process_says_who_has_the_file(path: Path, monkeypatch: pytest.
     """After a while it gives up, with the number of the process that has it; if that has not told, without."""
     monkeypatch.setattr(store_room, "_PATIENCE_SECONDS", 0.1)
     with held_by_another_process(path) as process:
-        with pytest.raises(StoreLocked, match=f"is open in the process {process.pid}[.] Close that one"):
+        with pytest.raises(StoreLocked, match=f"is open in process {process.pid}[.] Close that one"):
             Store(path)
         path.with_name(f"{path.name}-holder").unlink()
         with pytest.raises(StoreLocked, match="is open in another process"):
@@ -303,7 +303,7 @@ def test_a_closed_store_says_so(path: Path) -> None:
     """Whoever goes on with a closed client is told to make a new one."""
     store = Store(path)
     store.close()
-    with pytest.raises(NotReady, match="make a new client"):
+    with pytest.raises(NotReady, match="Make a new client"):
         store.save(FULL)
 
 

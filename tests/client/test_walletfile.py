@@ -21,7 +21,7 @@ SERVER = "https://sync.example.com"
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else writes here while a file rests, but for the tests of that."""
-    monkeypatch.setattr(walletfile, "_REST_SECONDS", 0)
+    monkeypatch.setattr(walletfile, "_STABLE_SECONDS", 0)
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_an_emptied_label_file_deletes_no_labels(content: bytes, path: Path) -> 
     file, client = opened_labels(path)
     path.write_bytes(content)
     for attempt in (file.take_edits, file.put):
-        with pytest.raises(DocumentError, match="leave one entry in it"):
+        with pytest.raises(DocumentError, match="leave one in it"):
             attempt(client)
     assert path.read_bytes() == content
     path.unlink()
@@ -241,7 +241,7 @@ def test_what_is_half_written_deletes_nothing(
     getattr(file, method)(client)
     assert seen == [BIP329Format().decode(b"".join(edited))] == [client.get_document()]
     assert path.read_bytes() == b"".join(edited)
-    assert taken == [walletfile._REST_SECONDS] * (len(edited) - first + 1)
+    assert taken == [walletfile._STABLE_SECONDS] * (len(edited) - first + 1)
     file.take_edits(client)
     assert len(taken) == len(edited) - first + 1  # what is no edit is not waited for
 
@@ -253,9 +253,9 @@ def test_a_file_that_never_rests_is_left_alone(path: Path, monkeypatch: pytest.M
     path.write_bytes(LABELS[0])
     taken = pauses(monkeypatch, lambda number: path.write_bytes(LABELS[number % 2]))
     for method in (file.take_edits, file.put):
-        with pytest.raises(WalletFileError, match="is writing it all the time"):
+        with pytest.raises(WalletFileError, match="keeps writing to it"):
             method(client)
-    assert len(taken) == 2 * walletfile._LOOKS
+    assert len(taken) == 2 * walletfile._MAX_CHECKS
     assert client.get_document() == before
     assert path.read_bytes() in LABELS[:2]
 

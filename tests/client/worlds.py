@@ -8,6 +8,7 @@ from pathlib import Path
 from append_log import AppendLog, append
 from tests.client.rollbacks import put_back, take_backup
 from tests.conftest import PASSWORD
+from tests.insides import known_of
 from walletsync import Client
 from walletsync.errors import WrongCredentials
 
@@ -121,5 +122,4 @@ def everyone_goes_on_with_the_new_password(world: World) -> None:
         assert laptop.get_document() == phone.get_document()
         assert len(log) == len(set(log))
         assert "aaaa" in log
-        assert laptop._device.known is not None
-        assert laptop._device.known.epoch == (2 if "bbbb" in log else 1)
+        assert known_of(laptop).epoch == (2 if "bbbb" in log else 1)

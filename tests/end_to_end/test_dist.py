@@ -14,7 +14,7 @@ EPOCH = "1700000000"
 RELEASED = "1.2.3"
 CHANGED = [  # in a file: what is there, what instead, and what the refusal names
     ("pyproject.toml", '"certifi>=2024.7.4",', "", "Requires-Dist: should not be there: ['certifi>=2024.7.4']"),
-    ("pyproject.toml", '"click>=8.2", ', "", "Requires-Dist"),
+    ("pyproject.toml", '"click>=8.4", ', "", "Requires-Dist"),
     ("pyproject.toml", 'requires-python = ">=3.11"', 'requires-python = ">=3.12"', "Requires-Python"),
     ("pyproject.toml", "/walletsync/issues", "/walletsync/bugs", "Project-URL"),
     ("server/pyproject.toml", '"Framework :: Flask",', "", "Classifier"),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import PASSWORD
+from tests.insides import email_of
 from tests.labels import edited, sparrow
 from walletsync import BIP329Format, Client
 
@@ -45,8 +46,7 @@ def test_two_laptops_edit_five_thousand_labels(tmp_path: Path, device: Device) -
     assert conflict.path[:2] == path
     assert conflict.path[-1] == "USD"
     assert set(laptop.get_document().split("\n")) >= set(theirs.split("\n")) - set(base.split("\n"))
-    email, url = laptop._device.state.email, laptop._api.url
-    assert email is not None
+    email, url = email_of(laptop), laptop.realm
     laptop.close()
 
     with Client(url, store=file, format=BIP329Format()) as again:

@@ -15,7 +15,7 @@ Devices = Callable[..., LbryClient]
 
 @pytest.fixture
 def device(running_server: RunningServer, address: Callable[[], str]) -> Devices:
-    """Make signed-in devices of one new account, whose address fills more than a line of base64."""
+    """Make logged-in devices of one new account, whose address fills more than a line of base64."""
     email = f"somebody-with-a-long-name-of-sixty-characters.{address()}"
     assert len(email) > 57
     seeds: list[str] = []

@@ -24,7 +24,7 @@ def device(server: LbryServer, name: str) -> Client:
 
 
 def test_the_whole_flow_works_without_our_extras(lbry: LbryServer) -> None:
-    """Sign up, sign in, POST, GET, a conflict that carries no wallet, merge, and the token in no header."""
+    """Sign up, log in, POST, GET, a conflict that carries no wallet, merge, and the token in no header."""
     with device(lbry, "laptop") as laptop, device(lbry, "phone") as phone:
         with pytest.raises(WrongCredentials):
             phone.get_auth_token()

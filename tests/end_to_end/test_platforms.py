@@ -1,4 +1,4 @@
-"""What we install exists as wheels for every machine that we name: nobody needs a compiler, or meets a SQLite of old."""
+"""What we install exists as wheels for every machine that we name: nobody needs a compiler or an old SQLite."""
 
 import subprocess
 import sys

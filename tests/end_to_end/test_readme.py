@@ -50,10 +50,10 @@ def _keep_a_wallet_file_in_sync(folder: Path, monkeypatch: pytest.MonkeyPatch, u
     def typed(words: list[str]) -> Result:
         return CliRunner().invoke(walletsync_main, words)
 
-    for name, sign_in in (("first", register), ("other", ["login"])):
+    for name, log_in in (("first", register), ("other", ["login"])):
         (folder / name).mkdir()
         monkeypatch.chdir(folder / name)
-        assert [typed(words).output for words in (init, sign_in)][1].endswith("is logged in.\n")
+        assert [typed(words).output for words in (init, log_in)][1].endswith("is logged in.\n")
         if name == "first":
             assert "There is no file labels.jsonl yet" in typed(sync).stderr
             Path("labels.jsonl").write_text(labels)

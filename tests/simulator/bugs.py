@@ -11,7 +11,7 @@ from unittest import mock
 
 import msgspec
 
-from walletsync import continuity, device, passwords
+from walletsync import continuity, device, passwords, restored_server
 from walletsync.device import Device
 from walletsync.errors import ForkDetected, RollbackDetected
 from walletsync.formats.json import JSONFormat
@@ -149,7 +149,7 @@ def change_is_sealed_anew() -> AbstractContextManager[Any]:
     change = passwords.change_password
 
     def anew(api: Any, device: Device, *rest: Any) -> Any:
-        device.give_up_password_change()
+        device.abandon_password_change()
         return change(api, device, *rest)
 
     return mock.patch.object(passwords, "change_password", anew)
@@ -195,15 +195,15 @@ def fork_is_believed() -> AbstractContextManager[Any]:
 
 
 def _believing(error: type[Exception]) -> AbstractContextManager[Any]:
-    is_news = continuity.is_news
+    is_newer = continuity.is_newer
 
     def believe(*arguments: Any, **options: Any) -> bool:
         try:
-            return is_news(*arguments, **options)
+            return is_newer(*arguments, **options)
         except error:
             return True
 
-    return mock.patch.object(continuity, "is_news", believe)
+    return mock.patch.object(continuity, "is_newer", believe)
 
 
 def entries_are_not_compared() -> AbstractContextManager[Any]:
@@ -213,13 +213,13 @@ def entries_are_not_compared() -> AbstractContextManager[Any]:
 
 def refused_wallet_leaves_a_trace() -> AbstractContextManager[Any]:
     """What was sent is forgotten before what came was checked."""
-    take = Device.take
+    accept = Device.accept
 
-    def take_late(self: Device, *arguments: Any) -> Any:
+    def accept_late(self: Device, *arguments: Any) -> Any:
         self.save(pending=None)
-        return take(self, *arguments)
+        return accept(self, *arguments)
 
-    return mock.patch.object(Device, "take", take_late)
+    return mock.patch.object(Device, "accept", accept_late)
 
 
 def consent_takes_theirs() -> AbstractContextManager[Any]:
@@ -235,18 +235,18 @@ def consent_forgets_local_edits() -> AbstractContextManager[Any]:
 def consent_is_measured_against_theirs() -> AbstractContextManager[Any]:
     """What a restored server has is taken for what both sides had, so what is new there looks deleted here."""
     return mock.patch.object(
-        Device, "_common_ancestor", lambda self, version, document, older: self.format.decode(document)
+        restored_server, "common_ancestor", lambda format, state, version, document, older: format.decode(document)
     )
 
 
 def consent_is_measured_against_nothing() -> AbstractContextManager[Any]:
     """What both sides had is not looked for, so all that was deleted comes back."""
-    return mock.patch.object(Device, "_common_ancestor", lambda self, *_: self.format.empty())
+    return mock.patch.object(restored_server, "common_ancestor", lambda format, *_: format.empty())
 
 
 def consent_is_kept_secret() -> AbstractContextManager[Any]:
     """The other devices are not told, so each of them needs its person's consent, over and over."""
-    return mock.patch.object(Device, "_restores", return_value=())
+    return mock.patch.object(restored_server, "restores_of", return_value=())
 
 
 def any_consent_is_enough() -> AbstractContextManager[Any]:
@@ -258,13 +258,13 @@ def any_consent_is_enough() -> AbstractContextManager[Any]:
 
 def document_goes_with_the_account() -> AbstractContextManager[Any]:
     """Who deletes the account loses the document."""
-    leave = Device.leave
+    forget = Device.forget_account
 
     def leave_nothing(self: Device) -> None:
-        leave(self)
+        forget(self)
         self.save(document=None)
 
-    return mock.patch.object(Device, "leave", leave_nothing)
+    return mock.patch.object(Device, "forget_account", leave_nothing)
 
 
 def old_account_goes_on_in_the_new_one() -> AbstractContextManager[Any]:

@@ -1,6 +1,6 @@
 """`walletsync`, the command line: keeps a wallet's file in sync between the devices of one person.
 
-Data goes to stdout, talk to stderr.
+Data goes to stdout, messages go to stderr.
 """
 
 try:
@@ -29,7 +29,7 @@ from walletsync.cli.versions import (
     restore_command,
     status_command,
 )
-from walletsync.cli.wallet import Place
+from walletsync.cli.wallet import WalletSelector
 
 
 @click.group(
@@ -43,14 +43,14 @@ from walletsync.cli.wallet import Place
     metavar="FILE",
     envvar="WALLETSYNC_FILE",
     show_envvar=True,
-    help="The wallet's file. Not needed in a folder where just one was set up.",
+    help="The wallet's file. Not needed in a folder where only one was set up.",
 )
 @click.version_option(__version__, package_name="walletsync")
 @click.pass_context
 def main(context: click.Context, file: str | None) -> None:
     """Keep a wallet's file in sync between your devices, end-to-end encrypted.
 
-    The password is asked for; or put it into a file that WALLETSYNC_PASSWORD_FILE names, or into the keyring.
+    You are asked for the password, unless it is in a file that WALLETSYNC_PASSWORD_FILE names, or in the keyring.
 
     \b
     Example:
@@ -58,7 +58,7 @@ def main(context: click.Context, file: str | None) -> None:
       walletsync register
       walletsync sync
     """
-    context.obj = Place(file)
+    context.obj = WalletSelector(file)
 
 
 for command in (

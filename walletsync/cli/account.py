@@ -1,4 +1,4 @@
-"""Commands about the account: set up, register, log in and out, change the password, devices, the end."""
+"""Commands about the account: set up, register, log in and out, change the password, list devices, delete it all."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,20 +6,29 @@ from pathlib import Path
 import click
 
 from walletsync.cli import secrets
-from walletsync.cli.talk import as_json, say, show
-from walletsync.cli.wallet import FORMATS, Place, Wallet, WalletSettings, guessed_format
+from walletsync.cli.output import as_json, say, show
+from walletsync.cli.wallet import FORMATS, Wallet, WalletSelector, WalletSettings, guess_format
 from walletsync.errors import UnsyncedEdits
+from walletsync.remedies import Remedy
 
 
 @click.command("init")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--server", metavar="URL", required=True, help="Address of the server.")
 @click.option("--email", metavar="ADDRESS", required=True, help="Address of the account, in lower case.")
-@click.option("--format", "format_name", type=click.Choice(FORMATS), help="By default bip329 for .jsonl, else json.")
-@click.option("--device", metavar="NAME", help="Name of this device, unlike your others'. Made at random by default.")
+@click.option(
+    "--format", "format_name", type=click.Choice(FORMATS), help="Default: bip329 for a .jsonl file, else json."
+)
+@click.option("--device", metavar="NAME", help="Name of this device; each of yours needs its own. Random by default.")
 @click.option("--realm", metavar="URL", help="Earlier address of the server, if it has moved since you registered.")
-@click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="CA certificates to trust instead.")
-@click.option("--allow-plain-http", is_flag=True, help="Send tokens in the clear to a server beyond this machine.")
+@click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="CA certificates to trust instead of the usual ones.",
+)
+@click.option(
+    "--allow-plain-http", is_flag=True, help="Send tokens unencrypted to a server that is not on this machine."
+)
 @as_json
 def init_command(
     file: Path,
@@ -34,38 +43,38 @@ def init_command(
 ) -> None:
     """Set up a wallet's FILE on this device. Nothing is sent.
 
-    What this device keeps of it goes into the folder FILE.walletsync beside it.
+    What this device keeps about it goes into the folder FILE.walletsync beside it.
 
     Example: walletsync init labels.jsonl --server https://sync.example.com --email alice@example.com
     """
     settings = WalletSettings(
         server=server,
         email=email,
-        format=format_name or guessed_format(file),
+        format=format_name or guess_format(file),
         realm=realm,
         ca_file=None if ca_file is None else str(Path(ca_file).absolute()),
         allow_plain_http=allow_plain_http,
     )
-    wallet = Wallet.made(file, settings, device)
+    wallet = Wallet.create(file, settings, device)
     show(
         {"file": str(wallet.file), "format": settings.format},
         f"{file} is set up, as {settings.format}.",
         as_json=as_json,
     )
-    say("Next: walletsync register, or walletsync login if you have the account already.")
+    say("Next: walletsync register, or walletsync login if you already have an account.")
 
 
 @click.command("register")
 @as_json
 @click.pass_obj
-def register_command(place: Place, as_json: bool) -> None:
+def register_command(selector: WalletSelector, as_json: bool) -> None:
     """Make the account on the server, and log this device in.
 
-    The password protects the wallet from the server too, so nobody can give it back to you.
+    The password protects the wallet from the server too, so nobody can recover it for you.
 
     Example: walletsync register
     """
-    with place.wallet().unlocked(confirm=True) as client:
+    with selector.wallet().with_password(confirm=True) as client:
         registered = client.register()
         if registered.verified:
             client.get_auth_token()
@@ -77,75 +86,81 @@ def register_command(place: Place, as_json: bool) -> None:
 
 @click.command("login")
 @click.option("--new-password", is_flag=True, help="The password was changed on another device; type the new one.")
-@click.option("--keyring", is_flag=True, help="Keep the password in the keyring of this system.")
+@click.option("--keyring", is_flag=True, help="Keep the password in this system's keyring.")
 @as_json
 @click.pass_obj
-def login_command(place: Place, new_password: bool, keyring: bool, as_json: bool) -> None:
+def login_command(selector: WalletSelector, new_password: bool, keyring: bool, as_json: bool) -> None:
     """Log this device in.
 
     Example: walletsync login --keyring
     """
-    wallet = place.wallet()
-    with wallet.unlocked(new_password=new_password, anew=True) as client:
+    wallet = selector.wallet()
+    with wallet.with_password(new_password=new_password, ignore_keyring=True) as client:
         token = client.get_auth_token()
-    if keyring or secrets.kept(wallet.account) is not None:  # an old one there would be in the way
-        secrets.keep(wallet.account, wallet.password)
+    if keyring or secrets.from_keyring(wallet.account) is not None:  # an old one there would be used again
+        secrets.save_to_keyring(wallet.account, wallet.password)
     show({"device": token.device, "expiration": token.expiration}, "This device is logged in.", as_json=as_json)
 
 
 @click.command("logout")
 @as_json
 @click.pass_obj
-def logout_command(place: Place, as_json: bool) -> None:
+def logout_command(selector: WalletSelector, as_json: bool) -> None:
     """Log this device out, and take the password out of the keyring. The wallet's file stays.
 
     Example: walletsync logout
     """
-    wallet = place.wallet()
-    with wallet.looked_at() as client:
-        client.sign_out()
-    secrets.forget(wallet.account)
+    wallet = selector.wallet()
+    with wallet.without_password() as client:
+        client.log_out()
+    secrets.remove_from_keyring(wallet.account)
     show({"loggedIn": False}, "This device is logged out.", as_json=as_json)
 
 
 @click.command("password")
 @as_json
 @click.pass_obj
-def password_command(place: Place, as_json: bool) -> None:
+def password_command(selector: WalletSelector, as_json: bool) -> None:
     """Change the account's password. All devices are logged out; this one logs in again.
 
     If it is interrupted, type the same two passwords again.
 
     Example: walletsync password
     """
-    wallet = place.wallet()
-    with wallet.unlocked() as client:
-        if wallet.content().is_edited() and not client.has_open_password_change:
-            raise UnsyncedEdits("The wallet's file has edits that are not synced yet. Nothing was changed.")
+    wallet = selector.wallet()
+    with wallet.with_password() as client:
+        if wallet.wallet_file().is_edited() and not client.has_open_password_change:
+            raise UnsyncedEdits(
+                "The wallet's file has edits that are not synced yet. Nothing was changed.", remedy=Remedy.SYNC
+            )
         new = secrets.new_password()
         changed = client.change_password(new)
-    if secrets.kept(wallet.account) is not None:
-        secrets.keep(wallet.account, new)
-    show({"sequence": changed.sequence}, "The new password holds. Log your other devices in with it.", as_json=as_json)
+    if secrets.from_keyring(wallet.account) is not None:
+        secrets.save_to_keyring(wallet.account, new)
+    show(
+        {"sequence": changed.sequence},
+        "The new password is in force. Log your other devices in with it.",
+        as_json=as_json,
+    )
 
 
 @click.command("devices")
 @click.option("--revoke", metavar="NAME", help="Log this device out.")
 @as_json
 @click.pass_obj
-def devices_command(place: Place, revoke: str | None, as_json: bool) -> None:
+def devices_command(selector: WalletSelector, revoke: str | None, as_json: bool) -> None:
     """List the devices that are logged in, or log one of them out.
 
     Example: walletsync devices --revoke old-phone
     """
-    wallet = place.wallet()
-    with wallet.signed_in() as client:
+    wallet = selector.wallet()
+    with wallet.logged_in() as client:
         if revoke is not None:
-            wallet.asked(client, lambda: client.revoke_device(revoke))
+            wallet.with_valid_token(client, lambda: client.revoke_device(revoke))
             show({"revoked": revoke}, f"{revoke} is logged out.", as_json=as_json)
-            say("It keeps what it has, and the password: if it is lost, change the password, too.")
+            say("It keeps the wallet and the password that it has: if the device is lost, change the password, too.")
             return
-        devices = wallet.asked(client, client.devices)
+        devices = wallet.with_valid_token(client, client.devices)
         own = client.device_id
     text = "\n".join(
         f"{each.device}  since {each.since}{'  (this one)' if each.device == own else ''}" for each in devices
@@ -154,22 +169,22 @@ def devices_command(place: Place, revoke: str | None, as_json: bool) -> None:
 
 
 @click.command("delete-account")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @as_json
 @click.pass_obj
-def delete_account_command(place: Place, yes: bool, as_json: bool) -> None:
-    """Delete the account with all that the server keeps of it. The wallet's file stays.
+def delete_account_command(selector: WalletSelector, yes: bool, as_json: bool) -> None:
+    """Delete the account and everything that the server keeps of it. The wallet's file stays.
 
     walletsync register makes the account anew, with the file as its first version.
 
     Example: walletsync delete-account
     """
-    wallet = place.wallet()
+    wallet = selector.wallet()
     if not yes:
         click.confirm(
             f"Delete the account of {wallet.settings.email} on {wallet.settings.server}?", abort=True, err=True
         )
-    with wallet.unlocked() as client:
+    with wallet.with_password() as client:
         client.delete_account()
-    secrets.forget(wallet.account)
-    show({"deleted": wallet.settings.email}, "The account is deleted. The wallet's file is as it was.", as_json=as_json)
+    secrets.remove_from_keyring(wallet.account)
+    show({"deleted": wallet.settings.email}, "The account is deleted. The wallet's file is unchanged.", as_json=as_json)

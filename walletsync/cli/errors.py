@@ -1,12 +1,15 @@
-"""From an error to an exit code, a sentence and a hint: what to type next."""
+"""How a command ends that meets an error: an exit code, a sentence, and a hint that says what to type next."""
 
-import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import click
+from typing_extensions import override
 
 from walletsync import errors
 from walletsync.cli.wallet import FORMATS
+from walletsync.remedies import Remedy
 
 FAILED, USAGE, NETWORK, REFUSED, INTEGRITY, FILE, BUSY, CONFLICTS = 1, 2, 3, 4, 5, 6, 7, 8
 
@@ -32,44 +35,67 @@ _CODES: tuple[tuple[type[errors.WalletSyncError], int], ...] = (
     (errors.StoreLocked, BUSY),
     (errors.StoreError, FILE),
 )
-_HINTS: tuple[tuple[type[errors.WalletSyncError], str], ...] = (
-    (errors.WrongCredentials, "walletsync login asks for the password again; walletsync register makes an account"),
-    (errors.Unauthorized, "walletsync login"),
-    (errors.NotVerified, "open the link in the mail, then: walletsync login"),
-    (errors.AccountExists, "walletsync login"),
-    (errors.UnsyncedEdits, "walletsync sync"),
-    (errors.PasswordUnchanged, "walletsync sync, then: walletsync password"),
-    (errors.NoWallet, "make the file in the program that you use, then: walletsync sync"),
-    (errors.ForkDetected, "compare on both devices: walletsync fingerprint"),
-    (errors.StoreLocked, "stop the other one, walletsync watch perhaps, or wait until it is done"),
-)
 
-# The library speaks of Python. Sentences first, then what is left of names.
-_PHRASES = {
-    "Call set_account() with the right one; if it was changed on another device, with the new one and "
-    "accept_new_password=True.": "If it was changed on another device: walletsync login --new-password.",
-    "set_account() with the new one and accept_new_password=True, then sync()": "walletsync login --new-password, then "
-    "walletsync sync",
-    "set_account() with the password of that time, then accept_restored_server()": "walletsync sync "
-    "--accept-restored-server, with the password of that time",
-    "has landed: set_account() with the new password.": "has landed: type the new password.",
-    "set_account() with the new password that was": "walletsync login, with the new password that was",
-    "set_account() with that one, then change_password() again": "walletsync password again, with that one",
-    "Whose wallet is it? Call set_account() first": "Whose wallet is it? walletsync login first",
-    "set_document(), then sync(), makes the first one": "walletsync sync makes the first one from the file",
-    "sync() gets it; set_document(), or new_wallet_state() for an empty one, makes the first": "walletsync sync "
-    "gets it, or makes the first from the file",
-    "change it with set_document()": "change the file",
-    "set_document() and then keep": "edit the file and then keep",
-    "let post_wallet() use up its sequence": "let walletsync push use up its sequence",
-    "accept_restored_server()": "walletsync sync --accept-restored-server",
-    "call get_auth_token()": "walletsync login",
-    "get_auth_token()": "walletsync login",
-    "as `realm=`": "as `walletsync init --realm`",
-    "`realm=`": "`walletsync init --realm`",
-    "pass allow_plain_http=True": "give walletsync init --allow-plain-http",
-}
-_CALL = re.compile(r"\b(sync|register|history|devices)\(\)")
+# The library has its own words for each of these: calls of Python.
+HINTS: Mapping[Remedy, str] = MappingProxyType(
+    {
+        Remedy.SET_ACCOUNT: "walletsync login",
+        Remedy.LOG_IN: "walletsync login",
+        Remedy.CHECK_PASSWORD: (
+            "type the right one; if it was changed on another device: walletsync login --new-password"
+        ),
+        Remedy.CHECK_CREDENTIALS: (
+            "walletsync login asks for the password again; walletsync register makes an account; if the server has "
+            "moved: walletsync init --realm EARLIER_URL"
+        ),
+        Remedy.CHECK_PASSWORD_AND_REALM: (
+            "check the password; if the server has moved: walletsync init --realm EARLIER_URL"
+        ),
+        Remedy.CONFIRM_ADDRESS: "open the link in the mail, then: walletsync login",
+        Remedy.ACCEPT_NEW_PASSWORD: (
+            "if the password was changed on another device: walletsync login --new-password, then: walletsync sync; if "
+            "the account was deleted: walletsync register makes it anew; if neither, ask whoever runs the server"
+        ),
+        Remedy.LIST_DEVICES: "walletsync devices lists those that are logged in",
+        Remedy.ASK_ABOUT_PASSWORD_CHANGE: "walletsync login asks the server",
+        Remedy.USE_NEW_PASSWORD: "type the new password",
+        Remedy.USE_FIRST_NEW_PASSWORD: "walletsync login, with the new password that was given first",
+        Remedy.REPEAT_PASSWORD_CHANGE: "walletsync password again, with the old one",
+        Remedy.FINISH_OR_CANCEL_PASSWORD_CHANGE: (
+            "type that one; or cancel the change with walletsync push, then: walletsync password"
+        ),
+        Remedy.SYNC_AND_CHANGE_PASSWORD: "walletsync sync, then: walletsync password",
+        Remedy.SYNC: "walletsync sync",
+        Remedy.POLL: "walletsync sync from time to time",
+        Remedy.GET_OR_MAKE_WALLET: "walletsync sync gets it, or makes the first version from the file",
+        Remedy.MAKE_FIRST_VERSION: "make the file in the program that you use, then: walletsync sync",
+        Remedy.CHANGE_DOCUMENT: "change the file, then: walletsync sync",
+        Remedy.LIST_VERSIONS: "walletsync history lists those that it keeps",
+        Remedy.LIST_CONFLICTS: "walletsync conflicts",
+        Remedy.EDIT_AND_KEEP_THEIRS: "for any other value, edit the file, then: walletsync resolve NUMBER theirs",
+        Remedy.USE_ITS_FORMAT: (
+            "for this file, another account: move FILE.walletsync away, then: walletsync init FILE --email ADDRESS …"
+        ),
+        Remedy.ACCEPT_RESTORED_SERVER: (
+            "if it was restored from a backup, or the account was made anew, walletsync sync --accept-restored-server "
+            "goes on from there with everything that this device has"
+        ),
+        Remedy.COMPARE_OR_ACCEPT_RESTORED_SERVER: (
+            "compare on both devices: walletsync fingerprint; if the server was restored from a backup, or the account "
+            "was made anew, walletsync sync --accept-restored-server goes on from there with everything that this "
+            "device has"
+        ),
+        Remedy.ACCEPT_EARLIER_PASSWORD: (
+            "if so: walletsync sync --accept-restored-server, with the password of that time; nothing on this device "
+            "is lost"
+        ),
+        Remedy.USE_EARLIER_URL: "if the server has moved: walletsync init --realm EARLIER_URL",
+        Remedy.ALLOW_PLAIN_HTTP: "use https; or, on a network that you trust, walletsync init --allow-plain-http",
+        Remedy.CLOSE_OTHER_CLIENT: "stop the other one, walletsync watch perhaps, or wait until it is done",
+        Remedy.MAKE_NEW_CLIENT: "run the command again",
+    }
+)
+"""What to type next, for each remedy."""
 
 
 class Failure(click.ClickException):
@@ -81,22 +107,15 @@ class Failure(click.ClickException):
         self.hint = hint
 
     @property
+    @override
     def exit_code(self) -> int:  # type: ignore[override]  # click has it as an attribute of the class
-        """What the command ends with."""
         return self._code
 
+    @override
     def show(self, file: Any = None) -> None:
-        """Write it to stderr."""
         click.echo(f"error: {self.format_message()}", err=True)
         if self.hint is not None:
             click.echo(f"hint: {self.hint}", err=True)
-
-
-def in_commands(sentence: str) -> str:
-    """Return a sentence of the library with commands where it speaks of calls."""
-    for phrase, words in _PHRASES.items():
-        sentence = sentence.replace(phrase, words)
-    return _CALL.sub(r"walletsync \1", sentence)
 
 
 def is_passing(error: errors.WalletSyncError) -> bool:
@@ -110,28 +129,26 @@ def failure(error: errors.WalletSyncError) -> Failure:
     code = next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
     if code == REFUSED and is_passing(error):
         code = NETWORK
-    return Failure(in_commands(str(error)), code=code, hint=_hint(error))
+    return Failure(error.message, code=code, hint=_hint(error))
 
 
 def _hint(error: errors.WalletSyncError) -> str | None:
     """Return what to type next, None if the sentence says it all."""
-    if isinstance(error, errors.OtherFormat):
-        hint = "for this file, another account: move FILE.walletsync away, then: walletsync init FILE --email ADDRESS …"
-        if error.format in FORMATS:  # else it is of a program that keeps a format of its own
-            hint = f"for that document, another file: walletsync init ANOTHER_FILE --format {error.format} …; {hint}"
-        return hint
-    return next((hint for kind, hint in _HINTS if isinstance(error, kind)), None)
+    hint = None if error.remedy is None else HINTS[error.remedy]
+    if isinstance(error, errors.OtherFormat) and error.format in FORMATS:  # else only another program can open it
+        return f"for that document, another file: walletsync init ANOTHER_FILE --format {error.format} …; {hint}"
+    return hint
 
 
 class Commands(click.Group):
     """Shows commands in the order in which one needs them, and ends each by `failure` where it meets an error."""
 
+    @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """See `click.Group`."""
         return list(self.commands)
 
+    @override
     def invoke(self, ctx: click.Context) -> Any:
-        """See `click.Group`."""
         try:
             return super().invoke(ctx)
         except errors.WalletSyncError as error:

@@ -11,45 +11,44 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from walletsync import errors
-from walletsync.cli.errors import CONFLICTS, FAILED, Failure, in_commands, is_passing
-from walletsync.cli.talk import as_json, say, show
-from walletsync.cli.versions import conflict_as_json
-from walletsync.cli.wallet import Place, Wallet
+from walletsync.cli.errors import CONFLICTS, FAILED, Failure, is_passing
+from walletsync.cli.output import as_json, conflict_as_json, say, show
+from walletsync.cli.wallet import Wallet, WalletSelector
 
 if TYPE_CHECKING:
     from walletsync.client import Client
     from walletsync.merge import Conflict
     from walletsync.results import Synced
 
-_LOOK_SECONDS = 0.2
+_CHECK_SECONDS = 0.2
 _POLL_SECONDS = 60.0
 _MAX_SYNCS = 8
-"""How many syncs there are at most where the file is edited during each."""
+"""How many syncs there are at most if the file is edited during each."""
 
 
 @click.command("pull")
 @as_json
 @click.pass_obj
-def pull_command(place: Place, as_json: bool) -> None:
+def pull_command(selector: WalletSelector, as_json: bool) -> None:
     """Get the current version, and put it into the file together with your edits. Nothing is sent.
 
     Example: walletsync pull
     """
-    wallet = place.wallet()
-    with wallet.signed_in() as client:
-        file = wallet.content()
+    wallet = selector.wallet()
+    with wallet.logged_in() as client:
+        file = wallet.wallet_file()
         file.take_edits(client)
-        fetched = wallet.asked(client, client.get_wallet)
+        fetched = wallet.with_valid_token(client, client.get_wallet)
         file.put(client)
-    _tell_conflicts(len(fetched.conflicts))
-    news = "new" if fetched.newer else "known already"
+    _report_conflicts(len(fetched.conflicts))
+    news = "new" if fetched.newer else "already known"
     show({"sequence": fetched.sequence, "newer": fetched.newer}, f"version {fetched.sequence}, {news}", as_json=as_json)
 
 
 @click.command("push")
 @as_json
 @click.pass_obj
-def push_command(place: Place, as_json: bool) -> None:
+def push_command(selector: WalletSelector, as_json: bool) -> None:
     """Send what is in the file as the next version.
 
     If the server has a later one, nothing is overwritten: that one is merged into the file, and the status is 1.
@@ -58,16 +57,16 @@ def push_command(place: Place, as_json: bool) -> None:
     """
     from walletsync.results import OutOfDate
 
-    wallet = place.wallet()
-    with wallet.signed_in() as client:
-        file = wallet.content()
+    wallet = selector.wallet()
+    with wallet.logged_in() as client:
+        file = wallet.wallet_file()
         file.take_edits(client)
-        posted = wallet.asked(client, client.post_wallet)
+        posted = wallet.with_valid_token(client, client.post_wallet)
         file.put(client)
     if isinstance(posted, OutOfDate):
-        _tell_conflicts(len(posted.conflicts))
+        _report_conflicts(len(posted.conflicts))
         raise Failure(
-            f"The server has version {posted.latest} already. It is merged into the file.",
+            f"The server already has version {posted.latest}. It has been merged into the file.",
             code=FAILED,
             hint="walletsync push again, or walletsync sync",
         )
@@ -85,7 +84,7 @@ def push_command(place: Place, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def sync_command(
-    place: Place, on_conflict: Any, check_conflicts: bool, accept_restored_server: bool, as_json: bool
+    selector: WalletSelector, on_conflict: Any, check_conflicts: bool, accept_restored_server: bool, as_json: bool
 ) -> None:
     """Bring the file and the server to the same version, with the edits of both.
 
@@ -94,16 +93,16 @@ def sync_command(
     Example: walletsync sync
     """
     if accept_restored_server and on_conflict is not None:
-        raise click.UsageError("--accept-restored-server decides no conflicts; sync once more with --on-conflict.")
-    wallet = place.wallet()
-    with wallet.unlocked() as client:
-        synced = _synced(wallet, client, on_conflict, accept_restored_server=accept_restored_server)
+        raise click.UsageError("--accept-restored-server does not decide conflicts; sync once more with --on-conflict.")
+    wallet = selector.wallet()
+    with wallet.with_password() as client:
+        synced = _sync_file(wallet, client, on_conflict, accept_restored_server=accept_restored_server)
         waiting = len(client.conflicts)
-    _tell_conflicts(len(synced.conflicts))
-    told = {"sequence": synced.sequence, "conflicts": [conflict_as_json(each) for each in synced.conflicts]}
-    show(told, f"version {synced.sequence}", as_json=as_json)
+    _report_conflicts(len(synced.conflicts))
+    result = {"sequence": synced.sequence, "conflicts": [conflict_as_json(each) for each in synced.conflicts]}
+    show(result, f"version {synced.sequence}", as_json=as_json)
     if check_conflicts and waiting:
-        raise Failure(f"{waiting} conflicts wait for a decision.", code=CONFLICTS, hint="walletsync conflicts")
+        raise Failure(f"Conflicts that wait for a decision: {waiting}.", code=CONFLICTS, hint="walletsync conflicts")
 
 
 @click.command("watch")
@@ -113,21 +112,21 @@ def sync_command(
     default=_POLL_SECONDS,
     show_default=True,
     metavar="SECONDS",
-    help="Ask the server at least this often, about.",
+    help="Ask the server about this often, even if nothing seems to be new.",
 )
 @as_json
 @click.pass_obj
-def watch_command(place: Place, every: float, as_json: bool) -> None:
+def watch_command(selector: WalletSelector, every: float, as_json: bool) -> None:
     """Sync whenever the file or the server has something new, until Ctrl-C.
 
     Example: walletsync watch
     """
-    wallet = place.wallet()
+    wallet = selector.wallet()
     news = threading.Event()
-    with wallet.unlocked() as client, suppress(KeyboardInterrupt):
-        # Wherever it comes: a process may end between any two steps, and a network that hangs must not hold it.
+    with wallet.with_password() as client, suppress(KeyboardInterrupt):
+        # Wherever the signal comes: the process may end between any two steps, and must not wait for a slow network.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        _sync_and_tell(wallet, client, as_json)
+        _sync_and_report(wallet, client, as_json)
         with client.listen(news.set):
             say("Watching; Ctrl-C ends it.")
             _watch(wallet, client, news, every=every, as_json=as_json)
@@ -135,46 +134,46 @@ def watch_command(place: Place, every: float, as_json: bool) -> None:
 
 def _watch(wallet: Wallet, client: "Client", news: threading.Event, *, every: float, as_json: bool) -> None:
     """Sync again and again: when the file was written, when there may be news, and from time to time."""
-    file = wallet.content()
+    file = wallet.wallet_file()
     synced = file.signature()
     is_edited = file.is_edited()  # since the sync, and before that look
-    looks_left, trouble = _looks(every), ""
+    checks_left, trouble = _checks_until_sync(every), ""
     while True:
-        time.sleep(_LOOK_SECONDS)
-        looks_left -= 1
+        time.sleep(_CHECK_SECONDS)
+        checks_left -= 1
         last = file.signature()
-        if not (is_edited or last != synced or news.is_set() or looks_left <= 0):
+        if not (is_edited or last != synced or news.is_set() or checks_left <= 0):
             continue
         news.clear()
-        synced, is_edited, looks_left = last, False, _looks(every)
+        synced, is_edited, checks_left = last, False, _checks_until_sync(every)
         try:
-            _sync_and_tell(wallet, client, as_json)
+            _sync_and_report(wallet, client, as_json)
             synced = file.signature()
             is_edited = file.is_edited()
             trouble = ""
         except errors.WalletSyncError as error:
             if not is_passing(error) and not isinstance(error, errors.DocumentError | errors.WalletFileError):
                 raise
-            # The server is back with the next news, the file whole when it is written again.
-            if in_commands(str(error)) != trouble:
-                trouble = in_commands(str(error))
-                say(f"{trouble} It is tried again.")
+            # The server may be back the next time, and the file complete when it is written again.
+            if error.message != trouble:
+                trouble = error.message
+                say(f"{trouble} Watching goes on.")
 
 
-def _looks(every: float) -> int:
-    """Return after how many looks at the file the server is asked; with jitter, so that devices spread out."""
-    return max(1, round(every * random.uniform(0.75, 1.25) / _LOOK_SECONDS))  # noqa: S311
+def _checks_until_sync(every: float) -> int:
+    """Return after how many checks of the file the server is asked; with jitter, so that devices spread out."""
+    return max(1, round(every * random.uniform(0.75, 1.25) / _CHECK_SECONDS))  # noqa: S311
 
 
-def _sync_and_tell(wallet: Wallet, client: "Client", as_json: bool) -> None:
+def _sync_and_report(wallet: Wallet, client: "Client", as_json: bool) -> None:
     before = client.wallet_state
-    synced = _synced(wallet, client)
-    _tell_conflicts(len(synced.conflicts))
+    synced = _sync_file(wallet, client)
+    _report_conflicts(len(synced.conflicts))
     if client.wallet_state != before:
         show({"sequence": synced.sequence}, f"version {synced.sequence}", as_json=as_json)
 
 
-def _synced(
+def _sync_file(
     wallet: Wallet, client: "Client", on_conflict: Any = None, *, accept_restored_server: bool = False
 ) -> "Synced":
     """Take the file's edits, sync, and put the result into the file; again while it was edited meanwhile.
@@ -184,18 +183,20 @@ def _synced(
     """
     from walletsync.results import Synced
 
-    file, waiting = wallet.content(), client.conflicts
+    file, waiting = wallet.wallet_file(), client.conflicts
     file.take_edits(client)
     for number in range(_MAX_SYNCS):
         consents = accept_restored_server and number == 0  # once, to what the server has now
         try:
             synced = client.accept_restored_server() if consents else client.sync(on_conflict)
         except errors.NoWallet as error:
-            told = (
+            raise errors.NoWallet(
                 f"There is no file {wallet.file} yet, and no wallet on the server: the first version is made from the "
-                "file."
-            )
-            raise errors.NoWallet(told, status=error.status, code=error.code) from None
+                "file.",
+                status=error.status,
+                code=error.code,
+                remedy=error.remedy,
+            ) from None
         file.put(client)
         if not client.has_local_changes:
             return Synced(synced.sequence, _new_conflicts(client.conflicts, waiting))
@@ -209,6 +210,6 @@ def _new_conflicts(now: "tuple[Conflict, ...]", before: "tuple[Conflict, ...]") 
     return tuple(one for one in now if all(replace(other, theirs=one.theirs) != one for other in before))
 
 
-def _tell_conflicts(number: int) -> None:
+def _report_conflicts(number: int) -> None:
     if number:
-        say(f"Conflicts: {number}. The file has theirs; decide with walletsync conflicts and walletsync resolve.")
+        say(f"Conflicts: {number}. The file has theirs; see walletsync conflicts, and decide with walletsync resolve.")

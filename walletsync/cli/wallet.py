@@ -1,4 +1,4 @@
-"""One wallet that was set up: its file, and beside it the folder with everything that this device keeps of it.
+"""One wallet that was set up: its file, and beside it the folder with everything that this device keeps about it.
 
 labels.jsonl                     the wallet's file
 labels.jsonl.walletsync/         mode 0700
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from walletsync.cli import secrets
-from walletsync.cli.talk import deriving
+from walletsync.cli.output import deriving
 from walletsync.errors import StoreUnusable, Unauthorized, UsageError
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     allow_plain_http: bool = False
 
 
-class Place:
-    """Which wallet a command is about: the one that was named, or the only one in this folder."""
+class WalletSelector:
+    """Finds the wallet that a command is about: the one that was named, or the only one in this folder."""
 
     def __init__(self, file: str | None) -> None:
         self._file = file
@@ -54,12 +54,12 @@ class Place:
             UsageError: there is none, or more than one to choose from.
         """
         if self._file is not None:
-            return Wallet.opened(Path(self._file))
+            return Wallet.open(Path(self._file))
         found = sorted(Path().glob(f"*{_SUFFIX}/settings.json"))
         if len(found) != 1:
             many = "More than one wallet is set up in this folder" if found else "No wallet is set up in this folder"
             raise UsageError(f"{many}. Name its file: walletsync --file FILE …; or set one up: walletsync init FILE …")
-        return Wallet.opened(Path(found[0].parent.name.removesuffix(_SUFFIX)))
+        return Wallet.open(Path(found[0].parent.name.removesuffix(_SUFFIX)))
 
 
 class Wallet:
@@ -71,7 +71,7 @@ class Wallet:
         self.password = ""
 
     @classmethod
-    def opened(cls, file: Path) -> "Wallet":
+    def open(cls, file: Path) -> "Wallet":
         """Return the wallet of `file`.
 
         Raises:
@@ -82,7 +82,7 @@ class Wallet:
             data = (_folder(file) / "settings.json").read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             raise UsageError(
-                f"{file} is not set up. Do so: walletsync init {file} --server URL --email ADDRESS"
+                f"{file} is not set up. To do that: walletsync init {file} --server URL --email ADDRESS"
             ) from None
         except OSError as error:
             raise StoreUnusable(f"{_folder(file) / 'settings.json'} cannot be read: {error.strerror}.") from None
@@ -90,11 +90,11 @@ class Wallet:
             return cls(file, msgspec.json.decode(data, type=WalletSettings))
         except msgspec.MsgspecError:
             raise StoreUnusable(
-                f"{_folder(file) / 'settings.json'} is damaged; move the folder away and begin anew."
+                f"{_folder(file) / 'settings.json'} is damaged; move the folder away and set the wallet up again."
             ) from None
 
     @classmethod
-    def made(cls, file: Path, settings: WalletSettings, device: str | None) -> "Wallet":
+    def create(cls, file: Path, settings: WalletSettings, device: str | None) -> "Wallet":
         """Set a wallet up; nothing is sent.
 
         Raises:
@@ -103,19 +103,19 @@ class Wallet:
         if not file.name:
             raise UsageError("The wallet's file needs a name.")
         folder = _folder(file)
-        with _making(folder):
+        with _reporting_os_errors(folder):
             if (folder / "settings.json").exists():
-                raise UsageError(f"{file} is set up already; walletsync --file {file} status shows how.")
+                raise UsageError(f"{file} is already set up; walletsync --file {file} status shows how.")
             if not file.absolute().parent.is_dir():
-                raise UsageError(f"The folder of {file} does not exist; make it first.")
+                raise UsageError(f"The folder of {file} does not exist; create it first.")
         from walletsync.walletfile import write_file
 
         wallet = cls(file, settings)
-        with wallet._connected(device, in_memory=True) as client:
+        with wallet._client(device, in_memory=True) as client:
             client.set_account(settings.email, "checked, not used")
-        with _making(folder):
+        with _reporting_os_errors(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
-        with wallet._connected(device) as client:
+        with wallet._client(device) as client:
             client.set_account(settings.email, "checked, not used")
         text = json.dumps(msgspec.to_builtins(settings), indent=2, ensure_ascii=False) + "\n"
         write_file(folder / "settings.json", text.encode())  # last: a wallet is set up wholly or not at all
@@ -126,32 +126,34 @@ class Wallet:
         """The account's name in the keyring."""
         return f"{self.settings.email} at {self.settings.server}"
 
-    def looked_at(self) -> AbstractContextManager["Client"]:
-        """Return a context with a client that has no password: it can tell and decide, not sync."""
-        return self._connected(None)
+    def without_password(self) -> AbstractContextManager["Client"]:
+        """Return a context with a client that has no password: it can show and decide things, not sync."""
+        return self._client(None)
 
     @contextmanager
-    def unlocked(self, *, new_password: bool = False, anew: bool = False, confirm: bool = False) -> Iterator["Client"]:
+    def with_password(
+        self, *, new_password: bool = False, ignore_keyring: bool = False, confirm: bool = False
+    ) -> Iterator["Client"]:
         """Return a context with a client that knows the password.
 
         `new_password`: the password was changed on another device. `anew`: the person types it, whatever the keyring
         has; `confirm`: twice, since nothing can tell yet whether it is right.
         """
-        with self._connected(None) as client:
-            self.password = secrets.password(self.account, anew=anew or confirm, confirm=confirm)
+        with self._client(None) as client:
+            self.password = secrets.password(self.account, ignore_keyring=ignore_keyring or confirm, confirm=confirm)
             client.set_account(self.settings.email, self.password, accept_new_password=new_password)
             yield client
 
     @contextmanager
-    def signed_in(self) -> Iterator["Client"]:
+    def logged_in(self) -> Iterator["Client"]:
         """Return a context with a client that holds a token."""
-        with self.unlocked() as client:
-            if not client.is_signed_in:
+        with self.with_password() as client:
+            if not client.is_logged_in:
                 client.get_auth_token()
             yield client
 
     @staticmethod
-    def asked(client: "Client", action: Callable[[], T]) -> T:
+    def with_valid_token(client: "Client", action: Callable[[], T]) -> T:
         """Return what `action` returns; if the token does not hold any more, log in and do it again."""
         try:
             return action()
@@ -163,14 +165,14 @@ class Wallet:
         """Return a document as the file would have it."""
         return bytes(_format(self.settings.format).encode(document))
 
-    def content(self) -> "WalletFile":
+    def wallet_file(self) -> "WalletFile":
         """Return the wallet's file."""
         from walletsync.walletfile import WalletFile
 
         return WalletFile(self.file, format=_format(self.settings.format), seen=_folder(self.file) / "seen")
 
     @contextmanager
-    def _connected(self, device: str | None, *, in_memory: bool = False) -> Iterator["Client"]:
+    def _client(self, device: str | None, *, in_memory: bool = False) -> Iterator["Client"]:
         from walletsync.client import Client
 
         settings = self.settings
@@ -187,8 +189,8 @@ class Wallet:
             yield client
 
 
-def guessed_format(file: Path) -> str:
-    """Return the format that the file's name tells."""
+def guess_format(file: Path) -> str:
+    """Return the format that the file's name suggests."""
     return "bip329" if file.suffix == ".jsonl" else "json"
 
 
@@ -197,12 +199,12 @@ def _folder(file: Path) -> Path:
 
 
 @contextmanager
-def _making(folder: Path) -> Iterator[None]:
+def _reporting_os_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise UsageError(
-            f"{folder} cannot be made: {error.strerror}. Keep the wallet's file where you can make others."
+            f"{folder} cannot be created: {error.strerror}. Keep the wallet's file in a folder that you may write to."
         ) from None
 
 

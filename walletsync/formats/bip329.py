@@ -47,7 +47,7 @@ class BIP329Format:
         return _checked(document).encode()
 
     def decode(self, data: bytes) -> str:
-        """Return the file's text. Raises DocumentError, naming the line, if one of them is no record."""
+        """Return the file's text. Raises DocumentError, naming the line, if one of them is not a record."""
         try:
             return _checked(data.decode())
         except UnicodeDecodeError as error:
@@ -80,21 +80,21 @@ class BIP329Format:
         if not path:
             return document
         key = _key(path)
-        return MISSING if key is None else merge.value_at(_shell(_one_record(document, key).records[key], path), path)
+        return MISSING if key is None else merge.value_at(_nested(_one_record(document, key).records[key], path), path)
 
     def replace(self, document: str, path: Path, value: Any) -> str:
         """Return the file with `value` at `path`; a record that is missing is appended.
 
-        Raises DocumentError if that is no place in a label file, or the file would not be a valid one.
+        Raises DocumentError if that is not a place in a label file, or the file would not be a valid one.
         """
         if not path:
             return _checked(value)
         key = _key(path)
         if key is None:
-            raise DocumentError(f"{place(path)} is no place in a label file: begin with a type and a ref.")
+            raise DocumentError(f"{place(path)} is not a place in a label file: begin with a type and a ref.")
         file = _one_record(document, key)
         lines = file.records[key]
-        records = _listed(merge.value_at(merge.replace(_shell(lines, path), path, value), path[:2]))
+        records = _listed(merge.value_at(merge.replace(_nested(lines, path), path, value), path[:2]))
         if path[2:]:
             records = [_named(record, key) for record in records]
         if not all(type(record) is dict and _is_of(record, key) for record in records):
@@ -236,8 +236,8 @@ def _line(record: dict[str, Any], lines: list[str]) -> str:
     except (TypeError, ValueError, RecursionError):
         pass  # It is what follows that says so, and holds nothing of the document.
     raise DocumentError(
-        "The value cannot stand in a label file: use dict with str keys, list, str, int, float, bool or None, no "
-        f"subclass of them, numbers that are finite, and no more than {MAX_DEPTH} inside one another."
+        "The value cannot be stored in a label file: use dict with str keys, list, str, int, float, bool or None, no "
+        f"subclass of them, only finite numbers, and at most {MAX_DEPTH} levels of nesting."
     )
 
 
@@ -271,7 +271,7 @@ def _key(path: Path) -> Key | None:
     return None
 
 
-def _shell(lines: list[str], path: Path) -> dict[str, Any]:
+def _nested(lines: list[str], path: Path) -> dict[str, Any]:
     """Return a document of objects in which `path` leads through the records of `lines`."""
     kind, ref, *rest = path
     records = _loaded(lines)
@@ -289,7 +289,7 @@ def _is_of(record: dict[str, Any], key: Key) -> bool:
     return (record.get("type"), record.get("ref")) == (key.type, key.ref)
 
 
-_FOUND_GOOD: deque[bytes] = deque(maxlen=8)
+_RECENTLY_VALID: deque[bytes] = deque(maxlen=8)
 """Digests of the documents that were checked last: a sync meets the same few again and again, in file and store."""
 
 
@@ -299,13 +299,13 @@ def _checked(document: Any) -> str:
     if document.startswith("\ufeff"):
         raise DocumentError("Line 1 begins with a byte order mark: save the label file as UTF-8 without one.")
     digest = hashlib.sha256(document.encode(errors="surrogatepass")).digest()
-    if digest in _FOUND_GOOD:
+    if digest in _RECENTLY_VALID:
         return document
     for number, line in enumerate(io.StringIO(document, newline="\n"), start=1):
         text = line.rstrip(_BLANKS)
         if text and (problem := _problem(text)):
-            raise DocumentError(f"Line {number} of the label file {problem}. Mend that line, or delete it.")
-    _FOUND_GOOD.append(digest)
+            raise DocumentError(f"Line {number} of the label file {problem}. Fix that line, or delete it.")
+    _RECENTLY_VALID.append(digest)
     return document
 
 
@@ -319,7 +319,7 @@ def _problem(text: str) -> str:
         if text.count("{") + text.count("[") > MAX_DEPTH and _depth(record) > MAX_DEPTH:
             raise RecursionError
     except UnicodeEncodeError:
-        return "holds half of a surrogate pair, which is no text"
+        return "holds half of a surrogate pair, which is not valid text"
     except json.JSONDecodeError as error:
         return f"is not JSON at column {error.colno}"
     except RecursionError:

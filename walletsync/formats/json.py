@@ -38,7 +38,7 @@ class JSONFormat:
 
         `keys` gives each one's place and the field that tells its items apart, `walletsync.merge`
         says how: {"/accounts": "id", "/accounts/*/labels": "name"}. All devices of a wallet should
-        have the same. Raises UsageError for what is no place.
+        have the same. Raises UsageError for what is not a place.
         """
         self._keys = dict(keys or {})
         merge.parse_keys(self._keys)
@@ -66,7 +66,7 @@ class JSONFormat:
         return merge.value_at(document, path)
 
     def replace(self, document: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
-        """Return a copy with `value` at `path`. Raises DocumentError if that makes no document."""
+        """Return a copy with `value` at `path`. Raises DocumentError if that does not make a document."""
         if value is not merge.MISSING:
             _check(value, path)
         return _checked(merge.replace(document, path, value))
@@ -84,7 +84,7 @@ def _parsed(data: bytes) -> Any:
     except ValueError:  # The only one that is left: int() limits the digits it converts.
         problem = "a whole number has too many digits"
     # Out here, because the errors above hold the document, and one raised there would hold them.
-    raise DocumentError(f"This is no document: {problem}.")
+    raise DocumentError(f"This is not a document: {problem}.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
@@ -114,7 +114,7 @@ def _check(value: Any, path: Path) -> None:
             return
         for name, entry in value.items():
             if type(name) is not str or _SURROGATE.search(name):
-                raise DocumentError(f"{place(path)} has a key that is no str of valid Unicode: keys are text.")
+                raise DocumentError(f"{place(path)} has a key that is not a str of valid Unicode: keys are text.")
             _check(entry, (*path, name))
     elif problem := _problem(value):
         raise DocumentError(f"{place(path)} {problem}.")
@@ -124,7 +124,7 @@ def _problem(value: Any) -> str:
     """Return what is wrong with a value that is neither a dict nor a list, or an empty str."""
     kind = type(value)
     if kind is str:
-        return "holds half of a surrogate pair, which is no text" if _SURROGATE.search(value) else ""
+        return "holds half of a surrogate pair, which is not valid text" if _SURROGATE.search(value) else ""
     if kind is float:
         return "" if isfinite(value) else "is not a finite number"
     if kind is int:

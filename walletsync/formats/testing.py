@@ -1,6 +1,8 @@
-"""Does a format keep what `walletsync.formats.base.Format` promises? Run `check` over it, in any test framework.
+"""For tests of a format of your own: does it keep what `walletsync.formats.base.Format` promises?
 
-    check(MyFormat(), [first, second, third, …], refused=[b"no document"])
+Run `check` over it, in any test framework:
+
+    check(MyFormat(), [first, second, third, …], refused=[b"not a document"])
 
 The documents should differ in what your format merges: some edited in one place, some in another, some in the same one
 differently, one with as much in it as a real wallet's. Each promise is run over every three of them, so a dozen is
@@ -16,7 +18,7 @@ from walletsync.errors import DocumentError
 from walletsync.formats.base import Format
 from walletsync.merge import MISSING, Conflict, Merged, same
 
-_MOST_DAMAGES = 200
+_MAX_DAMAGES = 200
 _HISTORIES = 20
 _STEPS = 40
 
@@ -29,16 +31,17 @@ Promise: TypeAlias = Callable[[Format[Any], Sequence[Any]], None]
 
 
 def check(format: Format[Any], documents: Sequence[Any], *, refused: Iterable[bytes] = ()) -> None:
-    """Run every promise over `documents`, at least three that are all different, and `refused`, which are none.
+    """Run every promise over `documents`, at least three that are all different.
 
-    Raises PromiseBroken for the first that is not kept. What the format raises by mistake goes through.
+    `refused` are bytes that are not a document. Raises PromiseBroken for the first promise that is not kept. What the
+    format raises by mistake goes through.
     """
     if len(documents) < 3:
         raise ValueError("Give at least three documents: a base, mine and theirs.")
     for promise in PROMISES:
         promise(format, documents)
     for data in refused:
-        _require(_decoded(format, data) is MISSING, "what is no document is refused with DocumentError")
+        _require(_decoded(format, data) is MISSING, "what is not a document is refused with DocumentError")
 
 
 def comes_back(format: Format[Any], documents: Sequence[Any]) -> None:
@@ -62,7 +65,7 @@ def refuses_damage(format: Format[Any], documents: Sequence[Any]) -> None:
     """Bytes that were cut off or changed are refused with DocumentError, or are another document that comes back."""
     for number, document in enumerate(documents):
         data = format.encode(document)
-        step = len(data) // _MOST_DAMAGES + 1
+        step = len(data) // _MAX_DAMAGES + 1
         for place in range(0, len(data), step):
             for damaged in (data[:place], data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :]):
                 decoded = _decoded(format, damaged)
@@ -184,7 +187,7 @@ PROMISES: Final[tuple[Promise, ...]] = (
     replaces_the_whole,
     converges,
 )
-"""Every promise that can be run, in the order in which it makes sense to mend them."""
+"""Every promise that can be run, in the order in which it makes sense to fix them."""
 
 
 class Devices:

@@ -24,7 +24,7 @@ def no_keyring() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else writes the files of these tests."""
-    monkeypatch.setattr(walletfile, "_REST_SECONDS", 0)
+    monkeypatch.setattr(walletfile, "_STABLE_SECONDS", 0)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from walletsync.cli import main
 
 ROOT = Path(__file__).parents[3]
 NEW_PASSWORD = "another horse, another battery"
+CALL = re.compile(r"\w\(\)|\w=[`A-Z]")
+"""A call or an argument of Python."""
 
 
 class InMemory(KeyringBackend):
@@ -83,7 +85,7 @@ class Machine:
         result = self.run(command, **environment)
         assert (result.exit_code, result.stdout) == (code, ""), result.output
         assert isinstance(result.exception, SystemExit)
-        assert not re.search(r"\w\(\)|\w=[`A-Z]", result.stderr)
+        assert not CALL.search(result.stderr)
         return result.stderr
 
     def init(self, more: str = "") -> None:

@@ -98,8 +98,10 @@ def test_an_interrupted_password_change_is_finished(lost: str, then: str, make: 
         right, wrong = (NEW_PASSWORD, PASSWORD) if lost == "answer" else (PASSWORD, NEW_PASSWORD)
         laptop.types(wrong)
         told = laptop.fails(then, 4)
-        assert ("has landed: type the new password" in told) == (lost == "answer")
-        assert ("has not landed: the old password holds. walletsync password again" in told) == (lost == "request")
+        assert ("took effect.\nhint: type the new password" in told) == (lost == "answer")
+        assert ("did not take effect: the old password holds.\nhint: walletsync password again" in told) == (
+            lost == "request"
+        )
         laptop.types(right)
         laptop.ok(then)
     laptop.ok("sync")

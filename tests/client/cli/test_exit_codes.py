@@ -1,20 +1,16 @@
 """What a command ends with, and what it says then."""
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-import walletsync
-from tests.client.cli.machines import Make
+from tests.client.cli.machines import CALL, Make
 from tests.middle import GET_WALLET, WELL_KNOWN, Answer, Middle
 from walletsync import errors
 from walletsync.cli import main
-from walletsync.cli.errors import EXIT_CODES, failure, in_commands
-
-PACKAGE = Path(walletsync.__file__).parent
+from walletsync.cli.errors import EXIT_CODES, HINTS, failure
+from walletsync.remedies import Remedy
 
 
 def test_every_exit_code_is_documented() -> None:
@@ -58,8 +54,8 @@ def test_exit_codes_of_real_failures(make: Make, middle: Middle, monkeypatch: py
     told = laptop.fails("sync", 4)
     assert f"There is no file {laptop.file} yet" in told
     assert "hint: make the file in the program that you use, then: walletsync sync" in told
-    assert "walletsync sync makes the first one from the file" in laptop.fails("pull", 4)
-    assert "or makes the first from the file" in laptop.fails("push", 2)
+    assert "hint: make the file in the program that you use, then: walletsync sync" in laptop.fails("pull", 4)
+    assert "or makes the first version from the file" in laptop.fails("push", 2)
     laptop.file.write_text('{"half')
     assert "left as it is" in laptop.fails("sync", 6)
     laptop.write({"a": 1})
@@ -81,24 +77,20 @@ def test_exit_codes_of_real_failures(make: Make, middle: Middle, monkeypatch: py
     laptop.fails("sync", 3)
 
 
-def test_the_library_speaks_of_calls_and_the_command_line_of_commands() -> None:
-    """No sentence that the library can say names a call or an argument of Python once it is translated."""
-    found = 0
-    for file in sorted(PACKAGE.rglob("*.py")):
-        if "cli" in file.relative_to(PACKAGE).parts or file.name == "testing.py":
-            continue
-        tree = ast.parse(file.read_text())
-        docs = {
-            ast.get_docstring(node, clean=False)
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in docs:
-                sentence = node.value
-                if " " in sentence and re.search(r"\w\(\)|\w=[`A-Z]|\w=\w", sentence) and "\n" not in sentence:
-                    found += 1
-                    told = in_commands(sentence)
-                    if "on_conflict" not in told and "function" not in told:
-                        assert not re.search(r"\w\(\)|\w=[`A-Z]", told), (file.name, told)
-    assert found > 15
+def test_every_remedy_has_its_commands() -> None:
+    """What to type next: only commands and options that there are, and no call of Python."""
+    assert set(HINTS) == set(Remedy)
+    for remedy, hint in HINTS.items():
+        assert not CALL.search(hint), remedy
+        for name, option in re.findall(r"(?<!\.)walletsync (\w+(?:-\w+)*)(?: --([a-z-]+))?", hint):
+            options = {word for each in main.commands[name].params for word in each.opts}
+            assert not option or f"--{option}" in options, remedy
+
+
+def test_the_commands_of_an_error_follow_its_sentence() -> None:
+    """What is wrong in the library's own words, as a line; what to do about it in the words of the command line."""
+    error = errors.NotReady("This device is not logged in.", remedy=Remedy.LOG_IN)
+    assert str(error) == "This device is not logged in. Call get_auth_token() to log in."
+    ended = failure(error)
+    assert (ended.format_message(), ended.hint) == ("This device is not logged in.", "walletsync login")
+    assert failure(errors.NotReady("It is late.")).hint is None

@@ -41,7 +41,7 @@ def test_init_twice_is_refused_and_changes_nothing(make: Make) -> None:
     laptop = make("laptop")
     before = laptop.ok("status")
     told = laptop.fails(f"init {laptop.file} --server https://other.example.com --email bob@example.com", 2)
-    assert "is set up already" in told
+    assert "is already set up" in told
     assert laptop.ok("status") == before
 
 
@@ -67,10 +67,10 @@ def test_init_names_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     """It makes no folders for wallets."""
     machine = Machine(tmp_path / "m", "https://sync.example.com", "a@example.com")
     words = f"--server {machine.url} --email {machine.email}"
-    assert "make it first" in machine.fails(f"init {tmp_path}/none/wallet.json {words}", 2)
+    assert "create it first" in machine.fails(f"init {tmp_path}/none/wallet.json {words}", 2)
     folder = machine.file.with_name("wallet.json.walletsync")
     folder.write_text("in the way")
-    assert "cannot be made: File exists" in machine.fails(f"init {machine.file} {words}", 2)
+    assert "cannot be created: File exists" in machine.fails(f"init {machine.file} {words}", 2)
 
 
 def test_init_says_where_nothing_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,9 @@ def test_init_says_where_nothing_can_be_made(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     words = f"--server {machine.url} --email {machine.email}"
     for file in ("/proc/wallet.json", "n" * 300, f"{'n' * 300}/wallet.json"):
-        assert re.search(r"cannot be made: .*\. Keep the wallet's file where", machine.fails(f"init {file} {words}", 2))
+        assert re.search(
+            r"cannot be created: .*\. Keep the wallet's file in a folder", machine.fails(f"init {file} {words}", 2)
+        )
     assert "needs a name" in machine.fails(f"init '' {words}", 2)
     assert list(tmp_path.iterdir()) == [tmp_path / "m"]
 

@@ -37,7 +37,7 @@ def test_pull_sends_nothing_and_push_overwrites_nothing(laptop: Machine, phone: 
     phone.write({"a": 1, "c": 3})
     result = phone.run("push")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "has version 2 already" in result.stderr
+    assert "already has version 2" in result.stderr
     assert "hint: walletsync push again" in result.stderr
     assert phone.read() == {"a": 1, "b": 2, "c": 3}
     assert laptop.json("pull") == {"sequence": 2, "newer": False}
@@ -57,7 +57,7 @@ def test_a_file_that_is_being_written_is_taken_by_no_command(laptop: Machine, mo
         patched.setattr(walletfile, "time", writing)
         for command in ("sync", "pull", "push", "restore 1", "resolve all mine"):
             laptop.write({})
-            assert "another program is writing it all the time" in laptop.fails(command, 6)
+            assert "another program keeps writing to it" in laptop.fails(command, 6)
             assert list(laptop.read()) == ["written"]
     laptop.write({"a": 1, "b": 2})
     laptop.ok("sync")
@@ -139,7 +139,7 @@ def test_a_restored_server_needs_consent(tmp_path: Path, address: Callable[[], s
         server.start()
         told = laptop.fails("sync", 5)
         assert "walletsync sync --accept-restored-server" in told
-        assert "decides no conflicts" in laptop.fails("sync --accept-restored-server --on-conflict mine", 2)
+        assert "does not decide conflicts" in laptop.fails("sync --accept-restored-server --on-conflict mine", 2)
         assert laptop.ok("sync --accept-restored-server") == "version 2\n"
         assert laptop.read() == {"a": 2}
         assert laptop.ok("sync") == "version 2\n"

@@ -27,7 +27,7 @@ def test_a_conflict_waits_until_it_is_decided(keep: str, laptop: Machine, phone:
     decided = {"mine": "phone", "theirs": "laptop"}[keep]
     assert phone.read() == {"a": decided, "b": "laptop"}
     assert phone.ok(f"resolve all {keep}") == "Conflicts left: 0\n"
-    assert phone.ok("conflicts") == "There are none.\n"
+    assert phone.ok("conflicts") == "No conflicts wait for a decision.\n"
     phone.ok("sync --check-conflicts")
     laptop.ok("sync")
     assert laptop.read() == phone.read() == {"a": decided, "b": decided}
@@ -78,4 +78,4 @@ def test_an_earlier_version_is_shown_exported_and_restored(laptop: Machine) -> N
     laptop.ok("sync")
     assert laptop.json("restore 1") == {"sequence": 4}
     assert laptop.read() == {"a": 1}
-    assert "walletsync sync first" in laptop.fails("export --version 99", 2)
+    assert "hint: walletsync sync" in laptop.fails("export --version 99", 2)

@@ -108,18 +108,18 @@ def test_what_passes_is_told_once_and_waited_for(tmp_path: Path, address: Callab
             laptop.write({"a": 2})
             until(lambda: watch.told == ["version 1", "version 2"])
             server.stop()
-            watch.says("Check that the server runs")
+            watch.says("Check that the server is running")
             server.start()
             laptop.write({"a": 3})
             until(lambda: watch.told[2:] == ["version 3"])
             assert watch.said.count("left as it is") == 1
-            assert watch.said.count("Check that the server runs") == 1
+            assert watch.said.count("Check that the server is running") == 1
 
 
 def test_a_token_that_became_void_while_the_server_was_away_is_noticed(
     tmp_path: Path, address: Callable[[], str]
 ) -> None:
-    """It signs in again by itself, and what others store comes at once, long before it would have asked."""
+    """It logs in again by itself, and what others store comes at once, long before it would have asked."""
     email = address()
     with RunningServer(accounts="open") as server:
         laptop, phone = (Machine(tmp_path / name, server.url, email) for name in ("laptop", "phone"))
@@ -128,7 +128,7 @@ def test_a_token_that_became_void_while_the_server_was_away_is_noticed(
         laptop.write({"a": 1})
         with watching(laptop) as watch:
             server.stop()
-            watch.says("Check that the server runs")
+            watch.says("Check that the server is running")
             with closing(sqlite3.connect(server.database)) as database, database:
                 assert database.execute("DELETE FROM tokens").rowcount == 1
             server.start()

@@ -1,0 +1,47 @@
+"""What the commands print: data on stdout, as text or as JSON; messages on stderr, a spinner while keys are derived."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from walletsync import exactjson
+
+if TYPE_CHECKING:
+    from walletsync.merge import Conflict
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def say(sentence: str) -> None:
+    """Print a message for a person, on stderr."""
+    click.echo(sentence, err=True)
+
+
+def show(value: Any, text: str, *, as_json: bool) -> None:
+    """Print what was asked for: as text for people, or as JSON for programs, in which numbers keep their spelling."""
+    click.echo(exactjson.dumps(value) if as_json else text)
+
+
+def conflict_as_json(conflict: "Conflict") -> dict[str, Any]:
+    """Return a conflict for programs; a side that has nothing there is left out."""
+    from walletsync.merge import MISSING
+
+    sides = {"base": conflict.base, "mine": conflict.mine, "theirs": conflict.theirs}
+    return {"at": conflict.at} | {name: side for name, side in sides.items() if side is not MISSING}
+
+
+@contextmanager
+def deriving() -> Iterator[None]:
+    """Show on a terminal that keys are being derived."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("Deriving the keys from the password, which on purpose takes a second and 256 MB"):
+        yield

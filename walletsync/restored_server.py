@@ -1,0 +1,58 @@
+"""Going on from a server that was restored from a backup: what both sides share, and what the other devices are told.
+
+A person has consented that this device leaves the line of versions that it knows for the one that the server has now.
+Pure: what a device knows comes in, nothing is changed.
+"""
+
+import itertools
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from walletsync import continuity
+from walletsync.continuity import Version
+from walletsync.formats.base import Format
+from walletsync.payload import Entry, Restore
+from walletsync.store import DeviceState
+
+
+def common_ancestor(
+    format: Format[Any],
+    state: DeviceState,
+    version: Version,
+    document: bytes,
+    older: Iterable[tuple[Version, bytes]],
+) -> Any:
+    """Return the document of the newest version that both this device and the server's line went through.
+
+    `version` with its `document` is the current one of the server, `older` are those before it, the newest first. The
+    document is an empty one where nothing in common is certain, and where somebody has left this device's line already
+    without having seen all of it: what they brought along of it, and then undid, would look as if it had never been
+    there.
+    """
+    known = None if state.synced is None else state.synced.known
+    if known is not None and not continuity.has_been_left(known, version):
+        ancestors = itertools.chain([(version, document)], continuity.linked_ancestors(version, older))
+        for ancestor, its_document in ancestors:
+            if ancestor.digest in state.passed:
+                return format.decode(its_document)
+    return format.empty()
+
+
+def restores_of(state: DeviceState) -> tuple[Restore, ...]:
+    """Return what the other devices need to know when this one leaves its line; nothing if it has seen nothing."""
+    if state.synced is None:
+        return ()
+    known, pending = state.synced.known, state.pending
+    left = [known]
+    if pending is not None:  # it may have landed, and its edits are in the document
+        write = Entry(pending.sequence, pending.known.digest)
+        left = [replace(known, entries={**known.entries, state.device_id: write})]
+        if pending.known.line != known.line:  # it was to tell of a line that was left before
+            left.append(pending.known)
+    return tuple(
+        Restore(name=uuid.uuid4().hex, sequence=0, line=each.line, epoch=each.epoch, entries=dict(each.entries))
+        for each in left
+    )
