@@ -240,7 +240,7 @@ def mistaken(person: Person, shot: Shot) -> list[Shot]:
 # Guises. Each takes the randomness, a person, and the shot as it was generated.
 
 
-def signed_in(randomness: random.Random, person: Person, shot: Shot) -> Shot:
+def logged_in(randomness: random.Random, person: Person, shot: Shot) -> Shot:
     return with_token(person, shot)
 
 
@@ -324,7 +324,7 @@ def odd_method(randomness: random.Random, person: Person, shot: Shot) -> Shot:
 
 
 GUISES: list[Guise] = [
-    signed_in,
+    logged_in,
     insider,
     client,
     client_with_odd_field,

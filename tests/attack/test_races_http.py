@@ -38,14 +38,14 @@ def test_nothing_of_before_outlives_a_password_change(server: ForkedServer, tmp_
         assert steps.sign_up(EMAIL, state).send(wire).status == 201
         winners = set()
         for number in range(ROUNDS):
-            state = signed_in(wire, state)
+            state = logged_in(wire, state)
             state, winner = one_round(server, wire, pool, state, number, moments)
             winners.add(winner)
             assert is_stored(stored_accounts(tmp_path / "walletsync.db").get(EMAIL), state)
     assert len(winners) > 1, "the race is none"
 
 
-def signed_in(wire: Wire, state: State) -> State:
+def logged_in(wire: Wire, state: State) -> State:
     """Return the state after a login of two devices and a post of one."""
     for device in ("laptop", "phone"):
         after = steps.log_in(EMAIL, state, device)

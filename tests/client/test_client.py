@@ -244,13 +244,13 @@ def test_deciding_shows_what_the_document_has_now(device: Device) -> None:
     phone.sync()
     laptop.set_document({"label": "mine"})
     laptop.sync()
-    (looked_at,) = laptop.conflicts
+    (conflict,) = laptop.conflicts
     phone.set_document({"label": "phone 2, important"})
     phone.sync()
     laptop.sync()
     for keep in ("mine", "theirs"):
         with pytest.raises(UsageError, match="the document has changed there since"):
-            laptop.resolve(looked_at, keep)
+            laptop.resolve(conflict, keep)
     (conflict,) = laptop.conflicts
     assert (conflict.base, conflict.mine, conflict.theirs) == ("base", "mine", "phone 2, important")
     assert laptop.resolve(conflict, "mine") == {"label": "mine"}

@@ -125,7 +125,7 @@ def test_the_list_may_be_a_lie_but_not_a_crash(laptop: Client, middle: Middle) -
         laptop.history()
 
 
-def test_devices_are_listed_and_signed_out(laptop: Client, device: Device) -> None:
+def test_devices_are_listed_and_logged_out(laptop: Client, device: Device) -> None:
     """The one that is logged out learns it at its next request, and needs the password; others go on."""
     phone = device("phone")
     phone.sync()
@@ -140,7 +140,7 @@ def test_devices_are_listed_and_signed_out(laptop: Client, device: Device) -> No
 
 
 @pytest.mark.parametrize("name", ["my laptop/2 (größer?)", "a%2Fb", "#"])
-def test_any_name_of_a_device_can_be_signed_out(laptop: Client, device: Device, name: str) -> None:
+def test_any_name_of_a_device_can_be_logged_out(laptop: Client, device: Device, name: str) -> None:
     """Whatever characters it has, it is one part of the path."""
     device(name)
     laptop.revoke_device(name)

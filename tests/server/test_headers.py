@@ -38,15 +38,15 @@ KINDS_OF_ANSWERS: dict[str, tuple[int, dict[str, Any]]] = {
     "about": (200, {"method": "GET", "path": "/.well-known/walletsync"}),
     "health": (200, {"method": "GET", "path": "/healthz"}),
     "head": (200, {"method": "HEAD", "path": "/readyz"}),
-    "wallet": (200, {"method": "GET", "path": "/wallet", "signed_in": True}),
-    "nothing new": (304, {"method": "GET", "path": "/wallet", "signed_in": True, "headers": {"If-None-Match": "*"}}),
+    "wallet": (200, {"method": "GET", "path": "/wallet", "logged_in": True}),
+    "nothing new": (304, {"method": "GET", "path": "/wallet", "logged_in": True, "headers": {"If-None-Match": "*"}}),
     "bad request": (400, {"method": "POST", "path": f"{API}/signup", "body": b"{"}),
     "no token": (401, {"method": "GET", "path": "/wallet"}),
     "wrong token": (401, {"method": "POST", "path": "/wallet", "body": {"sequence": 1}, "token": "f" * 64}),
     "nowhere": (404, {"method": "GET", "path": "/nowhere"}),
     "no such method": (405, {"method": "PUT", "path": "/wallet"}),
     "no preflight": (405, {"method": "OPTIONS", "path": "/wallet"}),
-    "conflict": (409, {"method": "POST", "path": "/wallet", "body": {"sequence": 9}, "signed_in": True}),
+    "conflict": (409, {"method": "POST", "path": "/wallet", "body": {"sequence": 9}, "logged_in": True}),
 }
 
 
@@ -71,7 +71,7 @@ def ask(wire: Wire, account: Account, **how: Any) -> Answer:
     method, path, body = how["method"], how["path"], how.get("body", b"")
     if isinstance(body, Mapping) and "sequence" in body:
         body = {"encryptedWallet": "-", "hmac": "h", **body}
-    token = account.token if how.get("signed_in") else how.get("token")
+    token = account.token if how.get("logged_in") else how.get("token")
     return wire(method, path, body, token=token, headers=how.get("headers"))
 
 
