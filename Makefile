@@ -22,8 +22,9 @@ docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, 
 	@$(BIN)/python -m tools.docs check
 
 test: $(READY) ## run every test, with branch coverage of the rooms that must have all of it
-	@$(BIN)/python -m pytest --cov --cov-report=
+	@$(BIN)/python -m pytest --cov --cov-report= tests/client tests/server
 	@$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include="$(WHOLE)"
+	@$(BIN)/python -m pytest --ignore=tests/client --ignore=tests/server # without coverage, which takes as long again
 
 test-pythons: $(READY) ## run docs-check and test under each Python that we support and this machine has
 	@$(BIN)/python -m tools.pythons docs-check test

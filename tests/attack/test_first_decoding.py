@@ -11,7 +11,7 @@ from walletsync_server.api import bodies, routes, table
 
 kinds = [kind for kind in protocol.Message.__subclasses__() if kind.__module__ == protocol.__name__]
 kinds += [route.handler.message for route in routes.ROUTES if isinstance(route.handler, table.Reads)]
-kinds += [%s, protocol.WellKnown, payload._About, bodies._Versioned]
+kinds += [%s, protocol.WellKnown, payload._Metadata, bodies._Versioned]
 calls = []
 sys.setprofile(lambda frame, event, argument: calls.append((event, frame.f_code.co_name)))
 for kind in kinds:

@@ -56,7 +56,8 @@ class Index:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+        # Neither the caller's settings of pip count, nor those of the make that runs these tests.
+        kept = {name: value for name, value in os.environ.items() if not re.match("PIP_|MAKE|MFLAGS", name)}
         return {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
 
 

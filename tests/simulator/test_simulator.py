@@ -16,8 +16,6 @@ from tests.simulator.liar import HistoryWithLiar, Liar
 from tests.simulator.lines import Broken
 from tests.simulator.server import Server
 
-pytestmark = pytest.mark.no_cover  # the other tests take every branch by themselves, and this would take twice as long
-
 FIRST = int(os.environ.get("WALLETSYNC_SIMULATOR_FIRST", "0"))
 SEEDS = int(os.environ.get("WALLETSYNC_SIMULATOR_SEEDS", "10000"))
 LIAR_SEEDS = max(1, SEEDS // 10)
