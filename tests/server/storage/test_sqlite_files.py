@@ -93,7 +93,7 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     reasons = {
         tmp_path / "missing" / "x.db": "its folder does not exist",
         tmp_path: "Is a directory",
-        other: "the file is no SQLite database",
+        other: "the file is not a SQLite database",
     }
     for path, reason in reasons.items():
         with pytest.raises(StorageError, match=f"{path.name} .*{reason}"):

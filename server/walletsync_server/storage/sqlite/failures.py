@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from walletsync_server.storage.interface import StorageError
 
 _MEANINGS = {
-    "SQLITE_NOTADB": "the file is no SQLite database",
+    "SQLITE_NOTADB": "the file is not a SQLite database",
     "SQLITE_CORRUPT": "the file is damaged; restore a backup",
     "SQLITE_FULL": "the disk is full",
-    "SQLITE_BUSY": "another program holds the file",
-    "SQLITE_READONLY": "the file may not be written",
+    "SQLITE_BUSY": "another program has locked the file",
+    "SQLITE_READONLY": "the file is read-only",
     "SQLITE_IOERR": "the disk failed",
 }
 
