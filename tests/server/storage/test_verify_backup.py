@@ -94,10 +94,12 @@ def test_damaged_index_is_found(backup: Path) -> None:
         (lambda file: Path(f"{file}-wal").write_bytes(b"log"), "newest data is in backup.db-wal"),
         (lambda file: damage(file, "DELETE FROM alembic_version"), "is not a database of walletsync-server"),
         (lambda file: damage(file, "UPDATE alembic_version SET version_num = 9999"), "newer version"),
+        (lambda file: damage(file, "UPDATE alembic_version SET version_num = CAST(X'FF' AS TEXT)"), "is damaged"),
     ],
 )
 def test_what_is_no_backup_is_told_so(backup: Path, change: object, said: str) -> None:
-    """Missing, empty, cut short, something else, a bare copy of a running server's file, a later version's."""
+    """Missing, empty, cut short, something else, a bare copy of a running server's file, a later version's; and one whose
+    version is not even text."""
     assert callable(change)
     change(backup)
     ended = verify(backup)
