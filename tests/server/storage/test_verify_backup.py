@@ -98,8 +98,8 @@ def test_damaged_index_is_found(backup: Path) -> None:
     ],
 )
 def test_what_is_no_backup_is_told_so(backup: Path, change: object, said: str) -> None:
-    """Missing, empty, cut short, something else, a bare copy of a running server's file, a later version's; and one whose
-    version is not even text."""
+    """Missing, empty, cut short, something else, a bare copy of a running server's file, a later version's; and one
+    whose version is not even text."""
     assert callable(change)
     change(backup)
     ended = verify(backup)
