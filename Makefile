@@ -21,7 +21,7 @@ docs: $(READY) ## run the notebooks; write their outputs and README.md anew
 docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, and say where
 	@$(BIN)/python -m tools.docs check
 
-test: $(READY) ## run every test, with branch coverage of the rooms that must have all of it
+test: $(READY) ## run the tests, with branch coverage of the rooms that must have all of it
 	@$(BIN)/python -m pytest --cov --cov-report= tests/client tests/server
 	@$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include="$(WHOLE)"
 	@$(BIN)/python -m pytest --ignore=tests/client --ignore=tests/server # without coverage, which takes as long again
@@ -77,7 +77,7 @@ clean: ## remove what make made, but no wallet, and no data of a server
 $(READY): $(LOCK) pyproject.toml server/pyproject.toml tools/install.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "walletsync needs Python 3.11 or newer; say which: make PYTHON=/path/to/python3"; exit 1; }
-	@echo "Installing into $(VENV), once; a minute or three …" >&2
+	@echo "Installing into $(VENV), once; this takes one to three minutes …" >&2
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python tools/install.py $(LOCK) $(VENV)/install.log . server
 	@touch $@

@@ -22,6 +22,9 @@ _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"
 _LOCKED = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
 """Nothing but what the lock names, byte for byte, and no program of a stranger is run to build it."""
 _PINNED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*==", re.MULTILINE)
+_TRIES_AGAIN = "Retrying (Retry("
+"""In what pip writes while nobody answers."""
+_UNREACHABLE = "The package index could not be reached: check the network, and the proxy if one leads out of it.\n"
 _SECONDS = 1.0
 """How often the count is shown."""
 
@@ -59,6 +62,8 @@ def main(arguments: Sequence[str]) -> int:
 def _progress(words: str, pinned: int, installed: int) -> str:
     """Say how far pip is, by what it said so far: first it fetches everything, then it installs everything."""
     wanted = pinned - len(re.findall(r"^Ignoring ", words, re.MULTILINE))  # those for other systems
+    if _TRIES_AGAIN in words.rstrip().rpartition("\n")[2]:
+        return "no answer from the package index; trying again"
     if "Installing collected packages" in words:
         return f"{installed} of {wanted} packages installed"
     fetched = len(re.findall(r"^Collecting ", words, re.MULTILINE))
@@ -93,9 +98,15 @@ def _read(log: Path) -> str:
 
 
 def _complaint(words: str) -> str:
-    """Return pip's error from its first line on; all of the last lines if it named none."""
+    """Return pip's error from its first line on; all of the last lines if it named none.
+
+    Of an index that does not answer pip says no more than that it has no such package.
+    """
     error = words.find("ERROR:")
-    return words[error:].rstrip() if error >= 0 else "\n".join(words.rstrip().splitlines()[-10:])
+    if error < 0:
+        return "\n".join(words.rstrip().splitlines()[-10:])
+    is_offline = _TRIES_AGAIN in words and "No matching distribution" in words
+    return (_UNREACHABLE if is_offline else "") + words[error:].rstrip()
 
 
 class _Said:

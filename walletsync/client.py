@@ -159,7 +159,7 @@ class Client:
         again with the same two, and the same request is sent again, until the outcome is known.
 
         Raises:
-            UnsyncedEdits: this device has edits that the server is not known to have; nothing was sent. sync() first.
+            UnsyncedEdits: this device has edits that the server may not have; nothing was sent. sync() first.
             WrongPassword: the old one is not that of the wallet; or a change is under way to a different new one.
             PasswordUnchanged: another device has stored a version meanwhile. sync(), then change it again.
             WrongCredentials: the password was changed elsewhere.
@@ -184,7 +184,7 @@ class Client:
         """Log a device out: its token is void at once. It keeps what it has, and can log in if it has the password.
 
         Raises:
-            NotKept: no device of this name is logged in.
+            NotKept: no device with this name is logged in.
         """
         token, _ = self._session.credentials()
         self._api.revoke_device(token, device_id)

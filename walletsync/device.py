@@ -148,7 +148,7 @@ class Device:
         return None if synced is None else self.format.decode(synced.document)
 
     def has_local_changes(self) -> bool:
-        """Tell whether there is anything that the server is not known to have."""
+        """Tell whether there is anything that the server may not have."""
         synced = self.state.synced
         is_edited = self.state.document != (None if synced is None else synced.document)
         return is_edited or self.state.pending is not None or bool(self.state.owed_restores)

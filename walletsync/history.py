@@ -31,7 +31,7 @@ def check_is_synced(device: Device) -> None:
     """Refuse where edits would be left behind."""
     if device.has_local_changes():
         raise UnsyncedEdits(
-            "This device has edits that the server is not known to have. Nothing was changed.", remedy=Remedy.SYNC
+            "This device has edits that the server may not have. Nothing was changed.", remedy=Remedy.SYNC
         )
 
 

@@ -126,4 +126,4 @@ class Listener:
         try:
             self._on_news()
         except Exception:  # noqa: BLE001 - it is the program's own; the next news are to be told all the same
-            _LOG.exception("The function to call when there may be a new version failed; listening goes on.")
+            _LOG.exception("The function that is called about new versions raised an error; listening goes on.")

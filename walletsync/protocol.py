@@ -80,7 +80,7 @@ Email = Annotated[
     Meta(
         min_length=3,
         max_length=254,
-        description="ASCII in lower case; nothing is folded.",
+        description="ASCII, in lower case already: the server refuses any other spelling.",
         examples=["alice@example.com"],
         extra_json_schema={"pattern": f"^{_EMAIL_TEXT}$"},
     ),
@@ -118,7 +118,7 @@ Sequence = Annotated[
     Meta(
         ge=1,
         le=MAX_SEQUENCE,
-        description="Goes up by exactly one with every accepted wallet; the first has 1.",
+        description="Goes up by exactly one with every accepted wallet; the first wallet has 1.",
         examples=[7],
     ),
 ]

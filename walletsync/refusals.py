@@ -30,7 +30,7 @@ NOT_ALLOWED = Meaning(
 )
 NO_WALLET = Meaning(errors.NoWallet, "There is no wallet yet.", Remedy.MAKE_FIRST_VERSION)
 NO_SUCH_VERSION = Meaning(errors.NotKept, "It does not keep this version.", Remedy.LIST_VERSIONS)
-NO_SUCH_DEVICE = Meaning(errors.NotKept, "No device of this name is logged in.", Remedy.LIST_DEVICES)
+NO_SUCH_DEVICE = Meaning(errors.NotKept, "No device with this name is logged in.", Remedy.LIST_DEVICES)
 PASSWORD_UNCHANGED = Meaning(
     errors.PasswordUnchanged,
     "The password is unchanged, since the server has a different wallet than this device.",

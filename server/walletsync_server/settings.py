@@ -180,7 +180,7 @@ class Settings:
     )
     metrics_host: str = _setting("127.0.0.1", "Address to serve metrics on.", "ADDRESS", _host)
     metrics_port: int = _setting(0, "Port to serve metrics on; 0 turns them off.", "PORT", _number(0, 65535))
-    mail_server: str = _setting("", "The SMTP server that sends our mail.", "HOST")
+    mail_server: str = _setting("", "The SMTP server that sends mail for this server.", "HOST")
     mail_port: int = _setting(587, "Its port: 587 is usual for starttls, 465 for tls.", "PORT", _number(1, 65535))
     mail_security: str = _setting(
         STARTTLS,
@@ -192,19 +192,20 @@ class Settings:
     mail_password_file: str = _setting(
         "", "File that holds the password to log in to it with, and nothing else.", "FILE"
     )
-    mail_from: str = _setting("", "Address that our mail comes from.", "ADDRESS", _or_empty(_address))
+    mail_from: str = _setting("", "The sender's address in mails from this server.", "ADDRESS", _or_empty(_address))
     sockets_per_account: int = _setting(10, "WebSockets that an account may have open.", "NUMBER", _number(1))
     rate_signup: str = _setting(
-        Rates.signup, "Sign-ups that one address may try; off for no limit, as with the other rates.", "RATE", _rate
+        Rates.signup, "Sign-ups that one network may try; off for no limit, as with the other rates.", "RATE", _rate
     )
     rate_login: str = _setting(
         Rates.login,
-        "Passwords that one address may try at accounts that it is new to; off lifts the limits of accounts, too.",
+        "Passwords that one network may try at accounts to which it has not logged in before; off also lifts the "
+        "limits per account.",
         "RATE",
         _rate,
     )
-    rate_seed: str = _setting(Rates.seed, "Salt seeds that one address may ask for.", "RATE", _rate)
-    rate_resend: str = _setting(Rates.resend, "Mails that one address may ask for once more.", "RATE", _rate)
+    rate_seed: str = _setting(Rates.seed, "Salt seeds that one network may ask for.", "RATE", _rate)
+    rate_resend: str = _setting(Rates.resend, "Mails that one network may ask to be sent again.", "RATE", _rate)
     password_queue: int = _setting(
         QUEUE,
         "Passwords that may wait to be checked; beyond that, clients are told to try again later.",

@@ -98,11 +98,11 @@ def python(request: pytest.FixtureRequest, pips: dict[str, Path], tmp_path: Path
     return made
 
 
-def install(python: Path, index: Index) -> subprocess.CompletedProcess[str]:
+def install(python: Path, index: Index, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run what make runs."""
     return subprocess.run(
         [python, ROOT / "tools/install.py", index.lock, index.lock.with_name("install.log")],
-        env=index.environment,
+        env={**index.environment, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -143,6 +143,20 @@ def test_what_is_not_as_it_was_locked_is_refused(python: Path, index: Index) -> 
     done = install(python, index)
     assert done.returncode == 1
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
+    assert not versions(python)
+
+
+def test_an_index_that_nobody_reaches_is_told(python: Path, index: Index) -> None:
+    """Not only that there is no such package, which is what pip makes of it."""
+    nowhere = {
+        "PIP_NO_INDEX": "0",
+        "PIP_FIND_LINKS": "",
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_RETRIES": "1",
+    }
+    done = install(python, index, **nowhere)
+    assert done.returncode == 1
+    assert "The package index could not be reached: check the network" in done.stderr
     assert not versions(python)
 
 

@@ -29,7 +29,7 @@ def test_permission_holds_at_once_while_the_server_runs(file: Path) -> None:
         wire = HttpWire(server.url)
         assert sign_up(wire, ALICE).status == 403
         assert accounts(file, "add", ALICE).stdout == f"{ALICE} may sign up.\n"
-        assert accounts(file, "add", ALICE).stdout == f"{ALICE} was allowed already.\n"
+        assert accounts(file, "add", ALICE).stdout == f"{ALICE} was already allowed.\n"
         assert [sign_up(wire, address).status for address in (ALICE, BOB)] == [201, 403]
         assert accounts(file, "add", BOB).exit_code == 0
         assert "may no longer sign up" in accounts(file, "remove", BOB).stdout

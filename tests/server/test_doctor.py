@@ -145,7 +145,7 @@ def test_damaged_database_fails(file: Path) -> None:
     assert (finding.level, "Restore a backup" in finding.sentence) == (FAIL, True)
     file.write_bytes(b"text" * 1000)
     finding = found(file)["database"]
-    assert (finding.level, "is no SQLite database" in finding.sentence) == (FAIL, True)
+    assert (finding.level, "is not a SQLite database" in finding.sentence) == (FAIL, True)
 
 
 def test_schema_is_compared(file: Path) -> None:

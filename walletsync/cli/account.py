@@ -139,7 +139,7 @@ def password_command(selector: WalletSelector, as_json: bool) -> None:
         secrets.save_to_keyring(wallet.account, new)
     show(
         {"sequence": changed.sequence},
-        "The new password is in force. Log your other devices in with it.",
+        "The new password is in force. Log in with it on your other devices.",
         as_json=as_json,
     )
 

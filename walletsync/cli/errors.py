@@ -74,7 +74,8 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
         Remedy.LIST_CONFLICTS: "walletsync conflicts",
         Remedy.EDIT_AND_KEEP_THEIRS: "for any other value, edit the file, then: walletsync resolve NUMBER theirs",
         Remedy.USE_ITS_FORMAT: (
-            "for this file, another account: move FILE.walletsync away, then: walletsync init FILE --email ADDRESS …"
+            "to keep this file in another account: move FILE.walletsync away, then: walletsync init FILE --email "
+            "ADDRESS …"
         ),
         Remedy.ACCEPT_RESTORED_SERVER: (
             "if it was restored from a backup, or the account was made anew, walletsync sync --accept-restored-server "
@@ -136,7 +137,7 @@ def _hint(error: errors.WalletSyncError) -> str | None:
     """Return what to type next, None if the sentence says it all."""
     hint = None if error.remedy is None else HINTS[error.remedy]
     if isinstance(error, errors.OtherFormat) and error.format in FORMATS:  # else only another program can open it
-        return f"for that document, another file: walletsync init ANOTHER_FILE --format {error.format} …; {hint}"
+        return f"for that document, use another file: walletsync init ANOTHER_FILE --format {error.format} …; {hint}"
     return hint
 
 

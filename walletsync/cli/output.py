@@ -43,5 +43,5 @@ def deriving() -> Iterator[None]:
         return
     from rich.console import Console
 
-    with Console(stderr=True).status("Deriving the keys from the password, which on purpose takes a second and 256 MB"):
+    with Console(stderr=True).status("Deriving the keys from the password; this takes a second and 256 MiB on purpose"):
         yield

@@ -72,7 +72,7 @@ def add_command(configuration: Configuration, address: str) -> None:
         if admin.allow(address):
             click.echo(f"{address} may sign up.")
         else:
-            click.echo(f"{address} was allowed already.")
+            click.echo(f"{address} was already allowed.")
     _tell_if_needless(configuration.settings)
 
 

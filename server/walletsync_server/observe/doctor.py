@@ -127,4 +127,4 @@ def _mail(settings: Settings) -> Iterator[Finding]:
     except OSError as error:  # SMTPException is one
         yield Finding("mail", FAIL, f"{settings.mail_server}, port {settings.mail_port}: {reason(error)}.")
     else:
-        yield Finding("mail", OK, f"{settings.mail_server} accepts our mail.")
+        yield Finding("mail", OK, f"{settings.mail_server} accepts mail from this server.")

@@ -139,9 +139,9 @@ class NoSuchVersion(NotFound):
 
 
 class NoSuchDevice(NotFound):
-    """No device of this name holds a live token."""
+    """No device with this name holds a live token."""
 
-    sentence = "No device of this name is logged in to the account; the list of devices shows those that are."
+    sentence = "No device with this name is logged in to the account; the list of devices shows those that are."
 
 
 class StalePasswordChange(ServiceError):

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from alembic import command
 
 import walletsync_server
-from walletsync_server.storage.contract_tests.records import ALICE, BOB, append, wallet
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, append, wallet
 from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.sql import migrate
 from walletsync_server.storage.sql.migrate import configuration
@@ -93,12 +93,23 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     reasons = {
         tmp_path / "missing" / "x.db": "its folder does not exist",
         tmp_path: "Is a directory",
-        other: "the file is no SQLite database",
+        other: "the file is not a SQLite database",
     }
     for path, reason in reasons.items():
         with pytest.raises(StorageError, match=f"{path.name} .*{reason}"):
             open_sqlite(path)
     assert other.read_text().startswith("these are my notes")
+
+
+def test_text_that_is_not_utf8_is_damage(file: Path) -> None:
+    """Where the disk has changed a letter: an error of the storage as for other damage, for readers and for jobs."""
+    with closing(open_sqlite(file)) as storage:
+        storage.write(lambda transaction: transaction.allow("alice@example.com", NOW))
+        with closing(apsw.Connection(str(file))) as other:
+            other.execute("UPDATE allowed_addresses SET email = CAST(X'FF' AS TEXT)")
+        for ask in (storage.read, storage.write):
+            with pytest.raises(StorageError, match="the file is damaged; restore a backup"):
+                ask(lambda transaction: transaction.addresses_after("", 10, NOW))
 
 
 def test_database_of_another_program_is_refused(file: Path) -> None:

@@ -52,15 +52,15 @@ def test_whole_backup_is_told_so(backup: Path) -> None:
     ("statement", "said"),
     [
         ("DELETE FROM wallets WHERE sequence = 3", "after version 2 comes 4"),
-        ("DELETE FROM wallets WHERE sequence = 4", "the current version is 4, the newest that is there 3"),
-        ("DELETE FROM wallets", "the current version is 4, the newest that is there 0"),
+        ("DELETE FROM wallets WHERE sequence = 4", "the current version is 4, but the newest one in the file is 3"),
+        ("DELETE FROM wallets", "the current version is 4, but the newest one in the file is 0"),
         ("UPDATE accounts SET current_sequence = 3 WHERE account_id > 1", "the current version is 3"),
         ("UPDATE accounts SET current_sequence = 1 WHERE account_id = 1", "Account 1: the current version is 1"),
         ("UPDATE wallets SET encrypted_wallet = X'2E' WHERE sequence = 3", "version 3 is not as it was stored"),
         ("UPDATE wallets SET encrypted_wallet = X'FF' WHERE sequence = 3", "version 3 is not as it was stored"),
         ("UPDATE wallets SET hmac = X'FF' WHERE sequence = 2", "version 2 is not as it was stored"),
         ("UPDATE wallets SET digest = zeroblob(32) WHERE sequence = 4", "version 4 is not as it was stored"),
-        ("DELETE FROM accounts WHERE account_id > 1", "belongs to no row of accounts"),
+        ("DELETE FROM accounts WHERE account_id > 1", "refers to a missing row of accounts"),
     ],
 )
 def test_damage_is_named(backup: Path, statement: str, said: str) -> None:
@@ -88,16 +88,18 @@ def test_damaged_index_is_found(backup: Path) -> None:
     ("change", "said"),
     [
         (lambda file: file.unlink(), "There is no file"),
-        (lambda file: file.write_bytes(b""), "is no database of walletsync-server"),
-        (lambda file: file.write_bytes(b"text" * 1000), "is no SQLite database"),
+        (lambda file: file.write_bytes(b""), "is not a database of walletsync-server"),
+        (lambda file: file.write_bytes(b"text" * 1000), "is not a SQLite database"),
         (lambda file: file.write_bytes(file.read_bytes()[:5000]), "is damaged"),
         (lambda file: Path(f"{file}-wal").write_bytes(b"log"), "newest data is in backup.db-wal"),
-        (lambda file: damage(file, "DELETE FROM alembic_version"), "is no database of walletsync-server"),
+        (lambda file: damage(file, "DELETE FROM alembic_version"), "is not a database of walletsync-server"),
         (lambda file: damage(file, "UPDATE alembic_version SET version_num = 9999"), "newer version"),
+        (lambda file: damage(file, "UPDATE alembic_version SET version_num = CAST(X'FF' AS TEXT)"), "is damaged"),
     ],
 )
 def test_what_is_no_backup_is_told_so(backup: Path, change: object, said: str) -> None:
-    """Missing, empty, cut short, something else, a bare copy of a running server's file, a later version's."""
+    """Missing, empty, cut short, something else, a bare copy of a running server's file, a later version's; and one
+    whose version is not even text."""
     assert callable(change)
     change(backup)
     ended = verify(backup)

@@ -51,7 +51,7 @@ def back_up(file: Path, target: Path, *, replace: bool, progress: Progress) -> N
     refuse_broken_sqlite(sqlite_version())
     _refuse_missing(file)
     if target.exists() and not replace:
-        raise StorageError(f"{target} exists already; name another file, or allow to replace it with --force.")
+        raise StorageError(f"{target} exists already; name another file, or replace it with --force.")
     lock = DatabaseLock(file)
     try:
         with _draft(target) as draft, driver_errors_end_here(file):

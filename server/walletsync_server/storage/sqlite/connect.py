@@ -60,7 +60,7 @@ def _name(file: Path) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise StorageError(f"{file!r} cannot be opened as a database: its name is no UTF-8.") from error
+        raise StorageError(f"{file!r} cannot be opened as a database: its name is not valid UTF-8.") from error
     return name
 
 
@@ -118,4 +118,4 @@ def _use_write_ahead_log(connection: apsw.Connection) -> None:
         else:
             break
     if mode != "wal":
-        raise StorageError(f"SQLite cannot have a write-ahead log for it, only the journal mode {mode}.")
+        raise StorageError(f"SQLite cannot use a write-ahead log there, only the journal mode {mode}.")

@@ -5,7 +5,8 @@ it as it is, see `Connection.driver`. This differs from the standard library's `
 
 - No transaction begins by itself: whoever wants one says which kind.
 - A query that is not read to its end ends with the transaction: it would keep the transaction's view of the database.
-- Errors are apsw's. SQLAlchemy learns from `Dialect` what they are to it, and `failures.error_name` names them.
+- Errors are apsw's; SQLAlchemy learns from `Dialect` what they are to it, and `failures.error_name` names them. But a
+  text that is not UTF-8 is a `UnicodeDecodeError`.
 - A connection may go from thread to thread; two that use it at once get `apsw.ThreadingViolationError`.
 """
 
@@ -113,8 +114,9 @@ class Connection:
         self._end("ROLLBACK")
 
     def _end(self, statement: str) -> None:
-        while self._cursors:
-            self._cursors.pop().close()
+        for cursor in list(self._cursors):  # not `pop`: the garbage collector may take the last one away meanwhile
+            cursor.close()
+        self._cursors.clear()
         if self.driver.in_transaction:
             self.driver.execute(statement)
 

@@ -1,4 +1,4 @@
-"""Where the errors of apsw and of SQLAlchemy end."""
+"""Where the errors of the driver end: those of apsw and of SQLAlchemy, and Python's for text that is not UTF-8."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,28 +9,32 @@ import sqlalchemy as sa
 
 from walletsync_server.storage.interface import StorageError
 
+_DRIVER_ERRORS = sa.exc.SQLAlchemyError, apsw.Error, UnicodeDecodeError
+"""SQLite does not look at the bytes of a text. Whoever decodes them finds out that they have changed on the disk."""
+
 _MEANINGS = {
-    "SQLITE_NOTADB": "the file is no SQLite database",
+    "SQLITE_NOTADB": "the file is not a SQLite database",
     "SQLITE_CORRUPT": "the file is damaged; restore a backup",
     "SQLITE_FULL": "the disk is full",
-    "SQLITE_BUSY": "another program holds the file",
-    "SQLITE_READONLY": "the file may not be written",
+    "SQLITE_BUSY": "another program has locked the file",
+    "SQLITE_READONLY": "the file is read-only",
     "SQLITE_IOERR": "the disk failed",
+    UnicodeDecodeError.__name__: "the file is damaged; restore a backup",
 }
 
 
 @contextmanager
 def driver_errors_end_here(file: Path | None = None) -> Iterator[None]:
-    """Turn whatever apsw or SQLAlchemy raises into `StorageError`, which names `file` if it is given."""
+    """Turn whatever the driver raises into `StorageError`, which names `file` if it is given."""
     try:
         yield
-    except (sa.exc.SQLAlchemyError, apsw.Error) as error:
+    except _DRIVER_ERRORS as error:
         raise failure(error, file) from error
 
 
 def translated(error: Exception) -> Exception:
-    """Return `error`, or the `StorageError` for it if apsw or SQLAlchemy raised it."""
-    if not isinstance(error, sa.exc.SQLAlchemyError | apsw.Error):
+    """Return `error`, or the `StorageError` for it if it is one of the driver's."""
+    if not isinstance(error, _DRIVER_ERRORS):
         return error
     told = failure(error)
     told.__cause__ = error

@@ -83,7 +83,7 @@ def _refuse_unfinished(file: Path) -> None:
 def _known_schema(connection: sa.Connection, file: Path) -> str:
     revision = revision_of(connection)
     if revision is None:
-        raise StorageError(f"{file} is no database of walletsync-server.")
+        raise StorageError(f"{file} is not a database of walletsync-server.")
     if not is_known(connection, revision):
         raise StorageError(f"{file} was made by a newer version of walletsync-server; run that one.")
     return revision
@@ -94,7 +94,7 @@ def _structure(connection: sa.Connection) -> Iterator[str]:
         if said != "ok":
             yield f"SQLite finds: {said}"
     for table, _, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
-        yield f"A row of {table} belongs to no row of {parent}."
+        yield f"A row of {table} refers to a missing row of {parent}."
 
 
 def _check_accounts(connection: sa.Connection, found: Verification, progress: Callable[[int, int], None]) -> None:
@@ -121,7 +121,7 @@ def _check_account(rows: Iterator[Any], found: Verification) -> Iterator[str]:
             yield f"version {row.sequence} is not as it was stored."
     newest = expected - 1 if expected else 0
     if newest != current:
-        yield f"the current version is {current}, the newest that is there {newest}."
+        yield f"the current version is {current}, but the newest one in the file is {newest}."
 
 
 def _is_whole(row: Any) -> bool:
