@@ -116,7 +116,7 @@ class Client:
         server from reading the wallet. How strong it is, is not checked.
 
         `accept_new_password` is the consent that a device needs once after the password was changed on another one:
-        with it the next log-in accepts a different salt seed than this device knows. Its edits are kept.
+        with it the next login accepts a different salt seed than this device knows. Its edits are kept.
 
         Raises:
             InvalidAddress: the address is not in its canonical form.

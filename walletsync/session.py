@@ -156,7 +156,7 @@ class Session:
         """Return the token, and keys that are proven to be the account's.
 
         Raises:
-            NotReady: there is no token, or only a log-in can prove the password.
+            NotReady: there is no token, or only a login can prove the password.
             WrongPassword: it does not open the wallet on this device.
         """
         self.account()
@@ -167,7 +167,7 @@ class Session:
         return token, self.proven(seed)
 
     def must_log_in(self) -> bool:
-        """Tell whether there is no token, or nothing but a log-in can tell which password is the account's."""
+        """Tell whether there is no token, or nothing but a login can tell which password is the account's."""
         state = self._device.state
         versions = [version for version in (state.synced, state.pending) if version is not None]
         can_tell = state.password_change is None and state.seed in [version.seed for version in versions]
@@ -188,7 +188,7 @@ class Session:
         return unlocked
 
     def proven(self, seed: bytes) -> UnlockedAccount:
-        """Return the account's keys under `seed`, proven by the wallet on this device or by an earlier log-in."""
+        """Return the account's keys under `seed`, proven by the wallet on this device or by an earlier login."""
         unlocked = self.unlock(seed)
         if unlocked is not self._proven:
             if not self._device.is_opened_by(unlocked):
@@ -257,7 +257,7 @@ class Session:
     def _signup_seed(self) -> bytes:
         """Return the seed for a sign-up, the same at each repetition: to the server that is a lost answer.
 
-        It counts as the account's once a log-in with it succeeds: a server may say 201 of an address that is taken.
+        It counts as the account's once a login with it succeeds: a server may say 201 of an address that is taken.
         """
         state = self._device.state
         if state.seed is None:

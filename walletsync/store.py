@@ -76,7 +76,7 @@ class DeviceState(_Hidden, frozen=True, kw_only=True):
     offered_seed: bytes | None = None
     """Made for a sign-up whose outcome is not known; the same one is offered again."""
     seed: bytes | None = None
-    """The account's salt seed: a log-in or a sign-up with it succeeded."""
+    """The account's salt seed: a login or a sign-up with it succeeded."""
     previous_seed: bytes | None = None
     """The one before the last password change: a backup older than that brings it back."""
     token: str | None = None

@@ -87,7 +87,7 @@ def _address(value: str) -> str:
     try:
         canonical_email(value)
     except ValueError as error:
-        return f"is not an e-mail address that this server accepts: {error}."
+        return f"cannot be used: {error}."
     return ""
 
 

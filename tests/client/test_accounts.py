@@ -98,7 +98,7 @@ def _accepted(device_id: str) -> Answer:
 
 
 def test_a_mistyped_password_does_not_seal_the_first_version_either(device: Device, middle: Middle) -> None:
-    """With nothing on the device to tell by, only a log-in proves the password."""
+    """With nothing on the device to tell by, only a login proves the password."""
     laptop = device("laptop")
     email = email_of(laptop)
     laptop.set_document({"a": 1})

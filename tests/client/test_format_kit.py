@@ -198,7 +198,7 @@ class Unwilling(AppendLog):
         (Growing(), "every empty document is the same"),
         (Mine(), "the changed side is taken, with the documents 0, 0, 1"),
         (Doubling(), "the changed side is taken"),
-        (Quarrelling(), "what only one side changed, or both alike, is no conflict"),
+        (Quarrelling(), "what only one side changed, or both alike, is not a conflict"),
         (Fickle(), "the same arguments give the same document"),
         (OpenConflicts(), "the same arguments give the same conflicts"),
         (Forgetting(), "a conflict has what each side has in its place"),

@@ -147,7 +147,7 @@ def test_any_name_of_a_device_can_be_logged_out(laptop: Client, device: Device, 
     assert [each.device for each in laptop.devices()] == ["laptop"]
 
 
-def test_signing_out_gives_the_token_back(laptop: Client, device: Device) -> None:
+def test_logging_out_gives_the_token_back(laptop: Client, device: Device) -> None:
     """It is void at the server, gone here, and the document stays; twice is fine, and syncing logs in again."""
     phone = device("phone")
     laptop.log_out()

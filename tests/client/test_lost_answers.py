@@ -206,7 +206,7 @@ def test_a_lost_answer_survives_a_restart(
 
 
 @pytest.mark.parametrize("what", [SIGNUP, LOGIN])
-def test_signing_up_and_in_can_be_repeated(what: str, middle: Middle, address: Callable[[], str]) -> None:
+def test_signing_up_and_logging_in_can_be_repeated(what: str, middle: Middle, address: Callable[[], str]) -> None:
     """A lost answer to either is no dead end: the same call again succeeds."""
     with Client(middle.url, device_id="laptop") as client:
         client.set_account(address(), "a password of eight letters or more")

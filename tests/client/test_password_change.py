@@ -414,7 +414,7 @@ def test_a_post_right_after_taking_the_new_password_catches_up_first(laptop: Cli
 
 
 def test_a_repetition_without_a_wallet_is_recognised(device: Device) -> None:
-    """There is no wallet to tell by, so a log-in tells; a wrong pair of passwords stays wrong."""
+    """There is no wallet to tell by, so a login tells; a wrong pair of passwords stays wrong."""
     laptop = device("laptop")
     assert laptop.change_password(NEW) == PasswordChanged(None)
     laptop.set_account(email_of(laptop), PASSWORD)

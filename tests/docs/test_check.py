@@ -47,7 +47,7 @@ def test_a_left_over_cell_is_named(tree: Tree) -> None:
     extra = notebook(code("injected", "seed = 2", "injected-parameters"), *CELLS)
     (tree.root / PATH).write_text(to_text(extra))
     report = "\n".join(stale(tree.root, {PATH: FRESH}))
-    assert f"{PATH}, cell `injected`: is none of the author's" in report
+    assert f"{PATH}, cell `injected`: is not the author's" in report
 
 
 def test_a_missing_readme_is_stale_and_a_wrong_one_shows_its_first_difference(tree: Tree) -> None:

@@ -50,7 +50,7 @@ def test_ids_are_there() -> None:
         ([code("p", "seed = 1", "parameters")], "cell `p`: needs `server_url"),
         ([code("p", 'server_url = "http://x"\nseed = 1', "parameters")], "cell `p`: needs `server_url"),
         ([code("p", 'server_url = ""', "parameters")], "cell `p`: needs `seed"),
-        ([code("p", "server_url =", "parameters")], "cell `p`: is no Python"),
+        ([code("p", "server_url =", "parameters")], "cell `p`: is not Python"),
     ],
 )
 def test_there_is_one_cell_with_the_parameters(cells: list[Any], problem: str) -> None:

@@ -36,7 +36,7 @@ def _notebook(path: str, old: str, new: str) -> list[str]:
     found = []
     for cell in committed_one.cells:
         if cell.id not in cells:
-            found.append(f"{path}, cell `{cell.id}`: is none of the author's; a run left it there")
+            found.append(f"{path}, cell `{cell.id}`: is not the author's; a run left it there")
             continue
         found += [f"{path}, cell `{cell.id}`: {what} differ\n{diff}" for what, diff in _cell(cell, cells[cell.id])]
     if not found and committed_one.metadata != fresh.metadata:

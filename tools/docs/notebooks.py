@@ -120,7 +120,7 @@ def _wrong_parameters(name: str, notebook: Any) -> Iterator[Problem]:
             if isinstance(target, ast.Name)
         }
     except SyntaxError as error:
-        yield Problem(name, cell.id, f"is no Python: {error.msg}")
+        yield Problem(name, cell.id, f"is not Python: {error.msg}")
         return
     if values.get("server_url") != "":
         yield Problem(name, cell.id, 'needs `server_url = ""`; empty stands for a server of its own')

@@ -88,7 +88,7 @@ def takes_the_side_that_changed(format: Format[Any], documents: Sequence[Any]) -
     for base, side in product(range(len(documents)), repeat=2):
         for sides in ((base, side, side), (base, base, side), (base, side, base)):
             merged = _merged(format, documents, *sides)
-            _require(merged.conflicts == (), "what only one side changed, or both alike, is no conflict", *sides)
+            _require(merged.conflicts == (), "what only one side changed, or both alike, is not a conflict", *sides)
             _require(
                 format.encode(merged.document) == format.encode(documents[side]), "the changed side is taken", *sides
             )
