@@ -26,7 +26,7 @@ test: $(READY) ## run the tests, with branch coverage of the rooms that must hav
 	@$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include="$(WHOLE)"
 	@$(BIN)/python -m pytest --ignore=tests/client --ignore=tests/server # without coverage, which takes as long again
 
-test-pythons: $(READY) ## run docs-check and test under each Python that we support and this machine has
+test-pythons: $(READY) ## run docs-check and test under each Python from 3.11 to 3.14 that this machine has
 	@$(BIN)/python -m tools.pythons docs-check test
 
 test-lowest: $(READY) ## run the tests with the lowest versions of what both distributions ask for

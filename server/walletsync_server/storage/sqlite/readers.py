@@ -41,9 +41,7 @@ class Readers:
                 reader.driver.execute("BEGIN")
                 return work(reader.transaction)
             finally:
-                reader.connection.rollback()  # if SQLAlchemy was needed, for it the transaction is over, too
-                if reader.driver.in_transaction:
-                    reader.driver.execute("COMMIT")
+                self._end(reader)
                 self._give_back(reader)
 
     def close(self) -> None:
@@ -57,6 +55,17 @@ class Readers:
             return self._idle.pop()
         except IndexError:
             return _Reader(self._engine.connect())
+
+    def _end(self, reader: _Reader) -> None:
+        """End its transaction. A connection that cannot is closed, so that another one takes its place."""
+        try:
+            reader.connection.rollback()  # if SQLAlchemy was needed, for it the transaction is over, too
+            if reader.driver.in_transaction:
+                reader.driver.execute("COMMIT")
+        except (apsw.Error, sa.exc.SQLAlchemyError):
+            reader.connection.invalidate()
+            reader.connection.close()
+            raise
 
     def _give_back(self, reader: _Reader) -> None:
         self._idle.append(reader)
