@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Who runs the tests in the background ignores Ctrl-C, and so would every program that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "real_kdf: derive keys at the full cost of the suite, 256 MiB")
     config.addinivalue_line("markers", "security: takes minutes; `make security` runs it, `make test` does not")
 

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import shlex
-import signal
 import sys
 import termios
 from collections.abc import Callable, Mapping
@@ -110,7 +109,6 @@ class Terminal:
         pid, self._terminal = pty.fork()
         if pid == 0:
             os.chdir(ROOT)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs the tests in the background ignores it
             command = [sys.executable, "-m", "tests.cheap_walletsync", *words]
             os.execve(command[0], command, dict(environment))  # noqa: S606 - without a shell is what is wanted
         self.pid = pid

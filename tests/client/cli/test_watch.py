@@ -32,8 +32,6 @@ class Watch:
                 env=bare(machine, **machine.environment()),
                 stdout=out,
                 stderr=said,
-                # Who runs the tests in the background ignores it, and so would the process.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     @property
