@@ -118,7 +118,8 @@ class Accounts:
             return self._tokens.issue(transaction, account, device_id)
 
         issued = self._store.write(issue)
-        self._publisher.hang_up(issued.account_id, device_id)  # whoever listens with the token that this one replaces
+        if issued.replaced is not None:
+            self._publisher.hang_up(issued.account_id, issued.replaced)
         return issued
 
     def delete(self, email: str, password: str, client: str = "") -> None:
@@ -139,7 +140,7 @@ class Accounts:
             transaction.delete_account(account.account_id)
 
         self._store.write(remove)
-        self._publisher.hang_up(seen.account_id)
+        self._publisher.hang_up_all(seen.account_id, seen.epoch)
 
     def _authenticate(self, email: str, password: str, client: str, device_id: str = "") -> Account:
         """Return the account whose password this is; the attempt counts, right or wrong."""

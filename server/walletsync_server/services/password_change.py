@@ -74,7 +74,7 @@ class PasswordChange:
 
         replaced = self._store.write(replace)
         if replaced:
-            self._publisher.hang_up(seen.account_id)
+            self._publisher.hang_up_all(seen.account_id, seen.epoch)
         return replaced
 
     def _is_current(self, email: str, new: str, salt_seed: bytes, wallet: Wallet | None) -> bool:

@@ -20,12 +20,16 @@ _BATCH = 500
 
 @dataclass(frozen=True, kw_only=True)
 class IssuedToken:
-    """A token as its device gets it, the only time that it is seen: 64 hex characters."""
+    """A token as its device gets it, the only time that it is seen: 64 hex characters.
+
+    `replaced` is the SHA-256 of the one that it replaced, if the device had one.
+    """
 
     token: str = field(repr=False)
     account_id: int
     device_id: str
     expires_at: datetime
+    replaced: bytes | None = field(default=None, repr=False)
 
 
 class Tokens:
@@ -48,7 +52,7 @@ class Tokens:
         if transaction.count_other_tokens(account_id, device_id, now) >= MAX_DEVICES:
             raise TooManyDevices
         token = secrets.token_hex(32)
-        transaction.put_token(
+        replaced = transaction.put_token(
             Token(
                 account_id=account_id,
                 device_id=device_id,
@@ -58,7 +62,9 @@ class Tokens:
                 expires_at=now + LIFETIME,
             )
         )
-        return IssuedToken(token=token, account_id=account_id, device_id=device_id, expires_at=now + LIFETIME)
+        return IssuedToken(
+            token=token, account_id=account_id, device_id=device_id, expires_at=now + LIFETIME, replaced=replaced
+        )
 
     def authenticate(self, transaction: ReadTransaction, token: str | None) -> Token:
         """Return what is known of a live token.
@@ -100,7 +106,7 @@ class Tokens:
             transaction.delete_token(known)
 
         self._store.write(delete)
-        self._publisher.hang_up(known.account_id, known.device_id)
+        self._publisher.hang_up(known.account_id, known.token_hash)
 
     def devices(self, token: str | None) -> list[Token]:
         """Return the live tokens of the account, one per device, in the order of their device ids.
@@ -124,15 +130,15 @@ class Tokens:
         """
         known = self._store.read(lambda transaction: self.authenticate(transaction, token))
 
-        def delete(transaction: WriteTransaction) -> None:
+        def delete(transaction: WriteTransaction) -> bytes:
             self.lock(transaction, known)
             held = [each for each in transaction.tokens_of(known.account_id) if each.device_id == device_id]
             if not held or self._is_over(held[0]):
                 raise NoSuchDevice
             transaction.delete_token(held[0])
+            return held[0].token_hash
 
-        self._store.write(delete)
-        self._publisher.hang_up(known.account_id, device_id)
+        self._publisher.hang_up(known.account_id, self._store.write(delete))
 
     def purge(self) -> int:
         """Remove the tokens of all accounts that expired some time ago, a few at a time; return how many."""

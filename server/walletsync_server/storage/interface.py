@@ -181,8 +181,8 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Remove all but the last `kept` versions, the current one included."""
 
     @abstractmethod
-    def put_token(self, token: Token) -> None:
-        """Add a token in place of the one that its device had."""
+    def put_token(self, token: Token) -> bytes | None:
+        """Add a token in place of the one that its device had; return the SHA-256 of that, None if it had none."""
 
     @abstractmethod
     def delete_token(self, token: Token) -> None:

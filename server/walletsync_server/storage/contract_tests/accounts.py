@@ -146,8 +146,9 @@ class AccountContract(StorageContract):
         assert storage.read(lambda t: t.tokens_of(alice.account_id)) == []
         assert storage.read(lambda t: t.find_token(bobs.token_hash)) == bobs
         fresh = token("a", 3, epoch=2)
-        storage.write(lambda t: t.put_token(fresh))
+        assert storage.write(lambda t: t.put_token(fresh)) == token("a", 1).token_hash
         assert storage.read(lambda t: t.find_token(fresh.token_hash)) == fresh
+        assert storage.write(lambda t: t.put_token(token("c", 4, epoch=2))) is None
 
     def test_history_tells_every_kept_version(self, storage: Storage, alice: Account) -> None:
         """The current version first, with the size in bytes of UTF-8; each can be read as it was appended."""
