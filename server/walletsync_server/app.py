@@ -15,6 +15,7 @@ from walletsync_server.background import purging
 from walletsync_server.live.hub import Hub
 from walletsync_server.mail.mailer import Mailer
 from walletsync_server.mail.smtp import route_of
+from walletsync_server.observe import logs
 from walletsync_server.observe.metrics import Metrics
 from walletsync_server.services import Services, build_services, utc_now
 from walletsync_server.services.errors import Unavailable
@@ -117,5 +118,6 @@ def _watch(metrics: Metrics, services: Services, hub: Hub | None) -> None:
     metrics.watch(
         "mails_waiting", "Mails that wait to be sent, now or later.", lambda: _mails_waiting(services.mail_queue)
     )
+    metrics.watch("log_lines_dropped", "Lines of the log that were dropped because nobody read it.", logs.dropped)
     if hub is not None:
         metrics.watch("websockets_open", "WebSockets that are open.", lambda: len(hub))

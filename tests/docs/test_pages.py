@@ -111,7 +111,7 @@ def test_addresses_are_taken_and_refused_as_the_page_says() -> None:
         if what == "taken":
             assert canonical_email(given.strip("`")) == given.strip("`")
         else:
-            with pytest.raises(ValueError, match=r"write|no e-mail address"):
+            with pytest.raises(ValueError, match=r"write|not an e-mail address"):
                 canonical_email(given.strip("`"))
 
 

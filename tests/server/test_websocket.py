@@ -363,6 +363,7 @@ def test_handshake_behind_another_request_is_none(front: Front, alice: Account) 
     token = f"Authorization: Bearer {alice.token}\r\n\r\n".encode()
     with connect(front.url) as client, client.makefile("rb") as received:
         client.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n" + HANDSHAKE + token)
+        client.shutdown(socket.SHUT_WR)
         answers = received.read()
     assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"426"]
 

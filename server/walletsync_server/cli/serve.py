@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from typing import TextIO
 
 import click
@@ -17,6 +16,7 @@ from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
 from walletsync_server.live.hub import Hub
 from walletsync_server.observe import logs
+from walletsync_server.observe.lines import Lines
 from walletsync_server.observe.metrics import CannotServeMetrics
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.settings import Settings
@@ -90,8 +90,7 @@ def _tell(stream: TextIO | None, line: str) -> None:
     Goes past Python's buffer, which would keep a line that failed and fail again at the end.
     """
     if stream is not None:
-        with suppress(OSError):
-            os.write(stream.fileno(), f"{line}\n".encode())
+        Lines(stream.fileno()).write(line)
 
 
 def _stop_after_stdin() -> None:
