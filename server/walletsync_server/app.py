@@ -66,7 +66,11 @@ def create_app(
             rates=settings.rates,
             hub=hub,
         )
-        undo.enter_context(purging(tokens=services.tokens.purge, signups=services.signups.purge))
+        undo.enter_context(
+            purging(
+                tokens=services.tokens.purge, signups=services.signups.purge, known_clients=services.known_clients.purge
+            )
+        )
         if hub is not None:
             undo.enter_context(purging(every=VOID_SECONDS, listeners=services.updates.hang_up_void))
         if metrics is not None:
