@@ -12,6 +12,7 @@ from walletsync_server.storage.sql.migrate import migrate
 from walletsync_server.storage.sqlite.connect import engine, refuse_broken_sqlite, sqlite_version
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 from walletsync_server.storage.sqlite.lock import DatabaseLock, cannot_open
+from walletsync_server.storage.sqlite.log import WriteAheadLog
 from walletsync_server.storage.sqlite.readers import Readers
 from walletsync_server.storage.sqlite.storage import SqliteStorage
 from walletsync_server.storage.sqlite.writer import InlineWriter, ThreadedWriter
@@ -38,7 +39,7 @@ def open_sqlite(file: Path, *, inline: bool = False, on_commit: OnCommit = take_
         undo.callback(lock.release)
         writing, _ = _open(file)
         undo.pop_all()
-    writer = (InlineWriter if inline else ThreadedWriter)(writing, on_commit)
+    writer = (InlineWriter if inline else ThreadedWriter)(writing, WriteAheadLog(writing, file), on_commit)
     return SqliteStorage(
         writing=writing,
         writer=writer,
