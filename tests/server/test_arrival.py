@@ -339,6 +339,15 @@ def test_body_that_keeps_coming_has_more_time(front: Front, monkeypatch: pytest.
         assert client.recv(12) == b"HTTP/1.1 400"
 
 
+def test_body_has_no_more_time_than_its_bytes_are_worth(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second's worth of bytes keeps a connection for half a second, and not for as long as a client likes."""
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.0)
+    monkeypatch.setattr(http_protocol, "SLOWEST", 1000.0)
+    with connect(front.url) as client:
+        client.sendall(post(b"Content-Length: 10000\r\n", b"{" * 500))
+        until(lambda: not is_open(front, client))
+
+
 def test_idle_connection_is_closed(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is kept alive for nothing is closed."""
     monkeypatch.setattr(server, "IDLE_SECONDS", 0.1)

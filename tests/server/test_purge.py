@@ -93,6 +93,7 @@ def test_expired_device_is_no_stranger(tmp_path: Path) -> None:
             may_sign_up=lambda email: True,
             max_wallet_bytes=1,
             clock=clock,
+            seconds=clock.seconds,
             passwords=cheap_passwords(),
             rates=Rates(login="1000/minute"),
         )

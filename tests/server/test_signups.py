@@ -109,6 +109,7 @@ def world(tmp_path: Path) -> Iterator[Waiting]:
         max_wallet_bytes=LIMIT,
         confirm_addresses=True,
         clock=clock,
+        seconds=clock.seconds,
         passwords=cheap_passwords(),
         hub=hub,
     )
@@ -534,3 +535,13 @@ def test_nothing_secret_is_shown() -> None:
     link = Link(token="f00d" * 16, signed_up_at=FakeClock().now, works_until=FakeClock().now)
     assert "f00d" not in repr(Outgoing(mail=MAIL, link=link))
     assert EMAIL not in repr(Outgoing(mail=MAIL, link=link))
+
+
+def test_made_up_link_writes_nothing(world: World) -> None:
+    """Whoever tries tokens keeps nobody from writing: each is looked up, and no transaction that writes begins."""
+
+    def fail() -> None:
+        pytest.fail("a write began")
+
+    world.storage.before_write = fail
+    assert not world.services.signups.confirm("0" * 64)

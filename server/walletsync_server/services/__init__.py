@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from walletsync_server.live.hub import Hub
 from walletsync_server.services.about import About
 from walletsync_server.services.accounts import Accounts
+from walletsync_server.services.clocks import CautiousClock
 from walletsync_server.services.known_clients import KnownClients
 from walletsync_server.services.mail_queue import MailQueue
 from walletsync_server.services.memory_counters import MemoryCounters
@@ -69,7 +70,8 @@ def build_services(
         max_wallet_bytes: limit of `encryptedWallet`, in bytes of UTF-8.
         confirm_addresses: whether a sign-up waits until its address is confirmed by mail.
         clock: returns the time, aware.
-        seconds: returns the seconds since any moment, by a clock that nobody sets; rates are measured with it.
+        seconds: returns the seconds since any moment, by a clock that nobody sets; rates are measured with it, and
+            whether `clock` was set.
         passwords: the hashing; by default as many at once as this process has cores.
         password_queue: how many more may wait for it.
         rates: how often clients may ask for what costs; by default as often as they like.
@@ -86,11 +88,12 @@ def build_services(
     fresh = secrets.token_bytes(32)
     secret = store.write(lambda transaction: transaction.keep_secret(fresh))
 
-    tokens = Tokens(store, clock, hub)
+    purge_clock = CautiousClock(clock, seconds)
+    tokens = Tokens(store, clock, hub, purge_clock=purge_clock)
     throttle = Throttle(rates, secret=secret, counters=counters or _in_memory(seconds), clock=seconds)
-    known = KnownClients(store, secret, clock)
+    known = KnownClients(store, secret, clock, purge_clock=purge_clock)
     passwords = passwords or Passwords(at_once=_cores(), queue=password_queue)
-    signups = Signups(store, passwords=passwords, secret=secret, clock=clock)
+    signups = Signups(store, passwords=passwords, secret=secret, clock=clock, purge_clock=purge_clock)
     return Services(
         about=about,
         accounts=Accounts(

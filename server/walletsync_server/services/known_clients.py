@@ -22,12 +22,15 @@ MOST = 200
 
 
 class KnownClients:
-    """Remembers them. `secret` is the server's own."""
+    """Remembers them. `secret` is the server's own; `purge_clock` says what is old enough to be forgotten."""
 
-    def __init__(self, store: Store, secret: bytes, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, secret: bytes, clock: Callable[[], datetime], *, purge_clock: Callable[[], datetime]
+    ) -> None:
         self._store = store
         self._secret = secret
         self._clock = clock
+        self._purge_clock = purge_clock
 
     def standing(self, transaction: ReadTransaction, account: Account | None, client: str, device_id: str) -> Standing:
         """Say how an account knows who comes; without an account, the same work, and nobody is known.
@@ -57,7 +60,7 @@ class KnownClients:
 
     def purge(self) -> int:
         """Forget those who have not come for long; return how many."""
-        before = self._clock() - KNOWN_FOR
+        before = self._purge_clock() - KNOWN_FOR
         return self._store.write(lambda transaction: transaction.forget_clients(before))
 
     def _device(self, account_id: int, device_id: str) -> bytes:

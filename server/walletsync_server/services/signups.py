@@ -28,13 +28,22 @@ _MAX_MAIL_ID = 2**63 - 1
 
 
 class Signups:
-    """Sign-ups that wait. `secret` is the server's own."""
+    """Sign-ups that wait. `secret` is the server's own; `purge_clock` says what is old enough to be forgotten."""
 
-    def __init__(self, store: Store, *, passwords: Passwords, secret: bytes, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        passwords: Passwords,
+        secret: bytes,
+        clock: Callable[[], datetime],
+        purge_clock: Callable[[], datetime],
+    ) -> None:
         self._store = store
         self._passwords = passwords
         self._secret = secret
         self._clock = clock
+        self._purge_clock = purge_clock
 
     def add(self, email: str, password: str, salt_seed: bytes | None, asker: Asker = ANYBODY) -> None:
         """Let a sign-up wait and mail its link. The same again changes nothing and is mailed again."""
@@ -100,7 +109,7 @@ class Signups:
 
     def purge(self) -> int:
         """Forget the sign-ups that have expired and the mails that are as old; return how many sign-ups."""
-        now = self._clock()
+        now = self._purge_clock()
         return self._store.write(lambda transaction: transaction.purge_signups(now, now - LIFETIME))
 
     def _hash(self, email: str, password: str, asker: Asker) -> str:

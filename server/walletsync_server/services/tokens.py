@@ -33,12 +33,23 @@ class IssuedToken:
 
 
 class Tokens:
-    """Issues, checks and revokes tokens. One token per device, `MAX_DEVICES` live ones per account."""
+    """Issues, checks and revokes tokens. One token per device, `MAX_DEVICES` live ones per account.
 
-    def __init__(self, store: Store, clock: Callable[[], datetime], publisher: Publisher) -> None:
+    `purge_clock` says what is old enough to be removed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], datetime],
+        publisher: Publisher,
+        *,
+        purge_clock: Callable[[], datetime],
+    ) -> None:
         self._store = store
         self._clock = clock
         self._publisher = publisher
+        self._purge_clock = purge_clock
 
     def issue(self, transaction: WriteTransaction, account: Account, device_id: str) -> IssuedToken:
         """Store a new token in place of the device's old one. The caller holds the lock of `account`, as it is now.
@@ -48,7 +59,7 @@ class Tokens:
         """
         now = self._clock()
         account_id = account.account_id
-        transaction.delete_expired_tokens(account_id, now - LATELY)
+        transaction.delete_expired_tokens(account_id, self._purge_clock() - LATELY)
         if transaction.count_other_tokens(account_id, device_id, now) >= MAX_DEVICES:
             raise TooManyDevices
         token = secrets.token_hex(32)
@@ -142,7 +153,7 @@ class Tokens:
 
     def purge(self) -> int:
         """Remove the tokens of all accounts that expired some time ago, a few at a time; return how many."""
-        moment = self._clock() - LATELY
+        moment = self._purge_clock() - LATELY
         removed = 0
         while expired := self._store.read(lambda transaction: transaction.expired_tokens(moment, _BATCH)):
             self._store.write(lambda transaction: [transaction.delete_token(token) for token in expired])
