@@ -56,7 +56,8 @@ def verify_backup_command(file: Path) -> None:
     """Read all of the backup FILE and say whether it is whole.
 
     Checks the file's structure, its schema, that each account's versions lead without a gap up to the current one,
-    and that each is as it was stored. Needs no keys, no settings and no server, and writes nothing.
+    that each is as it was stored, and all that is stored by the digest that lies in a backup. Needs no keys, no
+    settings and no server, and writes nothing.
 
     Example: walletsync-server verify-backup /var/backups/walletsync-2026-01-31.db
     """
@@ -67,6 +68,8 @@ def verify_backup_command(file: Path) -> None:
     if found.faults:
         raise click.ClickException(f"{file} is damaged: {len(found.faults)} faults. Use another backup.")
     click.echo(f"{file} is whole: {found.accounts} accounts, {found.versions} versions, schema {found.schema}.")
+    if not found.has_digest:
+        click.echo("It has no digest, as `backup` writes one: only the wallets were checked byte for byte.", err=True)
 
 
 @click.command("restore")

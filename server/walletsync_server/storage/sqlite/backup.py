@@ -16,11 +16,13 @@ from walletsync_server.storage.sql.schema import metadata
 from walletsync_server.storage.sqlite.connect import (
     connect,
     connect_immutable,
+    driver_of,
     engine,
     refuse_broken_sqlite,
     refuse_foreign_tables,
     sqlite_version,
 )
+from walletsync_server.storage.sqlite.digest import seal, unseal
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock
 from walletsync_server.storage.sqlite.verify import verify
@@ -59,6 +61,8 @@ def back_up(file: Path, target: Path, *, replace: bool, progress: Progress) -> N
                 source.execute("PRAGMA query_only = ON")
                 refuse_foreign_tables(source)
                 _copy(source, draft, progress)
+            with closing(connect(draft)) as copy:
+                seal(copy)
             put_in_place(draft, target, replace=replace)
     finally:
         lock.release()
@@ -107,6 +111,7 @@ def _make_current(draft: Path) -> None:
             migrate(connection)
             for name in NOT_REVIVED:
                 connection.execute(sa.delete(metadata.tables[name]))
+            unseal(driver_of(connection))
     finally:
         writing.dispose()
     with driver_errors_end_here(draft), closing(connect(draft)) as connection:

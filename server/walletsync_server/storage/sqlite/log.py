@@ -7,11 +7,10 @@ as long as there is always somebody who reads.
 
 import time
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
-from walletsync_server.storage.sqlite.connect import BUSY_SECONDS
+from walletsync_server.storage.sqlite.connect import BUSY_SECONDS, driver_of
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -60,7 +59,7 @@ class WriteAheadLog:
 
     def _truncate(self, patience: float) -> None:
         with driver_errors_end_here(), self._writing.connect() as connection:
-            driver: Any = connection.connection.driver_connection
+            driver = driver_of(connection)
             driver.set_busy_timeout(round(patience * 1000))
             try:
                 ((is_busy, _, _),) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
