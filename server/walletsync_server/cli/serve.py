@@ -11,7 +11,7 @@ import click
 
 from walletsync_server import __version__
 from walletsync_server.app import close_app, create_app, create_front_door
-from walletsync_server.asgi.server import CannotListen, bind, serve, url_of
+from walletsync_server.asgi.server import CannotListen, TooFewFiles, bind, serve, url_of
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
 from walletsync_server.live.hub import Hub
@@ -49,7 +49,7 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     logs.configure(settings.log_format, settings.log_level)
     try:
         _run(settings, stop_with_stdin=stop_with_stdin)
-    except (CannotListen, CannotServeMetrics) as error:
+    except (CannotListen, CannotServeMetrics, TooFewFiles) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
         raise click.ClickException(f"{settings.database_file}: {error} {error.__cause__}") from None
