@@ -15,6 +15,7 @@ from walletsync_server.background import purging
 from walletsync_server.live.hub import Hub
 from walletsync_server.mail.mailer import Mailer
 from walletsync_server.mail.smtp import route_of
+from walletsync_server.observe import logs
 from walletsync_server.observe.metrics import Metrics
 from walletsync_server.services import Services, build_services, utc_now
 from walletsync_server.services.errors import Unavailable
@@ -65,7 +66,11 @@ def create_app(
             rates=settings.rates,
             hub=hub,
         )
-        undo.enter_context(purging(tokens=services.tokens.purge, signups=services.signups.purge))
+        undo.enter_context(
+            purging(
+                tokens=services.tokens.purge, signups=services.signups.purge, known_clients=services.known_clients.purge
+            )
+        )
         if hub is not None:
             undo.enter_context(purging(every=VOID_SECONDS, listeners=services.updates.hang_up_void))
         if metrics is not None:
@@ -117,5 +122,6 @@ def _watch(metrics: Metrics, services: Services, hub: Hub | None) -> None:
     metrics.watch(
         "mails_waiting", "Mails that wait to be sent, now or later.", lambda: _mails_waiting(services.mail_queue)
     )
+    metrics.watch("log_lines_dropped", "Lines of the log that were dropped because nobody read it.", logs.dropped)
     if hub is not None:
         metrics.watch("websockets_open", "WebSockets that are open.", lambda: len(hub))

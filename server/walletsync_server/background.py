@@ -15,20 +15,16 @@ def purging(*, every: float = PURGE_SECONDS, **purges: Callable[[], int]) -> Ite
     """Call the `purges` in a thread, at once and then every so many seconds, as long as this lasts.
 
     Each returns how many it removed; its name stands for them in the log.
-    A database that cannot be asked is logged, and asked again the next time.
+    One that fails is logged, and called again the next time; the others are called all the same.
     """
     over = threading.Event()
 
     def run() -> None:
         first = True
         while True:
-            try:
-                removed = {name: purge() for name, purge in purges.items()}
-            except Unavailable as error:
-                logs.unavailable(str(error.__cause__))
-            else:
-                if first or any(removed.values()):  # the first line shows that it works
-                    logs.event("purged", **removed)
+            removed = {name: count for name, purge in purges.items() if (count := _attempt(purge)) is not None}
+            if removed and (first or any(removed.values())):  # the first line shows that it works
+                logs.event("purged", **removed)
                 first = False
             if over.wait(every):
                 return
@@ -40,3 +36,14 @@ def purging(*, every: float = PURGE_SECONDS, **purges: Callable[[], int]) -> Ite
     finally:
         over.set()
         thread.join()
+
+
+def _attempt(purge: Callable[[], int]) -> int | None:
+    """Return how many it removed; None if it failed."""
+    try:
+        return purge()
+    except Unavailable as error:
+        logs.unavailable(str(error.__cause__))
+    except Exception as error:  # noqa: BLE001 - the last resort: nothing else would ever purge again
+        logs.unexpected(error)
+    return None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import ipaddress
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ LOG_LEVELS = "debug", "info", "warning", "error"
 STARTTLS, TLS, NO_TLS = "starttls", "tls", "none"
 _ANY_ORIGIN = "*"
 _SQLITE = "sqlite:///"
+_MOST_WALLET_BYTES = 64 * 1024 * 1024
+"""More would take the memory of several hundred MiB for a single request, since JSON may escape every byte."""
+_WIDEST = {4: 8, 6: 7}
+"""The networks for private use that are widest, 10.0.0.0/8 and fc00::/7, by the length of their prefixes."""
 _CHECK, _HELP, _METAVAR = "check", "help", "metavar"
 
 T = TypeVar("T")
@@ -93,9 +98,11 @@ def _address(value: str) -> str:
 
 def _network(value: str) -> str:
     try:
-        ipaddress.ip_network(value)
+        network = ipaddress.ip_network(value)
     except ValueError:
         return "must be an address or a network, such as 127.0.0.1 or 10.0.0.0/8."
+    if network.prefixlen < _WIDEST[network.version]:
+        return "must not be so wide: whoever is in it may claim to be anybody; name the proxies alone."
     return ""
 
 
@@ -130,7 +137,7 @@ def _rate(value: str) -> str:
     except ValueError:
         rates = []
     right = f"must be a rate such as 30/minute, several such as 5/second;100/hour, or {OFF}."
-    return "" if rates and all(rate.amount for rate in rates) else right
+    return "" if rates and all(map(int, re.findall("[0-9]+", value))) else right  # 5/0 minute says nothing
 
 
 def _setting(default: T, help: str, metavar: str, check: Check | None = None, *, repr: bool = True) -> T:
@@ -164,7 +171,10 @@ class Settings:
         (), "An address that may sign up, in lower case.", "ADDRESS", _each(_address, "address"), repr=False
     )
     max_wallet_bytes: int = _setting(
-        MAX_WALLET_BYTES, "The largest encrypted wallet that is stored, in bytes.", "BYTES", _number(1)
+        MAX_WALLET_BYTES,
+        "The largest encrypted wallet that is stored, in bytes.",
+        "BYTES",
+        _number(1, _MOST_WALLET_BYTES),
     )
     public_url: str = _setting(
         "", "The server's address as clients use it; links in mails begin with it.", "URL", _or_empty(_public_url)

@@ -62,6 +62,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         may_sign_up=lambda email: email in (EMAIL, "bob@example.com"),
         max_wallet_bytes=LIMIT,
         clock=clock,
+        seconds=clock.seconds,
         passwords=cheap_passwords(),
         hub=hub,
     )

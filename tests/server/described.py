@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import jsonschema_rs
 
 from tests.server.helpers import Answer
+from walletsync_server.api.dispatch import METHODS
 from walletsync_server.api.openapi import document
 from walletsync_server.api.routes import ROUTES
 
@@ -57,8 +58,12 @@ def codes(response: Mapping[str, Any]) -> list[str]:
 def check(method: str, target: str, answer: Answer) -> None:
     """Fail if the document does not describe this answer: status, headers, content type and body.
 
-    Each path that it does not list has to be a 404, each method a 405, in the shape of errors.
+    Each path that it does not list has to be a 404, each method a 405, and one that no path has a 400, in the shape of
+    errors.
     """
+    if method not in METHODS:
+        assert (answer.status, answer.code) == (400, "bad_request")
+        return
     found = operation(method, target)
     if found is None:
         known = template(target.partition("?")[0])

@@ -128,14 +128,22 @@ class KeepAliveWire(Wire):
 
 @dataclass
 class FakeClock:
-    """A clock that stands until it is moved."""
+    """A clock that stands until it is moved: time passes, or somebody sets it. `seconds` knows only what passed."""
 
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    passed: timedelta = timedelta()
 
     def __call__(self) -> datetime:
         return self.now
 
+    def seconds(self) -> float:
+        return self.passed.total_seconds()
+
     def move(self, step: timedelta) -> None:
+        self.now += step
+        self.passed += step
+
+    def set(self, step: timedelta) -> None:
         self.now += step
 
 

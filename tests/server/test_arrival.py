@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import struct
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -157,16 +158,65 @@ def test_garbage_behind_a_request_takes_nothing_from_it(front: Front) -> None:
     assert statuses(exchange(front, b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\ngarbage\r\n\r\n")) == [200]
 
 
-def test_other_protocol_is_not_switched_to(front: Front) -> None:
-    """A request that may be upgraded is answered as it is; the connection ends, and what came behind is dropped."""
-    upgrade = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
-    assert statuses(exchange(front, upgrade + BEHIND)) == [200]
+@pytest.mark.parametrize("offer", [b"h2c", b"websocket", b"TLS/1.2, IRC/6.9"])
+def test_other_protocol_is_not_switched_to(front: Front, offer: bytes) -> None:
+    """A request that offers another protocol is answered as if it did not, with its body; so are those behind it."""
+    alice, body = new_account(front.wire), json.dumps(wallet_body(1)).encode()
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAA\r\nUpgrade: " + offer + b"\r\n"
+    token = f"Authorization: Bearer {alice.token}\r\n".encode()
+    get = b"GET /healthz HTTP/1.1\r\n" + HOST + upgrade + b"\r\n"
+    whole = post(upgrade + token + b"Content-Length: %d\r\n" % len(body), body)
+    pieces = post(upgrade + token + b"Transfer-Encoding: chunked\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+    assert statuses(exchange(front, get + whole + pieces + BEHIND)) == [200, 200, 200, 200]
     with connect(front.url) as client, client.makefile("rb") as received:
-        client.sendall(upgrade)
-        assert b"connection: close" in (answer := received.read()).lower()
-        assert statuses(answer) == [200]
-    body = b"Content-Length: 2\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    assert statuses(exchange(front, post(body, b"{}") + BEHIND)) == [400]
+        client.sendall(whole[:-5])
+        until(lambda: is_open(front, client))
+        client.settimeout(20)
+        client.sendall(whole[-5:] + b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert statuses(received.read()) == [200, 200]
+    assert alice.get().json["sequence"] == 1
+
+
+LAST = {
+    "431": (b"GET / HTTP/1.1\r\nX: " + b"x" * 2**20 + b"\r\n\r\n", 431),
+    "414": (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    "400": (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + b"x" * 100_000, 400),
+    "answered": (b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + b"x" * 100_000, 200),
+}
+
+
+@pytest.mark.parametrize(("sent", "status"), LAST.values(), ids=LAST.keys())
+def test_last_answer_is_not_taken_back(front: Front, sent: bytes, status: int) -> None:
+    """Who still sends when the connection ends gets to see why: no reset overtakes the answer."""
+    for _ in range(100):
+        with connect(front.url) as client, client.makefile("rb") as received:
+            client.sendall(sent)
+            assert statuses(received.read()) == [status]
+
+
+def test_client_that_stays_after_the_last_answer_is_cut(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is heard out for a while, and no longer, whether it sends on or does nothing."""
+    monkeypatch.setattr(http_protocol, "LINGER_SECONDS", 0.1)
+    with connect(front.url) as silent, connect(front.url) as talking:
+        for client in (silent, talking):
+            client.sendall(LAST["400"][0])
+        assert silent.recv(12) == b"HTTP/1.1 400"
+        for client in (talking, silent):
+            with pytest.raises(ConnectionError):
+                send_for_ever(client, bytes(1000))
+
+
+def test_clients_that_vanish_leave_no_trace_in_the_log(app: flask.Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """Who resets the connection while several of its requests wait is nobody's fault, so nothing is logged of it."""
+    reset = struct.pack("ii", 1, 0)
+    with served(app) as front:
+        for _ in range(50):
+            with connect(front.url) as client:
+                client.sendall(5 * (b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n" + BEHIND))
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        assert front.wire("GET", "/readyz").status == 200
+    # Its end waits for all requests that have begun.
+    assert [record for record in caplog.records if record.levelname not in ("INFO", "DEBUG")] == []
 
 
 def test_trailer_is_no_header(front: Front) -> None:
@@ -287,6 +337,15 @@ def test_body_that_keeps_coming_has_more_time(front: Front, monkeypatch: pytest.
         client.sendall(b"}" * 40)
         client.settimeout(20)
         assert client.recv(12) == b"HTTP/1.1 400"
+
+
+def test_body_has_no_more_time_than_its_bytes_are_worth(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second's worth of bytes keeps a connection for half a second, and not for as long as a client likes."""
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.0)
+    monkeypatch.setattr(http_protocol, "SLOWEST", 1000.0)
+    with connect(front.url) as client:
+        client.sendall(post(b"Content-Length: 10000\r\n", b"{" * 500))
+        until(lambda: not is_open(front, client))
 
 
 def test_idle_connection_is_closed(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:

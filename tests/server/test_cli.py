@@ -241,6 +241,17 @@ def test_daemon_needs_no_stdout(tmp_path: Path, port: int, stdout: str) -> None:
     assert "internal" not in err
 
 
+def test_too_few_files_are_a_clear_failure(tmp_path: Path, port: int) -> None:
+    """A server that could serve nobody, since it may open so few files, says so and what to do, with status 1."""
+    limited = 'ulimit -n 120 && exec "$@"'
+    command = ["/bin/sh", "-c", limited, "sh", *COMMAND, "serve", "--port", str(port)]
+    with started(tmp_path, *command) as process:
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "only 120 files open" in err
+    assert "LimitNOFILE" in err
+
+
 def test_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
     """Status 1, with the file and what the database said."""
     file = tmp_path / "broken.db"

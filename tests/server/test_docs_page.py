@@ -142,7 +142,7 @@ def test_every_operation_is_there(html: str) -> None:
 def test_page_tells_what_an_error_has_beside_its_code(html: str) -> None:
     """The refusal of a wallet brings the current one."""
     (row,) = [row for row in section(html, "post_wallet").rows if row[1] == "conflict"]
-    assert row[2].endswith("With version, encryptedWallet, sequence, hmac.")
+    assert "With version, encryptedWallet, sequence, hmac. Header ETag: " in row[2]
 
 
 def test_every_message_is_there(html: str) -> None:

@@ -276,12 +276,19 @@ def test_slashes_count(app: Any) -> None:
     ],
 )
 def test_other_methods_are_405(wire: Wire, path: str, allowed: str) -> None:
-    """A method that a path does not know is 405 with `Allow`, also OPTIONS and one of other protocols."""
-    for method in {"GET", "POST", "PUT", "PATCH", "OPTIONS", "DELETE", "PROPFIND"}:
+    """A method that a path does not know is 405 with `Allow`, also OPTIONS."""
+    for method in {"GET", "POST", "PUT", "PATCH", "OPTIONS", "DELETE"}:
         if method not in allowed.split(", "):
             answer = wire(method, path)
             assert_refused(answer, 405, "method_not_allowed")
             assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("method", ["BREW", "PROPFIND", "TRACE"])
+@pytest.mark.parametrize("path", ["/healthz", f"{API}/wallet", "/nowhere"])
+def test_unknown_methods_are_400(wire: Wire, method: str, path: str) -> None:
+    """A method that HTTP does not have, or not here, cannot be read, whatever the path and whichever the door."""
+    assert_refused(wire(method, path), 400, "bad_request")
 
 
 def test_host_that_is_none_is_400(app: Any) -> None:

@@ -62,6 +62,7 @@ def test_conflict_answers_the_current_wallet(account: Account, sequence: int, te
     account.post(2, "2")
     answer = account.post(sequence, text, hmac)
     assert (answer.status, answer.code) == (409, "conflict")
+    assert answer.headers["etag"] == account.get().headers["etag"]
     assert answer.json == {
         "error": answer.json["error"],
         "code": "conflict",

@@ -4,16 +4,18 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
 
-from tests.server.helpers import PASSWORD
+from tests.server.helpers import PASSWORD, cheap_passwords
 from tests.server.world import EMAIL, World
 from walletsync_server.live.hub import MAX_LISTENERS, MAX_LISTENERS_PER_ACCOUNT, AccountIsFull, Hub, HubIsFull, Listener
-from walletsync_server.services import errors
+from walletsync_server.services import build_services, errors
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.storage.sql import schema
+from walletsync_server.storage.sqlite.opening import open_sqlite
 
 SEED = bytes(32)
 
@@ -21,9 +23,9 @@ SEED = bytes(32)
 class Ear:
     """A listener of one account, with a count of the times it was woken."""
 
-    def __init__(self, hub: Hub, account: int = 1, device: str = "laptop") -> None:
+    def __init__(self, hub: Hub, account: int = 1, token: bytes = b"laptop's", epoch: int = 1) -> None:
         self.woken = 0
-        self.listener: Listener = hub.listen(account, device, self._wake)
+        self.listener: Listener = hub.listen(account, token, epoch, self._wake)
 
     def _wake(self) -> None:
         self.woken += 1
@@ -32,7 +34,7 @@ class Ear:
 def test_each_listener_of_the_account_is_told() -> None:
     """Every device of the account learns the sequence, once; other accounts learn nothing."""
     hub = Hub()
-    ears = [Ear(hub, device=name) for name in ("laptop", "laptop", "phone")]
+    ears = [Ear(hub, token=name) for name in (b"laptop's", b"laptop's", b"phone's")]
     other = Ear(hub, account=2)
     hub.publish(1, 7)
     for ear in ears:
@@ -62,15 +64,19 @@ def test_older_sequence_is_no_news() -> None:
     assert (ear.woken, ear.listener.take()) == (1, None)
 
 
-def test_hang_up_reaches_the_device_or_the_account() -> None:
-    """One device is hung up, or all of the account; nobody of another account."""
+def test_hang_up_reaches_the_token_or_the_account() -> None:
+    """Who listens with one token is hung up, or all of the account with tokens so old; nobody of another account."""
     hub = Hub()
-    laptop, phone, other = Ear(hub), Ear(hub, device="phone"), Ear(hub, account=2)
-    hub.hang_up(1, "laptop")
-    assert [ear.listener.is_over for ear in (laptop, phone, other)] == [True, False, False]
-    hub.hang_up(1)
-    assert [ear.listener.is_over for ear in (laptop, phone, other)] == [True, True, False]
-    assert [ear.woken for ear in (laptop, phone, other)] == [1, 1, 0]
+    laptop, phone, other = Ear(hub), Ear(hub, token=b"phone's"), Ear(hub, account=2)
+    newer = Ear(hub, token=b"newer", epoch=2)
+    ears = (laptop, phone, other, newer)
+    hub.hang_up(1, b"laptop's")
+    assert [ear.listener.is_over for ear in ears] == [True, False, False, False]
+    hub.hang_up_all(1, 1)
+    assert [ear.listener.is_over for ear in ears] == [True, True, False, False]
+    assert [ear.woken for ear in ears] == [1, 1, 0, 0]
+    hub.hang_up_all(1, 2)
+    assert newer.listener.is_over
 
 
 def test_who_left_is_not_woken() -> None:
@@ -80,11 +86,11 @@ def test_who_left_is_not_woken() -> None:
     hub.leave(gone.listener)
     hub.leave(gone.listener)
     hub.publish(1, 1)
-    hub.hang_up(1)
+    hub.hang_up_all(1, 1)
     assert (gone.woken, stays.woken, len(hub)) == (0, 1, 1)
     hub.leave(stays.listener)
     hub.publish(1, 2)
-    hub.hang_up(1)
+    hub.hang_up_all(1, 1)
     assert len(hub) == 0
 
 
@@ -137,10 +143,53 @@ def hub(world: World) -> Hub:
     return world.hub
 
 
+class Late(Hub):
+    """Tells the first void token, or the first void epoch, only when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late: list[Callable[[], None]] = []
+
+    def hang_up(self, account_id: int, token: bytes) -> None:
+        self.late.append(lambda: super(Late, self).hang_up(account_id, token))
+
+    def hang_up_all(self, account_id: int, epoch: int) -> None:
+        self.late.append(lambda: super(Late, self).hang_up_all(account_id, epoch))
+
+
+@pytest.mark.parametrize("end", ["login", "revocation", "password"])
+def test_late_hang_up_spares_the_new_token(tmp_path: Path, end: str) -> None:
+    """What made an older token void may be told late: who listens with the device's new token goes on."""
+    hub, storage = Late(), open_sqlite(tmp_path / "w.db", inline=True)
+    services = build_services(
+        storage, may_sign_up=lambda email: True, max_wallet_bytes=1, passwords=cheap_passwords(), hub=hub
+    )
+    services.accounts.sign_up(EMAIL, PASSWORD, SEED)
+    first = services.accounts.log_in(EMAIL, PASSWORD, "laptop").token
+    old = services.updates.listen(first, silence)
+    password = PASSWORD
+    if end == "login":
+        services.accounts.log_in(EMAIL, PASSWORD, "laptop")
+    elif end == "revocation":
+        services.tokens.revoke_device(first, "laptop")
+    else:
+        password = "new password"
+        services.password_change.change(EMAIL, PASSWORD, password, SEED, None)
+    (late,) = hub.late
+    new = services.updates.listen(services.accounts.log_in(EMAIL, password, "laptop").token, silence)
+    late()
+    assert (old.listener.is_over, new.listener.is_over) == (True, False)
+    storage.close()
+
+
 def account_of(world: World) -> int:
     account = world.storage.read(lambda transaction: transaction.find_account(EMAIL))
     assert account is not None
     return account.account_id
+
+
+def listen(world: World, token: str) -> Listener:
+    return world.services.updates.listen(token, silence).listener
 
 
 def test_accepted_write_is_published(world: World, hub: Hub) -> None:
@@ -158,11 +207,11 @@ def test_accepted_write_is_published(world: World, hub: Hub) -> None:
 def test_void_token_is_hung_up(world: World, hub: Hub) -> None:
     """Logging out hangs up that device, and so does a new login of the device; others stay."""
     token = world.log_in("laptop")
-    laptop, phone = (Ear(hub, account_of(world), name) for name in ("laptop", "phone"))
+    laptop, phone = listen(world, token), listen(world, world.log_in("phone"))
     world.log_in("phone")
-    assert (laptop.listener.is_over, phone.listener.is_over) == (False, True)
+    assert (laptop.is_over, phone.is_over) == (False, True)
     world.services.tokens.revoke(token)
-    assert laptop.listener.is_over
+    assert laptop.is_over
 
 
 @pytest.mark.parametrize(
@@ -179,17 +228,16 @@ def test_void_token_is_hung_up(world: World, hub: Hub) -> None:
 def test_end_of_a_token_is_told(world: World, hub: Hub, end: Callable[[World, str], object], survives: bool) -> None:
     """Revoking a device hangs up that device; a deletion and a change of the password hang up all."""
     token = world.log_in("laptop")
-    world.log_in("phone")
-    laptop, phone = (Ear(hub, account_of(world), name) for name in ("laptop", "phone"))
+    laptop, phone = listen(world, token), listen(world, world.log_in("phone"))
     end(world, token)
-    assert phone.listener.is_over
-    assert laptop.listener.is_over is not survives
+    assert phone.is_over
+    assert laptop.is_over is not survives
 
 
 def test_refused_change_of_the_password_hangs_up_nobody(world: World, hub: Hub) -> None:
     """Neither a wrong password nor a retry closes a connection."""
     world.services.password_change.change(EMAIL, PASSWORD, "new password", SEED, None)
-    ear = Ear(hub, account_of(world))
+    ear = Ear(hub, account_of(world), epoch=2)
     world.services.password_change.change(EMAIL, PASSWORD, "new password", SEED, None)
     with pytest.raises(errors.WrongCredentials):
         world.services.password_change.change(EMAIL, PASSWORD, "another password", SEED, None)
@@ -206,9 +254,9 @@ def amid(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], ob
     listen = hub.listen
 
     def between(before: Callable[[], object], after: Callable[[], object]) -> None:
-        def patched(account_id: int, device_id: str, wake: Callable[[], None]) -> Listener:
+        def patched(account_id: int, token: bytes, epoch: int, wake: Callable[[], None]) -> Listener:
             before()
-            listener = listen(account_id, device_id, wake)
+            listener = listen(account_id, token, epoch, wake)
             after()
             return listener
 
@@ -267,7 +315,7 @@ def test_listening_is_refused_where_there_is_no_room(world: World, hub: Hub) -> 
         world.services.updates.listen(token, silence)
     assert refused.value.retry_after > 0
     for account in range(MAX_LISTENERS - MAX_LISTENERS_PER_ACCOUNT):
-        hub.listen(-account, "laptop", silence)
+        hub.listen(-account, b"laptop's", 1, silence)
     with pytest.raises(errors.Overloaded):
         world.services.updates.listen(token, silence)
 
@@ -289,10 +337,17 @@ def test_wallet_is_read_without_a_condition(world: World) -> None:
 
 def test_token_made_void_by_another_process_is_found(world: World, hub: Hub) -> None:
     """Who listens for an account that was removed behind the server's back is hung up at the next look, nobody else."""
-    world.log_in("laptop")
-    world.log_in("phone")
-    laptop, phone = (Ear(hub, account_of(world), name) for name in ("laptop", "phone"))
+    laptop, phone = (listen(world, world.log_in(name)) for name in ("laptop", "phone"))
     assert world.services.updates.hang_up_void() == 0
     world.sql(delete(schema.tokens).where(schema.tokens.c.device_id == "phone"))
     assert world.services.updates.hang_up_void() == 1
-    assert (laptop.listener.is_over, phone.listener.is_over) == (False, True)
+    assert (laptop.is_over, phone.is_over) == (False, True)
+
+
+def test_token_that_the_clock_ended_is_found(world: World, hub: Hub) -> None:
+    """Where the clock was set beyond a token's end, it is void, whatever the socket's own timer says."""
+    laptop = listen(world, world.log_in("laptop"))
+    world.clock.move(LIFETIME)
+    phone = listen(world, world.log_in("phone"))
+    assert world.services.updates.hang_up_void() == 1
+    assert (laptop.is_over, phone.is_over) == (True, False)

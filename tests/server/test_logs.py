@@ -1,10 +1,21 @@
 """The log of a server process: what other libraries and unexpected faults leave in it."""
 
+import fcntl
 import json
+import os
+import pty
+import re
+import signal
 import subprocess
 import sys
+import termios
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.server.helpers import HttpWire
+from walletsync_server.observe.lines import Lines
 
 CANARY = "canary-7f3a"
 SCRIPT = f"""
@@ -89,3 +100,86 @@ def test_values_that_are_no_plain_word_are_quoted() -> None:
     (line,) = ended.stderr.splitlines()
     expected = r'path=/a:b said="say \"no\"" pair="a=b" back="\\" lines="two\nlines" nothing='
     assert line.endswith(f"level=info event=odd {expected}")
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """A pipe with room for two pages: the end to read from, the end to write to."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 8192)
+    yield reading, writing
+    os.close(reading)
+    os.close(writing)
+
+
+def test_lines_that_nobody_reads_are_dropped_and_counted(pipe: tuple[int, int]) -> None:
+    """The writer never waits; when there is room again, the next line says how many are missing, and none is half."""
+    reading, writing = pipe
+    lines, sent = Lines(writing), [f"{number} {'x' * 1000}" for number in range(100)]
+    for line in sent:
+        lines.write(line)
+    kept = 100 - lines.dropped
+    assert 4 <= kept <= 8
+    assert os.read(reading, 10_000).decode().splitlines()[:kept] == sent[:kept]
+    lines.write("later")
+    assert os.read(reading, 10_000).decode().splitlines()[-2:] == [f"dropped={100 - kept}", "later"]
+    lines.write("last")
+    assert os.read(reading, 10_000) == b"last\n"
+
+
+def test_long_line_is_written_as_far_as_there_is_room(pipe: tuple[int, int]) -> None:
+    """A line longer than the pipe is cut short, counts as dropped, and the next one begins on a line of its own."""
+    reading, writing = pipe
+    lines = Lines(writing)
+    lines.write("x" * 20_000)
+    assert os.read(reading, 20_000) == b"x" * 8192
+    lines.write("next")
+    assert (lines.dropped, os.read(reading, 20_000)) == (1, b"\ndropped=1\nnext\n")
+
+
+def test_terminal_that_is_stopped_is_not_waited_for() -> None:
+    """Ctrl-S in the terminal of a server holds up nobody."""
+    master, terminal = pty.openpty()
+    lines = Lines(terminal)
+    termios.tcflow(terminal, termios.TCOOFF)
+    for _ in range(1000):
+        lines.write("x" * 1000)
+    assert lines.dropped > 0
+    termios.tcflow(terminal, termios.TCOON)
+    os.close(master)
+    os.close(terminal)
+
+
+def test_reader_that_is_gone_is_not_missed() -> None:
+    """A broken pipe is no fault of the one who logs."""
+    reading, writing = os.pipe()
+    lines = Lines(writing)
+    os.close(reading)
+    lines.write("x")
+    assert lines.dropped == 1
+    os.close(writing)
+
+
+def test_server_whose_log_nobody_reads_goes_on(tmp_path: Path) -> None:
+    """It serves, counts the lines that it drops, says so once somebody reads, and ends when it is told to."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 8192)
+    words = ["serve", "--port", "0", "--database", f"sqlite:///{tmp_path / 'w.db'}", "--accounts", "open"]
+    command = [sys.executable, "-m", "walletsync_server", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=writing, text=True) as process:
+        os.close(writing)
+        assert process.stdout is not None
+        try:
+            wire = HttpWire(process.stdout.readline().split()[-1])
+            assert {wire("GET", "/nowhere").status for _ in range(200)} == {404}
+            os.read(reading, 100_000)
+            assert wire("GET", "/nowhere").status == 404
+            found = re.search(r"level=warning event=log_lines_dropped lines=(\d+)", os.read(reading, 100_000).decode())
+            assert found
+            assert 50 < int(found[1]) <= 200
+            assert {wire("GET", "/nowhere").status for _ in range(200)} == {404}
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+    os.close(reading)

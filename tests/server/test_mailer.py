@@ -105,6 +105,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
         max_wallet_bytes=1,
         confirm_addresses=True,
         clock=clock,
+        seconds=clock.seconds,
         passwords=cheap_passwords(),
     )
     office = Office(services, storage, clock, failures, [], [])

@@ -14,6 +14,7 @@ from tests.server.helpers import PASSWORD, FlaskWire, HttpWire, fresh_email, sig
 from walletsync_server.app import close_app, create_app
 from walletsync_server.services.errors import Busy
 from walletsync_server.services.passwords import Passwords
+from walletsync_server.services.turns import Asker
 from walletsync_server.settings import Settings
 from walletsync_server.testing import UNLIMITED
 
@@ -90,6 +91,47 @@ def test_one_too_many_is_refused_at_once(passwords: Passwords, pool: ThreadPoolE
     until(lambda: passwords.waiting == 0)
     assert passwords.verify(stored, PASSWORD)
     assert not passwords.verify(stored, "another")
+
+
+def asked(passwords: Passwords, pool: ThreadPoolExecutor, asker: Asker) -> "Future[str]":
+    """Ask for one more; return when it waits, or is over already."""
+    before, begun = passwords.waiting, pool.submit(passwords.hash, PASSWORD, asker=asker)
+    until(lambda: begun.done() or passwords.waiting > before)
+    return begun
+
+
+def test_known_go_first(passwords: Passwords, pool: ThreadPoolExecutor, hasher: Slow) -> None:
+    """Those who are known have places of their own, however full it is, and their turn comes before all strangers'."""
+    strangers = fill(passwords, pool)
+    known = [asked(passwords, pool, Asker("alice", is_known=True)) for _ in range(QUEUE)]
+    assert asked(passwords, pool, Asker("alice", is_known=True)).exception(20)
+    order: list[str] = []
+    for name, group in (("stranger", strangers[AT_ONCE:]), ("known", known)):
+        for each in group:
+            each.add_done_callback(lambda _, name=name: order.append(name))  # type: ignore[misc]
+    hasher.open.set()
+    for each in [*strangers, *known]:
+        assert each.result(30)
+    assert order.index("known") < order.index("stranger")
+    assert passwords.places == AT_ONCE + 2 * QUEUE
+
+
+def test_one_neighbourhood_does_not_fill_the_queue(
+    passwords: Passwords, pool: ThreadPoolExecutor, hasher: Slow
+) -> None:
+    """Who waits from where most wait gives way to somebody from elsewhere, the last first; nobody to their own kind."""
+    begun = [pool.submit(passwords.hash, PASSWORD, asker=Asker("crowd")) for _ in range(AT_ONCE)]
+    until(lambda: passwords.running == AT_ONCE)
+    waiting = [asked(passwords, pool, Asker("crowd")) for _ in range(QUEUE)]
+    with pytest.raises(Busy):
+        passwords.hash(PASSWORD, asker=Asker("crowd"))
+    elsewhere = pool.submit(passwords.hash, PASSWORD, asker=Asker("elsewhere"))
+    assert isinstance(waiting[-1].exception(20), Busy)
+    assert passwords.waiting == QUEUE
+    with pytest.raises(Busy):  # there would be as many from there as from the crowd
+        passwords.hash(PASSWORD, asker=Asker("elsewhere"))
+    hasher.open.set()
+    assert all(each.result(30) for each in [*begun, *waiting[:-1], elsewhere])
 
 
 def test_place_is_given_back_after_a_failure(hasher: Slow) -> None:

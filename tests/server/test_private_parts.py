@@ -24,6 +24,7 @@ CALLBACKS: list[tuple[type, str, str]] = [
     # asgi/http_protocol.py
     (HttpToolsProtocol, "__init__", "self, config, server_state, app_state, _loop"),
     (HttpToolsProtocol, "connection_made", "self, transport"),
+    (HttpToolsProtocol, "connection_lost", "self, exc"),
     (HttpToolsProtocol, "data_received", "self, data"),
     (HttpToolsProtocol, "eof_received", "self"),
     (HttpToolsProtocol, "pause_writing", "self"),
@@ -38,7 +39,8 @@ CALLBACKS: list[tuple[type, str, str]] = [
     (HttpToolsProtocol, "send_400_response", "self, msg"),
     (HttpToolsProtocol, "_start_asgi_task", "self, cycle, app"),
     (HttpToolsProtocol, "_should_upgrade", "self"),
-    (HttpToolsProtocol, "_unsupported_upgrade_warning", "self"),
+    (HttpToolsProtocol, "_unset_keepalive_if_required", "self"),
+    (HttpToolsProtocol, "handle_websocket_upgrade", "self"),
     # asgi/websocket_protocol.py
     (WSProtocol, "__init__", "self, config, server_state, app_state, _loop"),
     (WSProtocol, "handle_ping", "self, event"),
@@ -56,12 +58,12 @@ CALLBACKS: list[tuple[type, str, str]] = [
 
 ATTRIBUTES = {
     "HttpToolsProtocol": {
-        *("app", "loop", "parser", "transport", "connections"),
+        *("app", "loop", "parser", "transport", "connections", "flow"),
         *("url", "headers", "cycle", "pipeline"),
     },
     "RequestResponseCycle": {
         *("response_started", "response_complete", "more_body"),
-        *("keep_alive", "disconnected", "message_event"),
+        *("keep_alive", "disconnected", "message_event", "transport"),
     },
     "WSProtocol": {"transport", "writable", "close_sent", "close_timeout", "handshake_complete", "conn"},
     "Server": {"server_state"},

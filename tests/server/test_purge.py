@@ -93,6 +93,7 @@ def test_expired_device_is_no_stranger(tmp_path: Path) -> None:
             may_sign_up=lambda email: True,
             max_wallet_bytes=1,
             clock=clock,
+            seconds=clock.seconds,
             passwords=cheap_passwords(),
             rates=Rates(login="1000/minute"),
         )
@@ -145,6 +146,26 @@ def test_purge_survives_a_database_that_fails(caplog: pytest.LogCaptureFixture) 
         for _ in range(3):
             assert tries.acquire(timeout=30)
     assert 'event=unavailable reason="The disk is full."' in caplog.text
+
+
+def test_purge_survives_a_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """What nobody foresaw is logged, ends neither the purging nor the other purges, and is tried again."""
+    tries, others = threading.Semaphore(0), threading.Semaphore(0)
+
+    def purge() -> int:
+        tries.release()
+        raise ZeroDivisionError("secret")
+
+    def other() -> int:
+        others.release()
+        return 0
+
+    with purging(tokens=purge, others=other, every=0.001):
+        for _ in range(3):
+            assert tries.acquire(timeout=30)
+            assert others.acquire(timeout=30)
+    assert "event=unexpected_error type=builtins.ZeroDivisionError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_server_purges_by_itself(tmp_path: Path) -> None:

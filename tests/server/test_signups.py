@@ -109,6 +109,7 @@ def world(tmp_path: Path) -> Iterator[Waiting]:
         max_wallet_bytes=LIMIT,
         confirm_addresses=True,
         clock=clock,
+        seconds=clock.seconds,
         passwords=cheap_passwords(),
         hub=hub,
     )
@@ -400,13 +401,13 @@ def test_login_and_sign_up_cost_the_same_whatever_the_address(world: Waiting, mo
     hashed: list[str] = []
     hash_, verify = Passwords.hash, Passwords.verify
 
-    def counted_hash(self: Passwords, password: str, salt: bytes | None = None) -> str:
+    def counted_hash(self: Passwords, password: str, salt: bytes | None = None, **more: Any) -> str:
         hashed.append("hash")
-        return hash_(self, password, salt)
+        return hash_(self, password, salt, **more)
 
-    def counted_verify(self: Passwords, stored: str | None, password: str) -> bool:
+    def counted_verify(self: Passwords, stored: str | None, password: str, **more: Any) -> bool:
         hashed.append("verify")
-        return verify(self, stored, password)
+        return verify(self, stored, password, **more)
 
     monkeypatch.setattr(Passwords, "hash", counted_hash)
     monkeypatch.setattr(Passwords, "verify", counted_verify)
@@ -427,7 +428,16 @@ def test_login_and_sign_up_cost_the_same_whatever_the_address(world: Waiting, mo
     resent = [cost(lambda e=e: accounts.mail_again(e)) for e in addresses]  # type: ignore[misc]
     signed = [cost(lambda e=e: world.sign_up(e, OTHER)) for e in addresses]  # type: ignore[misc]
     again = [cost(lambda e=e: world.sign_up(e, OTHER)) for e in addresses]  # type: ignore[misc]
-    assert logins == [(["read", "find_account", "has_token", "read", "has_signup"], ["verify", "hash"])] * 3
+    assert (
+        logins
+        == [
+            (
+                ["read", "find_account", "knows_client", "has_token", "knows_client", "read", "has_signup"],
+                ["verify", "hash"],
+            )
+        ]
+        * 3
+    )
     assert signed == again == [(["write", "put_signup", "queue_mail"], ["hash"])] * 3
     assert resent == [(["write", "queue_mail"], [])] * 3
     assert len(asked) == asked.count(asked[0]) == 3
@@ -525,3 +535,13 @@ def test_nothing_secret_is_shown() -> None:
     link = Link(token="f00d" * 16, signed_up_at=FakeClock().now, works_until=FakeClock().now)
     assert "f00d" not in repr(Outgoing(mail=MAIL, link=link))
     assert EMAIL not in repr(Outgoing(mail=MAIL, link=link))
+
+
+def test_made_up_link_writes_nothing(world: World) -> None:
+    """Whoever tries tokens keeps nobody from writing: each is looked up, and no transaction that writes begins."""
+
+    def fail() -> None:
+        pytest.fail("a write began")
+
+    world.storage.before_write = fail
+    assert not world.services.signups.confirm("0" * 64)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import flask
+import psutil
 import pytest
 import websocket
 
@@ -277,6 +278,21 @@ def test_hang_up_does_not_wait_for_a_slow_client(deaf: tuple[Front, Account], hu
     assert len(hub) == 0
 
 
+def test_connection_of_a_slow_client_is_cut(deaf: tuple[Front, Account]) -> None:
+    """What was sent to a client that reads nothing is not kept for ever once its socket was closed."""
+    front, alice = deaf
+    port = int(front.url.rpartition(":")[2])
+
+    def held() -> list[Any]:
+        """Return the connections that the server has open."""
+        found = psutil.Process().net_connections("tcp")
+        return [each for each in found if each.laddr.port == port and each.status == psutil.CONN_ESTABLISHED]
+
+    until(lambda: len(held()) == 1)
+    assert alice.wire("DELETE", f"{API}/auth/full", token=alice.token).status == 204
+    until(lambda: held() == [])
+
+
 def test_stop_does_not_wait_for_a_slow_client(deaf: tuple[Front, Account]) -> None:
     """A server that stops takes leave of a client that reads nothing."""
     front, _ = deaf
@@ -363,6 +379,7 @@ def test_handshake_behind_another_request_is_none(front: Front, alice: Account) 
     token = f"Authorization: Bearer {alice.token}\r\n\r\n".encode()
     with connect(front.url) as client, client.makefile("rb") as received:
         client.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n" + HANDSHAKE + token)
+        client.shutdown(socket.SHUT_WR)
         answers = received.read()
     assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"426"]
 

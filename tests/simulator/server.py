@@ -24,6 +24,7 @@ class Server:
             may_sign_up=lambda email: True,
             max_wallet_bytes=1024 * 1024,
             clock=self._clock,
+            seconds=self._clock.seconds,
             passwords=cheap_passwords(),
         )
         self._api = Api(services)

@@ -18,6 +18,7 @@ from walletsync_server.services.throttle import network_of
 _LONGEST_ESCAPE = len(r"\u0000")  # the most that JSON can make of one byte of a wallet
 _BODY_ALLOWANCE = 64 * 1024  # bytes for everything but the wallet
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that a path can have. With any other a request is unreadable, whichever adapter it comes through."""
 
 
 def body_limit(max_wallet_bytes: int) -> int:
@@ -50,6 +51,8 @@ class Api:
         """Do what `answer` does without holding the thread while the disk works."""
         started = time.perf_counter()
         request_id = self._edge.request_id_of(request)
+        if request.method not in METHODS:  # the parser of the front door knows some more, and no others
+            return self._completed(request, errors.unreadable(400), None, 0.0, request_id)
         match = self._table.find(request.path)
         response = yield from self._answer(match, request, request_id)
         return self._completed(request, response, match, time.perf_counter() - started, request_id)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec import UNSET
 
 from walletsync.protocol import PAYLOAD_VERSION, ErrorAnswer, ErrorCode
-from walletsync_server.api.http import Response, json_response
+from walletsync_server.api.http import Response, entity_tag, json_response
 from walletsync_server.services import errors
 
 
@@ -49,7 +49,7 @@ def refusal(error: errors.ServiceError) -> Response:
     """Answer what a service refused."""
     status = STATUS[type(error)]
     if isinstance(error, errors.Conflict):
-        return json_response(status, _conflict(error))
+        return json_response(status, _conflict(error), {"ETag": entity_tag(error.current.digest)})
     if isinstance(error, errors.NothingToFollow):
         return json_response(status, ErrorAnswer(error=error.sentence, code=error.code, applied=False))
     if isinstance(error, errors.Later):

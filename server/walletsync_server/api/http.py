@@ -94,6 +94,11 @@ def empty_response(status: int, headers: Mapping[str, str] = _ALWAYS) -> Respons
     return Response(status=status, headers={**_ALWAYS, **headers})
 
 
+def entity_tag(digest: bytes) -> str:
+    """Return the value of the header `ETag` for the version of a wallet with this digest."""
+    return f'"{digest.hex()}"'
+
+
 def rfc3339(moment: datetime) -> str:
     """Return a time in UTC as answers tell it, to the second."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

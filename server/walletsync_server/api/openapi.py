@@ -31,6 +31,7 @@ _SECURITY = {
     },
 }
 _WAIT = "Seconds to wait."
+_CURRENT = "Names the current wallet, if there is one."
 _ERROR_HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "How to send a token."},
     429: {"Retry-After": _WAIT},
@@ -171,7 +172,8 @@ def _refusal(status: int, kinds: list[type[ServiceError]], schemas: _Schemas) ->
     return {
         "description": "\n".join(f"`{kind.code}`: {kind.sentence}" for kind in kinds),
         "headers": _headers(_ERROR_HEADERS.get(status, {}))
-        | (_headers({"Retry-After": _WAIT}, required=False) if Busy in kinds else {}),
+        | (_headers({"Retry-After": _WAIT}, required=False) if Busy in kinds else {})
+        | (_headers({"ETag": _CURRENT}, required=False) if Conflict in kinds else {}),
         "content": {JSON: {"schema": schema}},
     }
 

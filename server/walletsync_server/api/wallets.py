@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from walletsync.protocol import WalletAnswer, WalletRequest
 from walletsync_server.api.bearer import token_of
-from walletsync_server.api.http import Request, Response, empty_response, json_response
+from walletsync_server.api.http import Request, Response, empty_response, entity_tag, json_response
 from walletsync_server.services import Services
 from walletsync_server.services.coroutines import GeneratorCoroutine
 from walletsync_server.services.wallets import Wallet
@@ -24,7 +24,7 @@ def get_wallet(services: Services, request: Request) -> Response:
 
     found = services.wallets.read(token_of(request), known if condition else None)
     if isinstance(found, bytes):
-        return empty_response(304, {"ETag": _entity_tag(found)})
+        return empty_response(304, {"ETag": entity_tag(found)})
     return wallet_response(found)
 
 
@@ -42,8 +42,4 @@ def post_wallet(services: Services, request: Request, body: WalletRequest) -> Ge
 def wallet_response(wallet: Wallet) -> Response:
     """Answer with one version of a wallet."""
     answer = WalletAnswer(encrypted_wallet=wallet.encrypted_wallet, sequence=wallet.sequence, hmac=wallet.hmac)
-    return json_response(200, answer, {"ETag": _entity_tag(wallet.digest)})
-
-
-def _entity_tag(digest: bytes) -> str:
-    return f'"{digest.hex()}"'
+    return json_response(200, answer, {"ETag": entity_tag(wallet.digest)})

@@ -9,6 +9,7 @@ from asyncio import Transport
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -24,6 +25,11 @@ BODY_SECONDS = 30.0
 """How long the body may take beyond what it takes at `SLOWEST`."""
 ANSWER_SECONDS = 30.0
 """How long a client may take to read an answer beyond what that takes at `SLOWEST`."""
+LINGER_SECONDS = 5.0
+"""How long a client may still send after the last answer. Closing at once would reset the connection while bytes of the
+client lie unread, and the reset takes back what was sent: the client might never see why (RFC 9112, 9.6)."""
+LINGERING = 64
+"""Connections beyond the most that there may be which are refused in this way; any more are closed at once."""
 SLOWEST = 16 * 1024
 """Bytes in a second."""
 _PIECE = 16 * 1024
@@ -39,7 +45,6 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection. `due` is the time of the loop's clock when it is cut if nothing new has happened until then."""
 
     most_connections: ClassVar[int]
-    _running: RequestResponseCycle
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -47,6 +52,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._read_by = _NEVER
         self._status = 400
         self._deaf = False
+        self._is_ending = False
+        self._has_client_ended = False
+        self._running: RequestResponseCycle = None  # type: ignore[assignment]  # until the first request, as `cycle`
         self._in_head = False
         self._head_bytes = 0
         self._body_bytes = 0
@@ -63,18 +71,39 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Parse what came, in pieces so small that the bounds are noticed."""
+        self._unset_keepalive_if_required()
         for begin in range(0, len(data), _PIECE):
             if self._deaf or self.transport.get_protocol() is not self:
                 return
             piece = data[begin : begin + _PIECE]
             began_in_head = self._in_head
-            super().data_received(piece)
+            self._parse(piece)
             self._bound_what_begins_nothing()
             if self._in_head and began_in_head:
                 self._head_bytes += len(piece)
                 if self._head_bytes > HEAD_BYTES:
                     self._status = 431
                     self.send_400_response("")
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                self._parse_without_offer(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _parse_without_offer(self, rest: bytes) -> None:
+        """Parse a request anew as if it offered no other protocol: the parser would take its body for that protocol."""
+        lines = [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        version = self.parser.get_http_version().encode()
+        head = b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, b"".join(lines))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self._parse(head + rest)
 
     def _bound_what_begins_nothing(self) -> None:
         """Line ends between two requests stop uvicorn's clock of an idle connection, so that ours has to run."""
@@ -116,13 +145,15 @@ class HttpProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
         hosts = [value for name, value in self.headers if name == b"host"]
-        if version not in ("1.0", "1.1") or len(hosts) > 1:
+        if version not in ("1.0", "1.1") or len(hosts) > 1 or self.parser.get_method() == b"CONNECT":
             self._refuse(400)
         if codings and (codings != [b"chunked"] or version == "1.0"):
             self._refuse(400)
         # A name with an underscore and one with a hyphen are the same to WSGI, but not to a proxy that filters them.
         self.headers[:] = [header for header in self.headers if b"_" not in header[0]]
         _check_target(self.url)
+        if self._is_vain_offer():
+            return
         super().on_headers_complete()
         self.due = self.loop.time() + BODY_SECONDS
 
@@ -138,12 +169,16 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         """From here on it is the server that takes its time."""
+        if self._is_vain_offer():
+            return
         self.due = _NEVER
         super().on_message_complete()
 
     @override
     def on_response_complete(self) -> None:
-        """From here on the client may take its time to read, and to ask again."""
+        """From here on the client may take its time to read, and to ask again, unless this was the last answer."""
+        if self._is_ending:
+            return
         super().on_response_complete()
         if self.transport.get_write_buffer_size():
             self.due = self._time_to_read()
@@ -163,11 +198,22 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Let a client that asked and will ask no more have its answers."""
+        self._has_client_ended = True
+        if self._is_ending:
+            return None
         is_asking = self.cycle is None or self.cycle.response_complete or self.cycle.more_body
         if is_asking:
             return None  # asyncio closes the connection
         self.cycle.keep_alive = False
         return True
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered, too, if others wait behind it: nobody reads its answer."""
+        super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     @override
     def send_400_response(self, msg: str) -> None:
@@ -184,7 +230,24 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.message_event.set()
         if not (in_work and cycle.response_started):
             self.transport.write(self._refusal())
-        self.transport.close()
+        self.end()
+
+    def end(self) -> None:
+        """Answer no more. Hear the client out for a while, so that it gets to see the last answer."""
+        self._deaf = self._is_ending = True
+        self.due = self.loop.time() + LINGER_SECONDS
+        if self.transport.get_write_buffer_size():
+            self.due = max(self.due, self._time_to_read())
+        if self._has_client_ended or len(self.connections) > self.most_connections + LINGERING:
+            self.transport.close()
+        else:
+            self.flow.resume_reading()
+            self.transport.write_eof()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether nothing more may be written."""
+        return self._is_ending or self.transport.is_closing()
 
     def overdue(self, now: float) -> bool:
         """Say whether this is to be cut."""
@@ -193,6 +256,7 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        cycle.transport = _Answering(self)  # type: ignore[assignment]  # it has what an answer needs
         super()._start_asgi_task(cycle, app)
 
     def _forget_what_waits_for_its_body(self) -> None:
@@ -228,12 +292,24 @@ class HttpProtocol(HttpToolsProtocol):
             and headers.get(b"host")
         )
 
-    @override
-    def _unsupported_upgrade_warning(self) -> None:
-        """Answer as if nothing had been asked; but the parser is beyond what it understands, so it is the last."""
-        self._deaf = True
-        if self.cycle is not None:
-            self.cycle.keep_alive = False
+    def _is_vain_offer(self) -> bool:
+        """Say whether the request offers a protocol that is not taken: then it is parsed anew, see `_parse`."""
+        return bool(self.parser.should_upgrade()) and not self._should_upgrade()
+
+
+class _Answering:
+    """The connection as an answer sees it: to close it is to end it."""
+
+    def __init__(self, protocol: HttpProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+
+    def is_closing(self) -> bool:
+        return self._protocol.is_ending
+
+    def close(self) -> None:
+        if not self._protocol.is_ending:
+            self._protocol.end()
 
 
 def _check_target(target: bytes) -> None:

@@ -29,11 +29,17 @@ DRAIN_SECONDS = 5
 MESSAGE_BYTES = 1024
 """What a client may send over a WebSocket, where it has nothing to say."""
 _OTHER_FILES = 128
+LEAST_CONNECTIONS = 64
+"""With room for fewer the server does not start: it would turn nearly everybody away."""
 _BACKLOG = 2048
 
 
 class CannotListen(Exception):
     """The address cannot be listened on; the sentence says why."""
+
+
+class TooFewFiles(Exception):
+    """This process may have so few files open that it could serve nobody; the sentence says what to do."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -88,10 +94,13 @@ def serve(
         listener: listening; closed at the end.
         stopping: set it to end; that is noticed within a tenth of a second.
         on_ready: called once when clients are served.
+
+    Raises:
+        TooFewFiles: if too few files may be open.
     """
 
     class Bounded(HttpProtocol):
-        most_connections = min(CONNECTIONS, _files() - _OTHER_FILES)
+        most_connections = min(CONNECTIONS, _room_for_connections())
 
     config = uvicorn.Config(
         front_door,
@@ -158,6 +167,16 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if isinstance(connection, HttpProtocol | WebSocketProtocol) and which(connection):
                 connection.transport.abort()
+
+
+def _room_for_connections() -> int:
+    files = _files()
+    if files < _OTHER_FILES + LEAST_CONNECTIONS:
+        raise TooFewFiles(
+            f"This process may have only {files} files open, too few to serve anybody; allow it at least "
+            f"{_OTHER_FILES + LEAST_CONNECTIONS}, with `ulimit -n` or systemd's LimitNOFILE."
+        )
+    return files - _OTHER_FILES
 
 
 def _files() -> int:

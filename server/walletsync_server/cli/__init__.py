@@ -11,7 +11,13 @@ from typing_extensions import override
 from walletsync_server import __version__
 from walletsync_server.cli.accounts import accounts_group
 from walletsync_server.cli.config import config_command
-from walletsync_server.cli.database import backup_command, migrate_command, restore_command, verify_backup_command
+from walletsync_server.cli.database import (
+    backup_command,
+    compact_command,
+    migrate_command,
+    restore_command,
+    verify_backup_command,
+)
 from walletsync_server.cli.doctor import doctor_command
 from walletsync_server.cli.serve import serve_command
 from walletsync_server.settings import SettingsError
@@ -50,5 +56,6 @@ for command in (
     verify_backup_command,
     restore_command,
     migrate_command,
+    compact_command,
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`migrate`, `backup`, `restore` and `verify-backup`: the database as a whole."""
+"""`migrate`, `backup`, `restore`, `verify-backup` and `compact`: the database as a whole."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from walletsync_server.cli.options import settings_options
 from walletsync_server.cli.progress import progress
 from walletsync_server.configuration import Configuration
 from walletsync_server.storage.sqlite.backup import back_up, restore
+from walletsync_server.storage.sqlite.compact import compact
 from walletsync_server.storage.sqlite.opening import migrate_sqlite
 from walletsync_server.storage.sqlite.verify import verify
 
@@ -55,7 +56,8 @@ def verify_backup_command(file: Path) -> None:
     """Read all of the backup FILE and say whether it is whole.
 
     Checks the file's structure, its schema, that each account's versions lead without a gap up to the current one,
-    and that each is as it was stored. Needs no keys, no settings and no server, and writes nothing.
+    that each is as it was stored, and all that is stored by the digest that lies in a backup. Needs no keys, no
+    settings and no server, and writes nothing.
 
     Example: walletsync-server verify-backup /var/backups/walletsync-2026-01-31.db
     """
@@ -66,6 +68,8 @@ def verify_backup_command(file: Path) -> None:
     if found.faults:
         raise click.ClickException(f"{file} is damaged: {len(found.faults)} faults. Use another backup.")
     click.echo(f"{file} is whole: {found.accounts} accounts, {found.versions} versions, schema {found.schema}.")
+    if not found.has_digest:
+        click.echo("It has no digest, as `backup` writes one: only the wallets were checked byte for byte.", err=True)
 
 
 @click.command("restore")
@@ -85,3 +89,18 @@ def restore_command(configuration: Configuration, file: Path) -> None:
     click.echo(f"{database} is now what {file} was, with every device logged out.")
     if aside:
         click.echo(f"The previous database is kept as {aside}; remove it when you no longer need it.")
+
+
+@click.command("compact")
+@settings_options("database")
+def compact_command(configuration: Configuration) -> None:
+    """Give space back to the disk that the database has no more use for. The server must not be running.
+
+    The database file never becomes smaller by itself: what deleted wallets took is kept for new ones. This writes it
+    anew beside the old one, so the disk needs as much room once more for a while.
+
+    Example: walletsync-server compact --database sqlite:////var/lib/walletsync/walletsync.db
+    """
+    file = configuration.settings.database_file
+    before, after = compact(file)
+    click.echo(f"{file}: {after} bytes; before, it had {before}.")

@@ -5,18 +5,18 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from typing import TextIO
 
 import click
 
 from walletsync_server import __version__
 from walletsync_server.app import close_app, create_app, create_front_door
-from walletsync_server.asgi.server import CannotListen, bind, serve, url_of
+from walletsync_server.asgi.server import CannotListen, TooFewFiles, bind, serve, url_of
 from walletsync_server.cli.options import settings_options
 from walletsync_server.configuration import Configuration
 from walletsync_server.live.hub import Hub
 from walletsync_server.observe import logs
+from walletsync_server.observe.lines import Lines
 from walletsync_server.observe.metrics import CannotServeMetrics
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.settings import Settings
@@ -49,7 +49,7 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     logs.configure(settings.log_format, settings.log_level)
     try:
         _run(settings, stop_with_stdin=stop_with_stdin)
-    except (CannotListen, CannotServeMetrics) as error:
+    except (CannotListen, CannotServeMetrics, TooFewFiles) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
         raise click.ClickException(f"{settings.database_file}: {error} {error.__cause__}") from None
@@ -90,8 +90,7 @@ def _tell(stream: TextIO | None, line: str) -> None:
     Goes past Python's buffer, which would keep a line that failed and fail again at the end.
     """
     if stream is not None:
-        with suppress(OSError):
-            os.write(stream.fileno(), f"{line}\n".encode())
+        Lines(stream.fileno()).write(line)
 
 
 def _stop_after_stdin() -> None:

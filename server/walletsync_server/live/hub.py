@@ -26,9 +26,12 @@ class HubIsFull(Exception):
 class Listener:
     """One who listens for an account's wallets. Made by `Hub.listen`, whose lock guards what is in here."""
 
-    def __init__(self, account_id: int, device_id: str, wake: Callable[[], None], lock: threading.Lock) -> None:
+    def __init__(
+        self, account_id: int, token: bytes, epoch: int, wake: Callable[[], None], lock: threading.Lock
+    ) -> None:
         self.account_id = account_id
-        self.device_id = device_id
+        self.token = token
+        self.epoch = epoch
         self._wake = wake
         self._lock = lock
         self._awake = False
@@ -90,12 +93,13 @@ class Hub(Publisher):
     def __len__(self) -> int:
         return self._count
 
-    def listen(self, account_id: int, device_id: str, wake: Callable[[], None]) -> Listener:
+    def listen(self, account_id: int, token: bytes, epoch: int, wake: Callable[[], None]) -> Listener:
         """Add a listener. Whoever asks for it calls `leave` in the end.
 
         Args:
             account_id: whose wallets.
-            device_id: which device of the account listens; it is hung up with it.
+            token: the SHA-256 of the token that it listens with; it is hung up with that.
+            epoch: of the account when that token was issued.
             wake: called, by whichever thread has the news, when there is something to take or it is over, and then not
                 again before `take`. It must neither wait, nor raise, nor call anything of this object.
 
@@ -103,7 +107,7 @@ class Hub(Publisher):
             AccountIsFull: if the account has as many as it may.
             HubIsFull: if there are as many in all as there may be.
         """
-        listener = Listener(account_id, device_id, wake, self._lock)
+        listener = Listener(account_id, token, epoch, wake, self._lock)
         with self._lock:
             if self._count >= self._in_all:
                 raise HubIsFull
@@ -124,10 +128,10 @@ class Hub(Publisher):
             if not of_account:
                 self._listeners.pop(listener.account_id, None)
 
-    def devices(self) -> dict[int, set[str]]:
-        """Return the ids of the devices that listen, by account."""
+    def tokens(self) -> dict[int, set[bytes]]:
+        """Return the tokens that are listened with, each by its SHA-256, by account."""
         with self._lock:
-            return {account: {each.device_id for each in found} for account, found in self._listeners.items()}
+            return {account: {each.token for each in found} for account, found in self._listeners.items()}
 
     @override
     def publish(self, account_id: int, sequence: int) -> None:
@@ -136,8 +140,15 @@ class Hub(Publisher):
                 listener.note(sequence)
 
     @override
-    def hang_up(self, account_id: int, device_id: str | None = None) -> None:
+    def hang_up(self, account_id: int, token: bytes) -> None:
+        self._end(account_id, lambda listener: listener.token == token)
+
+    @override
+    def hang_up_all(self, account_id: int, epoch: int) -> None:
+        self._end(account_id, lambda listener: listener.epoch <= epoch)
+
+    def _end(self, account_id: int, which: Callable[[Listener], bool]) -> None:
         with self._lock:
             for listener in self._listeners.get(account_id, ()):
-                if device_id is None or listener.device_id == device_id:
+                if which(listener):
                     listener.end()

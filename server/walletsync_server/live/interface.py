@@ -14,8 +14,15 @@ class Publisher(ABC):
         """
 
     @abstractmethod
-    def hang_up(self, account_id: int, device_id: str | None = None) -> None:
-        """Tell the listeners of one device, or of the whole account, that their token is void.
+    def hang_up(self, account_id: int, token: bytes) -> None:
+        """Tell whoever listens with this token, named by its SHA-256, that it is void.
 
-        Call it after the commit.
+        Call it after the commit. It may come late: a token that the device got since is another one.
+        """
+
+    @abstractmethod
+    def hang_up_all(self, account_id: int, epoch: int) -> None:
+        """Tell the listeners of an account that every token of this epoch, and of earlier ones, is void.
+
+        Call it after the commit. It may come late, as above.
         """

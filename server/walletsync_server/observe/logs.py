@@ -3,26 +3,29 @@
 Lines go through Python's `logging` to stderr, as key=value or JSON. What other libraries log is reduced to the template
 of their message, since arguments and exception messages can carry what clients sent, and to its place where the message
 came without arguments: values may be in it already.
+
+Nobody waits for who reads the log: where there is no room, lines are dropped, and a later line says how many.
 """
 
 import functools
 import logging
-import os
 import re
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 
 import msgspec
 from typing_extensions import override
 
+from walletsync_server.observe.lines import Lines
+
 _NAME = "walletsync_server"
 _log = logging.getLogger(_NAME)
 _PLAIN = re.compile(r'[^\s"=\\\x00-\x1f]*')
+_lines: Lines | None = None
 _write_request: Callable[[dict[str, object]], None] | None = None
 """Writes the line of a request, once `configure` was called: of these there are thousands in a second, and the way
 through `logging` costs more than making the answer."""
@@ -37,16 +40,28 @@ def configure(format: str = "logfmt", level: str = "info") -> None:
             unless it is `debug`.
     """
     least = logging.getLevelNamesMapping()[level.upper()]
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_WithoutWords(_json if format == "json" else _logfmt))
+    render = _json if format == "json" else _logfmt
+    global _lines, _write_request
+    _lines = lines = _LogLines(sys.stderr.fileno(), render)
+    handler = _ToLines(lines)
+    handler.setFormatter(_WithoutWords(render))
     logging.basicConfig(
         handlers=[handler], level=least if level == "debug" else max(least, logging.WARNING), force=True
     )
     _log.setLevel(least)
-    global _write_request
-    _write_request = functools.partial(_write, sys.stderr.fileno(), _json if format == "json" else _logfmt_of_request)
+    render_request = _json if format == "json" else _logfmt_of_request
+
+    def write_request(line: dict[str, object]) -> None:
+        lines.write(render_request(line))
+
+    _write_request = write_request
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+
+
+def dropped() -> int:
+    """Return how many lines were dropped because nobody read the log."""
+    return _lines.dropped if _lines else 0
 
 
 def request(*, method: str, route: str, status: int, code: str, seconds: float, request_id: str) -> None:
@@ -100,9 +115,27 @@ def describe(error: BaseException) -> dict[str, str]:
     return {"type": " < ".join(kinds), "frames": " < ".join(frames)}
 
 
-def _write(file: int, render: Callable[[dict[str, object]], str], line: dict[str, object]) -> None:
-    with suppress(OSError):  # nobody is left to be told that nobody can be told
-        os.write(file, f"{render(line)}\n".encode())
+class _LogLines(Lines):
+    """The log's lines, that about dropped ones included."""
+
+    def __init__(self, file: int, render: Callable[[dict[str, object]], str]) -> None:
+        super().__init__(file)
+        self._render = render
+
+    @override
+    def about(self, dropped: int) -> str:
+        head: dict[str, object] = {"timestamp": _timestamp(time.time()), "level": "warning"}
+        return self._render(head | {"event": "log_lines_dropped", "lines": dropped})
+
+
+class _ToLines(logging.Handler):
+    def __init__(self, lines: Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.write(self.format(record))
 
 
 def _logfmt_of_request(line: dict[str, object]) -> str:

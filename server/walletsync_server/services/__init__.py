@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from datetime import UTC, datetime
 from walletsync_server.live.hub import Hub
 from walletsync_server.services.about import About
 from walletsync_server.services.accounts import Accounts
+from walletsync_server.services.clocks import CautiousClock
+from walletsync_server.services.known_clients import KnownClients
 from walletsync_server.services.mail_queue import MailQueue
 from walletsync_server.services.memory_counters import MemoryCounters
 from walletsync_server.services.password_change import PasswordChange
@@ -29,6 +32,7 @@ class Services:
 
     about: About
     accounts: Accounts
+    known_clients: KnownClients
     mail_queue: MailQueue
     password_change: PasswordChange
     passwords: Passwords
@@ -51,6 +55,7 @@ def build_services(
     max_wallet_bytes: int,
     confirm_addresses: bool = False,
     clock: Callable[[], datetime] = utc_now,
+    seconds: Callable[[], float] = time.monotonic,
     passwords: Passwords | None = None,
     password_queue: int = QUEUE,
     rates: Rates = NO_RATES,
@@ -65,6 +70,8 @@ def build_services(
         max_wallet_bytes: limit of `encryptedWallet`, in bytes of UTF-8.
         confirm_addresses: whether a sign-up waits until its address is confirmed by mail.
         clock: returns the time, aware.
+        seconds: returns the seconds since any moment, by a clock that nobody sets; rates are measured with it, and
+            whether `clock` was set.
         passwords: the hashing; by default as many at once as this process has cores.
         password_queue: how many more may wait for it.
         rates: how often clients may ask for what costs; by default as often as they like.
@@ -81,27 +88,28 @@ def build_services(
     fresh = secrets.token_bytes(32)
     secret = store.write(lambda transaction: transaction.keep_secret(fresh))
 
-    def seconds() -> float:
-        return clock().timestamp()
-
-    tokens = Tokens(store, clock, hub)
+    purge_clock = CautiousClock(clock, seconds)
+    tokens = Tokens(store, clock, hub, purge_clock=purge_clock)
     throttle = Throttle(rates, secret=secret, counters=counters or _in_memory(seconds), clock=seconds)
+    known = KnownClients(store, secret, clock, purge_clock=purge_clock)
     passwords = passwords or Passwords(at_once=_cores(), queue=password_queue)
-    signups = Signups(store, passwords=passwords, secret=secret, clock=clock)
+    signups = Signups(store, passwords=passwords, secret=secret, clock=clock, purge_clock=purge_clock)
     return Services(
         about=about,
         accounts=Accounts(
             store,
             passwords=passwords,
             throttle=throttle,
+            known=known,
             tokens=tokens,
             may_sign_up=may_sign_up,
             clock=clock,
             publisher=hub,
             signups=signups if confirm_addresses else None,
         ),
+        known_clients=known,
         mail_queue=MailQueue(store, clock),
-        password_change=PasswordChange(store, passwords=passwords, throttle=throttle, publisher=hub),
+        password_change=PasswordChange(store, passwords=passwords, throttle=throttle, known=known, publisher=hub),
         passwords=passwords,
         seeds=Seeds(store, secret, throttle),
         signups=signups,

@@ -6,11 +6,13 @@ from datetime import datetime
 from walletsync_server.live.interface import Publisher
 from walletsync_server.services.account_ids import new_account_id
 from walletsync_server.services.errors import AccountExists, NotAllowed, NotVerified, WrongCredentials
+from walletsync_server.services.known_clients import KnownClients, asker_of
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.signups import Signups
 from walletsync_server.services.store import Store
-from walletsync_server.services.throttle import Throttle
+from walletsync_server.services.throttle import Standing, Throttle, neighbourhood_of
 from walletsync_server.services.tokens import IssuedToken, Tokens
+from walletsync_server.services.turns import Asker
 from walletsync_server.storage.interface import Account, AddressTaken, ReadTransaction, WriteTransaction
 
 
@@ -26,6 +28,7 @@ class Accounts:
         *,
         passwords: Passwords,
         throttle: Throttle,
+        known: KnownClients,
         tokens: Tokens,
         may_sign_up: Callable[[str], bool],
         clock: Callable[[], datetime],
@@ -35,6 +38,7 @@ class Accounts:
         self._store = store
         self._passwords = passwords
         self._throttle = throttle
+        self._known = known
         self._tokens = tokens
         self._may_sign_up = may_sign_up
         self._clock = clock
@@ -58,27 +62,27 @@ class Accounts:
             NotAllowed: if this address may not sign up here.
             AccountExists: if the address has an account with another password or seed. Never where sign-ups wait.
         """
-        self._throttle.sign_up(client)
-        if not self._may_sign_up(email) and not self._store.read(lambda transaction: transaction.is_allowed(email)):
-            raise NotAllowed
-        if self._signups is not None:
-            self._throttle.ask_for_mail(client, email)
-            self._signups.add(email, password, salt_seed)
-            return False
-        account = Account(
-            account_id=new_account_id(),
-            email=email,
-            password_hash=self._passwords.hash(password),
-            salt_seed=salt_seed,
-            created_at=self._clock(),
-        )
-        try:
-            self._store.write(lambda transaction: transaction.insert_account(account))
-        except AddressTaken:
-            self._throttle.guess(client, email)  # since the answer says whether the password is right
-            if not self._is_retry(email, password, salt_seed):
-                raise AccountExists from None
-        return True
+        with self._throttle.sign_up(client):
+            if not self._may_sign_up(email) and not self._store.read(lambda transaction: transaction.is_allowed(email)):
+                raise NotAllowed
+            asker = Asker(neighbourhood_of(client))
+            if self._signups is not None:
+                with self._throttle.ask_for_mail(client, email):
+                    self._signups.add(email, password, salt_seed, asker)
+                return False
+            account = Account(
+                account_id=new_account_id(),
+                email=email,
+                password_hash=self._passwords.hash(password, asker=asker),
+                salt_seed=salt_seed,
+                created_at=self._clock(),
+            )
+            try:
+                self._store.write(lambda transaction: transaction.insert_account(account))
+            except AddressTaken:
+                if not self._is_retry(email, password, salt_seed, client):
+                    raise AccountExists from None
+            return True
 
     def mail_again(self, email: str, client: str = "") -> None:
         """Mail about what waits to be confirmed for this address, if anything does; nobody learns whether.
@@ -88,8 +92,8 @@ class Accounts:
         """
         self._throttle.ask_for_mail_again(client)
         if self._signups is not None:
-            self._throttle.ask_for_mail(client, email)
-            self._signups.mail_again(email)
+            with self._throttle.ask_for_mail(client, email):
+                self._signups.mail_again(email)
 
     def log_in(self, email: str, password: str, device_id: str, client: str = "") -> IssuedToken:
         """Return a new token for this device; the one that it had is void.
@@ -115,10 +119,12 @@ class Accounts:
             account = lock_unchanged(transaction, seen)
             if account is None:
                 raise WrongCredentials
+            self._known.remember(transaction, account.account_id, client, device_id)
             return self._tokens.issue(transaction, account, device_id)
 
         issued = self._store.write(issue)
-        self._publisher.hang_up(issued.account_id, device_id)  # whoever listens with the token that this one replaces
+        if issued.replaced is not None:
+            self._publisher.hang_up(issued.account_id, issued.replaced)
         return issued
 
     def delete(self, email: str, password: str, client: str = "") -> None:
@@ -139,29 +145,33 @@ class Accounts:
             transaction.delete_account(account.account_id)
 
         self._store.write(remove)
-        self._publisher.hang_up(seen.account_id)
+        self._publisher.hang_up_all(seen.account_id, seen.epoch)
 
     def _authenticate(self, email: str, password: str, client: str, device_id: str = "") -> Account:
         """Return the account whose password this is; the attempt counts, right or wrong."""
-
-        def look(transaction: ReadTransaction) -> tuple[Account | None, bool]:
-            account = transaction.find_account(email)
-            # Asked in either case, so that an address without an account takes the same time.
-            return account, transaction.has_token(account.account_id if account else 0, device_id)
-
-        seen, is_known = self._store.read(look)
-        self._throttle.guess(client, email, device_id, is_known=is_known)
-        matches = self._passwords.verify(seen.password_hash if seen else None, password)
-        waits = self._signups is not None and self._signups.waits(email, password)  # looked up in any case: same work
+        seen, standing = self._look(email, client, device_id)
+        asker = asker_of(standing, client, email)
+        with self._throttle.guess(client, email, device_id, standing=standing):
+            matches = self._passwords.verify(seen.password_hash if seen else None, password, asker=asker)
+            # Looked up in any case, which is the same work.
+            waits = self._signups is not None and self._signups.waits(email, password, asker)
         if seen is None or not matches:
             raise NotVerified if waits else WrongCredentials
-        self._throttle.guessed_right(client, email, device_id)
         return seen
 
-    def _is_retry(self, email: str, password: str, salt_seed: bytes | None) -> bool:
-        existing = self._store.read(lambda transaction: transaction.find_account(email))
-        matches = self._passwords.verify(existing.password_hash if existing else None, password)
+    def _is_retry(self, email: str, password: str, salt_seed: bytes | None, client: str) -> bool:
+        existing, standing = self._look(email, client)
+        asker = asker_of(standing, client, email)
+        with self._throttle.guess(client, email, standing=standing):  # the answer says whether the password is right
+            matches = self._passwords.verify(existing.password_hash if existing else None, password, asker=asker)
         return existing is not None and matches and existing.salt_seed == salt_seed
+
+    def _look(self, email: str, client: str, device_id: str = "") -> tuple[Account | None, Standing]:
+        def look(transaction: ReadTransaction) -> tuple[Account | None, Standing]:
+            account = transaction.find_account(email)
+            return account, self._known.standing(transaction, account, client, device_id)
+
+        return self._store.read(look)
 
 
 def lock_unchanged(transaction: WriteTransaction, seen: Account) -> Account | None:

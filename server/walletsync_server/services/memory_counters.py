@@ -17,12 +17,12 @@ class MemoryCounters(limits.storage.Storage):
 
     Args:
         most: how many; one takes about 350 bytes.
-        clock: returns seconds since 1970.
+        clock: returns seconds since any moment, by a clock that only goes forward.
     """
 
     STORAGE_SCHEME = None  # no URL names it
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._most = most
         self._clock = clock
@@ -39,9 +39,11 @@ class MemoryCounters(limits.storage.Storage):
 
     @override
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Add to a counter and return it; a new one lives for `expiry` seconds."""
+        """Add to a counter and return it; a new one lives for `expiry` seconds. Less than nothing is never counted."""
         with self._lock:
             count, end = self._get(key)
+            if not count and amount < 0:
+                return 0
             if not count:
                 self._counted.pop(key, None)  # so that the order is that of their beginning
                 self._make_room()
@@ -57,7 +59,7 @@ class MemoryCounters(limits.storage.Storage):
 
     @override
     def get_expiry(self, key: str) -> float:
-        """Return when a counter's window ends, in seconds since 1970; now if there is none."""
+        """Return when a counter's window ends, in seconds of the clock; now if there is none."""
         with self._lock:
             return self._get(key)[1]
 

@@ -9,20 +9,25 @@ from walletsync_server.services.errors import (
     WalletRequired,
     WrongCredentials,
 )
+from walletsync_server.services.known_clients import KnownClients, asker_of
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.store import Store
-from walletsync_server.services.throttle import Throttle
+from walletsync_server.services.throttle import Standing, Throttle
+from walletsync_server.services.turns import Asker
 from walletsync_server.storage.interface import Account, ReadTransaction, Wallet, WriteTransaction
 
 
 class PasswordChange:
     """Changes passwords, and knows its own changes when they come again because the answer was lost."""
 
-    def __init__(self, store: Store, *, passwords: Passwords, throttle: Throttle, publisher: Publisher) -> None:
+    def __init__(
+        self, store: Store, *, passwords: Passwords, throttle: Throttle, known: KnownClients, publisher: Publisher
+    ) -> None:
         self._store = store
         self._publisher = publisher
         self._passwords = passwords
         self._throttle = throttle
+        self._known = known
 
     def change(self, email: str, old: str, new: str, salt_seed: bytes, wallet: Wallet | None, client: str = "") -> None:
         """Replace password and seed, and with them every version of the wallet; all devices are logged out.
@@ -47,17 +52,26 @@ class PasswordChange:
         """
         if old == new:
             raise BadRequest("oldPassword and newPassword are the same; nothing would change.")
-        self._throttle.guess(client, email)
-        seen = self._store.read(lambda transaction: transaction.find_account(email))
-        matches = self._passwords.verify(seen.password_hash if seen else None, old)
-        if seen is not None and matches and self._replace(seen, self._passwords.hash(new), salt_seed, wallet):
-            return self._throttle.guessed_right(client, email)
-        self._throttle.guess(client, email)  # the answer now depends on the new password
-        if not self._is_current(email, new, salt_seed, wallet):
-            raise WrongCredentials
-        return self._throttle.guessed_right(client, email)
+        seen, standing = self._look(email, client)
+        asker = asker_of(standing, client, email)
+        with self._throttle.guess(client, email, standing=standing):
+            matches = self._passwords.verify(seen.password_hash if seen else None, old, asker=asker)
+            if seen is not None and matches:
+                password_hash = self._passwords.hash(new, asker=asker)
+                if self._replace(seen, password_hash, salt_seed, wallet, client):
+                    return
+            with self._throttle.guess(client, email, standing=standing):  # the answer now depends on the new password
+                if not self._is_current(email, new, salt_seed, wallet, asker):
+                    raise WrongCredentials
 
-    def _replace(self, seen: Account, password_hash: str, salt_seed: bytes, wallet: Wallet | None) -> bool:
+    def _look(self, email: str, client: str) -> tuple[Account | None, Standing]:
+        def look(transaction: ReadTransaction) -> tuple[Account | None, Standing]:
+            account = transaction.find_account(email)
+            return account, self._known.standing(transaction, account, client, "")
+
+        return self._store.read(look)
+
+    def _replace(self, seen: Account, password_hash: str, salt_seed: bytes, wallet: Wallet | None, client: str) -> bool:
         """Return whether the password that was checked still holds; if not, perhaps this request came twice."""
 
         def replace(transaction: WriteTransaction) -> bool:
@@ -67,6 +81,7 @@ class PasswordChange:
             _check_fit(account.current_sequence, wallet)
             transaction.replace_password(account.account_id, password_hash, salt_seed)
             transaction.delete_tokens(account.account_id)
+            self._known.remember(transaction, account.account_id, client)
             if wallet is not None:
                 transaction.prune_wallets(account.account_id, 0)  # they are under the old key
                 transaction.append_wallet(account.account_id, wallet)
@@ -74,17 +89,17 @@ class PasswordChange:
 
         replaced = self._store.write(replace)
         if replaced:
-            self._publisher.hang_up(seen.account_id)
+            self._publisher.hang_up_all(seen.account_id, seen.epoch)
         return replaced
 
-    def _is_current(self, email: str, new: str, salt_seed: bytes, wallet: Wallet | None) -> bool:
+    def _is_current(self, email: str, new: str, salt_seed: bytes, wallet: Wallet | None, asker: Asker) -> bool:
         def look(transaction: ReadTransaction) -> tuple[Account | None, bytes | None]:
             account = transaction.find_account(email)
             # Asked in either case, so that an address without an account takes the same time.
             return account, transaction.current_digest(account.account_id if account else 0)
 
         account, digest = self._store.read(look)
-        matches = self._passwords.verify(account.password_hash if account else None, new)
+        matches = self._passwords.verify(account.password_hash if account else None, new, asker=asker)
         return (
             account is not None
             and matches

@@ -1,22 +1,19 @@
 """Argon2id over the login password. Slow on purpose, so it never runs inside a transaction."""
 
-import math
 import secrets
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerifyMismatchError
 
-from walletsync_server.services.errors import Busy
+from walletsync_server.services.turns import ANYBODY, Asker, Turns
 
 # The second choice of OWASP's Password Storage Cheat Sheet; what comes in is the output of a far costlier derivation.
 PASSWORD_HASHER = PasswordHasher(
     time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID
 )
 QUEUE = 8
-"""How many may wait for their turn, by default: a tenth of a second of work, and few of a server's threads."""
+"""How many strangers may wait for their turn, by default, and how many who are known: a tenth of a second of work, and
+few of a server's threads."""
 _SECONDS = 0.05
 """What one takes on a slow machine, to tell clients when to come back."""
 
@@ -24,54 +21,39 @@ _SECONDS = 0.05
 class Passwords:
     """Hashes and checks passwords, at most `at_once` at a time: more would only make all of them slower.
 
-    `running` and `waiting` say how many do so now. All of its methods raise `Busy` if `queue` wait already.
+    `running` and `waiting` say how many do so now. All of its methods raise `Busy` if too many wait, see `Turns`.
     """
 
     def __init__(self, at_once: int, hasher: PasswordHasher = PASSWORD_HASHER, *, queue: int = QUEUE) -> None:
         self._hasher = hasher
-        self._at_once = at_once
-        self._queue = queue
-        self._turn = threading.Condition()
-        self.running = self.waiting = 0
+        self._turns = Turns(at_once, queue, _SECONDS)
         self._nobodys = hasher.hash(secrets.token_hex(32))
+
+    @property
+    def running(self) -> int:
+        """How many are being hashed now."""
+        return self._turns.running
+
+    @property
+    def waiting(self) -> int:
+        """How many wait to be."""
+        return self._turns.waiting
 
     @property
     def places(self) -> int:
         """How many may hash or wait at once; each holds a thread meanwhile."""
-        return self._at_once + self._queue
+        return self._turns.places
 
-    def hash(self, password: str, salt: bytes | None = None) -> str:
+    def hash(self, password: str, salt: bytes | None = None, *, asker: Asker = ANYBODY) -> str:
         """Return what to store: algorithm, parameters, salt (a fresh one by default) and the hash in one string."""
-        with self._in_turn():
+        with self._turns.take(asker):
             return self._hasher.hash(password, salt=salt)
 
-    def verify(self, stored: str | None, password: str) -> bool:
+    def verify(self, stored: str | None, password: str, *, asker: Asker = ANYBODY) -> bool:
         """Say whether `stored` was made from `password`; for None do the same work and say no."""
-        with self._in_turn():
+        with self._turns.take(asker):
             try:
                 matches = self._hasher.verify(stored or self._nobodys, password)
             except VerifyMismatchError:
                 return False
         return matches and stored is not None
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        with self._turn:
-            if self.running == self._at_once:
-                self._wait()
-            self.running += 1
-        try:
-            yield
-        finally:
-            with self._turn:
-                self.running -= 1
-                self._turn.notify()
-
-    def _wait(self) -> None:
-        if self.waiting >= self._queue:
-            raise Busy(max(1, math.ceil(self._queue * _SECONDS / self._at_once)))
-        self.waiting += 1
-        try:
-            self._turn.wait_for(lambda: self.running < self._at_once)
-        finally:
-            self.waiting -= 1

@@ -19,6 +19,7 @@ from walletsync.protocol import length_prefixed
 from walletsync_server.services.account_ids import new_account_id
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.store import Store
+from walletsync_server.services.turns import ANYBODY, Asker
 from walletsync_server.storage.interface import Account, AddressTaken, Mail, Signup, WriteTransaction
 
 LIFETIME = timedelta(hours=48)
@@ -27,17 +28,26 @@ _MAX_MAIL_ID = 2**63 - 1
 
 
 class Signups:
-    """Sign-ups that wait. `secret` is the server's own."""
+    """Sign-ups that wait. `secret` is the server's own; `purge_clock` says what is old enough to be forgotten."""
 
-    def __init__(self, store: Store, *, passwords: Passwords, secret: bytes, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        passwords: Passwords,
+        secret: bytes,
+        clock: Callable[[], datetime],
+        purge_clock: Callable[[], datetime],
+    ) -> None:
         self._store = store
         self._passwords = passwords
         self._secret = secret
         self._clock = clock
+        self._purge_clock = purge_clock
 
-    def add(self, email: str, password: str, salt_seed: bytes | None) -> None:
+    def add(self, email: str, password: str, salt_seed: bytes | None, asker: Asker = ANYBODY) -> None:
         """Let a sign-up wait and mail its link. The same again changes nothing and is mailed again."""
-        password_hash = self._hash(email, password)
+        password_hash = self._hash(email, password, asker)
         now = self._clock()
         signup = Signup(
             email=email,
@@ -60,9 +70,9 @@ class Signups:
         mail = new_mail(email, None, self._clock())
         self._store.write(lambda transaction: transaction.queue_mail(mail))
 
-    def waits(self, email: str, password: str) -> bool:
+    def waits(self, email: str, password: str, asker: Asker = ANYBODY) -> bool:
         """Say whether a sign-up with this address and password waits, also one that can never become an account."""
-        password_hash = self._hash(email, password)
+        password_hash = self._hash(email, password, asker)
         return self._store.read(lambda transaction: transaction.has_signup(email, password_hash, self._clock()))
 
     def confirm(self, token: str) -> bool:
@@ -71,10 +81,12 @@ class Signups:
         No link to another sign-up of the address works from then on. The sign-ups themselves go on waiting until they
         expire, for who made them would see by their end that the address has an account now.
         """
-        now = self._clock()
+        now, digest = self._clock(), token_digest(token)
+        if self._store.read(lambda transaction: transaction.find_linked_signup(digest)) is None:
+            return False  # whoever makes tokens up keeps nobody from writing
 
         def activate(transaction: WriteTransaction) -> bool:
-            signup = transaction.find_linked_signup(token_digest(token))
+            signup = transaction.find_linked_signup(digest)
             if signup is None or signup.expires_at <= now:
                 return False
             transaction.delete_signup(signup)
@@ -97,17 +109,17 @@ class Signups:
 
     def purge(self) -> int:
         """Forget the sign-ups that have expired and the mails that are as old; return how many sign-ups."""
-        now = self._clock()
+        now = self._purge_clock()
         return self._store.write(lambda transaction: transaction.purge_signups(now, now - LIFETIME))
 
-    def _hash(self, email: str, password: str) -> str:
+    def _hash(self, email: str, password: str, asker: Asker) -> str:
         """Return the hash of a password, always the same one.
 
         All sign-ups of an address have one salt, so that a single hash tells whether a password is that of any of
         them, however many there are.
         """
         message = b"walletsync/1/signup-salt" + length_prefixed(email.encode())
-        return self._passwords.hash(password, hmac.digest(self._secret, message, hashlib.sha256)[:16])
+        return self._passwords.hash(password, hmac.digest(self._secret, message, hashlib.sha256)[:16], asker=asker)
 
 
 def token_digest(token: str) -> bytes:

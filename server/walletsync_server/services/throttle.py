@@ -3,27 +3,32 @@
 What costs the server work or an attacker nothing is limited for each client's network. Guesses at passwords are limited
 for each account as well, in a way that shuts nobody out of an account by guessing at it:
 
-- A device that has or lately had a token, by its device id, has an allowance of its own at each network. Device ids of
-  our client are random, so only the device knows its own.
-- Whoever else guesses has an allowance for this account at this network. From a network where somebody has logged in to
-  the account before, this is the only one.
+- A known device, by its device id, has an allowance of its own at each network. Device ids of our client are random, so
+  only the device knows its own.
+- Whoever else guesses has an allowance for this account at this network. From a known network this is the only one.
 - Strangers, who are neither, share the allowances of their network and of the account: only these an attacker can use
   up, and then it is other strangers who wait.
 
-An address without an account is treated in the same way; nobody is known there, so all are strangers.
+`KnownClients` says who is known. An address without an account is treated in the same way; nobody is known there, so
+all are strangers.
+
+What is counted is taken back if the server was too busy to do what was asked for (`Busy`): nothing was done then, and
+who comes back when told to has lost nothing.
 """
 
 import hashlib
 import ipaddress
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TypeAlias
 
 import limits
 
-from walletsync_server.services.errors import RateLimited
+from walletsync_server.services.errors import Busy, RateLimited
 
 OFF = "off"
 """The rate of what is not limited."""
@@ -33,13 +38,12 @@ STRANGERS_RATE = "100/hour"
 """Guesses at one account's password by all who are not known there."""
 MAIL_RATE = "3/hour"
 """Mails to one address for which one network asks: fewer than an address gets, so that others' mails still leave."""
-KNOWN_DAYS = 90
-"""How long a network where somebody logged in stays known."""
 MOST_KEYS = 20_000
 STRANGERS_KEYS = 2**16
 """What the accounts that strangers guess at are counted under. Of these none is ever forgotten to make room for others,
 else guesses at many accounts would buy more at one; so two accounts that share one share what strangers may guess."""
 _IPV6_NETWORK_BITS = 64  # what one household gets
+_NEIGHBOURHOOD_BITS = {4: 24, 6: 48}  # what one customer of a provider gets, and more than most have
 
 MakeCounters: TypeAlias = Callable[[str, int], limits.storage.Storage]
 """Returns the counters of one kind of limit, given its name and how many of them it needs room for."""
@@ -61,19 +65,27 @@ class Rates:
 NO_RATES = Rates(signup=OFF, login=OFF, seed=OFF, resend=OFF)
 
 
+class Standing(Enum):
+    """How an account knows who tries its password."""
+
+    DEVICE = auto()
+    NETWORK = auto()
+    STRANGER = auto()
+
+
 class Throttle:
-    """Counts and refuses. Any thread may use it.
+    """Counts and refuses. Any thread may use it. What counts, counts from the beginning of the `with` block.
 
     Args:
         rates: see there.
         secret: keeps what is counted from being recognised; names of clients and accounts are not kept.
         counters: makes what is counted in, once for each kind of limit, so that none of a kind pushes out those of
             another.
-        clock: returns seconds since 1970, the same as that of the counters.
+        clock: returns seconds since any moment, by a clock that only goes forward, the same as that of the counters.
     """
 
     def __init__(
-        self, rates: Rates, *, secret: bytes, counters: MakeCounters, clock: Callable[[], float] = time.time
+        self, rates: Rates, *, secret: bytes, counters: MakeCounters, clock: Callable[[], float] = time.monotonic
     ) -> None:
         def rule(kind: str, rate: str, most: int = MOST_KEYS) -> _Rule:
             return _Rule(rate, counters(kind, most), clock)
@@ -87,15 +99,16 @@ class Throttle:
         self._login = rule("login", rates.login)
         self._pair = rule("pair", PAIR_RATE if guesses else OFF)
         self._strangers = rule("strangers", STRANGERS_RATE if guesses else OFF, STRANGERS_KEYS)
-        self._known = counters("known", MOST_KEYS)
 
-    def sign_up(self, client: str) -> None:
+    @contextmanager
+    def sign_up(self, client: str) -> Iterator[None]:
         """Count a sign-up from the address `client`.
 
         Raises:
             RateLimited: if its network has had too many; so do the others.
         """
-        self._signup.hit(self._key(network_of(client)))
+        with _counted((self._signup, self._key(network_of(client)))):
+            yield
 
     def ask_for_seed(self, client: str) -> None:
         """Count a question for a salt seed."""
@@ -105,36 +118,38 @@ class Throttle:
         """Count a request to send a mail again."""
         self._resend.hit(self._key(network_of(client)))
 
-    def ask_for_mail(self, client: str, email: str) -> None:
+    @contextmanager
+    def ask_for_mail(self, client: str, email: str) -> Iterator[None]:
         """Count a request that sends a mail to an address, whether it has an account or not."""
-        self._mail.hit(self._key(network_of(client), email))
+        with _counted((self._mail, self._key(network_of(client), email))):
+            yield
 
-    def guess(self, client: str, email: str, device_id: str = "", *, is_known: bool = False) -> None:
+    @contextmanager
+    def guess(
+        self, client: str, email: str, device_id: str = "", *, standing: Standing = Standing.STRANGER
+    ) -> Iterator[None]:
         """Count an attempt to prove an account's password, before it is checked.
 
         Args:
             client: address that it comes from.
             email: canonical address of the account, which may not exist.
             device_id: the device, if it says which.
-            is_known: whether this device has or lately had a token of this account.
+            standing: as what it is known there.
         """
         network = network_of(client)
         own = self._key("network", email, network)
-        if is_known or self._known.get(self._key("device", email, device_id)):
-            self._pair.hit(self._key("device", email, network, device_id))
-        elif self._known.get(own):
-            self._pair.hit(own)
+        if standing is Standing.DEVICE:
+            counted = [(self._pair, self._key("device", email, network, device_id))]
+        elif standing is Standing.NETWORK:
+            counted = [(self._pair, own)]
         else:
-            self._login.hit(self._key(network))  # first, so that one network cannot fill the counters of the others
-            self._pair.hit(own)
-            self._strangers.hit(str(int(self._key(email), 16) % STRANGERS_KEYS))
-
-    def guessed_right(self, client: str, email: str, device_id: str = "") -> None:
-        """Remember network and device after the password was right."""
-        lifetime = KNOWN_DAYS * 24 * 60 * 60
-        self._known.incr(self._key("network", email, network_of(client)), lifetime)
-        if device_id:
-            self._known.incr(self._key("device", email, device_id), lifetime)
+            counted = [
+                (self._login, self._key(network)),  # first, so that one network cannot fill the counters of the others
+                (self._pair, own),
+                (self._strangers, str(int(self._key(email), 16) % STRANGERS_KEYS)),
+            ]
+        with _counted(*counted):
+            yield
 
     def _key(self, *parts: str) -> str:
         digest = hashlib.blake2b(key=self._secret, digest_size=16)
@@ -158,6 +173,33 @@ class _Rule:
         if refused:
             end = max(self._limiter.get_window_stats(rate, key).reset_time for rate in refused)
             raise RateLimited(max(1, math.ceil(end - self._clock())))
+
+    def take_back(self, key: str) -> None:
+        """Count one less."""
+        for rate in self._rates:
+            self._limiter.hit(rate, key, cost=-1)
+
+
+@contextmanager
+def _counted(*hits: tuple[_Rule, str]) -> Iterator[None]:
+    """Count these, one after the other, as far as none refuses; take them back if the block raises `Busy`."""
+    for rule, key in hits:
+        rule.hit(key)
+    try:
+        yield
+    except Busy:
+        for rule, key in hits:
+            rule.take_back(key)
+        raise
+
+
+def neighbourhood_of(client: str) -> str:
+    """Return the addresses around one, of which one person may well have all; else the text itself."""
+    try:
+        address = ipaddress.ip_network(network_of(client), strict=False)
+    except ValueError:
+        return client
+    return str(address.supernet(new_prefix=_NEIGHBOURHOOD_BITS[address.version]))
 
 
 def network_of(client: str) -> str:

@@ -20,21 +20,36 @@ _BATCH = 500
 
 @dataclass(frozen=True, kw_only=True)
 class IssuedToken:
-    """A token as its device gets it, the only time that it is seen: 64 hex characters."""
+    """A token as its device gets it, the only time that it is seen: 64 hex characters.
+
+    `replaced` is the SHA-256 of the one that it replaced, if the device had one.
+    """
 
     token: str = field(repr=False)
     account_id: int
     device_id: str
     expires_at: datetime
+    replaced: bytes | None = field(default=None, repr=False)
 
 
 class Tokens:
-    """Issues, checks and revokes tokens. One token per device, `MAX_DEVICES` live ones per account."""
+    """Issues, checks and revokes tokens. One token per device, `MAX_DEVICES` live ones per account.
 
-    def __init__(self, store: Store, clock: Callable[[], datetime], publisher: Publisher) -> None:
+    `purge_clock` says what is old enough to be removed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], datetime],
+        publisher: Publisher,
+        *,
+        purge_clock: Callable[[], datetime],
+    ) -> None:
         self._store = store
         self._clock = clock
         self._publisher = publisher
+        self._purge_clock = purge_clock
 
     def issue(self, transaction: WriteTransaction, account: Account, device_id: str) -> IssuedToken:
         """Store a new token in place of the device's old one. The caller holds the lock of `account`, as it is now.
@@ -44,11 +59,11 @@ class Tokens:
         """
         now = self._clock()
         account_id = account.account_id
-        transaction.delete_expired_tokens(account_id, now - LATELY)
+        transaction.delete_expired_tokens(account_id, self._purge_clock() - LATELY)
         if transaction.count_other_tokens(account_id, device_id, now) >= MAX_DEVICES:
             raise TooManyDevices
         token = secrets.token_hex(32)
-        transaction.put_token(
+        replaced = transaction.put_token(
             Token(
                 account_id=account_id,
                 device_id=device_id,
@@ -58,7 +73,9 @@ class Tokens:
                 expires_at=now + LIFETIME,
             )
         )
-        return IssuedToken(token=token, account_id=account_id, device_id=device_id, expires_at=now + LIFETIME)
+        return IssuedToken(
+            token=token, account_id=account_id, device_id=device_id, expires_at=now + LIFETIME, replaced=replaced
+        )
 
     def authenticate(self, transaction: ReadTransaction, token: str | None) -> Token:
         """Return what is known of a live token.
@@ -100,7 +117,7 @@ class Tokens:
             transaction.delete_token(known)
 
         self._store.write(delete)
-        self._publisher.hang_up(known.account_id, known.device_id)
+        self._publisher.hang_up(known.account_id, known.token_hash)
 
     def devices(self, token: str | None) -> list[Token]:
         """Return the live tokens of the account, one per device, in the order of their device ids.
@@ -124,19 +141,19 @@ class Tokens:
         """
         known = self._store.read(lambda transaction: self.authenticate(transaction, token))
 
-        def delete(transaction: WriteTransaction) -> None:
+        def delete(transaction: WriteTransaction) -> bytes:
             self.lock(transaction, known)
             held = [each for each in transaction.tokens_of(known.account_id) if each.device_id == device_id]
             if not held or self._is_over(held[0]):
                 raise NoSuchDevice
             transaction.delete_token(held[0])
+            return held[0].token_hash
 
-        self._store.write(delete)
-        self._publisher.hang_up(known.account_id, device_id)
+        self._publisher.hang_up(known.account_id, self._store.write(delete))
 
     def purge(self) -> int:
         """Remove the tokens of all accounts that expired some time ago, a few at a time; return how many."""
-        moment = self._clock() - LATELY
+        moment = self._purge_clock() - LATELY
         removed = 0
         while expired := self._store.read(lambda transaction: transaction.expired_tokens(moment, _BATCH)):
             self._store.write(lambda transaction: [transaction.delete_token(token) for token in expired])

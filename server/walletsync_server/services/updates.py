@@ -43,7 +43,7 @@ class Updates:
         """
         known = self._store.read(lambda transaction: self._tokens.authenticate(transaction, token))
         try:
-            listener = self._hub.listen(known.account_id, known.device_id, wake)
+            listener = self._hub.listen(known.account_id, known.token_hash, known.epoch, wake)
         except AccountIsFull:
             raise TooManySockets from None
         except HubIsFull:
@@ -64,16 +64,19 @@ class Updates:
         return Subscription(listener=listener, leave=lambda: self._hub.leave(listener), seconds=seconds)
 
     def hang_up_void(self) -> int:
-        """Hang up who listens with a token that another process made void, by a command perhaps; return how many."""
+        """Hang up who listens with a token that is void by now; return how many such tokens there were.
+
+        Another process may have made it void, a command perhaps, or the clock was set.
+        """
         void = [
-            (account_id, device_id)
-            for account_id, devices in self._hub.devices().items()
-            for device_id in devices - self._holders(account_id)
+            (account_id, token)
+            for account_id, tokens in self._hub.tokens().items()
+            for token in tokens - self._alive(account_id)
         ]
-        for account_id, device_id in void:
-            self._hub.hang_up(account_id, device_id)
+        for account_id, token in void:
+            self._hub.hang_up(account_id, token)
         return len(void)
 
-    def _holders(self, account_id: int) -> set[str]:
+    def _alive(self, account_id: int) -> set[bytes]:
         tokens = self._store.read(lambda transaction: transaction.tokens_of(account_id))
-        return {token.device_id for token in tokens}
+        return {token.token_hash for token in tokens if token.expires_at > self._clock()}

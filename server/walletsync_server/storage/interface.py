@@ -118,6 +118,10 @@ class ReadTransaction(AddressReads, SignupReads):
         """Say whether this device has a token of this account, expired or not."""
 
     @abstractmethod
+    def knows_client(self, account_id: int, name: bytes, since: datetime) -> bool:
+        """Say whether the account remembers a client of this name that came after `since`."""
+
+    @abstractmethod
     def expired_tokens(self, moment: datetime, most: int) -> list[Token]:
         """Return tokens of any accounts that expired at `moment` or before, at most `most`."""
 
@@ -166,11 +170,18 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
 
     @abstractmethod
     def replace_password(self, account_id: int, password_hash: str, salt_seed: bytes) -> None:
-        """Set both and raise the epoch by one, which voids every token. The caller holds the lock."""
+        """Set both and raise the epoch by one, which voids every token. The caller holds the lock.
+
+        What is replaced and deleted in this transaction leaves the storage's files as with `delete_account`.
+        """
 
     @abstractmethod
     def delete_account(self, account_id: int) -> None:
-        """Remove the account and all that belongs to it, sign-ups of its address too. The caller holds the lock."""
+        """Remove the account and all that belongs to it, sign-ups of its address too. The caller holds the lock.
+
+        Once `Storage.write` returns, none of the storage's files has any of it; as long as somebody reads an earlier
+        state, soon after.
+        """
 
     @abstractmethod
     def append_wallet(self, account_id: int, wallet: Wallet) -> None:
@@ -181,8 +192,8 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Remove all but the last `kept` versions, the current one included."""
 
     @abstractmethod
-    def put_token(self, token: Token) -> None:
-        """Add a token in place of the one that its device had."""
+    def put_token(self, token: Token) -> bytes | None:
+        """Add a token in place of the one that its device had; return the SHA-256 of that, None if it had none."""
 
     @abstractmethod
     def delete_token(self, token: Token) -> None:
@@ -199,6 +210,14 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
     @abstractmethod
     def count_other_tokens(self, account_id: int, device_id: str, now: datetime) -> int:
         """Return how many tokens that expire after `now` the account has beside that device's."""
+
+    @abstractmethod
+    def remember_client(self, account_id: int, name: bytes, now: datetime, most: int) -> None:
+        """Note that a client of this name came now; of more than `most` forget those that came longest ago."""
+
+    @abstractmethod
+    def forget_clients(self, before: datetime) -> int:
+        """Forget the clients of all accounts that came at `before` or earlier; return how many."""
 
     @abstractmethod
     def keep_secret(self, fresh: bytes) -> bytes:

@@ -79,6 +79,20 @@ def test_backup_of_an_open_database_is_one_private_file(storage: Storage, file: 
     assert (found.accounts, found.versions, found.faults) == (2, 3, [])
 
 
+def test_backup_is_on_the_disk(storage: Storage, file: Path, backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes are flushed before it gets its name, and its folder afterwards: a loss of power takes neither."""
+    synced: list[tuple[int, bool]] = []
+    flush = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, backup.exists()))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    back_up(file, backup, replace=False, progress=lambda done, total: None)
+    assert synced == [(backup.stat().st_ino, False), (backup.parent.stat().st_ino, True)]
+
+
 def test_progress_is_shown(storage: Storage, file: Path, backup: Path) -> None:
     """Whoever waits sees how far it is, on stderr; stdout has the result."""
     made = run("backup", *on(file), backup)

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import apsw
 import pytest
 
 from walletsync_server.storage.interface import ReadTransaction, StorageError
 from walletsync_server.storage.sql.queries import SqlReadTransaction
-from walletsync_server.storage.sqlite.connect import engine
+from walletsync_server.storage.sqlite.connect import driver_of, engine
 from walletsync_server.storage.sqlite.opening import open_sqlite
 from walletsync_server.storage.sqlite.readers import Readers
 
@@ -15,9 +14,7 @@ from walletsync_server.storage.sqlite.readers import Readers
 def break_the_end(transaction: ReadTransaction) -> None:
     """Let SQLite refuse to end the transaction, as it does where the disk fails."""
     assert isinstance(transaction, SqlReadTransaction)
-    driver = transaction._connection.connection.driver_connection
-    assert isinstance(driver, apsw.Connection)
-    driver.exec_trace = lambda cursor, statement, bindings: statement != "COMMIT"
+    driver_of(transaction._connection).exec_trace = lambda cursor, statement, bindings: statement != "COMMIT"
 
 
 def test_a_reader_that_cannot_end_its_transaction_is_replaced(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """`verify-backup`: every kind of damage is found without any key, and a whole file is left alone."""
 
+import re
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -9,8 +12,10 @@ from click.testing import CliRunner, Result
 
 from walletsync_server.cli import main
 from walletsync_server.storage.contract_tests.records import ALICE, BOB, append, wallet
-from walletsync_server.storage.sqlite.backup import back_up
+from walletsync_server.storage.interface import StorageError
+from walletsync_server.storage.sqlite.backup import back_up, restore
 from walletsync_server.storage.sqlite.opening import open_sqlite
+from walletsync_server.storage.sqlite.verify import verify as look
 
 
 @pytest.fixture
@@ -46,6 +51,58 @@ def test_whole_backup_is_told_so(backup: Path) -> None:
     assert "2 accounts, 3 versions" in ended.stdout
     assert backup.read_bytes() == before
     assert [path.name for path in backup.parent.iterdir()] == [backup.name]
+
+
+def test_not_one_bit_changes_unnoticed(backup: Path, tmp_path: Path) -> None:
+    """Whatever is stored, wherever it stands in the file: password hash, seed, address, digest, a wallet."""
+    queries = (
+        "SELECT email, password_hash, salt_seed FROM accounts LIMIT 1",
+        "SELECT value FROM server_values",
+        "SELECT hmac, encrypted_wallet FROM wallets LIMIT 1",
+    )
+    with closing(apsw.Connection(str(backup))) as connection:
+        stored: list[Any] = [value for query in queries for row in connection.execute(query) for value in row]
+    whole, damaged = backup.read_bytes(), tmp_path / "damaged.db"
+    for value in stored:
+        found = value.encode() if isinstance(value, str) else value
+        places = [match.start() for match in re.finditer(re.escape(found), whole)]
+        assert places
+        for place in (begin + offset for begin in places for offset in range(0, len(found), 3)):
+            damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            assert found_by(damaged), f"byte {place}"
+
+
+def found_by(file: Path) -> bool:
+    """Say whether damage is found."""
+    try:
+        return bool(look(file, progress=lambda done, total: None).faults)
+    except StorageError:
+        return True
+
+
+def test_row_that_is_added_or_gone_is_noticed(backup: Path) -> None:
+    """Also where no wallet tells."""
+    damage(backup, "INSERT INTO allowed_addresses VALUES ('mallory@example.com', 1)")
+    ended = verify(backup)
+    assert ended.exit_code == 1
+    assert "its digest is another one" in ended.stderr
+    damage(backup, "DELETE FROM allowed_addresses")
+    assert verify(backup).exit_code == 0
+    damage(backup, "DELETE FROM accounts WHERE current_sequence = 0")
+    assert verify(backup).exit_code == 1
+
+
+def test_database_without_a_digest_is_told_so(backup: Path, tmp_path: Path) -> None:
+    """A database of a server is not sealed, nor is a backup once it was opened as one, or was restored."""
+    database = tmp_path / "walletsync.db"
+    ended = verify(database)
+    assert ended.exit_code == 0
+    assert "It has no digest" in ended.stderr
+    assert "It has no digest" not in verify(backup).stderr
+    restore(backup, database, now=datetime(2026, 1, 2, tzinfo=UTC), progress=lambda done, total: None)
+    assert "It has no digest" in verify(database).stderr
+    open_sqlite(backup).close()
+    assert "It has no digest" in verify(backup).stderr
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -146,8 +146,29 @@ class AccountContract(StorageContract):
         assert storage.read(lambda t: t.tokens_of(alice.account_id)) == []
         assert storage.read(lambda t: t.find_token(bobs.token_hash)) == bobs
         fresh = token("a", 3, epoch=2)
-        storage.write(lambda t: t.put_token(fresh))
+        assert storage.write(lambda t: t.put_token(fresh)) == token("a", 1).token_hash
         assert storage.read(lambda t: t.find_token(fresh.token_hash)) == fresh
+        assert storage.write(lambda t: t.put_token(token("c", 4, epoch=2))) is None
+
+    def test_known_clients(self, storage: Storage, alice: Account) -> None:
+        """A client is known since it came last, to its account only; the oldest go, and all with the account."""
+        storage.write(lambda t: t.insert_account(BOB))
+        for minute, name in enumerate((b"a", b"b", b"a", b"c")):
+            came = NOW + timedelta(minutes=minute)
+            storage.write(lambda t, n=name, m=came: t.remember_client(alice.account_id, n, m, 2))  # type: ignore[misc]
+        storage.write(lambda t: t.remember_client(BOB.account_id, b"b", NOW, 2))
+
+        def known(since: datetime, account_id: int = alice.account_id) -> list[bool]:
+            return [storage.read(lambda t, n=n: t.knows_client(account_id, n, since)) for n in (b"a", b"b", b"c")]  # type: ignore[misc]
+
+        assert known(NOW) == [True, False, True]
+        assert known(NOW + timedelta(minutes=2)) == [False, False, True]
+        assert known(NOW - timedelta(minutes=1), BOB.account_id) == [False, True, False]
+        assert known(NOW, 0) == [False, False, False]
+        assert storage.write(lambda t: t.forget_clients(NOW + timedelta(minutes=2))) == 2
+        assert known(NOW) == [False, False, True]
+        storage.write(lambda t: t.delete_account(alice.account_id))
+        assert known(NOW) == [False, False, False]
 
     def test_history_tells_every_kept_version(self, storage: Storage, alice: Account) -> None:
         """The current version first, with the size in bytes of UTF-8; each can be read as it was appended."""

@@ -5,7 +5,7 @@ from typing_extensions import override
 
 from walletsync_server.storage.interface import Account, AddressTaken, ReadTransaction, WriteTransaction
 from walletsync_server.storage.sql.prepared import Prepared
-from walletsync_server.storage.sql.schema import accounts, mails, signups, tokens, wallets
+from walletsync_server.storage.sql.schema import accounts, known_clients, mails, signups, tokens, wallets
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 
 # Built once: making a statement costs more than running it.
@@ -64,5 +64,5 @@ class SqlAccountWrites(SqlAccountReads, SqlWrites, WriteTransaction):
         email = sa.select(accounts.c.email).where(accounts.c.account_id == account_id).scalar_subquery()
         for table in (signups, mails):
             self._run(sa.delete(table).where(table.c.email == email))
-        for table in (tokens, wallets, accounts):
+        for table in (known_clients, tokens, wallets, accounts):
             self._run(sa.delete(table).where(table.c.account_id == account_id))

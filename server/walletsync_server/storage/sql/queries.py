@@ -6,6 +6,7 @@ from typing_extensions import override
 from walletsync_server.storage.interface import ReadTransaction, WriteTransaction
 from walletsync_server.storage.sql.account_queries import SqlAccountReads, SqlAccountWrites
 from walletsync_server.storage.sql.address_queries import SqlAddressReads, SqlAddressWrites
+from walletsync_server.storage.sql.client_queries import SqlClientReads, SqlClientWrites
 from walletsync_server.storage.sql.schema import server_values
 from walletsync_server.storage.sql.signup_queries import SqlSignupReads, SqlSignupWrites
 from walletsync_server.storage.sql.token_queries import SqlTokenReads, SqlTokenWrites
@@ -15,7 +16,7 @@ _SECRET = "secret"  # noqa: S105 - the name of a row, not its value
 
 
 class SqlReadTransaction(
-    SqlAccountReads, SqlTokenReads, SqlWalletReads, SqlSignupReads, SqlAddressReads, ReadTransaction
+    SqlAccountReads, SqlClientReads, SqlTokenReads, SqlWalletReads, SqlSignupReads, SqlAddressReads, ReadTransaction
 ):
     """Reads on one connection."""
 
@@ -27,6 +28,7 @@ class SqlReadTransaction(
 class SqlWriteTransaction(
     SqlReadTransaction,
     SqlAccountWrites,
+    SqlClientWrites,
     SqlTokenWrites,
     SqlWalletWrites,
     SqlSignupWrites,

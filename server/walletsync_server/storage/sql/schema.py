@@ -86,6 +86,15 @@ tokens = sa.Table(
     sa.Column("expires_at", Moment, nullable=False),
 )
 
+# Whoever proved an account's password lately, under a name that only the server can make.
+known_clients = sa.Table(
+    "known_clients",
+    metadata,
+    sa.Column("account_id", sa.ForeignKey(accounts.c.account_id), primary_key=True),
+    sa.Column("name", sa.LargeBinary, primary_key=True),
+    sa.Column("came_at", Moment, nullable=False, index=True),
+)
+
 # What belongs to the server and to no account, under a name.
 server_values = sa.Table(
     "server_values",

@@ -16,7 +16,7 @@ _LIVE_TOKENS = sa.select(tokens).join_from(tokens, accounts, _ALIVE)
 _TOKEN_OF_HASH = Prepared(_LIVE_TOKENS.where(tokens.c.token_hash == sa.bindparam("hash")))
 _TOKENS_OF_ACCOUNT = _LIVE_TOKENS.where(tokens.c.account_id == sa.bindparam("account")).order_by(tokens.c.device_id)
 _IS_OF_DEVICE = (tokens.c.account_id == sa.bindparam("account")) & (tokens.c.device_id == sa.bindparam("device"))
-_TOKEN_OF_DEVICE = Prepared(sa.select(tokens.c.epoch).where(_IS_OF_DEVICE))
+_TOKEN_OF_DEVICE = Prepared(sa.select(tokens.c.token_hash).where(_IS_OF_DEVICE))
 _OTHER_TOKENS = Prepared(
     sa.select(sa.func.count()).where(
         tokens.c.account_id == sa.bindparam("account"),
@@ -57,9 +57,11 @@ class SqlTokenWrites(SqlTokenReads, SqlWrites, WriteTransaction):
     """Part of `SqlWriteTransaction`."""
 
     @override
-    def put_token(self, token: Token) -> None:
+    def put_token(self, token: Token) -> bytes | None:
+        replaced: bytes | None = _TOKEN_OF_DEVICE.value(self._driver, account=token.account_id, device=token.device_id)
         _DELETE_TOKEN_OF_DEVICE.run(self._driver, account=token.account_id, device=token.device_id)
         _INSERT_TOKEN.run(self._driver, **vars(token))
+        return replaced
 
     @override
     def delete_token(self, token: Token) -> None:

@@ -16,11 +16,13 @@ from walletsync_server.storage.sql.schema import metadata
 from walletsync_server.storage.sqlite.connect import (
     connect,
     connect_immutable,
+    driver_of,
     engine,
     refuse_broken_sqlite,
     refuse_foreign_tables,
     sqlite_version,
 )
+from walletsync_server.storage.sqlite.digest import seal, unseal
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock
 from walletsync_server.storage.sqlite.verify import verify
@@ -49,17 +51,19 @@ def back_up(file: Path, target: Path, *, replace: bool, progress: Progress) -> N
         StorageError: with a sentence for the operator. `target` is as it was.
     """
     refuse_broken_sqlite(sqlite_version())
-    _refuse_missing(file)
+    refuse_missing(file)
     if target.exists() and not replace:
         raise StorageError(f"{target} exists already; name another file, or replace it with --force.")
     lock = DatabaseLock(file)
     try:
-        with _draft(target) as draft, driver_errors_end_here(file):
+        with draft_beside(target) as draft, driver_errors_end_here(file):
             with closing(connect(file)) as source:
                 source.execute("PRAGMA query_only = ON")
                 refuse_foreign_tables(source)
                 _copy(source, draft, progress)
-            _put_in_place(draft, target, replace=replace)
+            with closing(connect(draft)) as copy:
+                seal(copy)
+            put_in_place(draft, target, replace=replace)
     finally:
         lock.release()
 
@@ -88,12 +92,12 @@ def restore(backup: Path, file: Path, *, now: datetime, progress: Progress) -> P
         faults = verify(backup, progress=progress).faults
         if faults:
             raise StorageError(f"{backup} is damaged, so nothing was restored: {faults[0]}")
-        with _draft(file) as draft:
+        with draft_beside(file) as draft:
             with driver_errors_end_here(backup), closing(connect_immutable(backup)) as source:
                 _copy(source, draft, lambda done, total: None)
             _make_current(draft)
             aside = _set_aside(file, now)
-            _put_in_place(draft, file, replace=True)
+            put_in_place(draft, file, replace=True)
     finally:
         lock.release()
     return aside
@@ -107,6 +111,7 @@ def _make_current(draft: Path) -> None:
             migrate(connection)
             for name in NOT_REVIVED:
                 connection.execute(sa.delete(metadata.tables[name]))
+            unseal(driver_of(connection))
     finally:
         writing.dispose()
     with driver_errors_end_here(draft), closing(connect(draft)) as connection:
@@ -135,7 +140,8 @@ def _set_aside(file: Path, now: datetime) -> Path | None:
     return aside
 
 
-def _refuse_missing(file: Path) -> None:
+def refuse_missing(file: Path) -> None:
+    """Raise `StorageError` if there is no such database."""
     if not file.is_file():
         raise StorageError(f"There is no database {file}; say with --database which one you mean.")
 
@@ -154,7 +160,7 @@ def _copy(source: apsw.Connection, draft: Path, progress: Progress) -> None:
 
 
 @contextmanager
-def _draft(target: Path) -> Iterator[Path]:
+def draft_beside(target: Path) -> Iterator[Path]:
     """Make a private file beside `target`; remove it afterwards if it still has its own name."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
@@ -169,7 +175,7 @@ def _draft(target: Path) -> Iterator[Path]:
             Path(f"{draft}{companion}").unlink(missing_ok=True)
 
 
-def _put_in_place(draft: Path, target: Path, *, replace: bool) -> None:
+def put_in_place(draft: Path, target: Path, *, replace: bool) -> None:
     """Flush `draft` to the disk and give it the name; a name that is taken is an error unless it may be replaced."""
     try:
         _sync(draft)

@@ -98,6 +98,13 @@ def engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
     return made
 
 
+def driver_of(connection: sa.Connection) -> apsw.Connection:
+    """Return the connection of apsw under one of SQLAlchemy that `engine` made."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, apsw.Connection)  # noqa: S101 - for the type checker
+    return driver
+
+
 def refuse_foreign_tables(connection: apsw.Connection) -> None:
     """Raise `StorageError` if another program has made tables in the file; nothing is written to it."""
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}

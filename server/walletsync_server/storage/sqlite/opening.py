@@ -9,9 +9,11 @@ from alembic.util import CommandError
 
 from walletsync_server.storage.interface import OnCommit, Storage, StorageError, take_no_notice
 from walletsync_server.storage.sql.migrate import migrate
-from walletsync_server.storage.sqlite.connect import engine, refuse_broken_sqlite, sqlite_version
+from walletsync_server.storage.sqlite.connect import driver_of, engine, refuse_broken_sqlite, sqlite_version
+from walletsync_server.storage.sqlite.digest import unseal
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 from walletsync_server.storage.sqlite.lock import DatabaseLock, cannot_open
+from walletsync_server.storage.sqlite.log import WriteAheadLog
 from walletsync_server.storage.sqlite.readers import Readers
 from walletsync_server.storage.sqlite.storage import SqliteStorage
 from walletsync_server.storage.sqlite.writer import InlineWriter, ThreadedWriter
@@ -38,7 +40,7 @@ def open_sqlite(file: Path, *, inline: bool = False, on_commit: OnCommit = take_
         undo.callback(lock.release)
         writing, _ = _open(file)
         undo.pop_all()
-    writer = (InlineWriter if inline else ThreadedWriter)(writing, on_commit)
+    writer = (InlineWriter if inline else ThreadedWriter)(writing, WriteAheadLog(writing, file), on_commit)
     return SqliteStorage(
         writing=writing,
         writer=writer,
@@ -76,7 +78,9 @@ def _open(file: Path) -> tuple[sa.Engine, tuple[str | None, str | None]]:
     writing = engine(file, readonly=False, pool_size=1)
     try:
         with driver_errors_end_here(), writing.begin() as connection:
-            return writing, migrate(connection)
+            revisions = migrate(connection)
+            unseal(driver_of(connection))  # if it is a backup, it is none any more
+            return writing, revisions
     except StorageError as error:
         writing.dispose()
         raise StorageError(f"{file} cannot be opened as a database. {error}") from error

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from walletsync_server.storage.interface import ReadTransaction
 from walletsync_server.storage.sql.queries import SqlReadTransaction
+from walletsync_server.storage.sqlite.connect import driver_of
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 
 T = TypeVar("T")
@@ -18,10 +19,8 @@ class _Reader:
     """A connection and what is made of it once, since that costs about as much as reading."""
 
     def __init__(self, connection: sa.Connection) -> None:
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, apsw.Connection)  # noqa: S101 - for the type checker: see `connect.engine`
         self.connection = connection
-        self.driver = driver
+        self.driver = driver_of(connection)
         self.transaction = SqlReadTransaction(connection)
 
 

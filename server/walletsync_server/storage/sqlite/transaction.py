@@ -10,9 +10,21 @@ from walletsync_server.storage.sql.queries import SqlWriteTransaction
 
 
 class SqliteWriteTransaction(SqlWriteTransaction):
-    """Reads and writes on one connection."""
+    """Reads and writes on one connection. `erases` says whether it did away with what nobody may find any more."""
+
+    erases = False
 
     @staticmethod
     @override
     def _insert(table: sa.Table) -> Any:
         return insert(table)
+
+    @override
+    def delete_account(self, account_id: int) -> None:
+        super().delete_account(account_id)
+        self.erases = True
+
+    @override
+    def replace_password(self, account_id: int, password_hash: str, salt_seed: bytes) -> None:
+        super().replace_password(account_id, password_hash, salt_seed)
+        self.erases = True

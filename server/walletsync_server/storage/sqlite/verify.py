@@ -13,8 +13,9 @@ from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.sql.migrate import is_known, revision_of
 from walletsync_server.storage.sql.schema import accounts, wallets
 from walletsync_server.storage.sqlite import dbapi
-from walletsync_server.storage.sqlite.connect import connect_immutable
+from walletsync_server.storage.sqlite.connect import connect_immutable, driver_of
 from walletsync_server.storage.sqlite.dialect import NAME
+from walletsync_server.storage.sqlite.digest import is_as_sealed
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 
 _BATCH = 8  # versions in memory at a time, each up to some MiB
@@ -34,9 +35,14 @@ _VERSIONS = (
 
 @dataclass
 class Verification:
-    """What was found. `faults` are sentences that name accounts by their number; without any the file is whole."""
+    """What was found. `faults` are sentences that name accounts by their number; without any the file is whole.
+
+    `has_digest`: whether all that is stored was held against a digest of it, as every backup has one. Without one,
+    damage to anything but the wallets would not be noticed.
+    """
 
     schema: str = ""
+    has_digest: bool = False
     accounts: int = 0
     versions: int = 0
     faults: list[str] = field(default_factory=list)
@@ -66,6 +72,11 @@ def verify(file: Path, *, progress: Callable[[int, int], None]) -> Verification:
         found.faults += _structure(connection)
         if not found.faults:  # else reading on says the same again, or nothing sensible
             _check_accounts(connection, found, progress)
+        if not found.faults:
+            as_sealed = is_as_sealed(driver_of(connection))
+            found.has_digest = as_sealed is not None
+            if as_sealed is False:
+                found.faults.append("What is stored is not what was backed up: its digest is another one.")
     return found
 
 

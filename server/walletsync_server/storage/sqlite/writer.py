@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from typing_extensions import override
 
 from walletsync_server.storage.interface import OnCommit, StorageError, WriteTransaction
 from walletsync_server.storage.sqlite.failures import failure, translated
+from walletsync_server.storage.sqlite.log import PAUSE_SECONDS, WriteAheadLog
 from walletsync_server.storage.sqlite.transaction import SqliteWriteTransaction
 
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class _Job:
     future: Future[Any] = field(default_factory=Future)
     value: Any = None
     error: BaseException | None = None
+    erases: bool = False
 
     def __post_init__(self) -> None:
         self.future.set_running_or_notify_cancel()  # who waits may give up, but what was submitted is written
@@ -54,8 +57,10 @@ class _Job:
         """Run in a savepoint and remember how it went; only a broken connection raises."""
         driver: Any = connection.connection.driver_connection
         driver.execute("SAVEPOINT job")
+        transaction = SqliteWriteTransaction(connection)
         try:
-            self.value = self.work(SqliteWriteTransaction(connection))
+            self.value = self.work(transaction)
+            self.erases = transaction.erases
         except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the job was given
             self.error = translated(error)
             driver.execute("ROLLBACK TO job")
@@ -69,7 +74,7 @@ class _Job:
             self.future.set_exception(self.error)
 
 
-def _run_together(engine: sa.Engine, jobs: list[_Job], on_commit: OnCommit) -> None:
+def _run_together(engine: sa.Engine, jobs: list[_Job], log: WriteAheadLog, on_commit: OnCommit) -> None:
     """Run `jobs` in one commit and answer all of them; if the commit fails, all of them fail."""
     started = time.perf_counter()
     try:
@@ -79,6 +84,9 @@ def _run_together(engine: sa.Engine, jobs: list[_Job], on_commit: OnCommit) -> N
     except Exception as error:  # noqa: BLE001 - not swallowed: every one who waits gets an error of its own
         for job in jobs:
             job.error = failure(error)
+    else:
+        with suppress(StorageError):  # what was written is written; the log is truncated another time
+            log.committed(erased=any(job.erases for job in jobs))
     seconds = time.perf_counter() - started
     for job in jobs:
         job.answer()
@@ -88,8 +96,9 @@ def _run_together(engine: sa.Engine, jobs: list[_Job], on_commit: OnCommit) -> N
 class InlineWriter(Writer):
     """Runs each job in the calling thread, one at a time: no thread, no grouping, the same promises."""
 
-    def __init__(self, engine: sa.Engine, on_commit: OnCommit) -> None:
+    def __init__(self, engine: sa.Engine, log: WriteAheadLog, on_commit: OnCommit) -> None:
         self._engine = engine
+        self._log = log
         self._on_commit = on_commit
         self._lock = threading.Lock()
         self._closed = False
@@ -100,20 +109,24 @@ class InlineWriter(Writer):
         with self._lock:
             if self._closed:
                 raise StorageError("The database is closed.")
-            _run_together(self._engine, [job], self._on_commit)
+            _run_together(self._engine, [job], self._log, self._on_commit)
         return job.future
 
     @override
     def close(self) -> None:
         with self._lock:
-            self._closed = True
+            if not self._closed:
+                self._closed = True
+                with suppress(StorageError):
+                    self._log.close()
 
 
 class ThreadedWriter(Writer):
     """Runs jobs in one thread of its own, as many in one commit as have come meanwhile, at most `MAX_BATCH`."""
 
-    def __init__(self, engine: sa.Engine, on_commit: OnCommit) -> None:
+    def __init__(self, engine: sa.Engine, log: WriteAheadLog, on_commit: OnCommit) -> None:
         self._engine = engine
+        self._log = log
         self._on_commit = on_commit
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -143,13 +156,21 @@ class ThreadedWriter(Writer):
         while going:
             going, jobs = self._take()
             if jobs:
-                _run_together(self._engine, jobs, self._on_commit)
+                _run_together(self._engine, jobs, self._log, self._on_commit)
+            else:
+                with suppress(StorageError):
+                    self._log.retry()
+        with suppress(StorageError):
+            self._log.close()
 
     def _take(self) -> tuple[bool, list[_Job]]:
-        """Wait for a job and take it with those behind it; False if the end mark was among them."""
+        """Wait for a job and take it with those behind it; False if the end mark was among them.
+
+        If the log is to be truncated, there may be none.
+        """
         jobs: list[_Job] = []
-        job = self._jobs.get()
         try:
+            job = self._jobs.get(timeout=PAUSE_SECONDS if self._log.is_due else None)
             while job is not None:
                 jobs.append(job)
                 if len(jobs) == MAX_BATCH:
