@@ -240,7 +240,7 @@ class _Merging:
 
 
 def value_at(document: Any, path: Path) -> Any:
-    """Return what `document` holds at `path` (its own value, not a copy), or MISSING."""
+    """Return a copy of what `document` holds at `path`, or MISSING."""
     value = document
     for step in path:
         if isinstance(step, Item):
@@ -248,7 +248,7 @@ def value_at(document: Any, path: Path) -> Any:
             value = items.get(_identity(step.value), MISSING)
         else:
             value = value.get(step, MISSING) if type(value) is dict else MISSING
-    return value
+    return _copied(value)
 
 
 def replace(document: Any, path: Path, value: Any) -> Any:
