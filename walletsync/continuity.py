@@ -3,7 +3,9 @@
 Every version is authentic (crypto) before it comes here. What is left for a lying server is to choose which authentic
 version it shows to whom: an old one (rollback), or one of two lines that it keeps apart (fork). Each version names the
 digest of the one before it and, per device, the last write that its author had seen. So every later version of the same
-line covers all that this device knows; a version that does not is from another line.
+line covers all that this device knows; a version that does not is from another line. A later write of a device covers
+its earlier ones, but for those that it names as abandoned: a server may refuse a write and show it to somebody all the
+same, as part of a line that its author never was on.
 
 Two versions are of one line for certain only where a digest says so. A device therefore keeps the digests of the
 versions that it went through (`passed`), and what both sides of a restore changed is measured against a version that is
@@ -38,11 +40,12 @@ class Version(Struct, frozen=True, kw_only=True):
     device: str
     entries: Mapping[str, Entry]
     restores: tuple[Restore, ...] = ()
+    abandoned: tuple[str, ...] = ()
 
     @property
     def entry(self) -> Entry:
         """This version as the last write of its author."""
-        return Entry(self.sequence, self.digest)
+        return Entry(self.sequence, self.digest, self.abandoned)
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -146,17 +149,6 @@ def has_been_left(known: Known, version: Version) -> bool:
     return any(restore.line == known.line for restore in version.restores)
 
 
-def precedes(version: Version, known: Known, digests: Mapping[str, int]) -> bool:
-    """Tell whether `version` is `known` or may have come before it on its line; `digests` are those it `passed`."""
-    return (
-        version.sequence <= known.sequence
-        and (version.digest in digests or version.sequence not in digests.values())
-        and version.epoch <= known.epoch
-        and version.restores == tuple(made for made in known.restores if made.sequence <= version.sequence)
-        and _covers_all(known.entries, known_after(version).entries)
-    )
-
-
 def _check_itself(version: Version) -> None:
     """The version before is the last write of exactly one device, and the others' and all restores are older."""
     before = version.sequence - 1
@@ -164,7 +156,7 @@ def _check_itself(version: Version) -> None:
     if version.sequence == 1:
         consistent = version.previous == NO_PREVIOUS.hex() and not version.entries
     else:
-        consistent = latest == [Entry(before, version.previous)]
+        consistent = [(entry.sequence, entry.digest) for entry in latest] == [(before, version.previous)]
     restored = [restore.sequence for restore in version.restores]
     if not consistent or restored != sorted(restored) or max(restored, default=1) > version.sequence:
         raise BadWallet(
@@ -202,4 +194,6 @@ def _covers_all(seen: Mapping[str, Entry], entries: Mapping[str, Entry]) -> bool
 
 
 def _covers(seen: Entry | None, entry: Entry) -> bool:
-    return seen is not None and (seen.sequence > entry.sequence or seen == entry)
+    if seen is None or seen.sequence <= entry.sequence:
+        return seen == entry
+    return entry.digest not in seen.abandoned

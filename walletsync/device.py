@@ -4,6 +4,7 @@ Every change is one `save` of a new state, so a crash leaves the state before or
 server presents is opened, compared with what this device knows, and only then merged; any error leaves all as it was.
 """
 
+import itertools
 import os
 import uuid
 from collections.abc import Iterable
@@ -12,13 +13,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from walletsync import continuity, crypto, restored_server, versions
+from walletsync import abandoned, continuity, crypto, restored_server, versions
 from walletsync.conflicts import OnConflict, OpenConflicts
 from walletsync.continuity import Known, Version
 from walletsync.errors import ForkDetected, NotReady, StoreUnusable, UsageError, WalletTooLarge
 from walletsync.formats.base import Format
 from walletsync.merge import Conflict, Merged
-from walletsync.payload import Entry
 from walletsync.protocol import MAX_SEQUENCE, WalletAnswer
 from walletsync.remedies import Remedy
 from walletsync.results import Fetched, WalletState
@@ -30,6 +30,7 @@ _FIRST_EPOCH = 1
 _NO_ACCOUNT: dict[str, Any] = {
     **dict.fromkeys(("offered_seed", "seed", "previous_seed", "token", "synced", "pending", "password_change")),
     "passed": {},
+    "abandoned": (),
     "owed_restores": (),
 }
 """What a device does not know of an account that does not exist."""
@@ -53,6 +54,8 @@ class Device:
     def save(self, **changes: Any) -> None:
         """Make `changes` to the state, all or none."""
         state = msgspec.structs.replace(self.state, **changes)
+        if "abandoned" not in changes:
+            state = msgspec.structs.replace(state, abandoned=abandoned.after(self.state, state))
         self._store.save(state)
         self.state = state
 
@@ -226,14 +229,18 @@ class Device:
         theirs = self.format.decode(document)
         return self._move_to(wallet, unlocked, version, theirs, self._with_local_edits(base, theirs))
 
-    def open_earlier(self, wallet: WalletAnswer, unlocked: UnlockedAccount) -> Any:
+    def open_earlier(self, wallet: WalletAnswer, between: Iterable[WalletAnswer], unlocked: UnlockedAccount) -> Any:
         """Return the document of an earlier version that the server presents; nothing on this device changes.
+
+        `between` are those after it and before the synced one, the newest first.
 
         Raises:
             ForkDetected: it is authentic, but did not come before what this device knows.
         """
         version, document = versions.unseal(unlocked, wallet, self.format.name)
-        if not self._is_on_line(version):
+        newest, older = self.state.synced, itertools.chain(between, [wallet])
+        is_newest = newest is not None and newest.known.digest == version.digest
+        if not (is_newest or versions.are_linked(unlocked, newest, older, self.format.name)):
             raise ForkDetected(
                 f"The server presented a version {version.sequence} of the wallet that is not in the history that this "
                 "device knows. Nothing of it was used; ask whoever runs the server if it happens again after a sync.",
@@ -280,16 +287,6 @@ class Device:
             return Merged(theirs, ())
         return self.format.merge(base, self.document(), theirs)
 
-    def _is_on_line(self, version: Version) -> bool:
-        """Tell whether an authentic version under the account's present seed came before what this device knows."""
-        state = self.state
-        # Under a seed that is neither the line's nor the one before, it is of an account made anew.
-        return (
-            state.synced is not None
-            and state.seed in (state.synced.seed, state.previous_seed)
-            and continuity.precedes(version, state.synced.known, state.passed)
-        )
-
     def _move_to(
         self,
         wallet: WalletAnswer,
@@ -325,11 +322,9 @@ class Device:
 
         The server's word does not count.
         """
-        pending, change = self.state.pending, self.state.password_change
+        pending, change, device_id = self.state.pending, self.state.password_change, self.state.device_id
         for write in (pending, None if change is None else change.wallet):
-            if write is not None and continuity.has_landed(
-                Entry(write.sequence, write.known.digest), self.state.device_id, seen
-            ):
+            if write is not None and continuity.has_landed(write.known.entries[device_id], device_id, seen):
                 return write, None
         return self.state.synced, pending
 
@@ -375,6 +370,7 @@ class Device:
             device=self.state.device_id,
             entries=known.entries,
             restores=known.restores + owed,
+            abandoned=abandoned.to_name(self.state),
         )
 
     def _encoded_document(self) -> bytes:

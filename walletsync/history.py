@@ -1,11 +1,13 @@
 """Earlier versions, as the server keeps them and as this device can trust them; and one number that sums them up."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
 
 from walletsync.api import Api
 from walletsync.device import Device
-from walletsync.errors import NotReady, UnsyncedEdits
-from walletsync.protocol import length_prefixed
+from walletsync.errors import NotKept, NotReady, UnsyncedEdits
+from walletsync.protocol import WalletAnswer, length_prefixed
 from walletsync.remedies import Remedy
 from walletsync.results import Fingerprint, KeptVersion
 from walletsync.versions import UnlockedAccount
@@ -24,7 +26,15 @@ def document_at(api: Api, device: Device, token: str, unlocked: UnlockedAccount,
     known = device.known
     if known is None or sequence > known.sequence:
         raise NotReady(f"This device has not seen version {sequence} yet.", remedy=Remedy.SYNC)
-    return device.open_earlier(api.version(token, sequence), unlocked)
+    wallet = api.version(token, sequence)
+    return device.open_earlier(wallet, _between(api, token, sequence, known.sequence), unlocked)
+
+
+def _between(api: Api, token: str, older: int, newer: int) -> Iterator[WalletAnswer]:
+    """Yield the versions between two, the newest first, as far as the server keeps them without a gap."""
+    with suppress(NotKept):
+        for sequence in range(newer - 1, older, -1):
+            yield api.version(token, sequence)
 
 
 def check_is_synced(device: Device) -> None:

@@ -7,8 +7,9 @@ At every path, from the top down, the first rule that fits decides:
 3. Both are objects: entry by entry, in their order and then mine. A base that is not one counts
    as an empty one.
 4. Both are lists of objects and `keys` names the field that tells the items apart: item by item, in
-   their order and then mine. A base that is not a list counts as an empty one. If an item of any of
-   the three lacks the field, or two have the same, the list is one value.
+   their order and then mine; the other way round if of what was there before, only I have moved
+   something. A base that is not a list counts as an empty one. If an item of any of the three lacks
+   the field, or two have the same, the list is one value.
 5. Else it is a conflict. The merged document has theirs, so that all devices agree on it; mine is
    in the `Conflict`.
 
@@ -145,15 +146,18 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def merge(base: Any, mine: Any, theirs: Any, *, keys: Mapping[str, str] = _NO_KEYS) -> Merged[Any]:
+def merge(
+    base: Any, mine: Any, theirs: Any, *, keys: Mapping[str, str] = _NO_KEYS, order_is_layout: bool = False
+) -> Merged[Any]:
     """Merge what `mine` and `theirs` made of `base`, by the rules at the top of this module.
 
     `keys` names, for lists of objects, the field that tells the items apart: {"/accounts": "id"}. A
     list's place is a JSON pointer (RFC 6901, with its escapes ~0 and ~1) in which * stands for any
     key of an object and any item of a list that has a key: "/accounts/*/labels". The first pointer
-    that fits counts. Raises UsageError for what is not a pointer.
+    that fits counts. `order_is_layout`: to move an item is no edit, so theirs comes first always. Raises UsageError for
+    what is not a pointer.
     """
-    merging = _Merging(parse_keys(keys))
+    merging = _Merging(parse_keys(keys), order_is_layout)
     document = merging.at((), base, mine, theirs)
     return Merged(document, tuple(merging.conflicts))
 
@@ -178,8 +182,9 @@ def parse_keys(keys: Mapping[str, str]) -> Keys:
 class _Merging:
     """One run of `merge`: what it was told about lists, and the conflicts found so far."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, order_is_layout: bool) -> None:
         self.conflicts: list[Conflict] = []
+        self._order_is_layout = order_is_layout
         self._keys = keys
 
     def at(self, path: Path, base: Any, mine: Any, theirs: Any) -> Any:
@@ -221,7 +226,8 @@ class _Merging:
         if old is None or ours is None or others is None:
             return None
         merged = []
-        for name, item in (others | ours).items():
+        only_i_moved = _are_in_order(others, old) and not _are_in_order(ours, old)
+        for name, item in (ours | others if only_i_moved and not self._order_is_layout else others | ours).items():
             value = self.at(
                 (*path, Item(key, item[key])),
                 old.get(name, MISSING),
@@ -240,7 +246,7 @@ class _Merging:
 
 
 def value_at(document: Any, path: Path) -> Any:
-    """Return what `document` holds at `path` (its own value, not a copy), or MISSING."""
+    """Return a copy of what `document` holds at `path`, or MISSING."""
     value = document
     for step in path:
         if isinstance(step, Item):
@@ -248,7 +254,7 @@ def value_at(document: Any, path: Path) -> Any:
             value = items.get(_identity(step.value), MISSING)
         else:
             value = value.get(step, MISSING) if type(value) is dict else MISSING
-    return value
+    return _copied(value)
 
 
 def replace(document: Any, path: Path, value: Any) -> Any:
@@ -313,6 +319,11 @@ def _by_key(value: Any, key: str) -> dict[Hashable, dict[str, Any]] | None:
             return None
         found[_identity(name)] = item
     return found if len(found) == len(value) else None
+
+
+def _are_in_order(items: Mapping[Hashable, Any], before: Mapping[Hashable, Any]) -> bool:
+    """Tell whether those of `items` that were there `before` still stand in the same order."""
+    return [name for name in items if name in before] == [name for name in before if name in items]
 
 
 def _copied(value: Any) -> Any:

@@ -9,11 +9,16 @@ from walletsync.errors import BadWallet
 from walletsync.protocol import length_prefixed
 
 
-class Entry(Struct, frozen=True, forbid_unknown_fields=True):
-    """One write: its sequence, and the digest of that version as hex."""
+class Entry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One write: its sequence, and the digest of that version as hex.
+
+    `abandoned` has the digests of earlier writes of the same device that, as the write says, no line has ever had: they
+    were refused, and their author gave them up. The latest ones only, see `walletsync.abandoned`.
+    """
 
     sequence: int
     digest: str
+    abandoned: tuple[str, ...] = ()
 
 
 class Restore(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,13 +40,14 @@ class Payload(Struct, frozen=True, kw_only=True):
 
     `format` is the name of the document's format, `device` the author's id, `entries` the last write of each device
     that the author had seen when it wrote this version (which itself cannot be among them), `restores` every restore of
-    the server that this line went through, in order.
+    the server that this line went through, in order, `abandoned` what the `Entry` of this version will say.
     """
 
     format: str
     device: str
     entries: dict[str, Entry]
     restores: tuple[Restore, ...] = ()
+    abandoned: tuple[str, ...] = ()
     document: bytes
 
     def __repr__(self) -> str:
@@ -49,7 +55,13 @@ class Payload(Struct, frozen=True, kw_only=True):
 
     def encode(self) -> bytes:
         """Return the plaintext."""
-        about = _Metadata(format=self.format, device=self.device, entries=self.entries, restores=self.restores)
+        about = _Metadata(
+            format=self.format,
+            device=self.device,
+            entries=self.entries,
+            restores=self.restores,
+            abandoned=self.abandoned,
+        )
         return length_prefixed(json.encode(about)) + self.document
 
     @classmethod
@@ -74,6 +86,7 @@ class Payload(Struct, frozen=True, kw_only=True):
             device=about.device,
             entries=about.entries,
             restores=about.restores,
+            abandoned=about.abandoned,
             document=plaintext[4 + size :],
         )
 
@@ -83,6 +96,7 @@ class _Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     device: str
     entries: dict[str, Entry]
     restores: tuple[Restore, ...] = ()
+    abandoned: tuple[str, ...] = ()
 
 
 _METADATA = json.Decoder(_Metadata)  # made here and not when it is first needed, see `protocol`

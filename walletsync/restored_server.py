@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from walletsync import continuity
 from walletsync.continuity import Version
 from walletsync.formats.base import Format
-from walletsync.payload import Entry, Restore
+from walletsync.payload import Restore
 from walletsync.store import DeviceState
 
 
@@ -48,7 +48,7 @@ def restores_of(state: DeviceState) -> tuple[Restore, ...]:
     known, pending = state.synced.known, state.pending
     left = [known]
     if pending is not None:  # it may have landed, and its edits are in the document
-        write = Entry(pending.sequence, pending.known.digest)
+        write = pending.known.entries[state.device_id]
         left = [replace(known, entries={**known.entries, state.device_id: write})]
         if pending.known.line != known.line:  # it was to tell of a line that was left before
             left.append(pending.known)

@@ -87,6 +87,8 @@ class DeviceState(_Hidden, frozen=True, kw_only=True):
     """The last version that this device got from or POSTed to the server; its `document` is the merge base."""
     passed: dict[str, int] = {}
     """The versions that this device went through for certain, digest → sequence; `synced` is the last of them."""
+    abandoned: tuple[str, ...] = ()
+    """The digests of what this device sent and gave up, the latest last: its next version names them."""
     pending: SealedVersion | None = None
     """A POST whose outcome is not known: a retry sends exactly this."""
     password_change: PasswordChange | None = None

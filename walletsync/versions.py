@@ -1,5 +1,6 @@
 """Sealing and opening one version of the wallet: what the payload says and what the envelope binds, put together."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ def seal(unlocked: UnlockedAccount, about: Version, format_name: str, document: 
         device=about.device,
         entries=dict(about.entries),
         restores=about.restores,
+        abandoned=about.abandoned,
         document=document,
     )
     sealed = crypto.seal(
@@ -76,8 +78,29 @@ def unseal(unlocked: UnlockedAccount, wallet: WalletAnswer, format_name: str) ->
         device=payload.device,
         entries=payload.entries,
         restores=payload.restores,
+        abandoned=payload.abandoned,
     )
     return version, payload.document
+
+
+def are_linked(
+    unlocked: UnlockedAccount, newest: SealedVersion | None, older: Iterable[WalletAnswer], format_name: str
+) -> bool:
+    """Tell whether each of `older`, the newest first, is the version that the one after it was written upon.
+
+    `newest` is the one after the first of them. False as well if there is none or it is sealed under another seed,
+    since nothing can be said then. Raises what `unseal` raises.
+    """
+    if newest is None or newest.seed != unlocked.binding.seed:
+        return False
+    wallet = WalletAnswer(encrypted_wallet=newest.encrypted_wallet, sequence=newest.sequence, hmac=newest.hmac)
+    after, _ = unseal(unlocked, wallet, format_name)
+    for each in older:
+        version, _ = unseal(unlocked, each, format_name)
+        if version.digest != after.previous:
+            return False
+        after = version
+    return True
 
 
 def is_opened_by(unlocked: UnlockedAccount, version: SealedVersion) -> bool:

@@ -17,7 +17,6 @@ from walletsync.continuity import (
     known_after,
     linked_ancestors,
     passed,
-    precedes,
 )
 from walletsync.crypto import NO_PREVIOUS, Binding, Keys
 from walletsync.errors import BadWallet, ForkDetected, RollbackDetected
@@ -188,6 +187,9 @@ def test_a_payload_comes_back() -> None:
     """Encoding keeps format, device, entries and the document's bytes."""
     payload = Payload(format="json", device="é", entries={"laptop": Entry(3, "ab")}, document=b"\x00{}")
     assert Payload.decode(payload.encode()) == payload
+    assert b"abandoned" not in payload.encode()
+    more = replace(payload, entries={"laptop": Entry(3, "ab", ("cd",))}, abandoned=("ef", "01"))
+    assert Payload.decode(more.encode()) == more
 
 
 GOOD = Payload(format="json", device="laptop", entries={}, document=b"{}").encode()
@@ -297,19 +299,6 @@ def test_a_password_change_is_followed_with_the_new_keys_only() -> None:
         is_newer(KNOWN, changed, "laptop")
 
 
-def test_a_version_precedes_what_is_known_if_it_is_on_its_line() -> None:
-    """All earlier versions of the line, and the last one; none of a line that was left, of another one, or later."""
-    assert all(precedes(version, KNOWN, {}) for version in LINE)
-    assert not any(precedes(version, known_after(LINE[1]), {}) for version in LINE[2:])
-    version = pushed_again(restore(KNOWN, "r", 3))
-    known = known_after(version)
-    later = known_after(replace(follow(known, "tablet", line="r"), restores=known.restores))
-    assert [precedes(each, later, {}) for each in (*LINE, version)] == [True, True, False, False, True]
-    other = history("laptop", "phone", line="other")
-    assert not precedes(other[1], KNOWN, {})
-    assert not precedes(replace(LINE[0], epoch=2), KNOWN, {})
-
-
 def test_a_write_that_was_brought_along_has_landed() -> None:
     """It was on the line that was left, and whoever left it had seen it."""
     write = Entry(5, "w")
@@ -346,12 +335,28 @@ def test_authentic_wallets_are_judged_as_the_vectors_say(case: dict[str, Any]) -
         assert is_newer(known, version, HISTORY["device"]) == (case["expected"] == "news")
 
 
-def test_where_a_digest_is_known_nothing_else_precedes() -> None:
-    """An older version whose author wrote again later could be of any line, unless this device was there."""
-    other = replace(LINE[0], digest="another")
-    assert precedes(other, KNOWN, {})
-    assert not precedes(other, KNOWN, {LINE[0].digest: 1})
-    assert precedes(LINE[0], KNOWN, {LINE[0].digest: 1})
+@pytest.mark.parametrize(("given_up", "is_fork"), [((), False), (("refused3",), True), (("refused2",), False)])
+def test_a_write_that_its_author_gave_up_is_not_covered_by_a_later_one(given_up: Any, is_fork: bool) -> None:
+    """Whoever was shown it is told, whoever wrote the version that comes."""
+    shown = known_after(follow(known_after(LINE[1]), "laptop", line="refused"))
+    tablets = follow(known_after(LINE[1]), "tablet")
+    again = replace(follow(known_after(tablets), "laptop"), abandoned=given_up)
+    later = follow(known_after(again), "phone")
+    assert is_newer(known_after(tablets), later, "watch")
+    if is_fork:
+        with pytest.raises(ForkDetected):
+            is_newer(shown, later, "watch")
+    else:
+        assert is_newer(shown, later, "watch")
+
+
+def test_a_restore_does_not_bring_along_what_was_given_up() -> None:
+    """Who consented was never on the line of whoever was shown that write."""
+    known = known_after(replace(follow(KNOWN, "laptop"), abandoned=("refused3",)))
+    shown = known_after(follow(known_after(LINE[1]), "laptop", line="refused"))
+    assert is_newer(known, pushed_again(restore(known, "r", 3)), "watch")
+    with pytest.raises(ForkDetected):
+        is_newer(shown, pushed_again(restore(known, "r", 3)), "watch")
 
 
 def test_a_device_remembers_the_latest_versions_that_it_went_through() -> None:

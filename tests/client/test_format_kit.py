@@ -1,13 +1,17 @@
 """The acceptance kit for formats catches what it is for: each format here breaks one promise."""
 
+import pathlib
+import re
 from typing import Any
 
 import pytest
 
 from append_log import AppendLog
 from walletsync.errors import DocumentError
-from walletsync.formats.testing import PromiseBroken, check
-from walletsync.merge import MISSING, Conflict, Merged, Path
+from walletsync.formats.contents import is_apart, pieces
+from walletsync.formats.json import JSONFormat
+from walletsync.formats.testing import PROMISES, PromiseBroken, check
+from walletsync.merge import MISSING, Conflict, Merged, Path, same
 
 DOCUMENTS = ["-:cfF6", "-:cfF6:565b", "-:cfF6:6De1", "-:cfF6:565b:6De1"]
 
@@ -254,3 +258,289 @@ def test_three_documents_are_the_least() -> None:
     """With fewer there is no base, mine and theirs that differ."""
     with pytest.raises(ValueError, match="at least three"):
         check(AppendLog(), DOCUMENTS[:2])
+
+
+def test_the_page_about_formats_lists_every_promise() -> None:
+    """In the order in which they are run."""
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+    assert re.findall(r"^ *\| `(\w+)` \|", page, re.MULTILINE) == [promise.__name__ for promise in PROMISES]
+
+
+OBJECTS: list[dict[str, Any]] = [
+    {"a": 1, "b": {"x": 1}, "l": [1], "s": "é"},
+    {"a": 2, "b": {"x": 1}, "l": [1], "s": "é"},
+    {"a": 1, "b": {"x": 2}, "l": [1]},
+    {"a": 1, "b": {"x": 3, "y": 1}, "l": [1, 2], "s": "é"},
+    {"a": 1, "l": [1], "new": 5},
+    {"b": {}},
+    {"accounts": [{"id": number, "n": number} for number in range(5)]},
+    {"accounts": [{"id": number, "n": -number} for number in range(6, 0, -1)]},
+    {"f": -0.0, "n": None, "t": True, "q": [[]]},
+]
+
+
+class OfObjects(JSONFormat):
+    """A format to break; as it is, it keeps every promise."""
+
+    name = "of-objects"
+
+    def __init__(self) -> None:
+        super().__init__({"/accounts": "id"})
+
+    def merge(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        if same(mine, theirs) or theirs in (base, mine) or mine == base:
+            return super().merge(base, mine, theirs)
+        return self.merge_both(base, mine, theirs)
+
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        """Merge where both sides have changed something."""
+        return super().merge(base, mine, theirs)
+
+
+class TheirsWins(OfObjects):
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        return JSONFormat().merge(theirs, theirs, theirs)
+
+
+class MineWins(OfObjects):
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        return JSONFormat().merge(mine, mine, mine)
+
+
+class HigherWins(OfObjects):
+    """On every device the same one of the two is lost, without a conflict."""
+
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        higher = max(mine, theirs, key=self.encode)
+        return JSONFormat().merge(higher, higher, higher)
+
+
+class Peaceful(OfObjects):
+    """Leaves the conflicts out."""
+
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        return Merged(super().merge_both(base, mine, theirs).document, ())
+
+
+class ForgettingMyAdditions(OfObjects):
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        return super().merge_both(base, {name: mine[name] for name in mine if name in base}, theirs)
+
+
+class ForgettingAllAdditions(OfObjects):
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        sides = ({name: side[name] for name in side if name in base} for side in (mine, theirs))
+        return super().merge_both(base, *sides)
+
+
+class Reviving(OfObjects):
+    """What I deleted comes back if theirs still has it."""
+
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        unchanged = {name: base[name] for name in base if same(theirs.get(name), base[name])}
+        return super().merge_both(base, unchanged | mine, theirs)
+
+
+class RevivingAll(OfObjects):
+    """What either side deleted comes back, on every device."""
+
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        merged = super().merge_both(base, mine, theirs)
+        decided = {conflict.path[0] for conflict in merged.conflicts}
+        return Merged({name: base[name] for name in base if name not in decided} | merged.document, merged.conflicts)
+
+
+class SharingTheirs(OfObjects):
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        merged = super().merge_both(base, mine, theirs)
+        for name in merged.document:
+            if name in theirs and same(merged.document[name], theirs[name]):
+                merged.document[name] = theirs[name]
+        return merged
+
+
+class SharingInConflicts(OfObjects):
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        merged = super().merge_both(base, mine, theirs)
+        found = (
+            Conflict(c.path, c.base, mine[c.path[0]] if len(c.path) == 1 and c.path[0] in mine else c.mine, c.theirs)
+            for c in merged.conflicts
+        )
+        return Merged(merged.document, tuple(found))
+
+
+class RememberingMerges(OfObjects):
+    def __init__(self) -> None:
+        super().__init__()
+        self.merges: dict[tuple[bytes, ...], Merged[Any]] = {}
+
+    def merge_both(self, base: Any, mine: Any, theirs: Any) -> Merged[Any]:
+        sides = tuple(map(self.encode, (base, mine, theirs)))
+        return self.merges.setdefault(sides, super().merge_both(base, mine, theirs))
+
+
+class RememberingDocuments(OfObjects):
+    def __init__(self) -> None:
+        super().__init__()
+        self.documents: dict[bytes, Any] = {}
+
+    def decode(self, data: bytes) -> Any:
+        return self.documents.setdefault(data, super().decode(data))
+
+
+class OneEmpty(OfObjects):
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing: dict[str, Any] = {}
+
+    def empty(self) -> Any:
+        return self.nothing
+
+
+class SharingWhatIsReplaced(OfObjects):
+    def replace(self, document: Any, path: Path, value: Any) -> Any:
+        replaced = super().replace(document, path, value)
+        return replaced if path else value
+
+
+class SharingWhatIsFound(OfObjects):
+    def value_at(self, document: Any, path: Path) -> Any:
+        return super().value_at(document, path) if path else document
+
+
+class TellingWhatItRefuses(OfObjects):
+    def encode(self, document: Any) -> bytes:
+        try:
+            return super().encode(document)
+        except DocumentError:
+            raise DocumentError(f"This is no document: {document!r}") from None
+
+
+class TellingWhatItCannotRead(OfObjects):
+    def decode(self, data: bytes) -> Any:
+        try:
+            return super().decode(data)
+        except DocumentError:
+            raise DocumentError(f"This is no document: {data!r}") from None
+
+
+class TellingByItsCause(OfObjects):
+    """What an error was raised from is in a log as well."""
+
+    def decode(self, data: bytes) -> Any:
+        try:
+            return super().decode(data)
+        except DocumentError:
+            raise DocumentError("This is no document.") from ValueError(data)
+
+
+class TakingAnythingForNothing(OfObjects):
+    def decode(self, data: bytes) -> Any:
+        try:
+            return super().decode(data)
+        except DocumentError:
+            return {}
+
+
+class ReplacingUnchecked(OfObjects):
+    def replace(self, document: Any, path: Path, value: Any) -> Any:
+        return super().replace(document, path, value) if path or value is MISSING else value
+
+
+THEIRS_LOST = "what theirs added is in the document"
+LOST = "what mine added is in the document or in a conflict"
+SHARED = "what is returned shares nothing with an argument"
+TOLD = "an error names places, never what stands in the document"
+
+
+@pytest.mark.parametrize(
+    ("format_", "says"),
+    [
+        (TheirsWins(), LOST),
+        (MineWins(), THEIRS_LOST),
+        (HigherWins(), THEIRS_LOST),
+        (Peaceful(), LOST),
+        (ForgettingMyAdditions(), "with mine and theirs exchanged, the same is in the document"),
+        (ForgettingAllAdditions(), THEIRS_LOST),
+        (Reviving(), "with mine and theirs exchanged, the same is in the document"),
+        (RevivingAll(), "what one side deleted does not come back"),
+        (SharingTheirs(), SHARED),
+        (SharingInConflicts(), SHARED),
+        (SharingWhatIsReplaced(), SHARED),
+        (SharingWhatIsFound(), SHARED),
+        (RememberingMerges(), "what is returned shares nothing with an earlier result"),
+        (RememberingDocuments(), "each decoded document is a new one"),
+        (OneEmpty(), "each empty document is a new one"),
+        (TellingWhatItRefuses(), TOLD),
+        (TellingWhatItCannotRead(), TOLD),
+        (TellingByItsCause(), TOLD),
+        (TakingAnythingForNothing(), "what is damaged is not taken for the empty document"),
+        (ReplacingUnchecked(), "only a valid document can replace the whole"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, JSONFormat) else "",
+)
+def test_a_format_that_loses_shares_or_tells_is_caught(format_: JSONFormat, says: str) -> None:
+    """Each of these passes at a look at the result alone."""
+    with pytest.raises(PromiseBroken, match=f"^Broken: {says}"):
+        check(format_, OBJECTS)
+
+
+def test_the_format_that_these_break_is_a_right_one() -> None:
+    """So each of them is caught for its fault."""
+    check(OfObjects(), OBJECTS, refused=[b"nonsense", b"[]", b""])
+
+
+class Record:
+    """An object with attributes, as a document may hold it."""
+
+    __slots__ = ("__dict__", "name", "unset")
+
+    def __init__(self, name: str, **others: Any) -> None:
+        self.name = name
+        self.__dict__.update(others)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([1, 2], [2, 1]),
+        ({"a": [{"b": 1}, {"c": 2}]}, {"a": [{"c": 2}, {"b": 1}]}),
+        ("-:aaaa:bbbb", "-:bbbb:aaaa"),
+        ('{"a":1.0, "b":"\\u00fc"}\r\n\nx y\n', 'xy\n{"b":"ü","a":1.00}'),
+        (Record("a", x=1), Record("a", x=1)),
+        ((b"a", {1}), ({1}, b"a")),
+    ],
+)
+def test_order_and_spelling_are_no_content(one: Any, other: Any) -> None:
+    """They may be those of either side."""
+    assert pieces(one) == pieces(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (1, 1.0),
+        ({"a": 1}, {"b": 1}),
+        ({1: "a"}, {True: "a"}),
+        ({"a": {}}, {}),
+        ([1, 1], [1]),
+        ({"a": [1], "b": []}, {"a": [], "b": [1]}),
+        ("a", "aa"),
+        ('{"a":1}', '{"a":2}'),
+        ("[1]", "[2]"),
+        (Record("a"), Record("b")),
+        (Record("a", x=1), Record("a", y=1)),
+    ],
+)
+def test_what_stands_where_is_content(one: Any, other: Any) -> None:
+    """To the last type, and how often."""
+    assert pieces(one) != pieces(other)
+
+
+def test_parts_that_can_be_changed_are_found_wherever_they_are() -> None:
+    """In objects, in tuples and behind attributes; what nobody can change may be shared."""
+    parts: list[Any] = [[], {}, set(), bytearray(), Record("a")]
+    for part in parts:
+        assert not is_apart({"a": (part,)}, [Record("b", inside=part)])
+    assert is_apart([MISSING, "a", 1, (2,), frozenset({3}), int], [MISSING, "a", 1, (2,), frozenset({3}), int])
+    assert is_apart([[], {}], [[], {}])

@@ -107,6 +107,13 @@ def test_a_conflict_does_not_stop_the_other_changes() -> None:
             id="edits meet, in their order",
         ),
         pytest.param(
+            [{"id": 1}, {"id": 2}, {"id": 3}],
+            [{"id": 3}, {"id": 2}, {"id": 1}, {"id": 4}],
+            [{"id": 1}, {"id": 2, "n": 7}, {"id": 5}],
+            [{"id": 2, "n": 7}, {"id": 1}, {"id": 4}, {"id": 5}],
+            id="in my order, if only I have moved something",
+        ),
+        pytest.param(
             [{"id": 1}, {"id": 2}],
             [{"id": 2}],
             [{"id": 1}, {"id": 2}, {"id": 3}],

@@ -152,16 +152,18 @@ def open_version(account: Account, wallet: Json) -> tuple[Json, bytes]:
     epoch, previous, plaintext = open_sealed(account, wallet)
     size = int.from_bytes(plaintext[:4], "big")
     about = json.loads(plaintext[4 : 4 + size])
-    if about.keys() - {"restores"} != {"format", "device", "entries"} or 4 + size > len(plaintext):
+    if about.keys() - {"restores", "abandoned"} != {"format", "device", "entries"} or 4 + size > len(plaintext):
         raise Refused
     digest = digest_of(wallet["sequence"], wallet["encryptedWallet"], wallet["hmac"])
     of_header = {"sequence": wallet["sequence"], "epoch": epoch, "previous": previous, "digest": digest}
-    return {"restores": [], **about, **of_header}, plaintext[4 + size :]
+    return {"restores": [], "abandoned": [], **about, **of_header}, plaintext[4 + size :]
 
 
 def known_by(version: Json) -> Json:
     """Return what a device knows once it has accepted a version."""
     own = {"sequence": version["sequence"], "digest": version["digest"]}
+    if version["abandoned"]:
+        own["abandoned"] = version["abandoned"]
     return {
         **{name: version[name] for name in ("sequence", "digest", "epoch", "restores")},
         "entries": {**version["entries"], version["device"]: own},
@@ -170,14 +172,22 @@ def known_by(version: Json) -> Json:
 
 def cover(seen: Json, entries: Json) -> bool:
     return all(
-        device in seen and (seen[device] == entry or seen[device]["sequence"] > entry["sequence"])
+        device in seen
+        and (
+            seen[device] == entry
+            or (
+                seen[device]["sequence"] > entry["sequence"]
+                and entry["digest"] not in seen[device].get("abandoned", [])
+            )
+        )
         for device, entry in entries.items()
     )
 
 
 def contradicts_itself(version: Json) -> bool:
-    before = {"sequence": version["sequence"] - 1, "digest": version["previous"]}
-    latest = [entry for entry in version["entries"].values() if entry["sequence"] >= before["sequence"]]
+    before = (version["sequence"] - 1, version["previous"])
+    writes = [(entry["sequence"], entry["digest"]) for entry in version["entries"].values()]
+    latest = [write for write in writes if write[0] >= before[0]]
     if version["sequence"] == 1:
         follows = version["previous"] == NO_PREVIOUS.hex() and not version["entries"]
     else:
@@ -237,7 +247,7 @@ class SecondClient:
         self._password = password
         self._device = device
         self._token = ""
-        self._has_other_seed = False
+        self._abandoned: list[str] = []
 
     def sign_up(self) -> None:
         self._use(os.urandom(32))
@@ -266,6 +276,7 @@ class SecondClient:
         status, answer = self._ask("POST", "/api/3/wallet", wallet)
         if status == 409:
             self._accept(answer)
+            self._abandoned.append(digest_of(wallet["sequence"], wallet["encryptedWallet"], wallet["hmac"]))
             return False
         self._expect(200, (status, answer))
         assert answer == {**wallet, "version": 1}
@@ -298,6 +309,9 @@ class SecondClient:
         about = {"format": "json", "device": self._device, "entries": known["entries"]}
         if known["restores"]:
             about["restores"] = known["restores"]
+        own = known["entries"].get(self._device, {})
+        if abandoned := list(dict.fromkeys([*own.get("abandoned", []), *self._abandoned]))[-32:]:
+            about["abandoned"] = abandoned
         return about, known["epoch"], known["digest"]
 
     def _sealed(self, account: Account, about: Json, epoch: int, previous: str, document: Any) -> Json:

@@ -10,7 +10,9 @@ import pytest
 
 from tests.end_to_end import second_client as second
 from tests.end_to_end.second_client import Account, Fork, Json, Refused, Rollback, SecondClient
+from tests.insides import known_of
 from walletsync import Client
+from walletsync.results import OutOfDate
 from walletsync_server.testing import RunningServer
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -97,6 +99,9 @@ def test_the_walkthrough_is_a_history() -> None:
     tablet = known_after(tablet, "third")
     with pytest.raises(Rollback):
         known_after(tablet, "late")
+    shown_late = known_after(known_after(None, "first"), "late")
+    with pytest.raises(Fork):
+        known_after(shown_late, "third")
     assert known_after(tablet, "restored")["restores"]
     rekeyed, _ = second.open_version(account_of(WALK["newAccount"]), WALK["rekeyed"])
     assert second.is_news(tablet, rekeyed, "tablet", other_seed=True)
@@ -166,6 +171,16 @@ def test_both_clients_share_an_account(running_server: RunningServer, address: C
         assert theirs.post({"labels": {"tx1": "rent, May", "tx2": "coffee"}})
         ours.sync()
         assert ours.get_document() == theirs.document
+        assert len(known_of(ours).entries["second"].abandoned) == 1
+        theirs.get()
+        ours.set_document({"labels": {}})
+        assert theirs.post({"labels": {"tx1": "rent, June"}})
+        assert isinstance(ours.post_wallet(), OutOfDate)
+        ours.set_document({"labels": {"tx3": "tea"}})
+        ours.sync(on_conflict="theirs")
+        theirs.get()
+        assert theirs.known is not None
+        assert len(theirs.known["entries"]["ours"]["abandoned"]) == 1
 
         theirs.change_password(new)
         theirs.log_in()

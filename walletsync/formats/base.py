@@ -33,8 +33,9 @@ class Format(Protocol[D]):
 
         The only check on what people and programs put into a document, so it is a strict one:
         raises DocumentError, which names the place and says what is possible there, for anything
-        that `decode` would not give back exactly. Equal documents, as `decode` made them, have
-        equal bytes on every device; that is how the client sees whether anything changed.
+        that `decode` would not give back exactly. The same document, as `decode` made it and down to
+        any order that the format keeps, has the same bytes on every device; that is how the client
+        sees whether anything changed.
         """
         ...
 
@@ -59,7 +60,7 @@ class Format(Protocol[D]):
         ...
 
     def value_at(self, document: D, path: Path) -> Any:
-        """Return what `document` has at `path`, the place that a conflict names, or MISSING."""
+        """Return a copy of what `document` has at `path`, the place that a conflict names, or MISSING."""
         ...
 
     def replace(self, document: D, path: Path, value: Any) -> D:

@@ -195,7 +195,7 @@ def _merged(key: Key, base: list[str], mine: list[str], theirs: list[str]) -> tu
     if all(len(records) <= 1 for records in sides):
         merged = merge.merge(*map(_value, sides))
     else:
-        merged = merge.merge(*sides, keys={"": "origin"})
+        merged = merge.merge(*sides, keys={"": "origin"}, order_is_layout=True)
     conflicts = [
         Conflict(
             (key.type, key.ref, *found.path), *(side if found.path else _value(_listed(side)) for side in _sides(found))

@@ -62,7 +62,7 @@ class JSONFormat:
         return merge.merge(base, mine, theirs, keys=self._keys)
 
     def value_at(self, document: dict[str, Any], path: Path) -> Any:
-        """Return what is at `path`, or MISSING."""
+        """Return a copy of what is at `path`, or MISSING."""
         return merge.value_at(document, path)
 
     def replace(self, document: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:

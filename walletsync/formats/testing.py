@@ -10,17 +10,20 @@ plenty. `PROMISES` has them one by one, for a framework that wants a test for ea
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import permutations, product
 from typing import Any, Final, TypeAlias
 
 from walletsync.errors import DocumentError
 from walletsync.formats.base import Format
+from walletsync.formats.contents import ITEM, is_apart, pieces
 from walletsync.merge import MISSING, Conflict, Merged, same
 
 _MAX_DAMAGES = 200
 _HISTORIES = 20
 _STEPS = 40
+_MARK = "unmistakable"
+"""Text that no format has any other reason to tell."""
 
 
 class PromiseBroken(AssertionError):
@@ -63,6 +66,8 @@ def is_named(format: Format[Any], _: Sequence[Any]) -> None:
 
 def refuses_damage(format: Format[Any], documents: Sequence[Any]) -> None:
     """Bytes that were cut off or changed are refused with DocumentError, or are another document that comes back."""
+    empty = format.empty()
+    nothing = format.encode(empty)
     for number, document in enumerate(documents):
         data = format.encode(document)
         step = len(data) // _MAX_DAMAGES + 1
@@ -71,6 +76,8 @@ def refuses_damage(format: Format[Any], documents: Sequence[Any]) -> None:
                 decoded = _decoded(format, damaged)
                 if decoded is not MISSING:
                     _require(_comes_back(format, decoded), "what is taken for a document comes back", number)
+                    is_lost = same(decoded, empty) and damaged != nothing
+                    _require(not is_lost, "what is damaged is not taken for the empty document", number)
 
 
 def changes_no_argument(format: Format[Any], documents: Sequence[Any]) -> None:
@@ -151,11 +158,65 @@ def replaces_the_whole(format: Format[Any], documents: Sequence[Any]) -> None:
         _require(same(format.value_at(document, ()), document), "at () stands the whole document", number)
         replaced = format.replace(format.empty(), (), document)
         _require(format.encode(replaced) == format.encode(document), "the whole document can be replaced", number)
-        try:
-            format.replace(document, (), MISSING)
-        except DocumentError:
-            continue
-        _require(False, "the whole document cannot be deleted", number)
+        for spoiled in _spoiled(document):
+            is_kept_out = not _refuses(format.encode, spoiled) or _refuses(format.replace, document, (), spoiled)
+            _require(is_kept_out, "only a valid document can replace the whole", number)
+        _require(_refuses(format.replace, document, (), MISSING), "the whole document cannot be deleted", number)
+
+
+def keeps_every_edit(format: Format[Any], documents: Sequence[Any]) -> None:
+    """What each side added is in the document or in a conflict, what it deleted is gone, and neither side is preferred.
+
+    By the pieces of a document, whose order is no content. A format whose changes come to something else than what
+    either side wrote, such as a sum, does not keep this, and runs the others of `PROMISES`.
+    """
+    contents = [pieces(document) for document in documents]
+    for sides in product(range(len(documents)), repeat=3):
+        base, mine, theirs = (contents[side] for side in sides)
+        merged = _merged(format, documents, *sides)
+        document = pieces(merged.document)
+        with_mine = pieces(_decided_for_mine(format, merged))
+        _require(mine - base - theirs <= with_mine, "what mine added is in the document or in a conflict", *sides)
+        _require(theirs - base - mine <= document, "what theirs added is in the document", *sides)
+        for kept, other, found in ((mine, theirs, with_mine), (theirs, mine, document)):
+            deleted = [piece for piece in base & other if piece not in kept and ITEM not in piece]
+            _require(all(piece not in found for piece in deleted), "what one side deleted does not come back", *sides)
+        swapped = pieces(_merged(format, documents, sides[0], sides[2], sides[1]).document)
+        _require(with_mine == swapped, "with mine and theirs exchanged, the same is in the document", *sides)
+
+
+def shares_nothing(format: Format[Any], documents: Sequence[Any]) -> None:
+    """What a method returns can be changed without changing an argument, or what was returned before."""
+    _require(is_apart(format.empty(), format.empty()), "each empty document is a new one")
+    promise = "what is returned shares nothing with an argument"
+    for number, document in enumerate(documents):
+        data = format.encode(document)
+        _require(is_apart(format.decode(data), format.decode(data)), "each decoded document is a new one", number)
+        _require(is_apart(format.value_at(document, ()), document), promise, number)
+        _require(is_apart(format.replace(format.empty(), (), document), document), promise, number)
+    for sides in product(range(len(documents)), repeat=3):
+        arguments = [documents[side] for side in sides]
+        merged, again = (_merged(format, documents, *sides) for _ in range(2))
+        returned = _returned(merged)
+        _require(is_apart(returned, arguments), promise, *sides)
+        _require(is_apart(returned, _returned(again)), "what is returned shares nothing with an earlier result", *sides)
+        for conflict in merged.conflicts:
+            found = format.value_at(merged.document, conflict.path)
+            decided = _decided(format, merged.document, conflict, conflict.mine)
+            _require(is_apart([found, decided], returned), promise, *sides)
+
+
+def tells_nothing(format: Format[Any], documents: Sequence[Any]) -> None:
+    """The text of an error, and of those that it was raised from, holds nothing that stands in the document."""
+    promise = "an error names places, never what stands in the document"
+    for number, document in enumerate(documents):
+        data = format.encode(document)
+        for place in range(0, len(data) + 1, len(data) // _MAX_DAMAGES + 1):
+            told = _told(format.decode, data[:place] + _MARK.encode() + data[place:])
+            _require(_MARK not in told, promise, number)
+        for spoiled in _spoiled(document):
+            told = _told(format.encode, spoiled) + _told(format.replace, document, (), spoiled)
+            _require(_MARK not in told, promise, number)
 
 
 def converges(format: Format[Any], documents: Sequence[Any]) -> None:
@@ -185,6 +246,9 @@ PROMISES: Final[tuple[Promise, ...]] = (
     shows_both_devices_the_same_conflicts,
     decides_conflicts,
     replaces_the_whole,
+    keeps_every_edit,
+    shares_nothing,
+    tells_nothing,
     converges,
 )
 """Every promise that can be run, in the order in which it makes sense to fix them."""
@@ -230,6 +294,51 @@ def _decided(format: Format[Any], document: Any, conflict: Conflict, value: Any)
         return format.replace(document, conflict.path, value)
     except DocumentError:
         return MISSING
+
+
+def _decided_for_mine(format: Format[Any], merged: Merged[Any]) -> Any:
+    """Return the merged document with mine in the place of every conflict."""
+    document = merged.document
+    for conflict in merged.conflicts:
+        document = _decided(format, document, conflict, conflict.mine)
+    return document
+
+
+def _returned(merged: Merged[Any]) -> list[Any]:
+    """Return the document and all values of a merge."""
+    return [merged.document, *((conflict.base, conflict.mine, conflict.theirs) for conflict in merged.conflicts)]
+
+
+def _spoiled(document: Any) -> Iterator[Any]:
+    """Yield what is hardly a document, with `_MARK` in it."""
+    yield _MARK, document
+    if isinstance(document, dict):
+        yield {**document, "part": [_MARK, object()]}
+    elif isinstance(document, list):
+        yield [*document, _MARK, object()]
+    elif isinstance(document, str):
+        yield f"{document}{_MARK}\ud800"
+
+
+def _refuses(method: Callable[..., Any], *arguments: Any) -> bool:
+    try:
+        method(*arguments)
+    except DocumentError:
+        return True
+    return False
+
+
+def _told(method: Callable[..., Any], *arguments: Any) -> str:
+    """Return the text of the error with which `method` refuses, and of those that a log would show with it."""
+    told = []
+    try:
+        method(*arguments)
+    except DocumentError as error:
+        found: BaseException | None = error
+        while found is not None:
+            told.append(str(found))
+            found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    return "\n".join(told)
 
 
 def _comes_back(format: Format[Any], document: Any) -> bool:
