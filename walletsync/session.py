@@ -48,7 +48,6 @@ class Session:
         self._device = device
         self.realm = realm
         self._password: str | None = None
-        self._accepts_new_password = False
         self._proven: UnlockedAccount | None = None
         self._has_discovered = False
         self._while_deriving = while_deriving
@@ -68,9 +67,9 @@ class Session:
                 "each account.",
                 remedy=Remedy.USE_EARLIER_URL,
             )
-        self._device.save(email=email, realm=self.realm)
+        self._password = None  # an exception must not leave one account's address with another one's password
+        self._device.save(email=email, realm=self.realm, accepts_new_password=accept_new_password)
         self.use_password(password)
-        self._accepts_new_password = accept_new_password
         return Account(email, self.realm)
 
     def account(self) -> tuple[str, str]:
@@ -121,7 +120,7 @@ class Session:
                 "The server's answer holds no token for this device, so none was kept. Ask whoever runs the server."
             )
         self._device.accept_login(seed, answer.token)
-        self._proven, self._accepts_new_password = unlocked, False
+        self._proven = unlocked
         return AuthToken(answer.token, answer.device_id, answer.expiration)
 
     def _raise_if_unverified(self, server_seed: bytes) -> None:
@@ -171,7 +170,7 @@ class Session:
         state = self._device.state
         versions = [version for version in (state.synced, state.pending) if version is not None]
         can_tell = state.password_change is None and state.seed in [version.seed for version in versions]
-        return state.token is None or self._accepts_new_password or (self._proven is None and not can_tell)
+        return state.token is None or state.accepts_new_password or (self._proven is None and not can_tell)
 
     def _plausible(self, seed: bytes, *, server_seed: bytes | None) -> UnlockedAccount:
         """Return the account's keys under `seed`, unless the wallet disproves the password, whatever the server says.
@@ -283,7 +282,7 @@ class Session:
         change = state.password_change
         return (
             state.seed is None
-            or self._accepts_new_password
+            or state.accepts_new_password
             or seed in (state.seed, state.offered_seed)
             or (change is not None and seed == change.seed)
         )
