@@ -140,16 +140,17 @@ class Client:
         return self._session.set_account(email, password, accept_new_password=accept_new_password)
 
     @one_at_a_time
-    def register(self) -> Registered:
+    def register(self, *, anew: bool = False) -> Registered:
         """Make the account on the server. After a lost answer, call it again.
 
-        If the account that this device knows was deleted, it is made anew: its wallet starts again at sequence 1, with
-        the document of this device.
+        `anew` is the consent to begin again where the account that this device knows was deleted: its wallet starts at
+        sequence 1, with the document of this device. Without it a server cannot make this device forget what it knows.
 
         Raises:
             AccountExists, NotAllowed: the server will not make it.
+            SeedChanged: the server has not, or no longer, the account that this device knows; nothing was sent.
         """
-        return self._session.register()
+        return self._session.register(anew=anew)
 
     @one_at_a_time
     def get_auth_token(self) -> AuthToken:

@@ -216,7 +216,7 @@ class History:
     def _register(self, device: Device) -> None:
         """Make the account anew if it is deleted; now and then somebody tries that although it is not."""
         if self.lines.account is None or self.rng.random() < 0.05:
-            self._leave(device, "register", lambda client: client.register())
+            self._leave(device, "register", lambda client: client.register(anew=True))
 
     def _leave(self, device: Device, what: str, action: Callable[[Client], object]) -> bool:
         """Do something that lets a device leave its line with its person's consent."""
@@ -342,7 +342,7 @@ class History:
             if device.change is not None or self._at_rest(device).has_open_password_change:
                 self._change_password(device)
         if self.lines.account is None:
-            made = self._leave(self.devices[0], "register", lambda client: client.register())
+            made = self._leave(self.devices[0], "register", lambda client: client.register(anew=True))
             hold(made, "nobody can register")
             hold(self._gets_in(self.devices[0], consents=False), "who made the account anew cannot sync")
             self._check()
