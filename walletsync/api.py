@@ -55,7 +55,10 @@ from walletsync.transport import Transport
 
 _OK, _CREATED, _NO_CONTENT = 200, 201, 204
 _UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _TOO_LARGE = 401, 404, 409, 413
-_NOT_NOW = (429, 503)
+_NOT_NOW = (429, 502, 503, 504)
+_GATEWAY_FAILED = (502, 503, 504)
+_LONGEST_PAUSE = 30
+"""Seconds that are waited at most where nobody says for how long; they double from 1."""
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_WALLET_ANSWER_BYTES = 64 * 1024 * 1024
 
@@ -146,7 +149,9 @@ class Api:
         """Ask for the salt seed of an account. A server may answer for one that does not exist, too."""
         status, body = self._exchange("GET", SEED_PATH, query={"email": email_base64})
         if status != _OK:
-            raise self._refusal(status, body, {404: refusals.WRONG_CREDENTIALS})
+            # Ours answers for every address, so there a 404 is something in between, and no word about the account.
+            is_word = not self._takes_bearer and _is_error(body)
+            raise self._refusal(status, body, {404: refusals.WRONG_CREDENTIALS} if is_word else {})
         return _decode(body, SeedAnswer)
 
     def login(self, request: LoginRequest) -> LoginAnswer:
@@ -166,10 +171,11 @@ class Api:
         """
         headers, field = self._credentials(token)
         status, body = self._exchange("GET", WALLET_PATH, headers=headers, query=field)
-        if status == _NOT_FOUND and self._takes_bearer and _code_of(body) != ErrorCode.NO_WALLET:
-            raise self._refusal(status, body)  # something in between, and no word about the wallet
         if status != _OK:
-            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED, 404: refusals.NO_WALLET})
+            # What is in between may say 404, too, which is no word about the wallet.
+            is_word = _code_of(body) == ErrorCode.NO_WALLET if self._takes_bearer else _is_error(body)
+            no_wallet = {404: refusals.NO_WALLET} if is_word else {}
+            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED} | no_wallet)
         return _supported(_decode(body, WalletAnswer))
 
     def post_wallet(self, token: str, request: WalletRequest) -> WalletAnswer | ConflictAnswer | None:
@@ -188,7 +194,7 @@ class Api:
         headers, field = self._credentials(token)
         status, body = self._exchange("GET", HISTORY_PATH, headers=headers, query=field)
         if status != _OK:
-            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED})
+            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED} | _UNKNOWN_ROUTE)
         return _decode(body, HistoryAnswer)
 
     def version(self, token: str, sequence: int) -> WalletAnswer:
@@ -196,7 +202,7 @@ class Api:
         headers, field = self._credentials(token)
         status, body = self._exchange("GET", f"{HISTORY_PATH}/{sequence}", headers=headers, query=field)
         if status != _OK:
-            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED, 404: refusals.NO_SUCH_VERSION})
+            raise self._refusal(status, body, _of_a_list(body, refusals.NO_SUCH_VERSION))
         answer = _supported(_decode(body, WalletAnswer))
         if answer.sequence != sequence:
             raise errors.ProtocolError(
@@ -209,7 +215,8 @@ class Api:
         """Change password, seed and wallet at once; sending the same request again makes no second change."""
         status, body = self._exchange("POST", PASSWORD_PATH, json=request)
         if status != _OK:
-            raise self._refusal(status, body, {401: refusals.WRONG_CREDENTIALS, 409: refusals.PASSWORD_UNCHANGED})
+            meanings = {401: refusals.WRONG_CREDENTIALS, 409: refusals.PASSWORD_UNCHANGED}
+            raise self._refusal(status, body, meanings | _UNKNOWN_ROUTE)
         _decode(body, PasswordAnswer)
 
     def devices(self, token: str) -> DevicesAnswer:
@@ -217,7 +224,7 @@ class Api:
         headers, field = self._credentials(token)
         status, body = self._exchange("GET", DEVICES_PATH, headers=headers, query=field)
         if status != _OK:
-            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED})
+            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED} | _UNKNOWN_ROUTE)
         return _decode(body, DevicesAnswer)
 
     def revoke_device(self, token: str, device_id: str) -> None:
@@ -226,20 +233,20 @@ class Api:
         path = f"{DEVICES_PATH}/{quote(device_id, safe='')}"
         status, body = self._exchange("DELETE", path, headers=headers, query=field)
         if status != _NO_CONTENT:
-            raise self._refusal(status, body, {401: refusals.UNAUTHORIZED, 404: refusals.NO_SUCH_DEVICE})
+            raise self._refusal(status, body, _of_a_list(body, refusals.NO_SUCH_DEVICE))
 
     def log_out(self, token: str) -> None:
         """Make the token void; one that is void already is fine."""
         headers, field = self._credentials(token)
         status, body = self._exchange("DELETE", AUTH_PATH, headers=headers, query=field)
         if status not in (_NO_CONTENT, _UNAUTHORIZED):
-            raise self._refusal(status, body)
+            raise self._refusal(status, body, _UNKNOWN_ROUTE)
 
     def delete_account(self, request: DeleteAccountRequest) -> None:
         """Delete the account and all that the server has of it."""
         status, body = self._exchange("POST", DELETE_ACCOUNT_PATH, json=request)
         if status != _NO_CONTENT:
-            raise self._refusal(status, body, {401: refusals.WRONG_CREDENTIALS})
+            raise self._refusal(status, body, {401: refusals.WRONG_CREDENTIALS} | _UNKNOWN_ROUTE)
 
     def listen(self, token: Callable[[], str | None], on_news: Callable[[], None]) -> "Listener":
         """Listen on the server's WebSocket; `token` returns the one that holds."""
@@ -276,6 +283,7 @@ class Api:
             RetryLater: the server asks to come back later than that.
         """
         body = None if json is None else msgspec.json.encode(json)
+        pause = 0
         while True:
             answer = self._transport.exchange(
                 method,
@@ -285,19 +293,25 @@ class Api:
                 body=body,
                 limit=_MAX_WALLET_ANSWER_BYTES if path.startswith(WALLET_PATH) else _MAX_ANSWER_BYTES,
             )
-            if answer.status not in _NOT_NOW or answer.retry_after is None:
+            retry_after = answer.retry_after
+            if retry_after is None and answer.status in _GATEWAY_FAILED and not _is_error(answer.body):
+                pause = min(2 * pause or 1, _LONGEST_PAUSE)
+                retry_after = pause  # what is in between does not reach the server, which is so while that starts
+            if answer.status not in _NOT_NOW or retry_after is None:
                 return answer.status, answer.body
-            if answer.retry_after > self._patience:
-                raise self._not_now(answer.status, answer.body, answer.retry_after)
-            self._patience -= answer.retry_after
-            self._sleep(answer.retry_after)
+            if retry_after > self._patience:
+                raise self._not_now(answer.status, answer.body, retry_after)
+            self._patience -= retry_after
+            self._sleep(retry_after)
 
     def _not_now(self, status: int, body: bytes, retry_after: int) -> errors.RetryLater:
         code = _code_of(body)
         label = f"{status} {code}" if code else str(status)
+        is_ours = _is_error(body) or status not in _GATEWAY_FAILED
+        why = "is too busy, or was asked too often" if is_ours else "does not answer to what stands in front of it"
         number, unit = (retry_after, "second") if retry_after < 100 else (-(-retry_after // 60), "minute")
         return errors.RetryLater(
-            f"The server {self.url} is too busy, or was asked too often ({label}). Try again in {number} {unit}"
+            f"The server {self.url} {why} ({label}). Try again in {number} {unit}"
             f"{'' if number == 1 else 's'}; nothing is lost, and nothing is stored twice.",
             status=status,
             code=code,
@@ -322,6 +336,9 @@ class Api:
 _CODES_BY_STATUS = {_NOT_FOUND: ErrorCode.NOT_FOUND, _TOO_LARGE: ErrorCode.TOO_LARGE}
 """What an answer without a code of ours means, be it of another server or of something in between."""
 
+_UNKNOWN_ROUTE = dict.fromkeys((_NOT_FOUND, 405, 501), refusals.NOT_OFFERED)
+"""What servers say to a request for one of our extras that they do not have."""
+
 
 def _decode(body: bytes, kind: type[_T]) -> _T:
     try:
@@ -340,6 +357,21 @@ def _code_of(body: bytes) -> str | None:
         return ErrorCode(code)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
         return None
+
+
+def _is_error(body: bytes) -> bool:
+    """Tell whether this is an error as a wallet-sync server words it, be it one of other people's."""
+    try:
+        msgspec.json.decode(body, type=ErrorAnswer)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _of_a_list(body: bytes, no_such: Meaning) -> dict[int, Meaning]:
+    """Return what statuses mean where one of many was asked for: a 404 of ours is about that one."""
+    about_it = {} if _code_of(body) is None else {_NOT_FOUND: no_such}
+    return {_UNAUTHORIZED: refusals.UNAUTHORIZED} | _UNKNOWN_ROUTE | about_it
 
 
 def _supported(wallet: WalletAnswer) -> WalletAnswer:

@@ -29,6 +29,7 @@ from walletsync.results import (
 )
 from walletsync.session import Session
 from walletsync.syncing import Syncing
+from walletsync.turns import Turns, one_at_a_time
 
 if TYPE_CHECKING:
     from walletsync.live import Listener
@@ -41,7 +42,11 @@ class Client:
 
     Call `set_account()` first and `register()` once per account; then `sync()` whenever you like, which logs in
     where it has to. Its steps are there as well: `get_auth_token()`, `get_wallet()`, `post_wallet()`. What can be
-    raised is drawn in `walletsync.errors`. Not for use by several threads at once.
+    raised is drawn in `walletsync.errors`.
+
+    Any thread may call: verbs wait for each other, and what only looks (`get_document()`, the properties,
+    `fingerprint()`) never waits. Between two calls another thread's may come, so a change of the document that
+    begins with looking at it is `update_document()`. docs/embedding.md has more.
 
     Args:
         server_url: origin and path of the server; https, or plain http to this very machine.
@@ -77,6 +82,7 @@ class Client:
     ) -> None:
         if device_id is not None and not (1 <= len(device_id) <= _MAX_DEVICE_ID and is_text(device_id)):
             raise UsageError(f"A device id has 1 to {_MAX_DEVICE_ID} Unicode characters; choose another one.")
+        self._turns = Turns()
         self._api = Api(
             server_url,
             timeout=timeout,
@@ -94,13 +100,20 @@ class Client:
         return f"Client({self._api.url!r}, device_id={self.device_id!r})"
 
     def __enter__(self) -> Self:
+        self._turns.begin()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections and the store's file."""
+        """Let go of the connections and the store's file, after the verb that another thread may be in.
+
+        A process that was forked has nothing to let go of.
+        """
+        self._turns.end(self._let_go)
+
+    def _let_go(self) -> None:
         self._api.close()
         self._device.close()
 
@@ -111,6 +124,7 @@ class Client:
         """This device's name among those of the account."""
         return self._device.state.device_id
 
+    @one_at_a_time
     def set_account(self, email: str, password: str, *, accept_new_password: bool = False) -> Account:
         """Say whose wallet this is. Nothing is sent; the password stays in this process, and is all that keeps the
         server from reading the wallet. How strong it is, is not checked.
@@ -125,17 +139,20 @@ class Client:
         """
         return self._session.set_account(email, password, accept_new_password=accept_new_password)
 
-    def register(self) -> Registered:
+    @one_at_a_time
+    def register(self, *, anew: bool = False) -> Registered:
         """Make the account on the server. After a lost answer, call it again.
 
-        If the account that this device knows was deleted, it is made anew: its wallet starts again at sequence 1, with
-        the document of this device.
+        `anew` is the consent to begin again where the account that this device knows was deleted: its wallet starts at
+        sequence 1, with the document of this device. Without it a server cannot make this device forget what it knows.
 
         Raises:
             AccountExists, NotAllowed: the server will not make it.
+            SeedChanged: the server has not, or no longer, the account that this device knows; nothing was sent.
         """
-        return self._session.register()
+        return self._session.register(anew=anew)
 
+    @one_at_a_time
     def get_auth_token(self) -> AuthToken:
         """Log this device in: fetch the account's salt seed, derive the keys, trade the login key for a token.
 
@@ -147,10 +164,12 @@ class Client:
         """
         return self._session.log_in()
 
+    @one_at_a_time
     def log_out(self) -> None:
         """Give this device's token back. The document and what it knows of the account stay."""
         self._session.log_out()
 
+    @one_at_a_time
     def change_password(self, new: str, *, old: str | None = None) -> PasswordChanged:
         """Change the account's password; `old` is by default the one of `set_account()`.
 
@@ -172,6 +191,7 @@ class Client:
         """Whether a password change was begun here whose outcome is not known."""
         return self._device.state.password_change is not None
 
+    @one_at_a_time
     def devices(self) -> tuple[LoggedInDevice, ...]:
         """Return the devices that hold a token, as the server says."""
         token, _ = self._session.credentials()
@@ -180,6 +200,7 @@ class Client:
             for device in self._api.devices(token).devices
         )
 
+    @one_at_a_time
     def revoke_device(self, device_id: str) -> None:
         """Log a device out: its token is void at once. It keeps what it has, and can log in if it has the password.
 
@@ -189,6 +210,7 @@ class Client:
         token, _ = self._session.credentials()
         self._api.revoke_device(token, device_id)
 
+    @one_at_a_time
     def delete_account(self) -> None:
         """Delete the account: nothing of it is left on the server. The document stays on this device.
 
@@ -200,6 +222,7 @@ class Client:
 
     # The document
 
+    @one_at_a_time
     def new_wallet_state(self) -> WalletState:
         """Begin a wallet: an empty document, to be changed and POSTed as version 1.
 
@@ -221,16 +244,31 @@ class Client:
         """
         return self._device.document()
 
+    @one_at_a_time
     def set_document(self, document: Any) -> None:
         """Replace the document on this device, durably; `sync()` brings it to the others.
 
-        What is replaced counts as seen: get the document, change it and set it without a sync in between.
+        What is replaced counts as seen: get the document, change it and set it without a sync in between. Where another
+        thread may sync, that is what `update_document()` is for.
 
         Raises:
             DocumentError: it is not one of this client's format; the old one stays.
         """
-        self._device.save(document=self._device.format.encode(document))
+        self._device.set_document(document)
 
+    @one_at_a_time
+    def update_document(self, change: Callable[[Any], Any]) -> Any:
+        """Set the document to what `change` returns for it, durably, with nothing in between. Returns it.
+
+        Raises what `change` raises, which leaves all as it was, and:
+            NotReady: there is no wallet on this device yet.
+            UsageError: `change` has called this client, and that is what it raised.
+            DocumentError: it did not return a document of this client's format; the old one stays.
+        """
+        self._device.set_document(change(self._device.document()))
+        return self._device.document()
+
+    @one_at_a_time
     def add_document(self, document: Any, *, based_on: Any) -> None:
         """Put the changes between two documents into the one of this device, durably.
 
@@ -257,6 +295,7 @@ class Client:
         """What the account's keys are bound to: the server's URL, or the earlier one that was given."""
         return self._session.realm
 
+    @one_at_a_time
     def listen(self, on_news: Callable[[], None]) -> "Listener":
         """Listen for new versions until the returned listener is closed; `on_news` is called in its thread.
 
@@ -287,6 +326,7 @@ class Client:
         """
         return self._device.conflicts()
 
+    @one_at_a_time
     def resolve(self, conflict: merge.Conflict, keep: Literal["mine", "theirs"]) -> Any:
         """Decide a conflict: "mine" goes into the document in the place of theirs. Returns the document.
 
@@ -298,6 +338,7 @@ class Client:
 
     # Syncing
 
+    @one_at_a_time
     def get_wallet(self) -> Fetched:
         """Get the current wallet; local edits since the merge base are put on top of what came.
 
@@ -307,6 +348,7 @@ class Client:
         """
         return self._syncing.get()
 
+    @one_at_a_time
     def post_wallet(self) -> Posted | OutOfDate:
         """POST the document as the next version, with or without edits.
 
@@ -319,6 +361,7 @@ class Client:
         """
         return self._syncing.post()
 
+    @one_at_a_time
     def sync(self, on_conflict: OnConflict | None = None) -> Synced:
         """Get, merge and POST until this device and the server have the same. Logs in where it has to.
 
@@ -334,6 +377,7 @@ class Client:
         with self._api.patience(self._patience):
             return self._syncing.sync(on_conflict)
 
+    @one_at_a_time
     def accept_restored_server(self) -> Synced:
         """Consent to what the server has, though this device has seen later versions, and sync.
 
@@ -353,11 +397,13 @@ class Client:
 
     # History
 
+    @one_at_a_time
     def history(self) -> tuple[KeptVersion, ...]:
         """Return the versions that the server keeps, as it says, the current one first."""
         token, _ = self._session.credentials()
         return history.kept_versions(self._api, token)
 
+    @one_at_a_time
     def version(self, sequence: int) -> Any:
         """Return the document of an earlier version; nothing on this device changes.
 
@@ -369,6 +415,7 @@ class Client:
         token, unlocked = self._session.credentials()
         return history.document_at(self._api, self._device, token, unlocked, sequence)
 
+    @one_at_a_time
     def restore(self, sequence: int) -> Synced:
         """Make the document of an earlier version the current one again, as a new version, and sync.
 
@@ -376,8 +423,10 @@ class Client:
             UnsyncedEdits: they would be overwritten; sync() first.
         """
         history.check_is_synced(self._device)
-        self.set_document(self.version(sequence))
-        return self.sync()
+        token, unlocked = self._session.credentials()
+        self._device.set_document(history.document_at(self._api, self._device, token, unlocked, sequence))
+        with self._api.patience(self._patience):
+            return self._syncing.sync(None)
 
     def fingerprint(self) -> Fingerprint:
         """Return what two people compare by eye: the same digits at the same version mean the same history.

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-from walletsync.errors import BadWallet
+from walletsync.errors import BadWallet, NotEnoughMemory
 from walletsync.protocol import length_prefixed as lp
 from walletsync.remedies import Remedy
 
@@ -99,7 +99,11 @@ def new_seed() -> bytes:
 
 
 def derive(password: str, binding: Binding) -> Keys:
-    """Derive the three keys. Takes 256 MiB and about a second: call it once per process and account."""
+    """Derive the three keys. Takes 256 MiB and about a second: call it once per process and account.
+
+    Raises:
+        NotEnoughMemory: they are not to be had.
+    """
     normalised = unicodedata.normalize("NFC", password).encode()
     salt = hashlib.sha256(b"walletsync/1/salt" + binding.encoded).digest()[:16]
     root = _argon2id(normalised, salt)
@@ -175,7 +179,13 @@ def _open_envelope(keys: Keys, binding: Binding, sequence: int, encrypted_wallet
 
 def _argon2id(password: bytes, salt: bytes) -> bytes:
     kdf = Argon2id(salt=salt, length=32, iterations=_ARGON2_PASSES, lanes=_ARGON2_LANES, memory_cost=_ARGON2_KIB)
-    return kdf.derive(password)
+    try:
+        return kdf.derive(password)
+    except MemoryError:
+        raise NotEnoughMemory(
+            f"Deriving the keys from the password takes {_ARGON2_KIB // 1024} MiB of memory for a moment, and this "
+            "device does not have them free. Close other programs, or raise the limit that this one runs under."
+        ) from None
 
 
 def _expand(root: bytes, info: bytes) -> bytes:

@@ -37,15 +37,25 @@ _NO_ACCOUNT: dict[str, Any] = {
 
 
 class Device:
-    """One device's part of an account: `state` is durable in `store` before any method returns."""
+    """One device's part of an account: `state` is durable in `store` before any method returns.
+
+    What only looks at `state` looks once, so it may run in one thread while another one changes it.
+    """
 
     def __init__(self, format: Format[Any], store: str | os.PathLike[str] | None, device_id: str | None) -> None:
         self.format = format
         self._store = Store(store)
         with ExitStack() as on_failure:
             on_failure.callback(self._store.close)
-            self.state = self._load(device_id)
+            self._new = DeviceState(device_id=device_id or uuid.uuid4().hex, format=format.name)
+            self._begin(device_id)
             on_failure.pop_all()
+
+    @property
+    def state(self) -> DeviceState:
+        """All that the device knows; kept by the store only, which knows whether memory still has what the file has."""
+        state = self._store.load()
+        return self._new if state is None else state
 
     def close(self) -> None:
         """Let go of the store's file."""
@@ -53,16 +63,17 @@ class Device:
 
     def save(self, **changes: Any) -> None:
         """Make `changes` to the state, all or none."""
-        state = msgspec.structs.replace(self.state, **changes)
+        before = self.state
+        state = msgspec.structs.replace(before, **changes)
         if "abandoned" not in changes:
-            state = msgspec.structs.replace(state, abandoned=abandoned.after(self.state, state))
+            state = msgspec.structs.replace(state, abandoned=abandoned.after(before, state))
         self._store.save(state)
-        self.state = state
 
     @property
     def known(self) -> Known | None:
         """What this device knows of the account's history."""
-        return None if self.state.synced is None else self.state.synced.known
+        synced = self.state.synced
+        return None if synced is None else synced.known
 
     # The account
 
@@ -78,7 +89,7 @@ class Device:
             # A change with a wallet may have landed before the one that this seed is of: the next version tells.
             has_wallet = state.password_change is not None and state.password_change.wallet is not None
             changes = {"previous_seed": state.seed} | ({} if has_wallet else {"password_change": None})
-        self.save(**changes | {"seed": seed, "token": token, "offered_seed": None})
+        self.save(**changes | {"seed": seed, "token": token, "offered_seed": None, "accepts_new_password": False})
 
     def forget_account(self) -> None:
         """The account is deleted. The document stays."""
@@ -124,13 +135,18 @@ class Device:
 
     def wallet_state(self) -> WalletState | None:
         """Return the last version got or POSTed; sequence 0 for one never POSTed."""
-        if self.state.synced is not None:
-            return WalletState(self.state.synced.known.sequence, self.state.synced.encrypted_wallet)
-        return None if self.state.document is None else WalletState(0, "")
+        state = self.state
+        if state.synced is not None:
+            return WalletState(state.synced.known.sequence, state.synced.encrypted_wallet)
+        return None if state.document is None else WalletState(0, "")
 
     def document(self) -> Any:
         """Return a copy of the document, local edits included."""
-        return self.format.decode(self._encoded_document())
+        return self._decoded(self.state)
+
+    def set_document(self, document: Any) -> None:
+        """Replace the document; `Client.set_document` says more."""
+        self.save(document=self.format.encode(document))
 
     def add_document(self, edited: Any, based_on: Any) -> None:
         """Merge what was changed between two documents into this device's; `Client.add_document` says more."""
@@ -151,16 +167,19 @@ class Device:
         return None if synced is None else self.format.decode(synced.document)
 
     def has_local_changes(self) -> bool:
-        """Tell whether there is anything that the server may not have."""
-        synced = self.state.synced
-        is_edited = self.state.document != (None if synced is None else synced.document)
-        return is_edited or self.state.pending is not None or bool(self.state.owed_restores)
+        """Tell whether there is anything that the server is not known to have."""
+        state = self.state
+        is_edited = state.document != (None if state.synced is None else state.synced.document)
+        return is_edited or state.pending is not None or bool(state.owed_restores)
 
     def conflicts(self, *, but: tuple[Conflict, ...] = ()) -> tuple[Conflict, ...]:
         """Return what waits for a decision, but not `but` of an earlier state; `theirs` is what the document has there
         now."""
-        waiting = [conflict for conflict in self.state.conflicts if all(conflict is not other for other in but)]
-        return OpenConflicts(self.format, self.document(), tuple(waiting)).shown() if waiting else ()
+        state = self.state
+        waiting = [conflict for conflict in state.conflicts if all(conflict is not other for other in but)]
+        if not waiting:
+            return ()
+        return OpenConflicts(self.format, self._decoded(state), tuple(waiting)).shown()
 
     def resolve(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> Any:
         """Decide a conflict and return the document; `Client.resolve` says more."""
@@ -176,12 +195,7 @@ class Device:
         state = self.state
         if not state.conflicts:
             return
-        left = OpenConflicts(self.format, self.document(), state.conflicts).decided(on_conflict, already_asked)
-        if self.state is not state:
-            raise UsageError(
-                "The function that decides conflicts has changed the wallet itself, so nothing was decided. Let it "
-                "return the value to keep instead."
-            )
+        left = OpenConflicts(self.format, self._decoded(state), state.conflicts).decided(on_conflict, already_asked)
         if len(left.conflicts) < len(state.conflicts):
             self.save(document=self.format.encode(left.document), conflicts=left.conflicts)
 
@@ -344,7 +358,7 @@ class Device:
         return {"synced": synced, "passed": passed}
 
     def _sealed(self, unlocked: UnlockedAccount, limit: int, about: Version) -> SealedVersion:
-        sealed = versions.seal(unlocked, about, self.format.name, self._encoded_document())
+        sealed = versions.seal(unlocked, about, self.format.name, self._encoded(self.state))
         size = len(sealed.encrypted_wallet)
         if size > limit:
             raise WalletTooLarge(
@@ -373,19 +387,23 @@ class Device:
             abandoned=abandoned.to_name(self.state),
         )
 
-    def _encoded_document(self) -> bytes:
-        if self.state.document is None:
-            raise NotReady("There is no wallet on this device yet.", remedy=Remedy.GET_OR_MAKE_WALLET)
-        return self.state.document
+    def _decoded(self, state: DeviceState) -> Any:
+        """Return a copy of the document that is in `state`."""
+        return self.format.decode(self._encoded(state))
 
-    def _load(self, device_id: str | None) -> DeviceState:
-        state = self._store.load()
-        if state is None:
-            state = DeviceState(device_id=device_id or uuid.uuid4().hex, format=self.format.name)
-            self._store.save(state)
+    @staticmethod
+    def _encoded(state: DeviceState) -> bytes:
+        if state.document is None:
+            raise NotReady("There is no wallet on this device yet.", remedy=Remedy.GET_OR_MAKE_WALLET)
+        return state.document
+
+    def _begin(self, device_id: str | None) -> None:
+        """Make a new device durable, or check that the store's is the one that was asked for."""
+        if self._store.load() is None:
+            self._store.save(self._new)
+        state = self.state
         if device_id not in (None, state.device_id) or state.format != self.format.name:
             raise StoreUnusable(
                 f"This store belongs to the device {state.device_id!r}, with documents of the format {state.format!r}. "
                 "Use a separate store for each device."
             )
-        return state

@@ -11,6 +11,10 @@ WalletSyncError
 │   ├── NotReady               an earlier step is missing; the remedy names it
 │   └── UnsyncedEdits          the device has edits that no version has yet
 ├── ServerUnreachable          no answer: nothing is known of what the server did
+│   ├── ServerNameUnknown      no address is known for the server's name
+│   ├── ConnectionRefused      the machine is there, and nothing listens on it
+│   └── CertificateUntrusted   whoever answers cannot prove to be this server
+├── NotEnoughMemory            deriving keys takes 256 MiB, which were not to be had
 ├── ServerError                the server answered with an error (`status`, `code`)
 │   ├── Unauthorized           the token is missing, expired or revoked
 │   ├── WrongCredentials       the server does not take this address and password
@@ -18,6 +22,7 @@ WalletSyncError
 │   ├── AccountExists          the address is taken
 │   ├── NotAllowed             the server does not let this address sign up
 │   ├── NoWallet               the account has no wallet yet
+│   ├── NotOffered             it has no such thing as histories, or lists of devices; the rest works
 │   ├── NotKept                the version, or the device, is not among those that the server lists
 │   ├── PasswordUnchanged      the server has another wallet than this device, so the old password holds
 │   └── RetryLater             not now; `retry_after` says when
@@ -34,8 +39,13 @@ WalletSyncError
     └── StoreUnusable          not a store, damaged, or of another account or version
 
 Each has a `message`, which is a sentence or more, and perhaps a `remedy`, a value of `walletsync.remedies.Remedy`: what
-can be done about it.
+can be done about it. The cause of a `ServerUnreachable` is kept, without the request, which has secrets. Each can be
+copied and pickled.
 """
+
+from typing import Any
+
+from typing_extensions import override
 
 from walletsync.remedies import Remedy
 
@@ -54,6 +64,15 @@ class WalletSyncError(Exception):
 
     def __str__(self) -> str:
         return self.message if self.remedy is None else f"{self.message} {self.remedy.value}"
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by calling the class, as exceptions do by default: some have arguments without a default.
+        return _remade, (type(self), self.message), self.__dict__
+
+
+def _remade(kind: type[WalletSyncError], message: str) -> WalletSyncError:
+    return kind.__new__(kind, message)
 
 
 class UsageError(WalletSyncError, ValueError):
@@ -100,6 +119,22 @@ class ServerUnreachable(WalletSyncError):
     """No answer came: the server may or may not have done what it was asked."""
 
 
+class ServerNameUnknown(ServerUnreachable):
+    """No address is known for the server's name: it is misspelled, or this device has no network."""
+
+
+class ConnectionRefused(ServerUnreachable):
+    """The machine is there, and nothing listens on it: the server does not run, or on another port."""
+
+
+class CertificateUntrusted(ServerUnreachable):
+    """Whoever answers cannot prove to be this server, so nothing was sent."""
+
+
+class NotEnoughMemory(WalletSyncError):
+    """Deriving keys takes more memory than there is."""
+
+
 class ServerError(WalletSyncError):
     """The server answered with an error.
 
@@ -134,6 +169,10 @@ class NotAllowed(ServerError):
 
 class NoWallet(ServerError):
     """The account has no wallet yet."""
+
+
+class NotOffered(ServerError):
+    """The server has nothing of that kind, as one of other people's may not; the rest works."""
 
 
 class NotKept(ServerError):

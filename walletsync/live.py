@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Self
 
 from websockets.exceptions import InvalidStatus, WebSocketException
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 _PREFIX = "wallet-update:"
 _MAX_FRAME = 1024
@@ -23,6 +23,10 @@ _BACKOFF_SECONDS = 1.0, 60.0
 _STABLE_SECONDS = 10.0
 """Seconds that a connection has to hold for the pauses to begin small again."""
 _CLOSE_SECONDS = 2.0
+_LOOK_SECONDS = 0.25
+"""How often a listener that waits looks whether it is to stop."""
+_CALM_SECONDS = 0.25
+"""How long after a call the next one comes at the earliest: what a server, or a busy device, says meanwhile is one."""
 
 _LOG = logging.getLogger("walletsync.live")
 
@@ -37,9 +41,9 @@ class Listener:
     Args:
         url: of the WebSocket, `ws:` or `wss:`.
         token: returns the token that holds now, None if there is none; asked before each connection.
-        on_news: called, in that thread, whenever there may be a version that was not there before: at each frame, and
-            when a connection has ended, since what happens from then on is not told; and once for each token that the
-            server refuses, since a `sync()` gets another one. What it raises is logged.
+        on_news: called, in that thread, whenever there may be a version that was not there before: at a frame, or at
+            many that come in a moment; when a connection has ended, since what happens from then on is not told; and
+            once for each token that the server refuses, since a `sync()` gets another one. What it raises is logged.
         tls: for `wss:`.
     """
 
@@ -104,13 +108,7 @@ class Listener:
             ) as connection:
                 is_news = True
                 self._connected.set()
-                while not self._closing.is_set():
-                    try:
-                        frame = connection.recv(timeout=0.25)
-                    except TimeoutError:
-                        continue
-                    if isinstance(frame, str) and frame.startswith(_PREFIX):
-                        self._call_on_news()
+                self._hear(connection)
         except InvalidStatus as refused:
             if refused.response.status_code == HTTPStatus.UNAUTHORIZED:
                 is_news, self._refused_token = token != self._refused_token, token
@@ -121,6 +119,21 @@ class Listener:
         if is_news and not self._closing.is_set():
             self._call_on_news()
         return time.monotonic() - begin >= _STABLE_SECONDS
+
+    def _hear(self, connection: ClientConnection) -> None:
+        """Call at what comes: at once after a calm, and else when there is one, however many have come till then."""
+        is_news, calm = False, 0.0
+        while not self._closing.is_set():
+            wait = calm - time.monotonic()
+            if is_news and wait <= 0:
+                self._call_on_news()
+                is_news, calm = False, time.monotonic() + _CALM_SECONDS
+                continue
+            try:
+                frame = connection.recv(timeout=min(wait, _LOOK_SECONDS) if is_news else _LOOK_SECONDS)
+            except TimeoutError:
+                continue
+            is_news = is_news or (isinstance(frame, str) and frame.startswith(_PREFIX))
 
     def _call_on_news(self) -> None:
         try:

@@ -29,6 +29,9 @@ NOT_ALLOWED = Meaning(
     errors.NotAllowed, "It does not let this address sign up; ask whoever runs the server to allow it."
 )
 NO_WALLET = Meaning(errors.NoWallet, "There is no wallet yet.", Remedy.MAKE_FIRST_VERSION)
+NOT_OFFERED = Meaning(
+    errors.NotOffered, "It offers nothing of that kind; getting, posting and syncing work all the same."
+)
 NO_SUCH_VERSION = Meaning(errors.NotKept, "It does not keep this version.", Remedy.LIST_VERSIONS)
 NO_SUCH_DEVICE = Meaning(errors.NotKept, "No device with this name is logged in.", Remedy.LIST_DEVICES)
 PASSWORD_UNCHANGED = Meaning(

@@ -29,7 +29,7 @@ class Remedy(Enum):
     CONFIRM_ADDRESS = "Open the link in the mail that the server sent, then call get_auth_token()."
     ACCEPT_NEW_PASSWORD = (
         "If the password was changed on another device: set_account() with the new one and accept_new_password=True, "
-        "then sync(). If the account was deleted: register() makes it anew. If it was neither, ask whoever runs the "
+        "then sync(). If the account was deleted: register(anew=True). If it was neither, ask whoever runs the "
         "server."
     )
     LIST_DEVICES = "devices() lists those that are logged in."
@@ -74,5 +74,9 @@ class Remedy(Enum):
     # Where a client is made
     USE_EARLIER_URL = "If the server has moved, pass its earlier URL as `realm=`."
     ALLOW_PLAIN_HTTP = "Use https, or pass allow_plain_http=True for a network that you trust."
+    GIVE_CA_FILE = (
+        "If this is the server's own certificate, pass its authority's as `ca_file=`. If not, somebody may be "
+        "listening: ask whoever runs the server."
+    )
     CLOSE_OTHER_CLIENT = "Close that one first: two would overwrite each other's edits."
     MAKE_NEW_CLIENT = "Make a new client."

@@ -48,7 +48,6 @@ class Session:
         self._device = device
         self.realm = realm
         self._password: str | None = None
-        self._accepts_new_password = False
         self._proven: UnlockedAccount | None = None
         self._has_discovered = False
         self._while_deriving = while_deriving
@@ -68,9 +67,9 @@ class Session:
                 "each account.",
                 remedy=Remedy.USE_EARLIER_URL,
             )
-        self._device.save(email=email, realm=self.realm)
+        self._password = None  # an exception must not leave one account's address with another one's password
+        self._device.save(email=email, realm=self.realm, accepts_new_password=accept_new_password)
         self.use_password(password)
-        self._accepts_new_password = accept_new_password
         return Account(email, self.realm)
 
     def account(self) -> tuple[str, str]:
@@ -79,11 +78,11 @@ class Session:
             raise NotReady("It is not known yet whose wallet this is.", remedy=Remedy.SET_ACCOUNT)
         return self._device.state.email, self._password
 
-    def register(self) -> Registered:
+    def register(self, *, anew: bool) -> Registered:
         """Make the account on the server; `Client.register` says more."""
         email, _ = self.account()
         self.discover()
-        seed = self._signup_seed()
+        seed = self._signup_seed(anew=anew)
         login = self.unlock(seed).keys.login
         try:
             answer = self._api.signup(SignupRequest(email=email, password=login, client_salt_seed=seed.hex()))
@@ -121,7 +120,7 @@ class Session:
                 "The server's answer holds no token for this device, so none was kept. Ask whoever runs the server."
             )
         self._device.accept_login(seed, answer.token)
-        self._proven, self._accepts_new_password = unlocked, False
+        self._proven = unlocked
         return AuthToken(answer.token, answer.device_id, answer.expiration)
 
     def _raise_if_unverified(self, server_seed: bytes) -> None:
@@ -171,7 +170,7 @@ class Session:
         state = self._device.state
         versions = [version for version in (state.synced, state.pending) if version is not None]
         can_tell = state.password_change is None and state.seed in [version.seed for version in versions]
-        return state.token is None or self._accepts_new_password or (self._proven is None and not can_tell)
+        return state.token is None or state.accepts_new_password or (self._proven is None and not can_tell)
 
     def _plausible(self, seed: bytes, *, server_seed: bytes | None) -> UnlockedAccount:
         """Return the account's keys under `seed`, unless the wallet disproves the password, whatever the server says.
@@ -254,50 +253,54 @@ class Session:
         email, _ = self.account()
         return crypto.Binding(self.realm, email, seed)
 
-    def _signup_seed(self) -> bytes:
+    def _signup_seed(self, *, anew: bool) -> bytes:
         """Return the seed for a sign-up, the same at each repetition: to the server that is a lost answer.
 
         It counts as the account's once a login with it succeeds: a server may say 201 of an address that is taken.
         """
         state = self._device.state
-        if state.seed is None:
-            seed = state.offered_seed or crypto.new_seed()
-            self._device.save(offered_seed=seed)
-            return seed
-        if self._account_exists(state.seed):
-            return state.seed
-        # The account that this device knows is gone, or has another password, in which case the server will refuse. A
-        # new one gets a new seed: nothing sealed for the old one can be passed off as the new one's.
+        if state.seed is not None:
+            presented = self._presented_seed()
+            if presented == state.seed:
+                return state.seed
+            # The account that this device knows is gone, if the server is honest; or it has another password, in which
+            # case the server will refuse. Only a person can say that all that was known of it may be forgotten.
+            if not anew and (presented is None or presented != state.offered_seed):
+                raise self._seed_changed(presented)
+        # A new account gets a new seed: nothing sealed for the old one can be passed off as the new one's.
         seed = state.offered_seed or crypto.new_seed()
         self._device.save(offered_seed=seed, token=None)
         return seed
 
-    def _account_exists(self, seed: bytes) -> bool:
+    def _presented_seed(self) -> bytes | None:
+        """Return what the server presents as the account's seed; None if it admits that there is no such account."""
         try:
-            return self.fetch_seed() == seed
-        except WrongCredentials:  # some servers admit that there is no such account
-            return False
+            return self.fetch_seed()
+        except WrongCredentials:
+            return None
 
     def _is_trusted(self, seed: bytes) -> bool:
         state = self._device.state
         change = state.password_change
         return (
             state.seed is None
-            or self._accepts_new_password
+            or state.accepts_new_password
             or seed in (state.seed, state.offered_seed)
             or (change is not None and seed == change.seed)
         )
 
-    def _seed_changed(self, seed: bytes) -> SeedChanged:
-        if seed == self._device.state.previous_seed:
+    def _seed_changed(self, seed: bytes | None) -> SeedChanged:
+        if seed is not None and seed == self._device.state.previous_seed:
             return SeedChanged(
                 "The server presents the salt seed from before the last password change, so no login was sent. Ask "
                 "whoever runs the server whether it was restored from an older backup.",
                 remedy=Remedy.ACCEPT_EARLIER_PASSWORD,
             )
+        what = "presents a different salt seed for this account than this device knows"
+        if seed is None:
+            what = "does not have the account that this device knows"
         return SeedChanged(
-            "The server presents a different salt seed for this account than this device knows, so no login was sent. "
-            "The document on this device and its edits are kept.",
+            f"The server {what}, so no login was sent. The document on this device and its edits are kept.",
             remedy=Remedy.ACCEPT_NEW_PASSWORD,
         )
 

@@ -3,11 +3,16 @@
 The file holds the document and the token, so nobody else may read it; it never holds the password or a key. A change is
 one transaction: after a crash the state is the one before or the one after. One process at a time has the file open;
 another one waits a while, and then says who has it.
+
+Memory has a copy of what the file has. An exception can come anywhere, also between a COMMIT and the line after it, as
+when somebody interrupts a notebook; so the copy is thrown away before the file is written, and made anew when that is
+done. Whoever asks meanwhile, or after an exception, gets what the file has.
 """
 
 import errno
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -79,6 +84,8 @@ class DeviceState(_Hidden, frozen=True, kw_only=True):
     """The account's salt seed: a login or a sign-up with it succeeded."""
     previous_seed: bytes | None = None
     """The one before the last password change: a backup older than that brings it back."""
+    accepts_new_password: bool = False
+    """A person has consented that the next log-in takes another seed. Whoever types the password says so or not."""
     token: str | None = None
     has_seen_extras: bool = False
     """The server has told in `.well-known` what it can do; it cannot take that back."""
@@ -116,10 +123,13 @@ class Store:
                 ":memory:" if file is None else file,
                 isolation_level=None,
                 timeout=0,
-                check_same_thread=False,  # a client may be handed to another thread, though not shared by two
+                check_same_thread=False,  # threads take turns, by `_lock`
             )
         )
+        self._lock = threading.Lock()
+        self._process = os.getpid()
         self._saved: DeviceState | None = None
+        """What the file has; None while that is not certain."""
         self._has_written_owner = False
         with ExitStack() as on_failure:
             on_failure.callback(self._database.close)
@@ -131,27 +141,27 @@ class Store:
 
     def load(self) -> DeviceState | None:
         """Return the state as it was saved last, None if it never was."""
-        rows = self._translating_errors(
-            lambda: dict(self._database.execute("SELECT name, value FROM state").fetchall())
-        )
-        if not rows:
-            return None
-        try:
-            state = DeviceState(**{name: _DECODE[name](value) for name, value in rows.items()})
-        except (KeyError, TypeError, ValueError, msgspec.MsgspecError):
-            raise self._unusable("is damaged") from None
-        self._saved = state
-        return state
+        saved = self._saved
+        if saved is not None:
+            return saved
+        self._check_process()
+        with self._lock:
+            if self._saved is None:
+                self._saved = self._translating_errors(self._read)
+            return self._saved
 
     def save(self, state: DeviceState) -> None:
         """Make `state` durable: when this returns, a crash cannot undo it. Writes only what changed."""
-        changed = [
-            (name, _ENCODE[name](getattr(state, name)))
-            for name in DeviceState.__struct_fields__
-            if self._saved is None or getattr(self._saved, name) is not getattr(state, name)
-        ]
-        self._translating_errors(lambda: self._write(changed))
-        self._saved = state
+        self._check_process()
+        with self._lock:
+            before, self._saved = self._saved, None
+            changed = [
+                (name, _ENCODE[name](getattr(state, name)))
+                for name in DeviceState.__struct_fields__
+                if before is None or getattr(before, name) is not getattr(state, name)
+            ]
+            self._translating_errors(lambda: self._write(changed))
+            self._saved = state
 
     def __enter__(self) -> Self:
         return self
@@ -160,12 +170,27 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file. The state stays in it."""
+        """Let go of the file. The state stays in it.
+
+        A process that was forked from this one has nothing to let go of.
+        """
+        if os.getpid() != self._process:
+            return
         if self._owner_file is not None and self._has_written_owner:
             self._has_written_owner = False
             with suppress(OSError):
                 self._owner_file.unlink()
         self._database.close()
+
+    def _read(self) -> DeviceState | None:
+        """Return what the file has."""
+        rows = dict(self._database.execute("SELECT name, value FROM state").fetchall())
+        if not rows:
+            return None
+        try:
+            return DeviceState(**{name: _DECODE[name](value) for name, value in rows.items()})
+        except (KeyError, TypeError, ValueError, msgspec.MsgspecError):
+            raise self._unusable("is damaged") from None
 
     def _write(self, rows: list[tuple[str, bytes]]) -> None:
         with self._database:
@@ -214,6 +239,14 @@ class Store:
             raise self._unusable("was written by a newer version of walletsync")
         if not is_new and version < _SCHEMA_VERSION:
             raise self._unusable("was written by an early version of walletsync")
+
+    def _check_process(self) -> None:
+        """Refuse in a process that was forked: SQLite's locks are not inherited, and two would write the same file."""
+        if os.getpid() != self._process:
+            raise NotReady(
+                f"The store {self._name} was opened by process {self._process}, which this one was forked from.",
+                remedy=Remedy.MAKE_NEW_CLIENT,
+            )
 
     def _pragma(self, name: str) -> int:
         value: int = self._database.execute(f"PRAGMA {name}").fetchone()[0]

@@ -37,7 +37,15 @@ from typing_extensions import override
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from walletsync.errors import ProtocolError, ServerUnreachable, UsageError
+from walletsync.errors import (
+    CertificateUntrusted,
+    ConnectionRefused,
+    ProtocolError,
+    ServerNameUnknown,
+    ServerUnreachable,
+    UsageError,
+)
+from walletsync.remedies import Remedy
 
 _EXCHANGE_SECONDS = 300.0
 """A whole exchange takes no longer. `timeout` bounds only each wait, and a server may send a little at a time."""
@@ -56,7 +64,7 @@ class Answer:
 
 
 class Transport:
-    """Connections to servers; `timeout` is seconds for each wait. Not for use by several threads at once.
+    """Connections to servers; `timeout` is seconds for each wait. One thread at a time.
 
     Raises:
         UsageError: `timeout` is not above 0, or `ca_file` cannot be read.
@@ -98,7 +106,7 @@ class Transport:
         """Send one request, return its answer of at most `limit` bytes.
 
         Raises:
-            ServerUnreachable: none came, or it did not end in time.
+            ServerUnreachable: none came, or it did not end in time; subclasses say more where the system does.
             ProtocolError: it is a redirect, compressed, or over the limit.
         """
         try:
@@ -119,12 +127,44 @@ class Transport:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # The exception's own text would show the query, or what the server wrote.
             why = "it took too long" if self._deadline.has_passed else type(error).__name__
+            cause = _cause(error)
         # Out here, because the error above holds the request with its token or password, and one raised there would
         # hold the error.
-        raise ServerUnreachable(
-            f"No answer from {url} ({why}). Check that the server is running, its address and the network, then try "
-            "again: nothing is lost, and nothing is stored twice."
+        raise _unreachable(url, why, cause) from cause
+
+
+def _cause(error: BaseException | None) -> OSError | None:
+    """Return what the system said in the first place, with nothing of the request; None if it said nothing."""
+    cause = None
+    while error is not None:
+        if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+            cause = error
+        error = error.__cause__ or error.__context__
+    if cause is not None:
+        cause.__cause__ = cause.__context__ = None
+        cause.__traceback__ = None  # its frames have the request
+    return cause
+
+
+def _unreachable(url: str, why: str, cause: OSError | None) -> ServerUnreachable:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return CertificateUntrusted(
+            f"{url} has a certificate that is not trusted ({cause.verify_message}), so nothing was sent.",
+            remedy=Remedy.GIVE_CA_FILE,
         )
+    if isinstance(cause, socket.gaierror):
+        return ServerNameUnknown(
+            f"No address is known for the server's name in {url}. Check its spelling and the network: nothing is lost."
+        )
+    if isinstance(cause, ConnectionRefusedError):
+        return ConnectionRefused(
+            f"No answer from {url}: nothing listens there. Check that the server is running, and its port, then try "
+            "again: nothing is lost."
+        )
+    return ServerUnreachable(
+        f"No answer from {url} ({why}). Check that the server is running, its address and the network, then try "
+        "again: nothing is lost, and nothing is stored twice."
+    )
 
 
 def _read(answer: requests.Response, url: str, limit: int) -> bytes:
@@ -176,8 +216,8 @@ class _Deadline:
         self.has_passed = False
         timer = threading.Timer(_EXCHANGE_SECONDS, self._cut_connection)
         timer.daemon = True
-        timer.start()
         try:
+            timer.start()
             yield
         finally:
             timer.cancel()

@@ -212,18 +212,66 @@ def test_a_server_that_moved_is_reached_with_its_old_realm(
         assert client.sync().sequence == 1
 
 
+def lies_about_the_seed(middle: Middle, seed: str) -> None:
+    middle.always(GET_SEED, Answer(200, {"clientSaltSeed": seed}))
+
+
 def test_a_registration_that_was_refused_opens_nothing_later(device: Device, middle: Middle) -> None:
     """A server that tells a false seed during a sign-up, and refuses it, cannot have its wallets begun anew with it."""
     laptop = device("laptop")
     laptop.set_document({"a": 1})
     laptop.sync()
-    middle.always(GET_SEED, Answer(200, {"clientSaltSeed": "ab" * 32}))
+    lies_about_the_seed(middle, "ab" * 32)
     with pytest.raises(AccountExists):
-        laptop.register()
+        laptop.register(anew=True)
     assert state_of(laptop).offered_seed is None
     offered = msgspec.json.decode(middle.bodies[-1])["clientSaltSeed"]
-    middle.always(GET_SEED, Answer(200, {"clientSaltSeed": offered}))
+    lies_about_the_seed(middle, offered)
     with pytest.raises(SeedChanged):
         laptop.get_auth_token()
     assert laptop.wallet_state is not None
     assert laptop.wallet_state.sequence == 1
+
+
+@pytest.mark.parametrize("fate", ["lost", "taken", "refused"])
+def test_registering_at_each_start_cannot_make_a_device_forget(device: Device, middle: Middle, fate: str) -> None:
+    """Where the server tells another seed, whatever becomes of the sign-up, nothing is sent and nothing forgotten."""
+    laptop = device("laptop")
+    for number in (1, 2):
+        laptop.set_document({"a": number})
+        laptop.sync()
+    before = state_of(laptop)
+    lies_about_the_seed(middle, "ab" * 32)
+    if fate == "lost":
+        middle.lose_answer(SIGNUP)
+    else:
+        middle.always(SIGNUP, Answer(201, {"verified": True}) if fate == "taken" else Answer(500, b""))
+    middle.requests.clear()
+    with pytest.raises(SeedChanged, match=r"register\(anew=True\)"):
+        laptop.register()
+    assert SIGNUP not in middle.requests
+    assert state_of(laptop) == before
+    middle.honest()
+    if fate == "lost":
+        with pytest.raises(ServerUnreachable):
+            laptop.register()
+    assert laptop.register().verified  # of what is there: a lost answer, repeated
+    laptop.set_document({"a": 3})
+    assert laptop.sync().sequence == 3
+
+
+def test_a_new_beginning_that_was_consented_to_survives_a_lost_answer(device: Device, middle: Middle) -> None:
+    """The same seed is offered again, with the consent or without, and the document is the first version."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    phone.sync()
+    laptop.delete_account()
+    middle.lose_answer(SIGNUP)
+    with pytest.raises(ServerUnreachable):
+        phone.register(anew=True)
+    offered = state_of(phone).offered_seed
+    assert phone.register().verified
+    assert phone.sync().sequence == 1
+    assert state_of(phone).seed == offered
+    assert phone.get_document() == {"a": 1}

@@ -193,7 +193,7 @@ def delete_and_register(world: World) -> None:
 
 def register_and_sync(world: World) -> None:
     with world.client("laptop") as laptop:
-        laptop.register()
+        laptop.register(anew=True)
         laptop.sync()
 
 

@@ -121,6 +121,23 @@ def test_news_come_while_one_listens(
             print(f"\nfrom an edit to the news, with the sync: {min(took) * 1000:.0f} to {max(took) * 1000:.0f} ms")
 
 
+def test_a_flood_of_news_is_told_now_and_then() -> None:
+    """A sync for each frame would let a server, or a device that writes all the time, keep every other one busy."""
+    news, frames = News(), 3000
+
+    def flood(connection: ServerConnection) -> None:
+        for number in range(frames):
+            connection.send(f"wallet-update:{number}")
+
+    with (
+        speaking(flood) as url,
+        Listener(url, token=lambda: "ab" * 32, on_news=news, tls=None) as listener,
+    ):
+        news.wait_for(2)  # the first frame, and the end
+        until(lambda: not listener.is_connected)
+    assert news.count < frames / 10
+
+
 def test_it_listens_again_after_the_server_was_restarted(address: Callable[[], str]) -> None:
     """The end of the connection is news, too, since nobody knows what happened meanwhile; then it connects again."""
     news = News()
@@ -220,6 +237,7 @@ def test_a_function_that_fails_is_logged_and_called_again(
     def handler(connection: ServerConnection) -> None:
         for number in range(3):
             connection.send(f"wallet-update:{number}")
+            news.wait_for(number + 1)  # those that come meanwhile would be one
         done.wait(PATIENCE)
 
     with speaking(handler) as url, Listener(url, token=lambda: "t", on_news=fails, tls=None) as listener:

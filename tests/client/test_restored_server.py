@@ -397,7 +397,7 @@ def test_the_old_seed_needs_consent_and_not_a_new_password(device: Device, runni
 
 
 def test_a_deleted_account_is_made_anew_with_the_document_kept(device: Device) -> None:
-    """To the other device it looks like a changed password: it is told both, and register() starts at sequence 1."""
+    """To the other device it looks like a changed password: it is told both, and begins at sequence 1 by consent."""
     laptop, phone = device("laptop"), device("phone")
     edit(laptop, a=1)
     edit(laptop, a=2)
@@ -405,10 +405,11 @@ def test_a_deleted_account_is_made_anew_with_the_document_kept(device: Device) -
     phone.set_document({"a": 2, "phone": 1})
     laptop.delete_account()
     assert laptop.get_document() == {"a": 2}
-    with pytest.raises(SeedChanged, match=r"accept_new_password=True.*register\(\) makes it anew"):
-        phone.sync()
+    for verb in (phone.sync, phone.register):
+        with pytest.raises(SeedChanged, match=r"accept_new_password=True.*register\(anew=True\)"):
+            verb()
     seed = state_of(phone).seed
-    assert phone.register().verified
+    assert phone.register(anew=True).verified
     assert phone.sync().sequence == 1
     assert state_of(phone).seed != seed
     assert phone.get_document() == {"a": 2, "phone": 1}
@@ -446,8 +447,10 @@ def test_registering_while_the_account_lives_changes_nothing(device: Device) -> 
     edit(laptop, a=1)
     phone.sync()
     laptop.change_password(NEW)
-    with pytest.raises(AccountExists):
+    with pytest.raises(SeedChanged):
         phone.register()
+    with pytest.raises(AccountExists):
+        phone.register(anew=True)
     phone.set_account(email_of(phone), NEW, accept_new_password=True)
     assert phone.sync().sequence == 2
     assert phone.get_document() == {"a": 1}

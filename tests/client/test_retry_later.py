@@ -164,6 +164,25 @@ def test_a_wait_that_is_none_is_a_plain_error(device: Device, middle: Middle, to
     assert slept == []
 
 
+PROXY_PAGE = b"<html><h1>Bad Gateway</h1>canary-7f3a</html>"
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_proxy_that_does_not_reach_the_server_is_waited_for(device: Device, middle: Middle, status: int) -> None:
+    """It says for how long or not; while the server starts again, a sync takes longer, and that is all."""
+    client = edited(device, patience=60)
+    slept = sleeps(client)
+    refuse(middle, GET_WALLET, 3, Answer(status, PROXY_PAGE))
+    refuse(middle, POST_WALLET, 1, Answer(status, PROXY_PAGE, {"Retry-After": "5"}))
+    assert client.sync().sequence == 1
+    assert slept == [1, 2, 4, 5]
+    middle.always(GET_WALLET, Answer(status, PROXY_PAGE))
+    with pytest.raises(RetryLater, match=rf"in front of it \({status}\)\. Try again in 30 seconds") as error:
+        client.sync()
+    assert slept[4:] == [1, 2, 4, 8, 16]
+    assert CANARY not in str(error.value)
+
+
 def test_other_answers_are_not_waited_for(device: Device, middle: Middle) -> None:
     """A wait beside another status means nothing to us."""
     client = device("laptop")

@@ -36,6 +36,7 @@ FULL = DeviceState(
     offered_seed=bytes(32),
     seed=b"\xff" * 32,
     previous_seed=b"\xfd" * 32,
+    accepts_new_password=True,
     token="ab" * 32,
     has_seen_extras=True,
     document=b'{"a": 1}',

@@ -26,9 +26,12 @@ from tests.end_to_end.lbry_server import LbryServer
 from tests.middle import GET_WALLET, POST_WALLET, WELL_KNOWN, Answer, Middle
 from walletsync import Client, api, transport
 from walletsync.errors import (
+    CertificateUntrusted,
+    ConnectionRefused,
     InvalidServerURL,
     ProtocolError,
     ServerError,
+    ServerNameUnknown,
     ServerUnreachable,
     UsageError,
     WalletSyncError,
@@ -169,6 +172,28 @@ def test_an_exchange_that_was_cut_says_so_and_the_next_one_works(
     release.set()
     monkeypatch.undo()
     middle.honest()
+
+
+def unreachable(url: str) -> ServerUnreachable:
+    with Client(url, timeout=5, allow_plain_http=True) as client:
+        client.set_account("alice@example.com", "a password")
+        with pytest.raises(ServerUnreachable) as error:
+            client.register()
+    return error.value
+
+
+def test_why_nobody_answers_is_told_apart(middle: Middle) -> None:
+    """A name without an address, and an address where nothing listens; each with what to check."""
+    unknown = unreachable("http://wallet.invalid")
+    assert type(unknown) is ServerNameUnknown
+    assert "Check its spelling" in unknown.message
+    assert isinstance(unknown.__cause__, socket.gaierror)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    refused = unreachable(f"http://127.0.0.1:{port}")
+    assert type(refused) is ConnectionRefused
+    assert "Check that the server is running, and its port" in refused.message
+    assert isinstance(refused.__cause__, ConnectionRefusedError)
 
 
 def test_broken_http_ends_in_our_own_errors() -> None:
@@ -326,11 +351,16 @@ def test_https_is_trusted_by_the_ca_file_that_is_given(
         client.set_document({"a": 1})
         assert client.sync().sequence == 1
     tls.requests.clear()
+    told: list[str] = []
     for url, ca_file in ((tls.url, None), (tls.url.replace("127.0.0.1", "localhost"), str(certificate))):
         with Client(url, ca_file=ca_file) as client:
             client.set_account("alice@example.com", "a password")
-            with pytest.raises(ServerUnreachable, match="SSLError"):
+            with pytest.raises(CertificateUntrusted, match=r"not trusted.*`ca_file=`") as error:
                 client.register()
+            assert isinstance(error.value.__cause__, ssl.SSLCertVerificationError)
+            told.append(error.value.message)
+    assert "self-signed" in told[0]
+    assert "Hostname mismatch" in told[1]
     assert not tls.requests
 
 

@@ -53,6 +53,12 @@ class LbryServer:
         self._thread.join()
         self._http.server_close()
 
+    def forget_accounts(self) -> None:
+        """Have no accounts, as after a loss of everything."""
+        with self._lock:
+            self._accounts.clear()
+            self._tokens.clear()
+
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         parts = urlsplit(handler.path)

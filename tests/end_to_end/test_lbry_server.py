@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import PASSWORD
 from tests.end_to_end.lbry_server import LbryServer
 from walletsync import Client
-from walletsync.errors import AccountExists, NoWallet, WrongCredentials
+from walletsync.errors import AccountExists, NotOffered, NoWallet, SeedChanged, WrongCredentials
 from walletsync.results import OutOfDate, Posted
 
 
@@ -55,3 +55,36 @@ def test_an_account_that_exists_is_reported(lbry: LbryServer) -> None:
         with pytest.raises(AccountExists):
             phone.register()
         phone.get_auth_token()
+
+
+def test_what_the_server_does_not_have_is_told_as_that(lbry: LbryServer) -> None:
+    """There is a server, and what it offers works; each of our extras says that it is one."""
+    with device(lbry, "laptop") as laptop:
+        laptop.register()
+        laptop.set_document({"a": 1})
+        laptop.sync()
+        for extra in (
+            laptop.history,
+            lambda: laptop.version(1),
+            laptop.devices,
+            lambda: laptop.revoke_device("phone"),
+            lambda: laptop.change_password("another long password"),
+            laptop.delete_account,
+            laptop.log_out,
+        ):
+            with pytest.raises(NotOffered, match="offers nothing of that kind"):
+                extra()
+        assert laptop.sync().sequence == 1
+
+
+def test_an_account_that_is_gone_is_made_anew_by_consent_only(lbry: LbryServer) -> None:
+    """Such a server admits that it has none, which is its word alone."""
+    with device(lbry, "laptop") as laptop:
+        laptop.register()
+        laptop.set_document({"a": 1})
+        laptop.sync()
+        lbry.forget_accounts()
+        with pytest.raises(SeedChanged, match="does not have the account that this device knows"):
+            laptop.register()
+        laptop.register(anew=True)
+        assert laptop.sync().sequence == 1

@@ -17,6 +17,7 @@ from walletsync.errors import ForkDetected, RollbackDetected
 from walletsync.formats.json import JSONFormat
 from walletsync.merge import Merged
 from walletsync.payload import Entry
+from walletsync.store import DeviceState, Store
 from walletsync.syncing import Syncing
 from walletsync_server.storage.sql.queries import SqlWriteTransaction
 
@@ -24,7 +25,7 @@ Bug = Callable[[], AbstractContextManager[Any]]
 
 
 def _only_in_memory(device: Device, **changes: Any) -> None:
-    device.state = msgspec.structs.replace(device.state, **changes)
+    device._store._saved = msgspec.structs.replace(device.state, **changes)
 
 
 def lost_answer_is_forgotten() -> AbstractContextManager[Any]:
@@ -132,6 +133,21 @@ def merge_is_half_saved() -> AbstractContextManager[Any]:
         save(self, **changes)
 
     return mock.patch.object(Device, "save", in_two_steps)
+
+
+def memory_outlives_an_interruption() -> AbstractContextManager[Any]:
+    """Memory stays what it was when an exception comes between the COMMIT and the line after it."""
+    save = Store.save
+
+    def believing(self: Store, state: DeviceState) -> None:
+        before = self._saved
+        try:
+            save(self, state)
+        except BaseException:
+            self._saved = before
+            raise
+
+    return mock.patch.object(Store, "save", believing)
 
 
 def change_is_kept_too_late() -> AbstractContextManager[Any]:
@@ -307,6 +323,7 @@ HONEST: dict[str, Bug] = {
         mine_wins,
         decision_is_half_saved,
         merge_is_half_saved,
+        memory_outlives_an_interruption,
         change_is_kept_too_late,
         change_is_sealed_anew,
         epoch_stays,

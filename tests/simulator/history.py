@@ -10,11 +10,13 @@ from tests.simulator.database import Backup
 from tests.simulator.device import FORMAT, PASSWORD, Device, change, leaves, leaves_of
 from tests.simulator.disk import Crash
 from tests.simulator.errors import HARMLESS, OTHER_LINE, OTHER_PASSWORD
+from tests.simulator.interruptions import CLIENT, STORE, Interruption, uninterrupted
 from tests.simulator.lines import Broken, Lines, hold
 from tests.simulator.network import Faults, Network
 from tests.simulator.server import Server
 from walletsync import Client
 from walletsync.protocol import DELETE_ACCOUNT_PATH, PASSWORD_PATH, SIGNUP_PATH, WALLET_PATH
+from walletsync.store import DeviceState
 from walletsync_server.api.http import Request, Response
 
 EMAIL = "person@example.com"
@@ -48,6 +50,8 @@ class History:
         self._backup: tuple[Backup, Lines] | None = None
         self._mishaps = self.rng.choice(MISHAPS)
         self.network = Network(self.rng, Faults.drawn(self.rng), self._answered, self.trace.append)
+        self._interrupting = random.Random(f"interruptions of {seed}")
+        self.network.faults.interruption = self._interrupting.choice((0.0, 0.0, 0.1, 0.4))
         self.devices = [
             Device(f"device{number}", EMAIL, self.network, self._boundary) for number in range(self.rng.randint(2, 5))
         ]
@@ -149,10 +153,11 @@ class History:
         try:
             client.set_document(document)
         finally:
-            # The process may have ended just after the save.
-            if client._device._store.load().document == FORMAT.encode(document):  # type: ignore[union-attr]
-                self.written |= set(leaves(document)) - before
-                self.replaced |= replaced
+            # The process may have ended, or been interrupted, just after the save.
+            with uninterrupted():
+                if self._stored(client).document == FORMAT.encode(document):
+                    self.written |= set(leaves(document)) - before
+                    self.replaced |= replaced
 
     def _decide(self, device: Device) -> None:
         keep = self.rng.choice(("mine", "theirs"))
@@ -165,10 +170,10 @@ class History:
                 try:
                     client.resolve(conflict, keep)  # type: ignore[arg-type]
                 finally:
-                    after = len(client._device._store.load().conflicts)  # type: ignore[union-attr]
-                    if after < before:
-                        self.replaced |= theirs - mine if keep == "mine" else mine - theirs
-                        self.restored |= mine if keep == "mine" else theirs  # also against somebody's deletion
+                    with uninterrupted():
+                        if len(self._stored(client).conflicts) < before:
+                            self.replaced |= theirs - mine if keep == "mine" else mine - theirs
+                            self.restored |= mine if keep == "mine" else theirs  # also against somebody's deletion
 
         self._do(device, f"decide: {keep}", decide)
 
@@ -180,8 +185,8 @@ class History:
         old, new = device.change
         if self._do(device, f"change to {new}", lambda client: client.change_password(new, old=old)):
             device.password, device.change = new, None
-        elif not self._at_rest(device).has_open_password_change:
-            device.change = None  # refused, or never begun
+        elif not (device.is_interrupted or self._at_rest(device).has_open_password_change):
+            device.change = None  # refused, or never begun; whoever interrupts it does not know, and calls it again
 
     def _back_up(self) -> None:
         """Copy the server's database; the copy before is thrown away."""
@@ -213,7 +218,7 @@ class History:
     def _register(self, device: Device) -> None:
         """Make the account anew if it is deleted; now and then somebody tries that although it is not."""
         if self.lines.account is None or self.rng.random() < 0.05:
-            self._leave(device, "register", lambda client: client.register())
+            self._leave(device, "register", lambda client: client.register(anew=True))
 
     def _leave(self, device: Device, what: str, action: Callable[[Client], object]) -> bool:
         """Do something that lets a device leave its line with its person's consent."""
@@ -232,11 +237,17 @@ class History:
     def _do(self, device: Device, what: str, action: Callable[[Client], object]) -> bool:
         """Do something on a device; return whether it came to its end."""
         self.trace.append(f"{device.name}: {what}")
+        device.is_interrupted = False
         try:
-            action(device.start())
+            client = device.start()
+            with self._interruption().coming():
+                action(client)
         except Crash as crash:
             self.trace.append(f"  crash {crash}")
             device.stop()
+        except KeyboardInterrupt:
+            self.trace.append("  interrupted")
+            device.is_interrupted = True  # and its process goes on with what it has
         except HARMLESS as error:
             self.trace.append(f"  {type(error).__name__}")
         except OTHER_PASSWORD as error:
@@ -248,6 +259,19 @@ class History:
         else:
             return True
         return False
+
+    @staticmethod
+    def _stored(client: Client) -> DeviceState:
+        """Return what is on the disk, whatever the client has in memory."""
+        state = client._device._store._read()
+        assert state is not None
+        return state
+
+    def _interruption(self) -> Interruption:
+        """Return what may interrupt a verb: anywhere, but near its beginning and around a save more often."""
+        if self._interrupting.random() >= self.network.faults.interruption:
+            return Interruption(0)
+        return Interruption(int(2 ** self._interrupting.uniform(0, 11)), self._interrupting.choice((CLIENT, STORE)))
 
     def _type_another(self, device: Device) -> None:
         """Type another password: the new one, or the one of the time of the server's backup."""
@@ -317,10 +341,11 @@ class History:
         self.network.deliver_all_late()
         self._quiet = True
         for device in self.devices:
-            if self._at_rest(device).has_open_password_change:
+            if device.change is not None or self._at_rest(device).has_open_password_change:
                 self._change_password(device)
         if self.lines.account is None:
-            hold(self._leave(self.devices[0], "register", lambda client: client.register()), "nobody can register")
+            made = self._leave(self.devices[0], "register", lambda client: client.register(anew=True))
+            hold(made, "nobody can register")
             hold(self._gets_in(self.devices[0], consents=False), "who made the account anew cannot sync")
             self._check()
         for device in self.devices:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from urllib.parse import urlencode, urlsplit
 
+from tests.simulator.interruptions import uninterrupted
 from walletsync.errors import ServerUnreachable
 from walletsync.transport import Answer
 from walletsync_server.api.http import Request, Response
@@ -21,6 +22,7 @@ class Faults:
     doubled: float = 0.0
     delayed: float = 0.0
     crash: float = 0.0
+    interruption: float = 0.0
 
     @classmethod
     def drawn(cls, rng: Random) -> "Faults":
@@ -119,7 +121,8 @@ class Transport:
             peer="127.0.0.1",
         )
         self._boundary(f"before {method} {request.path}")
-        response = self._network.send(request)
+        with uninterrupted():
+            response = self._network.send(request)
         assert len(response.body) <= limit
         self._boundary(f"after {method} {request.path}")
         return Answer(response.status, response.body)

@@ -65,9 +65,10 @@ def init_command(
 
 
 @click.command("register")
+@click.option("--anew", is_flag=True, help="The account that this device knows was deleted; begin again with the file.")
 @as_json
 @click.pass_obj
-def register_command(selector: WalletSelector, as_json: bool) -> None:
+def register_command(selector: WalletSelector, anew: bool, as_json: bool) -> None:
     """Make the account on the server, and log this device in.
 
     The password protects the wallet from the server too, so nobody can recover it for you.
@@ -75,7 +76,7 @@ def register_command(selector: WalletSelector, as_json: bool) -> None:
     Example: walletsync register
     """
     with selector.wallet().with_password(confirm=True) as client:
-        registered = client.register()
+        registered = client.register(anew=anew)
         if registered.verified:
             client.get_auth_token()
     text = "The account exists, and this device is logged in."

@@ -54,7 +54,7 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
         Remedy.CONFIRM_ADDRESS: "open the link in the mail, then: walletsync login",
         Remedy.ACCEPT_NEW_PASSWORD: (
             "if the password was changed on another device: walletsync login --new-password, then: walletsync sync; if "
-            "the account was deleted: walletsync register makes it anew; if neither, ask whoever runs the server"
+            "the account was deleted: walletsync register --anew; if neither, ask whoever runs the server"
         ),
         Remedy.LIST_DEVICES: "walletsync devices lists those that are logged in",
         Remedy.ASK_ABOUT_PASSWORD_CHANGE: "walletsync login asks the server",
@@ -92,6 +92,10 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
         ),
         Remedy.USE_EARLIER_URL: "if the server has moved: walletsync init --realm EARLIER_URL",
         Remedy.ALLOW_PLAIN_HTTP: "use https; or, on a network that you trust, walletsync init --allow-plain-http",
+        Remedy.GIVE_CA_FILE: (
+            "if it is the server's own certificate: walletsync init --ca-file FILE, with its authority's; if not, ask "
+            "whoever runs the server"
+        ),
         Remedy.CLOSE_OTHER_CLIENT: "stop the other one, walletsync watch perhaps, or wait until it is done",
         Remedy.MAKE_NEW_CLIENT: "run the command again",
     }

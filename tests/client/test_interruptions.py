@@ -1,0 +1,206 @@
+"""A verb that is interrupted, and the same client that goes on: nothing is lost, wherever that was."""
+
+import gc
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.client.edits import putting
+from tests.conftest import PASSWORD
+from tests.insides import email_of, state_of
+from tests.middle import Middle
+from tests.simulator.device import Device as SimulatedDevice
+from tests.simulator.interruptions import Interruption
+from tests.simulator.network import Faults, Network
+from tests.simulator.server import Server
+from walletsync import Client
+
+EMAIL = "person@example.com"
+NEW = "a new password, also a long one"
+SIGNALS = 60
+
+Device = Callable[..., Client]
+
+
+class World:
+    """A laptop and a phone of one account, and a server in this thread. Server and phone have an edit each."""
+
+    def __init__(self, server: Server) -> None:
+        server.begin_anew()
+        network = Network(random.Random(0), Faults(), server.answer, lambda _: None)
+        self._phone = SimulatedDevice("phone", EMAIL, network, lambda _: None)
+        self._laptop = SimulatedDevice("laptop", EMAIL, network, lambda _: None)
+        self.laptop, self.phone = self._laptop.start(), self._phone.start()
+        self.laptop.register()
+        self.laptop.set_document({"a": 1, "both": 0})
+        self.laptop.sync()
+        self.phone.sync()
+        self.laptop.set_document({"a": 1, "both": 1, "laptop": 2})
+        self.laptop.sync()
+        self.phone.set_document({"a": 1, "both": 2, "phone": 3})
+
+    def restart_phone(self) -> Client:
+        """End the phone's process and begin another one."""
+        self._phone.stop()
+        self.phone = self._phone.start()
+        return self.phone
+
+    def close(self) -> None:
+        """Throw the disks away."""
+        self._laptop.disk.close()
+        self._phone.disk.close()
+
+
+@pytest.fixture
+def world() -> Iterator[Callable[[], World]]:
+    """Make the same world again and again."""
+    worlds: list[World] = []
+    with Server() as server:
+
+        def make() -> World:
+            for each in worlds:
+                each.close()
+            worlds[:] = [World(server)]
+            return worlds[0]
+
+        yield make
+        worlds[0].close()
+
+
+def go_on(phone: Client) -> None:
+    """Edit once more, with the careful verb or the plain one; the phone may not have begun."""
+    phone.set_document(phone.get_document() | {"later": 4})
+
+
+def sync(phone: Client) -> None:
+    phone.sync()
+
+
+def edit(phone: Client) -> None:
+    phone.set_document({"a": 1, "both": 2, "phone": 3, "more": 5})
+
+
+def update(phone: Client) -> None:
+    phone.update_document(lambda document: document | {"more": 5})
+
+
+def decide(phone: Client) -> None:
+    phone.sync(on_conflict="theirs")
+
+
+def log_in(phone: Client) -> None:
+    phone.set_account(EMAIL, PASSWORD, accept_new_password=True)
+    phone.get_auth_token()
+
+
+def change_password(phone: Client) -> None:
+    phone.change_password(NEW, old=PASSWORD)
+
+
+@pytest.mark.parametrize("verb", [sync, edit, update, decide, log_in])
+def test_a_verb_may_be_interrupted_anywhere(world: Callable[[], World], verb: Callable[[Client], None]) -> None:
+    """The client goes on, and a restart shows what it showed: the edits of both devices are there in the end."""
+    moments = 0
+    while True:
+        moments += 1
+        now = world()
+        interruption = Interruption(moments)
+        with suppress(KeyboardInterrupt), interruption.coming():
+            verb(now.phone)
+        if not now.phone.has_token or state_of(now.phone).email is None:
+            now.phone.set_account(EMAIL, PASSWORD)
+        go_on(now.phone)
+        assert now.phone._device._store._read() == state_of(now.phone)
+        before = now.phone.get_document()
+        phone = now.restart_phone()
+        assert phone.get_document() == before
+        phone.sync()
+        now.laptop.sync()
+        document = now.laptop.get_document()
+        assert document == phone.get_document()
+        assert document["laptop"] == 2, f"lost at moment {moments}"
+        assert document["phone"] == 3, f"lost at moment {moments}"
+        assert document["later"] == 4, f"lost at moment {moments}"
+        if interruption.passed < moments:
+            break
+    assert moments > 20
+
+
+def test_a_password_change_that_was_interrupted_ends_when_it_is_called_again(world: Callable[[], World]) -> None:
+    """With the same client and the same two passwords, wherever it was interrupted."""
+    moments = 0
+    while True:
+        moments += 1
+        now = world()
+        now.phone.sync()
+        interruption = Interruption(moments)
+        with suppress(KeyboardInterrupt), interruption.coming():
+            change_password(now.phone)
+        change_password(now.phone)
+        now.laptop.set_account(EMAIL, NEW, accept_new_password=True)
+        now.laptop.sync()
+        assert now.laptop.get_document()["phone"] == 3
+        if interruption.passed < moments:
+            break
+    assert moments > 100
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """Let alarms interrupt as Ctrl-C does."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGALRM, before)
+    gc.collect()  # while the warnings that this test ignores are ignored
+
+
+@contextmanager
+def a_signal_after(seconds: float) -> Iterator[None]:
+    """Interrupt what happens inside."""
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.filterwarnings("ignore:unclosed .socket:ResourceWarning")  # of a connection that was just being made
+def test_signals_at_random_moments_lose_nothing(device: Device, middle: Middle, tmp_path: Path) -> None:
+    """A real file, a real server, real signals: each edit of both devices is there in the end."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    laptop = device("laptop")
+    laptop.set_document({"n": 0})
+    laptop.sync()
+    expected, interrupted = {"n": 0}, 0
+    for number in range(SIGNALS):
+        expected |= {f"laptop {number}": 1, f"phone {number}": 1}
+        with phone_of(laptop, middle.url, tmp_path) as phone:
+            phone.sync()
+            laptop.update_document(putting(f"laptop {number}"))
+            laptop.sync()
+            try:
+                with a_signal_after(rng.uniform(0.0001, 0.02)):
+                    phone.sync()
+            except KeyboardInterrupt:
+                interrupted += 1
+            phone.update_document(putting(f"phone {number}"))
+        with phone_of(laptop, middle.url, tmp_path) as phone:
+            phone.sync()
+            laptop.sync()
+            assert laptop.get_document() == phone.get_document() == expected, f"after signal {number}"
+    assert interrupted > 0
+
+
+@contextmanager
+def phone_of(laptop: Client, url: str, folder: Path) -> Iterator[Client]:
+    """A process of a second device of the laptop's account."""
+    with Client(url, store=folder / "phone.wallet", device_id="phone") as phone:
+        phone.set_account(email_of(laptop), PASSWORD)
+        yield phone
