@@ -257,7 +257,7 @@ def test_database_that_fails_at_the_start_is_named(tmp_path: Path) -> None:
     file = tmp_path / "broken.db"
     open_sqlite(file).close()
     broken = apsw.Connection(str(file))
-    broken.execute("DROP TABLE server_values")
+    broken.execute("CREATE TRIGGER broken BEFORE INSERT ON server_values BEGIN DELETE FROM missing; END")
     broken.close()
     ended = run("serve", "--port", "0", "--database", f"sqlite:///{file}")
     assert (ended.returncode, ended.stdout) == (1, "")
