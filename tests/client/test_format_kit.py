@@ -10,7 +10,7 @@ from append_log import AppendLog
 from walletsync.errors import DocumentError
 from walletsync.formats.contents import is_apart, pieces
 from walletsync.formats.json import JSONFormat
-from walletsync.formats.testing import PROMISES, PromiseBroken, check
+from walletsync.formats.testing import PROMISES, PromiseBroken, check, tells_nothing
 from walletsync.merge import MISSING, Conflict, Merged, Path, same
 
 DOCUMENTS = ["-:cfF6", "-:cfF6:565b", "-:cfF6:6De1", "-:cfF6:565b:6De1"]
@@ -544,3 +544,28 @@ def test_parts_that_can_be_changed_are_found_wherever_they_are() -> None:
         assert not is_apart({"a": (part,)}, [Record("b", inside=part)])
     assert is_apart([MISSING, "a", 1, (2,), frozenset({3}), int], [MISSING, "a", 1, (2,), frozenset({3}), int])
     assert is_apart([[], {}], [[], {}])
+
+
+class Parts(Scribbling):
+    """Documents are lists or tuples of segments, kept as lists; nothing is sorted."""
+
+    def encode(self, document: Any) -> bytes:
+        if not all(type(each) is str for each in document):
+            raise DocumentError(self.told(document))
+        return super().encode(document)
+
+    def told(self, document: Any) -> str:
+        return "A part is not a segment."
+
+
+class TellingParts(Parts):
+    def told(self, document: Any) -> str:
+        return f"{document} has a part that is not a segment."
+
+
+def test_documents_of_any_kind_are_spoiled_to_see_what_an_error_tells() -> None:
+    """Lists by one more item, and whatever it is by standing where a document does."""
+    for documents in ([["aaaa"]], [("aaaa",)]):
+        tells_nothing(Parts(), documents)
+        with pytest.raises(PromiseBroken, match=TOLD):
+            tells_nothing(TellingParts(), documents)
