@@ -146,8 +146,7 @@ class Store:
             return saved
         self._check_process()
         with self._lock:
-            if self._saved is None:
-                self._saved = self._translating_errors(self._read)
+            self._saved = self._translating_errors(self._read)
             return self._saved
 
     def save(self, state: DeviceState) -> None:

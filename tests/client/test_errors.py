@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import walletsync
-from walletsync import errors
+from walletsync import crypto, errors
 from walletsync.errors import WalletSyncError
 from walletsync.remedies import Remedy
 
@@ -88,3 +88,10 @@ def test_too_little_memory_for_the_keys_is_said() -> None:
     said = subprocess.run([sys.executable, "-c", WITHOUT_MEMORY], capture_output=True, text=True, check=True).stdout
     assert "takes 256 MiB of memory" in said
     assert "Close other programs" in said
+
+
+def test_memory_that_no_machine_has_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in this process, which has no limit: nobody has four TiB."""
+    monkeypatch.setattr(crypto, "_ARGON2_KIB", 2**32 - 1)
+    with pytest.raises(errors.NotEnoughMemory, match="takes 4194303 MiB of memory"):
+        crypto.derive("a password", crypto.Binding("https://wallet.example.com", "alice@example.com", bytes(32)))

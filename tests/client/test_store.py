@@ -308,6 +308,21 @@ def test_a_closed_store_says_so(path: Path) -> None:
         store.save(FULL)
 
 
+def test_a_store_of_another_process_is_left_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a fork, which test_threads.py makes for real: nothing is read or written, and the owner's word stays."""
+    with Store(path) as store:
+        store.save(FULL)
+        with monkeypatch.context() as forked:
+            forked.setattr(store, "_process", os.getpid() + 1)
+            store._saved = None
+            for use in (store.load, lambda: store.save(FULL)):
+                with pytest.raises(NotReady, match="which this one was forked from"):
+                    use()
+            store.close()
+        assert path.with_name(f"{path.name}-holder").read_text() == str(os.getpid())
+        assert store.load() == FULL
+
+
 def test_a_store_can_be_handed_to_another_thread(path: Path) -> None:
     """Made in one thread, used in the next."""
     with Store(path) as store, ThreadPoolExecutor() as pool:
