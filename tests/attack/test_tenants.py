@@ -66,7 +66,7 @@ def test_no_tenant_reaches_another(server: ForkedServer, victim: Tenant, tmp_pat
     with closing(KeptWire(server.url)) as wire:
         me.move_in(wire)
     before = rows_of(tmp_path / "walletsync.db", victim)
-    assert len(before) == 1 + 10 + 2
+    assert len(before) == 1 + 10 + 2 + 3  # the account, versions, tokens, and who is known: two devices, one network
     choices = random.Random(seed)
     with closing(Attacker(server.url, me, victim, seed)) as attacker:
         for _ in range(COUNT // SEEDS):
