@@ -36,9 +36,8 @@ class Trace:
 
     @property
     def hit(self) -> bool:
-        """Whether the fault came about."""
-        text = self._file.read_text()
-        return "(INJECTED)" in text or "killed by SIGKILL" in text
+        """Whether the call that was to fail did."""
+        return "(INJECTED)" in self._file.read_text()
 
 
 @contextmanager

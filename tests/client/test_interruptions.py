@@ -1,15 +1,14 @@
 """A verb that is interrupted, and the same client that goes on: nothing is lost, wherever that was."""
 
-import gc
 import random
-import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.client.edits import putting
 from tests.conftest import PASSWORD
 from tests.insides import email_of, state_of
 from tests.middle import Middle
@@ -21,7 +20,7 @@ from walletsync import Client
 
 EMAIL = "person@example.com"
 NEW = "a new password, also a long one"
-SIGNALS = 60
+ROOT = Path(__file__).parents[2]
 
 Device = Callable[..., Client]
 
@@ -149,58 +148,18 @@ def test_a_password_change_that_was_interrupted_ends_when_it_is_called_again(wor
     assert moments > 100
 
 
-@pytest.fixture
-def alarm() -> Iterator[None]:
-    """Let alarms interrupt as Ctrl-C does."""
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGALRM, before)
-    gc.collect()  # while the warnings that this test ignores are ignored
-
-
-@contextmanager
-def a_signal_after(seconds: float) -> Iterator[None]:
-    """Interrupt what happens inside."""
-    try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-@pytest.mark.usefixtures("alarm")
-@pytest.mark.filterwarnings("ignore:unclosed .socket:ResourceWarning")  # of a connection that was just being made
 def test_signals_at_random_moments_lose_nothing(device: Device, middle: Middle, tmp_path: Path) -> None:
     """A real file, a real server, real signals: each edit of both devices is there in the end."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    rng = random.Random(seed)
-    laptop = device("laptop")
-    laptop.set_document({"n": 0})
-    laptop.sync()
-    expected, interrupted = {"n": 0}, 0
-    for number in range(SIGNALS):
-        expected |= {f"laptop {number}": 1, f"phone {number}": 1}
-        with phone_of(laptop, middle.url, tmp_path) as phone:
-            phone.sync()
-            laptop.update_document(putting(f"laptop {number}"))
-            laptop.sync()
-            try:
-                with a_signal_after(rng.uniform(0.0001, 0.02)):
-                    phone.sync()
-            except KeyboardInterrupt:
-                interrupted += 1
-            phone.update_document(putting(f"phone {number}"))
-        with phone_of(laptop, middle.url, tmp_path) as phone:
-            phone.sync()
-            laptop.sync()
-            assert laptop.get_document() == phone.get_document() == expected, f"after signal {number}"
-    assert interrupted > 0
-
-
-@contextmanager
-def phone_of(laptop: Client, url: str, folder: Path) -> Iterator[Client]:
-    """A process of a second device of the laptop's account."""
-    with Client(url, store=folder / "phone.wallet", device_id="phone") as phone:
-        phone.set_account(email_of(laptop), PASSWORD)
-        yield phone
+    email = email_of(device("registered"))
+    program = [sys.executable, "-m", "tests.client.alarmed_phone"]
+    run = subprocess.run(
+        [*program, middle.url, email, str(tmp_path / "phone.wallet"), str(seed)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) > 0, "no signal interrupted anything"
