@@ -11,11 +11,12 @@ from unittest import mock
 
 import msgspec
 
-from walletsync import continuity, device, passwords, restored_server, versions
+from walletsync import abandoned, continuity, device, passwords, restored_server, versions
 from walletsync.device import Device
 from walletsync.errors import ForkDetected, RollbackDetected
 from walletsync.formats.json import JSONFormat
 from walletsync.merge import Merged
+from walletsync.payload import Entry
 from walletsync.store import DeviceState, Store
 from walletsync.syncing import Syncing
 from walletsync_server.storage.sql.queries import SqlWriteTransaction
@@ -227,6 +228,21 @@ def entries_are_not_compared() -> AbstractContextManager[Any]:
     return mock.patch.object(continuity, "_covers_all", return_value=True)
 
 
+def abandoned_is_forgotten() -> AbstractContextManager[Any]:
+    """A version does not name what its author sent and gave up."""
+    return mock.patch.object(abandoned, "after", lambda before, now: now.abandoned)
+
+
+def abandoned_is_not_compared() -> AbstractContextManager[Any]:
+    """A later write of a device covers all its earlier ones, also what it gave up."""
+    covers = continuity._covers
+
+    def cover(seen: Entry | None, entry: Entry) -> bool:
+        return covers(None if seen is None else msgspec.structs.replace(seen, abandoned=()), entry)
+
+    return mock.patch.object(continuity, "_covers", cover)
+
+
 def earlier_version_needs_no_link() -> AbstractContextManager[Any]:
     """What is presented as an earlier version is taken for it, though nothing names it."""
     return mock.patch.object(versions, "are_linked", return_value=True)
@@ -331,6 +347,8 @@ LYING: dict[str, Bug] = {
         rollback_is_believed,
         fork_is_believed,
         entries_are_not_compared,
+        abandoned_is_forgotten,
+        abandoned_is_not_compared,
         earlier_version_needs_no_link,
         refused_wallet_leaves_a_trace,
     )
@@ -343,7 +361,6 @@ FIRST_SEEDS = {
     "any_consent_is_enough": 285,
     "change_is_kept_too_late": 260,
     "consent_is_kept_secret": 150,
-    "fork_is_believed": 155,
-    "entries_are_not_compared": 155,
+    "refused_wallet_leaves_a_trace": 375,
 }
 """Where to begin to look for those that show seldom. It only saves time: a change of the simulator moves them."""

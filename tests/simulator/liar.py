@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from tests.simulator.device import Device
 from tests.simulator.history import History
 from tests.simulator.lines import hold
+from tests.simulator.network import Faults
 from tests.simulator.server import Server, previous_of
 from walletsync import Client
 from walletsync.errors import IntegrityError, NotKept, ProtocolError
@@ -212,13 +213,15 @@ class HistoryWithLiar(History):
             server.answer, self.rng, self.rng.choice((0.05, 0.2, 0.5)), self.rng.random() < 0.3, self.trace.append
         )
         self._answer = self.liar.answer
+        if self.liar.patient:
+            self.network.faults = Faults()  # its lies take many steps, which faults would cut short
         self._mishaps = {}
         self.refusals: Counter[str] = Counter()
         self._believed: dict[str, str] = {}
         self._before: DeviceState | None = None
 
     def _weights(self) -> dict[str, int]:
-        return super()._weights() | {"change the password": 0, "look back": 3}
+        return super()._weights() | {"sync": 32, "get": 4, "decide": 4, "change the password": 0, "look back": 4}
 
     def _actions(self) -> dict[str, Callable[[Device], object]]:
         return super()._actions() | {"look back": self._look_back}
