@@ -11,15 +11,19 @@ from walletsync_server.storage.sql.schema import known_clients as known
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 
 # Built once: making a statement costs more than running it.
-_KNOWS = Prepared(
-    sa.select(
-        sa.exists().where(
-            known.c.account_id == sa.bindparam("account"),
-            known.c.name == sa.bindparam("name"),
-            known.c.came_at > sa.bindparam("since"),
-        )
-    )
+_OF_ACCOUNT = known.c.account_id == sa.bindparam("account")
+_IS_CLIENT = _OF_ACCOUNT & (known.c.name == sa.bindparam("name"))
+_KNOWS = Prepared(sa.select(sa.exists().where(_IS_CLIENT, known.c.came_at > sa.bindparam("since"))))
+_FORGET = Prepared(sa.delete(known).where(_IS_CLIENT))
+_REMEMBER = Prepared(sa.insert(known))
+_LATEST = (
+    sa.select(known.c.name)
+    .where(_OF_ACCOUNT)
+    .order_by(known.c.came_at.desc(), known.c.name)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .offset(sa.literal_column("0"))  # which SQLite's dialect adds otherwise, as a parameter that nobody named
 )
+_FORGET_OTHERS = Prepared(sa.delete(known).where(_OF_ACCOUNT, known.c.name.not_in(_LATEST)))
 
 
 class SqlClientReads(SqlTransaction, ReadTransaction):
@@ -35,14 +39,9 @@ class SqlClientWrites(SqlClientReads, SqlWrites, WriteTransaction):
 
     @override
     def remember_client(self, account_id: int, name: bytes, now: datetime, most: int) -> None:
-        statement = self._insert(known)
-        again = statement.on_conflict_do_update(
-            index_elements=[known.c.account_id, known.c.name], set_={"came_at": statement.excluded.came_at}
-        )
-        self._run(again, account_id=account_id, name=name, came_at=now)
-        of_account = known.c.account_id == account_id
-        kept = sa.select(known.c.name).where(of_account).order_by(known.c.came_at.desc(), known.c.name).limit(most)
-        self._run(sa.delete(known).where(of_account, known.c.name.not_in(kept)))
+        _FORGET.run(self._driver, account=account_id, name=name)
+        _REMEMBER.run(self._driver, account_id=account_id, name=name, came_at=now)
+        _FORGET_OTHERS.run(self._driver, account=account_id, most=most)
 
     @override
     def forget_clients(self, before: datetime) -> int:
