@@ -86,13 +86,13 @@ def pips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {wheel.name.split("-")[1]: wheel for wheel in folder.glob("*.whl")}
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture
 def python(request: pytest.FixtureRequest, pips: dict[str, Path], tmp_path: Path) -> Path:
-    """The Python of a new environment with one of them."""
+    """The Python of a new environment with one of them, the oldest if the test does not say which."""
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     made = environment / "bin" / "python"
-    wheel = pips[request.param]
+    wheel = pips[getattr(request, "param", VERSIONS[0])]
     pip = [str(made), f"{wheel}/pip", "--isolated", "--quiet", "install", "--no-index", str(wheel)]
     subprocess.run(pip, check=True)
     return made
@@ -119,6 +119,7 @@ def versions(python: Path) -> dict[str, str]:
     return {name: version for name, version in map(str.split, shown.splitlines()) if name not in ("pip", "setuptools")}
 
 
+@pytest.mark.parametrize("python", VERSIONS, indirect=True)
 def test_nothing_newer_than_the_lock_is_taken(python: Path, index: Index) -> None:
     """Not for what is wanted with an extra either, whichever pip a person has."""
     done = install(python, index)

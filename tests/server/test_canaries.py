@@ -12,7 +12,7 @@ import pytest
 import requests
 import websocket
 
-from tests.server.cheap_server import CheapServer
+from tests.cheap_server import CheapServer
 from tests.server.front import listen
 from tests.server.helpers import API, HttpWire, connect, free_port, log_in, seed_of, send_raw, sign_up, until
 from tests.server.smtp import HOST, USERNAME, Certificates, MailServer

@@ -357,10 +357,14 @@ LYING: dict[str, Bug] = {
 
 FIRST_SEEDS = {
     "decision_is_half_saved": 840,
-    "consent_is_measured_against_nothing": 295,
-    "any_consent_is_enough": 285,
+    "memory_outlives_an_interruption": 875,
     "change_is_kept_too_late": 260,
-    "consent_is_kept_secret": 150,
+    "consent_takes_theirs": 100,
+    "consent_is_measured_against_theirs": 100,
+    "consent_is_measured_against_nothing": 390,
+    "consent_is_kept_secret": 285,
+    "any_consent_is_enough": 285,
+    "old_account_goes_on_in_the_new_one": 155,
     "refused_wallet_leaves_a_trace": 375,
 }
 """Where to begin to look for those that show seldom. It only saves time: a change of the simulator moves them."""
