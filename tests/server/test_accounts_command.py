@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from tests.server.helpers import API, Account, HttpWire, log_in, sign_up
 from walletsync_server.cli import main
+from walletsync_server.storage.sqlite.opening import open_sqlite
 from walletsync_server.testing import RunningServer
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -38,7 +39,6 @@ def test_permission_holds_at_once_while_the_server_runs(file: Path) -> None:
 
 def test_list_has_everybody(file: Path) -> None:
     """Whoever has an account or may get one, by command or by setting, in order; each as a line or as JSON."""
-    assert accounts(file, "list").stdout == ""
     with RunningServer(database=file, allow=["dora@example.com"]) as server:
         wire = HttpWire(server.url)
         for address in (BOB, "carol@example.com"):
@@ -107,12 +107,23 @@ def test_deletion_is_asked_for(file: Path, answer: str, stays: bool) -> None:
 
 def test_settings_that_allow_all_the_same_are_told(file: Path) -> None:
     """An operator is not left to believe that a command decides where a setting does."""
+    open_sqlite(file).close()
     assert "let everybody sign up" in accounts(file, "add", ALICE, WALLETSYNC_ACCOUNTS="open").stderr
     assert "still allow this address" in accounts(file, "remove", ALICE, WALLETSYNC_ALLOW=ALICE).stderr
 
 
+@pytest.mark.parametrize("words", [("list",), ("add", ALICE), ("remove", "--yes", ALICE), ("invite", ALICE)])
+def test_no_database_is_made_in_a_wrong_place(file: Path, words: tuple[str, ...]) -> None:
+    """Where no server has its database nothing is said to be done, and nothing is left there."""
+    ended = accounts(file, *words, WALLETSYNC_PUBLIC_URL="https://sync.example.com")
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert f"There is no database {file}. If it is elsewhere, say so with --config" in ended.stderr
+    assert not list(file.parent.iterdir())
+
+
 def test_unknown_address_is_told(file: Path) -> None:
     """Status 1 for an address that is not there, 2 for what is no address."""
+    open_sqlite(file).close()
     missing = accounts(file, "remove", "--yes", ALICE)
     assert (missing.exit_code, "no account and no permission" in missing.stderr) == (1, True)
     assert ALICE not in missing.output

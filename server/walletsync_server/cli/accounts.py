@@ -139,7 +139,7 @@ def remove_command(configuration: Configuration, address: str, keep_account: boo
 
 @contextmanager
 def _account_admin(settings: Settings) -> Iterator[AccountAdmin]:
-    storage = open_storage(settings.database, inline=True)
+    storage = open_storage(settings.database, create=False, inline=True)
     try:
         yield AccountAdmin(Store(storage), utc_now)
     finally:

@@ -12,7 +12,8 @@ from walletsync_server.mail.smtp import connect, reason, route_of
 from walletsync_server.settings import Settings, SettingsError
 from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.sqlite.connect import refuse_broken_sqlite, sqlite_version
-from walletsync_server.storage.sqlite.health import FILES, Health, examine
+from walletsync_server.storage.sqlite.files import files_of
+from walletsync_server.storage.sqlite.health import Health, examine
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 _MIB = 1024 * 1024
@@ -33,7 +34,7 @@ def diagnose(settings: Settings, *, now: datetime) -> Iterator[Finding]:
     yield from _exposure(settings)
     yield _sqlite()
     file = settings.database_file
-    yield from _modes("database", [Path(f"{file}{more}") for more in FILES])
+    yield from _modes("database", files_of(file))
     yield from _database(file, now)
     yield _space(file)
     if settings.mail_server:

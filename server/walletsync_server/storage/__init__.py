@@ -4,18 +4,22 @@
 speak SQL share, and beside it each has a folder of its own, such as `sqlite/`. `open_storage` is the door to all.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from walletsync_server.storage.interface import OnCommit, Storage, StorageError, take_no_notice
 
 
-def open_storage(url: str, *, inline: bool = False, on_commit: OnCommit = take_no_notice) -> Storage:
-    """Open the storage that a URL names, make it if it is new, and bring its schema up to date.
+def open_storage(
+    url: str, *, create: bool = True, inline: bool = False, on_commit: OnCommit = take_no_notice
+) -> Storage:
+    """Open the storage that a URL names and bring its schema up to date.
 
     Args:
         url: such as `sqlite:///walletsync.db`, or `sqlite:////var/lib/walletsync.db` from the root of the disk; what
-            follows the three slashes is the file's name as it is.
+            follows the three slashes is the file's name as it is. Links are followed, so that one file has one lock.
+        create: make it if it is missing.
         inline: run writes in the calling thread instead of one thread that groups commits.
         on_commit: see there.
 
@@ -26,17 +30,17 @@ def open_storage(url: str, *, inline: bool = False, on_commit: OnCommit = take_n
     if not separator or scheme not in _ENGINES:
         known = ", ".join(f"{scheme}://" for scheme in _ENGINES)
         raise StorageError(f"A database's URL begins with its engine, of which there are: {known}.")
-    return _ENGINES[scheme](rest, inline, on_commit)
+    return _ENGINES[scheme](rest, create, inline, on_commit)
 
 
-def _sqlite(rest: str, inline: bool, on_commit: OnCommit) -> Storage:
+def _sqlite(rest: str, create: bool, inline: bool, on_commit: OnCommit) -> Storage:
     from walletsync_server.storage.sqlite.opening import open_sqlite
 
     host, _, file = rest.partition("/")
     if host or not file:
         raise StorageError("The URL of a SQLite database is sqlite:///FILE, with three slashes.")
-    return open_sqlite(Path(file), inline=inline, on_commit=on_commit)
+    return open_sqlite(Path(os.path.realpath(file)), create=create, inline=inline, on_commit=on_commit)
 
 
 # Each imports its engine when it is asked for: the driver of another need not be installed.
-_ENGINES: dict[str, Callable[[str, bool, OnCommit], Storage]] = {"sqlite": _sqlite}
+_ENGINES: dict[str, Callable[[str, bool, bool, OnCommit], Storage]] = {"sqlite": _sqlite}

@@ -11,9 +11,6 @@ from walletsync_server.storage.sql.schema import accounts, wallets
 from walletsync_server.storage.sqlite.connect import engine
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 
-FILES = ("", "-wal", "-shm", ".lock")
-"""The database's own file, and what lies beside it, by what is added to its name."""
-
 
 @dataclass(frozen=True)
 class Health:

@@ -12,6 +12,7 @@ from walletsync_server.storage.sql.migrate import migrate
 from walletsync_server.storage.sqlite.connect import driver_of, engine, refuse_broken_sqlite, sqlite_version
 from walletsync_server.storage.sqlite.digest import unseal
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
+from walletsync_server.storage.sqlite.files import make_private, refuse_missing
 from walletsync_server.storage.sqlite.lock import DatabaseLock, cannot_open
 from walletsync_server.storage.sqlite.log import WriteAheadLog
 from walletsync_server.storage.sqlite.readers import Readers
@@ -22,19 +23,24 @@ READERS = 256
 """Connections for reading, made when needed: more than threads, since the event loop must not wait for one."""
 
 
-def open_sqlite(file: Path, *, inline: bool = False, on_commit: OnCommit = take_no_notice) -> Storage:
-    """Open the database in `file`, made with mode 0600 if it is new, and bring its schema up to date.
+def open_sqlite(
+    file: Path, *, create: bool = True, inline: bool = False, on_commit: OnCommit = take_no_notice
+) -> Storage:
+    """Open the database in `file` and bring its schema up to date.
 
     Several processes may have the file open: SQLite lets one write at a time, the others wait `connect.BUSY_SECONDS`.
 
     Args:
         file: where; its folder must exist.
+        create: make it, with mode 0600, if it is missing.
         inline: run writes in the calling thread instead of one thread that groups commits.
         on_commit: see there.
 
     Raises:
         StorageError: with a sentence for the operator, if this cannot be done.
     """
+    if not create:
+        refuse_missing(file)
     with ExitStack() as undo:
         lock = _lock(file)
         undo.callback(lock.release)
@@ -92,6 +98,6 @@ def _open(file: Path) -> tuple[sa.Engine, tuple[str | None, str | None]]:
 def _make_private(file: Path) -> None:
     """Make the file if it is new, for its owner only; SQLite gives its companions the same mode."""
     try:
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(make_private(file, file))
     except OSError as error:
         raise StorageError(cannot_open(file, error)) from error
