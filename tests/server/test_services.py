@@ -322,7 +322,7 @@ def test_storage_that_fails_is_unavailable(world: World) -> None:
     """What the storage cannot do is one error of the services, for reads and for writes."""
     world.storage.close()
     with pytest.raises(errors.Unavailable) as raised:
-        world.services.about.check_ready()
+        world.services.readiness.check()
     assert isinstance(raised.value.__cause__, StorageError)
     with pytest.raises(errors.Unavailable):
         world.services.accounts.sign_up("bob@example.com", PASSWORD, None)

@@ -1,5 +1,7 @@
 """Every query, in SQLAlchemy Core: what a transaction in SQL can do. Neither class begins or ends one."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from typing_extensions import override
 
@@ -12,6 +14,7 @@ from walletsync_server.storage.sql.signup_queries import SqlSignupReads, SqlSign
 from walletsync_server.storage.sql.token_queries import SqlTokenReads, SqlTokenWrites
 from walletsync_server.storage.sql.wallet_queries import SqlWalletReads, SqlWalletWrites
 
+_NOTED = "noted_at"
 _SECRET = "secret"  # noqa: S105 - the name of a row, not its value
 
 
@@ -36,6 +39,12 @@ class SqlWriteTransaction(
     WriteTransaction,
 ):
     """Reads and writes on one connection; an engine says what its INSERT is."""
+
+    @override
+    def note_time(self, now: datetime) -> None:
+        added = self._insert(server_values)
+        noted = added.on_conflict_do_update(index_elements=[server_values.c.name], set_={"value": added.excluded.value})
+        self._run(noted, name=_NOTED, value=now.isoformat().encode())
 
     @override
     def keep_secret(self, fresh: bytes) -> bytes:

@@ -15,6 +15,7 @@ from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 from walletsync_server.storage.sqlite.files import make_private, refuse_missing
 from walletsync_server.storage.sqlite.lock import DatabaseLock, cannot_open
 from walletsync_server.storage.sqlite.log import WriteAheadLog
+from walletsync_server.storage.sqlite.place import Place
 from walletsync_server.storage.sqlite.readers import Readers
 from walletsync_server.storage.sqlite.storage import SqliteStorage
 from walletsync_server.storage.sqlite.writer import InlineWriter, ThreadedWriter
@@ -46,11 +47,13 @@ def open_sqlite(
         undo.callback(lock.release)
         writing, _ = _open(file)
         undo.pop_all()
-    writer = (InlineWriter if inline else ThreadedWriter)(writing, WriteAheadLog(writing, file), on_commit)
+    place = Place(writing, file)
+    writer = (InlineWriter if inline else ThreadedWriter)(writing, WriteAheadLog(writing, file), place, on_commit)
     return SqliteStorage(
         writing=writing,
         writer=writer,
         readers=Readers(engine(file, readonly=True, pool_size=READERS)),
+        place=place,
         lock=lock,
     )
 
