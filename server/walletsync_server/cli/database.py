@@ -9,8 +9,10 @@ import click
 from walletsync_server.cli.options import settings_options
 from walletsync_server.cli.progress import progress
 from walletsync_server.configuration import Configuration
+from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.sqlite.backup import back_up, restore, stream_backup
 from walletsync_server.storage.sqlite.compact import compact
+from walletsync_server.storage.sqlite.notes import note_backup
 from walletsync_server.storage.sqlite.opening import migrate_sqlite
 from walletsync_server.storage.sqlite.verify import verify
 
@@ -51,10 +53,16 @@ def backup_command(configuration: Configuration, file: Path, force: bool) -> Non
     database = configuration.settings.database_file
     if file == _STDOUT:
         _back_up_to_stdout(database)
-        return
-    with progress("Backing up") as bar:
-        back_up(database, file, replace=force, progress=bar)
-    click.echo(f"{file}: {file.stat().st_size} bytes. `walletsync-server verify-backup` reads and checks all of it.")
+    else:
+        with progress("Backing up") as bar:
+            back_up(database, file, replace=force, progress=bar)
+        click.echo(
+            f"{file}: {file.stat().st_size} bytes. `walletsync-server verify-backup` reads and checks all of it."
+        )
+    try:
+        note_backup(database, datetime.now(UTC))
+    except StorageError as error:  # the backup is there, and may be wanted just since the disk fails
+        click.echo(f"`doctor` will not know of this backup. {error}", err=True)
 
 
 def _back_up_to_stdout(database: Path) -> None:

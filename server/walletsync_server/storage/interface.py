@@ -243,8 +243,8 @@ class Storage(ABC):
         """Ask the database anything at all, and whether it is where a restart would find it.
 
         Raises:
-            StorageError: if it cannot be asked, or its files were deleted or replaced while they were open. Then no write
-                succeeds either.
+            StorageError: if it cannot be asked, or its files were deleted or replaced while they were open. Then no
+                write succeeds either.
         """
         self.read(lambda transaction: transaction.ping())
 

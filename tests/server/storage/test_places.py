@@ -290,9 +290,7 @@ def test_files_of_others_are_told_without_a_traceback(home: Path, tmp_path: Path
     served(database)
     home.chmod(0)
     for words in (
-        ["verify-backup", database],
         ["restore", *on(tmp_path / "w.db"), database],
-        ["backup", *on(database), tmp_path / "backup.db"],
         ["accounts", "list", *on(database)],
         ["doctor", *on(database)],
         ["serve", *on(database)],

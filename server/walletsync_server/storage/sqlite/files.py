@@ -31,6 +31,15 @@ def refuse_missing(file: Path) -> None:
         )
 
 
+def owner_of(database: Path) -> os.stat_result:
+    """Return the state of the database or of its folder, whichever says whose the database's files are.
+
+    A database of root's in another user's folder was left there by mistake.
+    """
+    states = [each.stat() for each in (database, database.parent) if each.exists()]
+    return next((state for state in states if state.st_uid), states[-1])
+
+
 def make_private(file: Path, database: Path) -> int:
     """Open a file of a database to read and write; make it if it is missing, with mode 0600. Return the descriptor.
 
@@ -48,12 +57,11 @@ def make_private(file: Path, database: Path) -> int:
 def _give_to_owner(descriptor: int, database: Path) -> None:
     """Let what root makes beside a database belong to whom the database belongs; before there is one, its folder.
 
-    Otherwise a server that runs as that user could not open it. A database of root's in another user's folder was left
-    there by mistake. Root that may not give files away, as in some containers, is a user like any other.
+    Otherwise a server that runs as that user could not open it. Root that may not give files away, as in some
+    containers, is a user like any other.
     """
     if os.geteuid() == 0:
-        states = [each.stat() for each in (database, database.parent) if each.exists()]
-        owner = next((state for state in states if state.st_uid), states[-1])
+        owner = owner_of(database)
         with suppress(PermissionError):
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class SqliteStorage(Storage):
-    """Reads go to `readers`, writes through `writer`, which uses `writing`, all in `place`. Owns them all, and `lock`."""
+    """Reads go to `readers`, writes through `writer`, which uses `writing`; all in `place`. Owns them and `lock`."""
 
     def __init__(
         self, *, writing: sa.Engine, writer: Writer, readers: Readers, place: Place, lock: DatabaseLock
