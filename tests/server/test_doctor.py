@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from walletsync_server.observe.findings import FAIL, OK, WARN, Finding
 from walletsync_server.settings import TABLE, Settings
 from walletsync_server.storage.contract_tests.records import ALICE, NOW, append, wallet
 from walletsync_server.storage.sqlite import connect
+from walletsync_server.storage.sqlite.health import Health, examine
 from walletsync_server.storage.sqlite.opening import open_sqlite
 
 UNUSED_PORT = 1
@@ -171,6 +173,20 @@ def test_clock_that_is_behind_the_data_fails(file: Path) -> None:
     """A clock from before the newest wallet is wrong, or was."""
     assert found(file, now=NOW - timedelta(seconds=1))["clock"].level == FAIL
     assert found(file, now=datetime.now(UTC))["clock"].level == OK
+
+
+def test_clock_is_asked_after_the_data(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server stores while the doctor looks is from before the doctor's time."""
+
+    def store_first(file: Path) -> Health:
+        storage = open_sqlite(file)
+        append(storage, ALICE.account_id, replace(wallet(2), stored_at=datetime.now(UTC)))
+        storage.close()
+        return examine(file)
+
+    monkeypatch.setattr(doctor, "examine", store_first)
+    findings = diagnose(Settings(database=f"sqlite:///{file}", port=0), clock=lambda: datetime.now(UTC))
+    assert {finding.name: finding.level for finding in findings}["clock"] == OK
 
 
 @pytest.mark.parametrize(("free", "level"), [(10, FAIL), (disk.NO_SPACE, WARN), (disk.LITTLE_SPACE, OK)])
