@@ -1,15 +1,21 @@
 """`accounts`: who may sign up and who has an account, changed while the server runs."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
+from alembic import command
 from click.testing import CliRunner, Result
 
 from tests.server.helpers import API, Account, HttpWire, log_in, sign_up
 from walletsync_server.cli import main
+from walletsync_server.storage.sql.migrate import configuration
+from walletsync_server.storage.sqlite.connect import engine
+from walletsync_server.storage.sqlite.lock import DatabaseLock
 from walletsync_server.storage.sqlite.opening import open_sqlite
-from walletsync_server.testing import RunningServer
+from walletsync_server.testing import RunningServer, ServerDidNotStart
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 
@@ -20,8 +26,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def accounts(file: Path, *words: str, **options: str) -> Result:
-    command = ["accounts", words[0], "--database", f"sqlite:///{file}", *words[1:]]
-    return CliRunner().invoke(main, command, env=options)
+    typed = ["accounts", words[0], "--database", f"sqlite:///{file}", *words[1:]]
+    return CliRunner().invoke(main, typed, env=options)
 
 
 def test_permission_holds_at_once_while_the_server_runs(file: Path) -> None:
@@ -98,8 +104,8 @@ def test_deletion_is_asked_for(file: Path, answer: str, stays: bool) -> None:
     """Only a yes deletes; the question says what there is. No answer is a no."""
     with RunningServer(database=file, accounts="open") as server:
         sign_up(HttpWire(server.url), ALICE)
-        command = ["accounts", "remove", "--database", f"sqlite:///{file}", ALICE]
-        ended = CliRunner().invoke(main, command, input=answer)
+        typed = ["accounts", "remove", "--database", f"sqlite:///{file}", ALICE]
+        ended = CliRunner().invoke(main, typed, input=answer)
         assert ended.exit_code == (1 if stays else 0)
         assert "no wallet, devices: 0. Delete all of it?" in ended.stderr
         assert log_in(HttpWire(server.url), ALICE).status == (200 if stays else 401)
@@ -127,6 +133,66 @@ def test_unknown_address_is_told(file: Path) -> None:
     missing = accounts(file, "remove", "--yes", ALICE)
     assert (missing.exit_code, "no account and no permission" in missing.stderr) == (1, True)
     assert ALICE not in missing.output
-    for command in ("add", "remove"):
-        wrong = accounts(file, command, "Alice@example.com")
+    for name in ("add", "remove"):
+        wrong = accounts(file, name, "Alice@example.com")
         assert (wrong.exit_code, "lower case" in wrong.stderr) == (2, True)
+
+
+def test_list_changes_nothing(file: Path) -> None:
+    """It may look at a backup, or at a database while it is being replaced: nothing is made, migrated or locked."""
+    open_sqlite(file).close()
+    lock = file.with_name("walletsync.db.lock")
+    lock.unlink()
+    before = file.read_bytes()
+    assert accounts(file, "list").exit_code == 0
+    assert (file.read_bytes(), list(file.parent.iterdir())) == (before, [file])
+    held = DatabaseLock(file, exclusive=True)
+    assert accounts(file, "list").exit_code == 0
+    assert "is being replaced" in accounts(file, "add", ALICE).stderr
+    held.release()
+
+
+def test_list_says_that_a_schema_is_older(older: Path) -> None:
+    """With what to do; the database stays as it is."""
+    before = older.read_bytes()
+    ended = accounts(older, "list")
+    assert (ended.exit_code, "The schema of" in ended.stderr, "run `migrate`" in ended.stderr) == (1, True, True)
+    assert (older.read_bytes(), list(older.parent.iterdir())) == (before, [older])
+
+
+def test_no_schema_changes_under_a_server(older: Path) -> None:
+    """An older server that has the database open goes on with its schema: who would change that is told to stop it."""
+    server = DatabaseLock(older)
+    for ended in (
+        accounts(older, "add", ALICE),
+        CliRunner().invoke(main, ["migrate", "--database", f"sqlite:///{older}"]),
+    ):
+        assert (ended.exit_code, "which takes the database alone" in ended.stderr) == (1, True)
+        assert "stop the server" in ended.stderr
+    with closing(RunningServer(database=older)) as newer, pytest.raises(ServerDidNotStart, match="takes the database"):
+        newer.start()
+    assert revision(older) == "0001"
+    server.release()
+    migrated = CliRunner().invoke(main, ["migrate", "--database", f"sqlite:///{older}"])
+    assert f"{older}: migrated from 0001 to {revision(older)}." in migrated.stdout
+    assert revision(older) != "0001"
+    server = DatabaseLock(older)  # with nothing to do it needs nobody's leave
+    again = CliRunner().invoke(main, ["migrate", "--database", f"sqlite:///{older}"])
+    assert (again.exit_code, "is up to date" in again.stdout) == (0, True)
+    server.release()
+
+
+def revision(file: Path) -> str:
+    with closing(apsw.Connection(str(file))) as connection:
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchall()[0][0])
+
+
+@pytest.fixture
+def older(file: Path) -> Path:
+    """A database as the first version of the schema made it."""
+    file.touch()
+    made = engine(file, readonly=False, pool_size=1)
+    with made.begin() as connection:
+        command.upgrade(configuration(connection), "0001")
+    made.dispose()
+    return file

@@ -17,7 +17,7 @@ from walletsync_server.services import utc_now
 from walletsync_server.services.account_admin import AccountAdmin, AddressSummary
 from walletsync_server.services.store import Store
 from walletsync_server.settings import ALLOWLIST, Settings
-from walletsync_server.storage import open_storage
+from walletsync_server.storage import Access, open_storage
 
 
 class _Address(click.ParamType[str]):
@@ -52,7 +52,7 @@ def list_command(configuration: Configuration, as_json: bool) -> None:
 
     Example: walletsync-server accounts list --json
     """
-    with _account_admin(configuration.settings) as admin:
+    with _account_admin(configuration.settings, Access.LOOK) as admin:
         for person in _with_allowed(admin, configuration.settings):
             if as_json:
                 click.echo(json.dumps(dataclasses.asdict(person), default=lambda moment: moment.isoformat()))
@@ -138,8 +138,8 @@ def remove_command(configuration: Configuration, address: str, keep_account: boo
 
 
 @contextmanager
-def _account_admin(settings: Settings) -> Iterator[AccountAdmin]:
-    storage = open_storage(settings.database, create=False, inline=True)
+def _account_admin(settings: Settings, access: Access = Access.CHANGE) -> Iterator[AccountAdmin]:
+    storage = open_storage(settings.database, access=access, inline=True)
     try:
         yield AccountAdmin(Store(storage), utc_now)
     finally:

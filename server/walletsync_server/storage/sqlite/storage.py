@@ -51,3 +51,22 @@ class SqliteStorage(Storage):
         self._readers.close()
         self._writing.dispose()  # the last one out writes SQLite's log back into the file
         self._lock.release()
+
+
+class SqliteReading(Storage):
+    """Looks at a database through `readers`, which it owns, and changes nothing."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    @override
+    def read(self, work: Callable[[ReadTransaction], T]) -> T:
+        return self._readers.read(work)
+
+    @override
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
+        raise StorageError("The database was opened to look at it only.")
+
+    @override
+    def close(self) -> None:
+        self._readers.close()
