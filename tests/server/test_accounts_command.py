@@ -52,23 +52,45 @@ def test_list_has_everybody(file: Path) -> None:
         for address in ("dora@example.com", BOB):
             assert sign_up(wire, address).status == 201
         bob = Account(wire, BOB, log_in(wire, BOB).json["token"])
-        assert bob.post(1).status == 200
+        assert bob.post(1, "wallet").status == 200
         allowed = f"{ALICE} dora@example.com zoe@example.com"
         listed = accounts(file, "list", "--json", WALLETSYNC_ALLOW=allowed).stdout.splitlines()
         lines = accounts(file, "list", WALLETSYNC_ALLOW=allowed).stdout.splitlines()
     people = [json.loads(line) for line in listed]
-    since = [person.pop("created_at") for person in people]
-    assert people == [
-        {"email": ALICE, "allowed": True, "current_sequence": 0, "devices": 0},
-        {"email": BOB, "allowed": True, "current_sequence": 1, "devices": 1},
-        {"email": "carol@example.com", "allowed": True, "current_sequence": 0, "devices": 0},
-        {"email": "dora@example.com", "allowed": True, "current_sequence": 0, "devices": 0},
-        {"email": "zoe@example.com", "allowed": True, "current_sequence": 0, "devices": 0},
-    ]
+    since, seen = ([person.pop(name) for person in people] for name in ("created_at", "last_seen"))
+    nothing = {"allowed": True, "current_sequence": 0, "devices": 0, "versions": 0, "size": 0}
+    something = {"allowed": True, "current_sequence": 1, "devices": 1, "versions": 1, "size": len("wallet")}
+    names = (ALICE, BOB, "carol@example.com", "dora@example.com", "zoe@example.com")
+    assert people == [{"email": name, **(something if name == BOB else nothing)} for name in names]
+    assert [moment is not None for moment in seen] == [False, True, False, False, False]
     assert [moment is not None for moment in since] == [False, True, False, True, False]
     assert lines[0] == f"{ALICE}  may sign up"
-    assert lines[1] == f"{BOB}  account since {since[1][:10]}, wallet version 1, devices: 1"
-    assert lines[3] == f"dora@example.com  account since {since[3][:10]}, no wallet, devices: 0"
+    kept = f"wallet version 1, versions kept: 1, {len('wallet')} bytes"
+    assert lines[1] == f"{BOB}  account since {since[1][:10]}, {kept}, devices: 1, last seen: {seen[1][:10]}"
+    assert lines[3] == f"dora@example.com  account since {since[3][:10]}, no wallet, devices: 0, last seen: not known"
+
+
+def test_devices_are_shown_and_logged_out(file: Path) -> None:
+    """All of one account with its devices, as lines or JSON; who is logged out is so at once, and may log in again."""
+    with RunningServer(database=file, accounts="open") as server:
+        wire = HttpWire(server.url)
+        sign_up(wire, ALICE)
+        phone, laptop = (Account(wire, ALICE, log_in(wire, ALICE, device=name).json["token"]) for name in ("a", "b"))
+        assert phone.post(1, "wallet").status == 200
+        shown = json.loads(accounts(file, "show", ALICE, "--json").stdout)
+        assert (shown["size"], [device["device_id"] for device in shown["devices"]]) == (6, ["a", "b"])
+        lines = accounts(file, "show", ALICE).stdout.splitlines()
+        assert "wallet version 1" in lines[0]
+        assert [line.split("logged in")[0].strip() for line in lines[1:]] == ["'a'", "'b'"]
+        missing = accounts(file, "logout", ALICE, "--device", "c")
+        assert (missing.exit_code, "No such device" in missing.stderr) == (1, True)
+        assert accounts(file, "logout", ALICE, "--device", "a").stdout == f"{ALICE}: devices logged out: 1.\n"
+        assert [each.get().status for each in (phone, laptop)] == [401, 200]
+        assert accounts(file, "logout", ALICE).stdout == f"{ALICE}: devices logged out: 1.\n"
+        assert laptop.get().status == 401
+        assert log_in(wire, ALICE, device="a").status == 200
+    for command_ in ("show", "logout"):
+        assert "no account and no permission" in accounts(file, command_, BOB).stderr
 
 
 def test_removed_account_is_gone(file: Path) -> None:
@@ -107,7 +129,7 @@ def test_deletion_is_asked_for(file: Path, answer: str, stays: bool) -> None:
         typed = ["accounts", "remove", "--database", f"sqlite:///{file}", ALICE]
         ended = CliRunner().invoke(main, typed, input=answer)
         assert ended.exit_code == (1 if stays else 0)
-        assert "no wallet, devices: 0. Delete all of it?" in ended.stderr
+        assert "no wallet, devices: 0, last seen: not known. Delete all of it?" in ended.stderr
         assert log_in(HttpWire(server.url), ALICE).status == (200 if stays else 401)
 
 
