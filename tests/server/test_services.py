@@ -1,5 +1,6 @@
 """What the server promises, without HTTP: accounts, tokens, wallets, and every race that a recheck decides."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -364,3 +365,11 @@ def test_refused_write_holds_no_wallet_while_it_waits(world: World, monkeypatch:
     with pytest.raises(errors.Conflict) as raised:
         world.write(token, 1, "another")
     assert raised.value.current.encrypted_wallet == "first"
+
+
+def test_figures_are_numbers_or_none(world: World) -> None:
+    """What cannot be asked is no number, so that the other figures are shown all the same."""
+    figures = world.services.figures
+    assert (figures.accounts(), figures.mails_waiting(), math.isnan(figures.last_backup())) == (1, 0, True)
+    world.storage.close()
+    assert all(map(math.isnan, (figures.accounts(), figures.mails_waiting(), figures.last_backup())))

@@ -11,6 +11,7 @@ from walletsync_server.live.hub import Hub
 from walletsync_server.services.about import About
 from walletsync_server.services.accounts import Accounts
 from walletsync_server.services.clocks import CautiousClock
+from walletsync_server.services.figures import Figures
 from walletsync_server.services.known_clients import KnownClients
 from walletsync_server.services.mail_queue import MailQueue
 from walletsync_server.services.memory_counters import MemoryCounters
@@ -33,6 +34,7 @@ class Services:
 
     about: About
     accounts: Accounts
+    figures: Figures
     known_clients: KnownClients
     mail_queue: MailQueue
     password_change: PasswordChange
@@ -109,6 +111,7 @@ def build_services(
             publisher=hub,
             signups=signups if confirm_addresses else None,
         ),
+        figures=Figures(store),
         known_clients=known,
         mail_queue=MailQueue(store, clock),
         password_change=PasswordChange(store, passwords=passwords, throttle=throttle, known=known, publisher=hub),

@@ -98,6 +98,14 @@ class ReadTransaction(AddressReads, SignupReads):
         """Ask the database anything at all."""
 
     @abstractmethod
+    def count_accounts(self) -> int:
+        """Return how many accounts there are."""
+
+    @abstractmethod
+    def backed_up_at(self) -> datetime | None:
+        """Return when the last backup of this database was complete; None if there was none."""
+
+    @abstractmethod
     def find_account(self, email: str) -> Account | None:
         """Return the account of this address, if there is one."""
 

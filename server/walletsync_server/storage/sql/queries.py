@@ -9,11 +9,12 @@ from walletsync_server.storage.interface import ReadTransaction, WriteTransactio
 from walletsync_server.storage.sql.account_queries import SqlAccountReads, SqlAccountWrites
 from walletsync_server.storage.sql.address_queries import SqlAddressReads, SqlAddressWrites
 from walletsync_server.storage.sql.client_queries import SqlClientReads, SqlClientWrites
-from walletsync_server.storage.sql.schema import server_values
+from walletsync_server.storage.sql.schema import accounts, server_values
 from walletsync_server.storage.sql.signup_queries import SqlSignupReads, SqlSignupWrites
 from walletsync_server.storage.sql.token_queries import SqlTokenReads, SqlTokenWrites
 from walletsync_server.storage.sql.wallet_queries import SqlWalletReads, SqlWalletWrites
 
+BACKED_UP = "backed_up_at"
 _NOTED = "noted_at"
 _SECRET = "secret"  # noqa: S105 - the name of a row, not its value
 
@@ -26,6 +27,16 @@ class SqlReadTransaction(
     @override
     def ping(self) -> None:
         self._connection.execute(sa.select(sa.func.count()).select_from(server_values)).scalar_one()
+
+    @override
+    def count_accounts(self) -> int:
+        return self._connection.execute(sa.select(sa.func.count()).select_from(accounts)).scalar_one()
+
+    @override
+    def backed_up_at(self) -> datetime | None:
+        statement = sa.select(server_values.c.value).where(server_values.c.name == BACKED_UP)
+        noted = self._connection.execute(statement).scalar_one_or_none()
+        return None if noted is None else datetime.fromisoformat(noted.decode())
 
 
 class SqlWriteTransaction(

@@ -7,10 +7,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from walletsync_server.storage.sql.migrate import is_known, newest_revision, revision_of
+from walletsync_server.storage.sql.queries import SqlReadTransaction
 from walletsync_server.storage.sql.schema import accounts, wallets
-from walletsync_server.storage.sqlite.connect import driver_of, engine
+from walletsync_server.storage.sqlite.connect import engine
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
-from walletsync_server.storage.sqlite.notes import backed_up_at
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def examine(file: Path) -> Health:
                 is_known=revision is not None and is_known(connection, revision),
                 faults=[said for (said,) in connection.exec_driver_sql("PRAGMA quick_check") if said != "ok"],
                 latest=_latest(connection) if revision else None,
-                backed_up_at=backed_up_at(driver_of(connection)) if revision else None,
+                backed_up_at=SqlReadTransaction(connection).backed_up_at() if revision else None,
             )
     finally:
         reading.dispose()

@@ -4,12 +4,9 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-import apsw
-
+from walletsync_server.storage.sql.queries import BACKED_UP
 from walletsync_server.storage.sqlite.connect import connect
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
-
-_ROW = "backed_up_at"
 
 
 def note_backup(file: Path, now: datetime) -> None:
@@ -20,11 +17,5 @@ def note_backup(file: Path, now: datetime) -> None:
     """
     with driver_errors_end_here(file), closing(connect(file)) as connection:
         connection.execute(
-            "INSERT OR REPLACE INTO server_values (name, value) VALUES (?, ?)", (_ROW, now.isoformat().encode())
+            "INSERT OR REPLACE INTO server_values (name, value) VALUES (?, ?)", (BACKED_UP, now.isoformat().encode())
         )
-
-
-def backed_up_at(connection: apsw.Connection) -> datetime | None:
-    """Return when the last backup was complete, None if there was none."""
-    rows = connection.execute("SELECT CAST(value AS TEXT) FROM server_values WHERE name = ?", (_ROW,)).fetchall()
-    return datetime.fromisoformat(str(rows[0][0])) if rows else None
