@@ -27,7 +27,7 @@ from walletsync_server.storage.sqlite.health import Health, examine
 from walletsync_server.storage.sqlite.opening import open_sqlite
 
 UNUSED_PORT = 1
-"""Nobody listens there but root's own servers of another century."""
+"""That of tcpmux, which nobody serves."""
 LATER = NOW + timedelta(days=1)
 
 

@@ -1,5 +1,6 @@
 """What an operator's Prometheus sees of a real process, and what it can never see."""
 
+import json
 import math
 import random
 import re
@@ -23,6 +24,7 @@ from walletsync_server.observe.metrics import CannotServeMetrics, Metrics
 from walletsync_server.testing import RunningServer, ServerDidNotStart
 
 ALERTS = Path(__file__).parents[2] / "server" / "examples" / "alerts.yml"
+DASHBOARD = ALERTS.with_name("dashboard.json")
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -117,14 +119,18 @@ def process_started(scraped: Scraped) -> float:
     return started
 
 
-def test_alerts_watch_figures_that_exist(server: RunningServer, port: int) -> None:
-    """Every name in the rules is one that the server shows, with the labels that it has there."""
+def test_alerts_and_dashboard_show_figures_that_exist(server: RunningServer, port: int) -> None:
+    """Every name in the rules and in the dashboard's panels is one that the server shows."""
     wire = HttpWire(server.url)
     new_account(wire)
-    shown = {sample.name for sample in Scraped(port).samples} | {"walletsync_refusals_total"}
-    watched = set(re.findall(r"\bwalletsync_\w+", " ".join(re.findall("expr: (.*)", ALERTS.read_text()))))
-    assert len(watched) >= 8
-    assert watched <= shown
+    assert wire("GET", "/wallet").status == 401
+    shown = {sample.name for sample in Scraped(port).samples}
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    drawn = [target["expr"] for panel in panels for target in panel["targets"]]
+    for asked, least in ((re.findall("expr: (.*)", ALERTS.read_text()), 8), (drawn, 16)):
+        watched = set(re.findall(r"\b(?:walletsync|process)_\w+", " ".join(asked)))
+        assert len(watched) >= least
+        assert watched <= shown
 
 
 @pytest.mark.security
