@@ -76,6 +76,7 @@ class Middle:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else a body waits 40 ms for the head to be acknowledged
 
             def do_GET(self) -> None:
                 middle._handle(self)
