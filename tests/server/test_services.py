@@ -15,6 +15,7 @@ from tests.server.world import EMAIL, LIMIT, World
 from walletsync.protocol import KEPT_VERSIONS, MAX_DEVICES, MAX_SEQUENCE
 from walletsync_server.api.errors import STATUS
 from walletsync_server.services import build_services, errors
+from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.storage.interface import (
@@ -288,7 +289,7 @@ def test_known_wallet_is_not_read(world: World) -> None:
     """A caller that knows the digest gets the digest only."""
     token = world.log_in()
     wallet = world.write(token, 1)
-    found = world.services.wallets.read(token, lambda digest: digest == wallet.digest)
+    found = run_blocking(world.services.wallets.read(token, lambda digest: digest == wallet.digest))
     assert found == wallet.digest
 
 

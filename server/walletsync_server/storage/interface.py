@@ -32,6 +32,10 @@ class StorageError(Exception):
     log, so it names no value of a client."""
 
 
+class LargeWallet(Exception):
+    """The wallet has more bytes than the caller wants to read now."""
+
+
 class AddressTaken(Exception):
     """An account with this e-mail address exists already."""
 
@@ -134,8 +138,12 @@ class ReadTransaction(AddressReads, SignupReads):
         """Return the digest of the current wallet without reading the wallet; None if there is no wallet."""
 
     @abstractmethod
-    def current_wallet(self, account_id: int) -> Wallet | None:
-        """Return the current wallet, byte for byte as it was appended; None if there is none."""
+    def current_wallet(self, account_id: int, most: int | None = None) -> Wallet | None:
+        """Return the current wallet, byte for byte as it was appended; None if there is none.
+
+        Raises:
+            LargeWallet: if `most` is given and the encrypted wallet has more bytes of UTF-8. Then it was not read.
+        """
 
     @abstractmethod
     def digest_at(self, account_id: int, sequence: int) -> bytes | None:

@@ -13,6 +13,7 @@ from walletsync_server.storage.interface import (
     Account,
     AddressTaken,
     KeptVersion,
+    LargeWallet,
     ReadTransaction,
     Storage,
     StorageError,
@@ -64,6 +65,15 @@ class AccountContract(StorageContract):
         append(storage, alice.account_id, wallet(1), last)
         assert storage.read(lambda t: t.current_wallet(alice.account_id)) == last
         assert storage.read(lambda t: t.current_digest(alice.account_id)) == last.digest
+
+    def test_large_wallet_is_not_read_by_who_wants_a_small_one(self, storage: Storage, alice: Account) -> None:
+        """With `most`, a wallet of more bytes of UTF-8 is `LargeWallet`; one of as many comes, and none stays none."""
+        assert storage.read(lambda t: t.current_wallet(alice.account_id, 0)) is None
+        last = wallet(1, "ä" * 5)
+        append(storage, alice.account_id, last)
+        assert storage.read(lambda t: t.current_wallet(alice.account_id, 10)) == last
+        with pytest.raises(LargeWallet):
+            storage.read(lambda t: t.current_wallet(alice.account_id, 9))
 
     def test_old_versions_are_kept_until_they_are_pruned(self, storage: Storage, alice: Account) -> None:
         """`prune_wallets` keeps the last ones, the current one included, and touches no other account."""
