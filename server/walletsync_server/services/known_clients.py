@@ -61,7 +61,7 @@ class KnownClients:
     def purge(self) -> int:
         """Forget those who have not come for long; return how many."""
         before = self._purge_clock() - KNOWN_FOR
-        return self._store.write(lambda transaction: transaction.forget_clients(before))
+        return self._store.remove(lambda transaction, most: transaction.forget_clients(before, most))
 
     def _device(self, account_id: int, device_id: str) -> bytes:
         return self._name(b"device", account_id, device_id)

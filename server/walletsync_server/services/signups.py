@@ -110,7 +110,8 @@ class Signups:
     def purge(self) -> int:
         """Forget the sign-ups that have expired and the mails that are as old; return how many sign-ups."""
         now = self._purge_clock()
-        return self._store.write(lambda transaction: transaction.purge_signups(now, now - LIFETIME))
+        self._store.remove(lambda transaction, most: transaction.purge_mails(now - LIFETIME, most))
+        return self._store.remove(lambda transaction, most: transaction.purge_signups(now, most))
 
     def _hash(self, email: str, password: str, asker: Asker) -> str:
         """Return the hash of a password, always the same one.

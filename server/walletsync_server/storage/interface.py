@@ -126,10 +126,6 @@ class ReadTransaction(AddressReads, SignupReads):
         """Say whether the account remembers a client of this name that came after `since`."""
 
     @abstractmethod
-    def expired_tokens(self, moment: datetime, most: int) -> list[Token]:
-        """Return tokens of any accounts that expired at `moment` or before, at most `most`."""
-
-    @abstractmethod
     def current_sequence(self, account_id: int) -> int:
         """Return the sequence of the current wallet; 0 if there is none, or no account."""
 
@@ -216,6 +212,10 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Remove the account's tokens that expired at `now` or before."""
 
     @abstractmethod
+    def purge_tokens(self, moment: datetime, most: int) -> int:
+        """Remove tokens of any accounts that expired at `moment` or before, at most `most`; return how many."""
+
+    @abstractmethod
     def count_other_tokens(self, account_id: int, device_id: str, now: datetime) -> int:
         """Return how many tokens that expire after `now` the account has beside that device's."""
 
@@ -224,8 +224,8 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Note that a client of this name came now; of more than `most` forget those that came longest ago."""
 
     @abstractmethod
-    def forget_clients(self, before: datetime) -> int:
-        """Forget the clients of all accounts that came at `before` or earlier; return how many."""
+    def forget_clients(self, before: datetime, most: int) -> int:
+        """Forget clients of any accounts that came at `before` or earlier, at most `most`; return how many."""
 
     @abstractmethod
     def keep_secret(self, fresh: bytes) -> bytes:

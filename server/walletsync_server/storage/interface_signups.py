@@ -111,8 +111,9 @@ class SignupWrites(SignupReads):
         """Forget the token hashes of all mails to the address, so that no link in them works any more."""
 
     @abstractmethod
-    def purge_signups(self, now: datetime, mails_before: datetime) -> int:
-        """Remove all sign-ups that expired at `now` or before, and all mails made at `mails_before` or before.
+    def purge_signups(self, now: datetime, most: int) -> int:
+        """Remove sign-ups that expired at `now` or before, at most `most`; return how many."""
 
-        Return how many sign-ups.
-        """
+    @abstractmethod
+    def purge_mails(self, before: datetime, most: int) -> int:
+        """Remove mails that were made at `before` or earlier, at most `most`; return how many."""

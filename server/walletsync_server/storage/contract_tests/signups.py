@@ -192,7 +192,8 @@ class SignupContract(StorageContract):
         old, younger = replace(MAIL, created_at=NOW - HOUR), replace(MAIL, mail_id=1, signup_id=None)
         queue(storage, old, younger)
         storage.write(lambda t: t.mark_mail_sent(old, NOW))
-        assert storage.write(lambda t: t.purge_signups(NOW + HOUR, NOW - HOUR)) == 2
+        assert [storage.write(lambda t: t.purge_signups(NOW + HOUR, 1)) for _ in range(3)] == [1, 1, 0]
+        assert storage.write(lambda t: t.purge_mails(NOW - HOUR, 5)) == 1
         assert storage.read(lambda t: t.newest_signups(EMAIL, NOW, 5)) == [replace(SECOND, expires_at=NOW + 2 * HOUR)]
         assert storage.read(lambda t: t.newest_signups(BOBS.email, NOW, 5)) == []
         assert storage.read(lambda t: t.count_mails_sent(EMAIL, NOW - HOUR)) == 0
