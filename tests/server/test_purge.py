@@ -114,7 +114,7 @@ def test_purges_are_done_in_pieces_and_search_nothing(tmp_path: Path, monkeypatc
     deletions = {each for each in seen if each.startswith("DELETE")}
     assert len(deletions) == 4
     for each in deletions:
-        plan = storage.read(lambda t, s=each: explain(driver_of(t._connection), s))  # type: ignore[misc, attr-defined]
+        plan = storage.read(lambda t, s=each: explain(driver_of(t._connection), s))  # type: ignore[misc]
         assert not [step for step in plan if step.startswith("SCAN")], plan
     storage.close()
 

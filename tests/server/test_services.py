@@ -66,11 +66,9 @@ def test_sign_up_whose_rival_vanished_is_refused(world: World) -> None:
         world.services.accounts.sign_up(EMAIL, PASSWORD, bytes(32))
 
 
-@pytest.mark.parametrize("column", ["password_hash", "epoch"])
-def test_login_during_a_password_change_is_refused(world: World, column: str) -> None:
+def test_login_during_a_password_change_is_refused(world: World) -> None:
     """A password that was right when it was checked, and changed before the token was made, opens nothing."""
-    value = {"password_hash": "other", "epoch": 2}[column]
-    world.storage.before_write = lambda: world.sql(update(schema.accounts).values({column: value}))
+    world.storage.before_write = lambda: world.sql(update(schema.accounts).values({"epoch": 2}))
     with pytest.raises(errors.WrongCredentials):
         world.log_in()
 

@@ -75,7 +75,7 @@ class KnownClients:
 
 
 def asker_of(standing: Standing, client: str, email: str) -> Asker:
-    """Return for whom a password is checked: one who is known to this account, or anybody from around there."""
-    if standing is Standing.STRANGER:
-        return Asker(neighbourhood_of(client))
-    return Asker(email, is_known=True)
+    """Return for whom a password is checked: a device that is known to this account, or anybody from around there."""
+    if standing is Standing.DEVICE:
+        return Asker(email, is_known=True)
+    return Asker(neighbourhood_of(client))

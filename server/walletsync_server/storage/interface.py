@@ -180,8 +180,14 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """
 
     @abstractmethod
+    def renew_password_hash(self, account_id: int, password_hash: str) -> None:
+        """Set another hash of the same password; no token is void by that. The caller holds the lock."""
+
+    @abstractmethod
     def delete_account(self, account_id: int) -> None:
-        """Remove the account and all that belongs to it, sign-ups of its address too. The caller holds the lock.
+        """Remove the account and all that belongs to it, mails to its address too. The caller holds the lock.
+
+        Sign-ups of its address that wait are their makers'.
 
         Once `Storage.write` returns, none of the storage's files has any of it; as long as somebody reads an earlier
         state, soon after.

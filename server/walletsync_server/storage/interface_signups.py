@@ -83,6 +83,10 @@ class SignupWrites(SignupReads):
         """Remove a sign-up; nothing happens if it is gone."""
 
     @abstractmethod
+    def delete_signups(self, email: str, password_hash: str) -> None:
+        """Remove those sign-ups of an address that have this password hash."""
+
+    @abstractmethod
     def queue_mail(self, mail: Mail) -> None:
         """Add a mail."""
 

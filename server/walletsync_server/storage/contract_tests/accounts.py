@@ -160,6 +160,15 @@ class AccountContract(StorageContract):
         assert storage.read(lambda t: t.find_token(fresh.token_hash)) == fresh
         assert storage.write(lambda t: t.put_token(token("c", 4, epoch=2))) is None
 
+    def test_renewed_hash_voids_nothing(self, storage: Storage, alice: Account) -> None:
+        """Only the hash of the one account is another, and its tokens are found as before."""
+        storage.write(lambda transaction: transaction.insert_account(BOB))
+        storage.write(lambda t: t.put_token(token("a", 1)))
+        storage.write(lambda t: t.renew_password_hash(alice.account_id, "new hash"))
+        assert storage.read(lambda t: t.find_account(alice.email)) == replace(alice, password_hash="new hash")
+        assert storage.read(lambda t: t.find_account(BOB.email)) == BOB
+        assert storage.read(lambda t: t.find_token(token("a", 1).token_hash)) == token("a", 1)
+
     def test_known_clients(self, storage: Storage, alice: Account) -> None:
         """A client is known since it came last, to its account only; the oldest go, and all with the account."""
         storage.write(lambda t: t.insert_account(BOB))

@@ -97,6 +97,10 @@ class SqlSignupWrites(SqlSignupReads, SqlWrites, SignupWrites):
         self._run(sa.delete(signups).where(key))
 
     @override
+    def delete_signups(self, email: str, password_hash: str) -> None:
+        self._run(sa.delete(signups).where(signups.c.email == email, signups.c.password_hash == password_hash))
+
+    @override
     def queue_mail(self, mail: Mail) -> None:
         self._run(sa.insert(mails), **vars(mail))
 
