@@ -210,7 +210,7 @@ class Settings:
     )
     rate_login: str = _setting(
         Rates.login,
-        "Passwords that one network may try at accounts to which it has not logged in before; off also lifts the "
+        "Passwords that one network may try, beside those of devices that are known; off also lifts the "
         "limits per account.",
         "RATE",
         _rate,

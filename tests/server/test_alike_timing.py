@@ -111,12 +111,17 @@ QUESTIONS: dict[str, tuple[Ask, int]] = {
     "login": (post("/auth/full", password="wrong" + PASSWORD, deviceId="laptop"), 401),
     "seed": (seed, 200),
     "resend": (post("/verify/resend"), 200),
+    "change": (
+        post("/password", oldPassword="wrong" + PASSWORD, newPassword="new" + PASSWORD, clientSaltSeed="5a" * 32),
+        401,
+    ),
+    "deletion": (post("/account/delete", password="wrong" + PASSWORD), 401),
 }
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_time_tells_nothing(target: Target, question: str) -> None:
-    """New, waiting or with an account: sign-up, failed login, seed and resend take the same time."""
+    """New, waiting or with an account: every question takes the same time."""
     ask, expected = QUESTIONS[question]
     number = random.randrange(2**32)
     print(f"seed {number}")

@@ -324,6 +324,17 @@ def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_event_loop_waits_little_for_other_threads(tmp_path: Path) -> None:
+    """While the server serves, a thread that computes makes room ten times as soon as Python lets it by default."""
+    program = (
+        "import sys; from walletsync_server.cli import main, serve; "
+        "serve.serve = lambda *_, **more: print(sys.getswitchinterval()); main()"
+    )
+    words = [sys.executable, "-c", program, "serve", "--port", "0", "--database", f"sqlite:///{tmp_path / 'w.db'}"]
+    ended = subprocess.run(words, capture_output=True, text=True, env=environment(), timeout=60, check=True)
+    assert float(ended.stdout) == pytest.approx(sys.getswitchinterval() / 10)
+
+
 def test_closed_stdin_cannot_be_waited_for(tmp_path: Path) -> None:
     """--stop-with-stdin without a standard input is bad usage."""
     ended = subprocess.run(

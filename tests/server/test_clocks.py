@@ -9,6 +9,7 @@ from tests.server.world import EMAIL, World
 from walletsync_server.services.clocks import BELIEVED_AFTER, CautiousClock
 from walletsync_server.services.errors import NoWallet
 from walletsync_server.services.tokens import LIFETIME
+from walletsync_server.services.turns import ANYBODY
 
 YEAR = timedelta(days=365)
 
@@ -61,5 +62,6 @@ def test_wrong_clock_purges_nothing_that_lives(world: World, wrong: timedelta) -
     world.clock.set(-LIFETIME - wrong)
     with pytest.raises(NoWallet):
         world.read(token)
-    assert world.services.signups.waits("bob@example.com", PASSWORD)
+    signups = world.services.signups
+    assert signups.wait("bob@example.com", signups.hash_of("bob@example.com", PASSWORD, ANYBODY))
     assert world.services.accounts.log_in(EMAIL, PASSWORD, "laptop")

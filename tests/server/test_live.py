@@ -13,6 +13,7 @@ from tests.server.helpers import PASSWORD, cheap_passwords
 from tests.server.world import EMAIL, World
 from walletsync_server.live.hub import MAX_LISTENERS, MAX_LISTENERS_PER_ACCOUNT, AccountIsFull, Hub, HubIsFull, Listener
 from walletsync_server.services import build_services, errors
+from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.storage.sql import schema
 from walletsync_server.storage.sqlite.opening import open_sqlite
@@ -332,7 +333,7 @@ def test_wallet_is_read_without_a_condition(world: World) -> None:
     """Who has no version yet gets the wallet."""
     token = world.log_in()
     written = world.write(token, 1)
-    assert world.services.wallets.read(token) == written
+    assert run_blocking(world.services.wallets.read(token)) == written
 
 
 def test_token_made_void_by_another_process_is_found(world: World, hub: Hub) -> None:

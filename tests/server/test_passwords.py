@@ -8,8 +8,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from tests.server.helpers import PASSWORD
+from tests.server.world import Interrupted
 from walletsync_server import services
 from walletsync_server.services import build_services
+from walletsync_server.services.errors import Busy, WrongCredentials
 from walletsync_server.services.passwords import PASSWORD_HASHER, Passwords
 from walletsync_server.storage.sqlite.opening import open_sqlite
 
@@ -41,6 +43,74 @@ def test_nobodys_password_costs_the_same_work() -> None:
     parameters = [text.split("$")[1:4] for text in checked]
     assert len(parameters) == 2
     assert parameters[0] == parameters[1]
+
+
+OLD, NEW = (PasswordHasher(time_cost=1, memory_cost=cost, parallelism=1) for cost in (8, 16))
+
+
+def test_older_hashes_cost_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the cost was raised, every check costs the old and the new one, for whatever account and for none."""
+    checked: list[str] = []
+    verify = PasswordHasher.verify
+
+    def recorded(self: PasswordHasher, hash: str, password: str) -> bool:
+        checked.append(hash.split("$")[3])
+        return verify(self, hash, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", recorded)
+    passwords = Passwords(1, NEW, earlier=[OLD])
+    old, new = OLD.hash(PASSWORD), NEW.hash(PASSWORD)
+    for stored in (old, new, None):
+        for text in (PASSWORD, "x"):
+            assert passwords.verify(stored, text) is (stored is not None and text == PASSWORD)
+    assert checked == ["m=16,t=1,p=1", "m=8,t=1,p=1"] * 6
+    foreign = PasswordHasher(time_cost=1, memory_cost=24, parallelism=1).hash(PASSWORD)
+    assert (passwords.verify(foreign, PASSWORD), passwords.verify(foreign, "x")) == (True, False)
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_login_renews_an_old_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_busy: bool) -> None:
+    """After the cost was raised a login stores a hash of today, unless too much waits; nobody is logged out."""
+    storage = open_sqlite(tmp_path / "w.db", inline=True)
+    options: dict[str, Any] = {"may_sign_up": lambda email: True, "max_wallet_bytes": 1}
+    before = build_services(storage, passwords=Passwords(1, OLD), **options)
+    before.accounts.sign_up("alice@example.com", PASSWORD, None)
+    token = before.accounts.log_in("alice@example.com", PASSWORD, "laptop").token
+    passwords = Passwords(1, NEW, earlier=[OLD])
+    after = build_services(storage, passwords=passwords, **options)
+
+    def hash_now() -> str:
+        found = storage.read(lambda t: t.find_account("alice@example.com"))
+        assert found
+        return found.password_hash
+
+    def busy(*_: object, **more: object) -> str:
+        raise Busy(1)
+
+    with pytest.raises(WrongCredentials):
+        after.accounts.log_in("alice@example.com", "wrong", "phone")
+    assert passwords.is_outdated(hash_now())
+    with monkeypatch.context() as rush:
+        if is_busy:
+            rush.setattr(passwords, "hash", busy)
+        after.accounts.log_in("alice@example.com", PASSWORD, "phone")
+    assert passwords.is_outdated(hash_now()) is is_busy
+    assert [each.device_id for each in after.tokens.devices(token)] == ["laptop", "phone"]
+    after.accounts.log_in("alice@example.com", PASSWORD, "tablet")
+    assert not passwords.is_outdated(hash_now())
+    storage.close()
+
+
+def test_two_logins_may_renew_at_once(tmp_path: Path) -> None:
+    """A login during which another one renewed the hash is none with a wrong password."""
+    storage = Interrupted(open_sqlite(tmp_path / "w.db", inline=True))
+    options: dict[str, Any] = {"may_sign_up": lambda email: True, "max_wallet_bytes": 1}
+    before = build_services(storage, passwords=Passwords(1, OLD), **options)
+    before.accounts.sign_up("alice@example.com", PASSWORD, None)
+    accounts = build_services(storage, passwords=Passwords(1, NEW, earlier=[OLD]), **options).accounts
+    storage.before_write = lambda: accounts.log_in("alice@example.com", PASSWORD, "phone")
+    assert accounts.log_in("alice@example.com", PASSWORD, "laptop")
+    storage.close()
 
 
 class Crowded(PasswordHasher):

@@ -2,25 +2,32 @@
 
 import logging
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import apsw
 import pytest
 from sqlalchemy import select
 
 from tests.server.helpers import PASSWORD, FakeClock, HttpWire, cheap_passwords, new_account, until
-from tests.server.world import EMAIL, World
+from tests.server.world import EMAIL, Interrupted, World
 from walletsync.protocol import MAX_DEVICES
 from walletsync_server.background import purging
-from walletsync_server.services import build_services, errors, tokens
+from walletsync_server.services import build_services, errors, store
 from walletsync_server.services.errors import RateLimited, Unavailable, WrongCredentials
+from walletsync_server.services.known_clients import KNOWN_FOR
 from walletsync_server.services.throttle import Rates
 from walletsync_server.services.tokens import LATELY, LIFETIME
-from walletsync_server.storage.interface import StorageError
+from walletsync_server.storage.interface import Storage, StorageError, WriteTransaction
 from walletsync_server.storage.sql import schema
+from walletsync_server.storage.sqlite.connect import driver_of
 from walletsync_server.storage.sqlite.opening import open_sqlite
 from walletsync_server.testing import RunningServer
+
+T = TypeVar("T")
 
 
 def devices(world: World) -> list[str]:
@@ -31,7 +38,7 @@ def devices(world: World) -> list[str]:
 
 def test_expired_tokens_are_purged_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that expired two weeks ago go, whosever they are and however many; live and lately expired ones stay."""
-    monkeypatch.setattr(tokens, "_BATCH", 2)
+    monkeypatch.setattr(store, "PIECE", 2)
     world.services.accounts.sign_up("bob@example.com", PASSWORD, None)
     for device in "abc":
         world.log_in(device)
@@ -50,6 +57,76 @@ def test_expired_tokens_are_purged_in_the_end(world: World, monkeypatch: pytest.
     assert world.services.tokens.purge() == 0
     with pytest.raises(errors.NoWallet):
         world.read(alive)
+
+
+class Meanwhile(Interrupted):
+    """A storage that remembers how many rows a write changed at most."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage)
+        self.largest = 0
+
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
+        def counted(transaction: WriteTransaction) -> T:
+            driver = transaction._connection.connection.driver_connection  # type: ignore[attr-defined]
+            before = driver.total_changes()
+            done = work(transaction)
+            self.largest = max(self.largest, driver.total_changes() - before)
+            return done
+
+        return super().submit(counted)
+
+
+def test_purges_are_done_in_pieces_and_search_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much there is, nobody who writes waits for more than a piece, and no piece looks at what stays."""
+    monkeypatch.setattr(store, "PIECE", 3)
+    seen: list[str] = []
+    inner = open_sqlite(tmp_path / "w.db", inline=True)
+    storage, clock = Meanwhile(inner), FakeClock()
+    services = build_services(
+        storage,
+        may_sign_up=lambda email: True,
+        max_wallet_bytes=1,
+        clock=clock,
+        seconds=clock.seconds,
+        passwords=cheap_passwords(),
+    )
+    waiting = build_services(
+        inner,
+        may_sign_up=lambda email: True,
+        max_wallet_bytes=1,
+        clock=clock,
+        seconds=clock.seconds,
+        passwords=cheap_passwords(),
+        confirm_addresses=True,
+    )
+    services.accounts.sign_up(EMAIL, PASSWORD, None)
+    for number in range(10):
+        services.accounts.log_in(EMAIL, PASSWORD, f"{number}", f"192.0.2.{number}")
+        waiting.accounts.sign_up(f"bob{number}@example.com", PASSWORD, None)
+    clock.move(max(LIFETIME + LATELY, KNOWN_FOR))
+    storage.largest = 0
+    storage.write(lambda t: driver_of(t._connection).trace_v2(apsw.SQLITE_TRACE_STMT, seen_by(seen)))  # type: ignore[attr-defined]
+    assert services.tokens.purge() == 10
+    assert services.known_clients.purge() == 20
+    assert services.signups.purge() == 10
+    assert storage.largest == 3
+    deletions = {each for each in seen if each.startswith("DELETE")}
+    assert len(deletions) == 4
+    for each in deletions:
+        plan = storage.read(lambda t, s=each: explain(driver_of(t._connection), s))  # type: ignore[misc]
+        assert not [step for step in plan if step.startswith("SCAN")], plan
+    storage.close()
+
+
+def explain(driver: apsw.Connection, statement: str) -> list[str]:
+    """Return how SQLite goes about a statement."""
+    steps = driver.execute(f"EXPLAIN QUERY PLAN {statement}", (1,) * statement.count("?"))
+    return [str(step) for *_, step in steps]
+
+
+def seen_by(seen: list[str]) -> Callable[[dict[str, Any]], None]:
+    return lambda statement: seen.append(statement["sql"])
 
 
 def test_login_purges_its_own_account(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from walletsync.protocol import WalletRequest
 from walletsync_server.api.bodies import decode
 from walletsync_server.services.errors import BadRequest
 
-WALLETS = ["-", '"', '""', "\\", '\\"', '{"hmac":"x"}', "ä🔑", "\0", "\u2028"]
+WALLETS = ['\\\\"\\', "-", '"', '""', "\\", '\\"', '{"hmac":"x"}', "ä🔑", "\0", "\u2028"]
 
 
 def body_of(pairs: list[tuple[str, Any]], *, ascii_only: bool) -> bytes:
@@ -65,3 +66,17 @@ def test_any_request_is_refused_exactly_if_a_name_repeats() -> None:
             with pytest.raises(BadRequest, match="twice"):
                 decode(body, WalletRequest)
     assert 300 < refused < 2700
+
+
+@pytest.mark.parametrize("more", [',"hmac":"h"' * 100_000, ',"hm\\u0061c":"\\\\"' * 50_000], ids=["plain", "escaped"])
+def test_repeated_names_take_no_memory_of_their_own(more: str) -> None:
+    """However often a name repeats, looking for it takes no more than the body and what was found in it."""
+    body = f'{{"sequence":1,"encryptedWallet":"w","hmac":"h"{more}}}'.encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadRequest, match="twice"):
+            decode(body, WalletRequest)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * len(body)

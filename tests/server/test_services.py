@@ -16,6 +16,7 @@ from tests.server.world import EMAIL, LIMIT, World
 from walletsync.protocol import KEPT_VERSIONS, MAX_DEVICES, MAX_SEQUENCE
 from walletsync_server.api.errors import STATUS
 from walletsync_server.services import build_services, errors
+from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.storage.interface import (
@@ -66,11 +67,9 @@ def test_sign_up_whose_rival_vanished_is_refused(world: World) -> None:
         world.services.accounts.sign_up(EMAIL, PASSWORD, bytes(32))
 
 
-@pytest.mark.parametrize("column", ["password_hash", "epoch"])
-def test_login_during_a_password_change_is_refused(world: World, column: str) -> None:
+def test_login_during_a_password_change_is_refused(world: World) -> None:
     """A password that was right when it was checked, and changed before the token was made, opens nothing."""
-    value = {"password_hash": "other", "epoch": 2}[column]
-    world.storage.before_write = lambda: world.sql(update(schema.accounts).values({column: value}))
+    world.storage.before_write = lambda: world.sql(update(schema.accounts).values({"epoch": 2}))
     with pytest.raises(errors.WrongCredentials):
         world.log_in()
 
@@ -289,7 +288,7 @@ def test_known_wallet_is_not_read(world: World) -> None:
     """A caller that knows the digest gets the digest only."""
     token = world.log_in()
     wallet = world.write(token, 1)
-    found = world.services.wallets.read(token, lambda digest: digest == wallet.digest)
+    found = run_blocking(world.services.wallets.read(token, lambda digest: digest == wallet.digest))
     assert found == wallet.digest
 
 

@@ -1,5 +1,6 @@
 """How often clients may ask: whose requests count together, who waits, and who is never shut out."""
 
+import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -51,7 +52,7 @@ def throttle(clock: Seconds) -> Throttle:
     return throttle_with(RATES, clock)
 
 
-def run(asked: AbstractContextManager[None] | None) -> None:
+def run(asked: AbstractContextManager[object] | None) -> None:
     """Do what is counted, if it is a block that counts."""
     if asked is not None:
         with asked:
@@ -71,7 +72,14 @@ def allowed(ask: Callable[[], Any], most: int = 2000) -> int:
 def guesses(
     throttle: Throttle, client: str, email: str = ALICE, device: str = "", standing: Standing = STRANGER
 ) -> int:
-    return allowed(lambda: throttle.guess(client, email, device, standing=standing))
+    return allowed(lambda: wrong_guess(throttle, client, email, device, standing))
+
+
+def wrong_guess(
+    throttle: Throttle, client: str, email: str = ALICE, device: str = "", standing: Standing = STRANGER
+) -> None:
+    with throttle.guess(client, email, device, standing=standing) as guess:
+        guess.judge(right=False)
 
 
 def strange_network(number: int) -> str:
@@ -165,17 +173,48 @@ def test_known_device_is_not_locked_out_by_its_neighbours() -> None:
     assert guesses(throttle, HOME, device="laptop", standing=DEVICE) == PAIR
 
 
-def test_known_network_is_never_locked_out(throttle: Throttle) -> None:
+def right_guess(throttle: Throttle, client: str, standing: Standing) -> None:
+    with throttle.guess(client, ALICE, standing=standing) as guess:
+        guess.judge(right=True)
+
+
+def test_known_network_is_not_locked_out_from_elsewhere(throttle: Throttle) -> None:
     """From where somebody logged in before, a new device gets in as well; nobody elsewhere profits."""
     use_up_strangers(throttle)
-    assert guesses(throttle, CAFE) == 0
-    assert guesses(throttle, HOME, standing=NETWORK) == PAIR
+    assert allowed(lambda: right_guess(throttle, CAFE, STRANGER)) == 0
+    assert allowed(lambda: right_guess(throttle, HOME, NETWORK)) == PAIR
+
+
+def test_known_network_cannot_be_told_by_wrong_guesses(clock: Seconds) -> None:
+    """They are answered alike, use up as much of everything, and say the same time, in any order with others."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    for number in range(50):
+        told = [history(random.Random(seed + number), standing) for standing in (NETWORK, STRANGER)]
+        assert told[0] == told[1]
+
+
+def history(chance: random.Random, standing: Standing) -> list[int | None]:
+    """Return what comes of wrong guesses at ALICE from HOME, and at others and from elsewhere: seconds to wait."""
+    clock, told = Seconds(), list[int | None]()
+    throttle = throttle_with(replace(RATES, login="30/minute"), clock)
+    for _ in range(400):
+        client, email = chance.choice([HOME, HOME, *map(strange_network, range(5))]), chance.choice([ALICE, ALICE, BOB])
+        is_known = (client, email) == (HOME, ALICE)
+        try:
+            wrong_guess(throttle, client, email, standing=standing if is_known else STRANGER)
+        except RateLimited as refused:
+            told.append(refused.retry_after)
+        else:
+            told.append(None)
+        clock.now += chance.choice([0, 0, 0, 20])
+    return told
 
 
 def test_what_was_not_done_is_not_counted(throttle: Throttle) -> None:
     """Who is turned away because the server is busy has lost nothing of any allowance; any other end counts."""
 
-    def fail(ask: Callable[[], AbstractContextManager[None]], error: Exception) -> None:
+    def fail(ask: Callable[[], AbstractContextManager[object]], error: Exception) -> None:
         with pytest.raises(type(error)), ask():
             raise error
 

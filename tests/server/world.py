@@ -57,7 +57,7 @@ class World:
         return run_blocking(self.services.wallets.write(token, sequence=sequence, encrypted_wallet=text, hmac="h"))
 
     def read(self, token: str) -> Wallet | bytes:
-        return self.services.wallets.read(token, lambda digest: False)
+        return run_blocking(self.services.wallets.read(token, lambda digest: False))
 
     def sql(self, statement: Any) -> None:
         """Change the database behind everybody's back."""

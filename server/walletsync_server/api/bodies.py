@@ -1,6 +1,5 @@
 """JSON bodies into messages, strictly, with a sentence that names the field and never repeats a value."""
 
-import json
 import re
 from typing import TypeVar
 
@@ -52,15 +51,17 @@ def _decode(body: bytes, message: type[M]) -> M:
 def _repeats_a_name(body: bytes, found: Message) -> bool:
     """Say whether the object that `found` was decoded from has a name twice: two readers could take different values.
 
-    Each of its texts takes two quotation marks, names included, and more only where some are escaped in it. So if their
-    number is right nothing is there twice, and only else it is worth a second look.
+    Each text of the object, its names included, is between two quotation marks that are not escaped. So there are more
+    of these than what was found accounts for if, and only if, something is there twice. They are counted without
+    making an object of each: a body of names that repeat would become twenty times as large.
     """
     values = [value for name in found.__struct_fields__ if (value := getattr(found, name)) is not UNSET]
     texts = len(values) + sum(isinstance(value, str) for value in values)
-    if body.count(b'"') == 2 * texts:
-        return False
-    names: list[str] = json.loads(body, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
-    return len(names) != len(set(names))
+    marks = body.count(b'"')
+    if marks != 2 * texts:
+        # Once every escaped backslash is gone, a backslash before a mark escapes it.
+        marks -= body.replace(rb"\\", b"").count(rb"\"")
+    return marks != 2 * texts
 
 
 class _Versioned(msgspec.Struct):

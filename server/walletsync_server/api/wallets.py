@@ -14,7 +14,7 @@ from walletsync_server.services.wallets import Wallet
 _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-def get_wallet(services: Services, request: Request) -> Response:
+def get_wallet(services: Services, request: Request) -> GeneratorCoroutine[Response]:
     """GET `/wallet`: 200, or 304 if `If-None-Match` names the current one."""
     condition = request.headers.get("if-none-match", "")
     names = set(_ENTITY_TAG.findall(condition))
@@ -22,7 +22,7 @@ def get_wallet(services: Services, request: Request) -> Response:
     def known(digest: bytes) -> bool:
         return condition.strip() == "*" or digest.hex() in names
 
-    found = services.wallets.read(token_of(request), known if condition else None)
+    found = yield from services.wallets.read(token_of(request), known if condition else None)
     if isinstance(found, bytes):
         return empty_response(304, {"ETag": entity_tag(found)})
     return wallet_response(found)

@@ -41,8 +41,8 @@ class FrontDoor:
     def __init__(self, api: Api, app: WSGIApplication, *, hashing: int = 0) -> None:
         self._api = api
         self._flask: Any = WSGIMiddleware(cast(Any, app), workers=THREADS + hashing)
-        # Decoding the JSON of a large wallet takes milliseconds, for which the event loop must not stand still.
-        self._large = ThreadPoolExecutor(2, "large-bodies")
+        # Reading a large wallet or its JSON takes milliseconds, for which the event loop must not stand still.
+        self._large = ThreadPoolExecutor(2, "large-wallets")
         self.budgets = BodyBudgets(api.body_limit)
         self.websockets = WebSockets()
         self.discards_up_to = api.body_limit + SLACK
@@ -77,7 +77,7 @@ class FrontDoor:
             loop = asyncio.get_running_loop()
             response = await loop.run_in_executor(self._large, self._api.answer, request)
         else:
-            response = await run_on_loop(self._api.answering(request))
+            response = await run_on_loop(self._api.answering(request), self._large)
         headers = _raw(response.headers.items())
         if request.refusal is not None and (_announced(request) or 0) > self.discards_up_to:
             headers.append((b"connection", b"close"))
@@ -99,7 +99,7 @@ class FrontDoor:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # the event that says that there is a client
         socket = WebSocket(send)
-        response = await run_on_loop(self._api.answering(replace(_request(scope), wake=socket.wake)))
+        response = await run_on_loop(self._api.answering(replace(_request(scope), wake=socket.wake)), self._large)
         subscription = response.subscription
         if subscription is None:
             await _respond(send, "websocket.http.response", response, _raw(response.headers.items()))

@@ -21,6 +21,9 @@ from walletsync_server.observe.metrics import CannotServeMetrics
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.settings import Settings
 
+SWITCH_SECONDS = 0.0005
+"""How long the event loop may have to wait until another thread that computes makes room for it. By default Python lets
+it wait ten times as long, and that for each request while large wallets or many passwords are worked on."""
 ONLY_ALLOWED = (
     "Only those that you allow can sign up here: walletsync-server accounts add ADDRESS, or --allow ADDRESS. "
     "With --accounts open everybody can."
@@ -76,6 +79,7 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
     with bind(settings.host, settings.port) as listener:
         url = url_of(listener)
         app = create_app(settings, hub=Hub(per_account=settings.sockets_per_account))
+        sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # what lives as long as the process; looking through it for garbage took all clients 60 ms
         try:
             serve(create_front_door(app), listener, stopping=stopping, on_ready=ready)

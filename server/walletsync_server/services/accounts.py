@@ -1,11 +1,12 @@
 """Who has an account: signing up and logging in."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from walletsync_server.live.interface import Publisher
 from walletsync_server.services.account_ids import new_account_id
-from walletsync_server.services.errors import AccountExists, NotAllowed, NotVerified, WrongCredentials
+from walletsync_server.services.errors import AccountExists, Busy, NotAllowed, NotVerified, WrongCredentials
 from walletsync_server.services.known_clients import KnownClients, asker_of
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.signups import Signups
@@ -113,12 +114,15 @@ class Accounts:
             NotVerified: if a sign-up with them waits to be confirmed.
             TooManyDevices: if the account has as many other devices as it may.
         """
-        seen = self._authenticate(email, password, client, device_id)
+        seen, _ = self._authenticate(email, password, client, device_id)
+        renewed = self._renewed(seen, password)
 
         def issue(transaction: WriteTransaction) -> IssuedToken:
             account = lock_unchanged(transaction, seen)
             if account is None:
                 raise WrongCredentials
+            if renewed is not None:
+                transaction.renew_password_hash(account.account_id, renewed)
             self._known.remember(transaction, account.account_id, client, device_id)
             return self._tokens.issue(transaction, account, device_id)
 
@@ -136,34 +140,57 @@ class Accounts:
             WrongCredentials: if there is no account with this address and password.
             NotVerified: if a sign-up with them waits to be confirmed.
         """
-        seen = self._authenticate(email, password, client)
+        seen, own_signups = self._authenticate(email, password, client)
 
         def remove(transaction: WriteTransaction) -> None:
             account = lock_unchanged(transaction, seen)
             if account is None:
                 raise WrongCredentials
             transaction.delete_account(account.account_id)
+            # Those of others go on waiting: who made them would see by their end that there was an account.
+            if own_signups is not None:
+                transaction.delete_signups(email, own_signups)
 
         self._store.write(remove)
         self._publisher.hang_up_all(seen.account_id, seen.epoch)
 
-    def _authenticate(self, email: str, password: str, client: str, device_id: str = "") -> Account:
-        """Return the account whose password this is; the attempt counts, right or wrong."""
+    def _authenticate(self, email: str, password: str, client: str, device_id: str = "") -> tuple[Account, str | None]:
+        """Return the account whose password this is, and the hash that sign-ups with it have, if there may be any.
+
+        The attempt counts, right or wrong.
+        """
         seen, standing = self._look(email, client, device_id)
         asker = asker_of(standing, client, email)
-        with self._throttle.guess(client, email, device_id, standing=standing):
+        with self._throttle.guess(client, email, device_id, standing=standing) as guess:
             matches = self._passwords.verify(seen.password_hash if seen else None, password, asker=asker)
             # Looked up in any case, which is the same work.
-            waits = self._signups is not None and self._signups.waits(email, password, asker)
+            of_signups, wait = self._signups_with(email, password, asker)
+            guess.judge(right=matches)
         if seen is None or not matches:
-            raise NotVerified if waits else WrongCredentials
-        return seen
+            raise NotVerified if wait else WrongCredentials
+        return seen, of_signups
+
+    def _renewed(self, account: Account, password: str) -> str | None:
+        """Return today's hash of the password that was proven just now, if the account has one of another kind."""
+        if not self._passwords.is_outdated(account.password_hash):
+            return None
+        with suppress(Busy):  # the next login will do
+            return self._passwords.hash(password, asker=Asker(account.email, is_known=True))
+        return None
+
+    def _signups_with(self, email: str, password: str, asker: Asker) -> tuple[str | None, bool]:
+        """Return the hash that sign-ups with this password have, and whether any wait."""
+        if self._signups is None:
+            return None, False
+        password_hash = self._signups.hash_of(email, password, asker)
+        return password_hash, self._signups.wait(email, password_hash)
 
     def _is_retry(self, email: str, password: str, salt_seed: bytes | None, client: str) -> bool:
         existing, standing = self._look(email, client)
         asker = asker_of(standing, client, email)
-        with self._throttle.guess(client, email, standing=standing):  # the answer says whether the password is right
+        with self._throttle.guess(client, email, standing=standing) as guess:
             matches = self._passwords.verify(existing.password_hash if existing else None, password, asker=asker)
+            guess.judge(right=matches)
         return existing is not None and matches and existing.salt_seed == salt_seed
 
     def _look(self, email: str, client: str, device_id: str = "") -> tuple[Account | None, Standing]:
@@ -180,6 +207,6 @@ def lock_unchanged(transaction: WriteTransaction, seen: Account) -> Account | No
     None if that password holds no more: it was changed while it was being checked, or the account is gone.
     """
     account = transaction.lock_account(seen.account_id)
-    if account is None or (account.password_hash, account.epoch) != (seen.password_hash, seen.epoch):
+    if account is None or account.epoch != seen.epoch:
         return None
     return account

@@ -2,22 +2,35 @@
 
 It is a generator-based coroutine: a generator that yields the futures that it waits for, and goes on when they are
 done. A thread runs it with `run_blocking`, an event loop with `run_on_loop` of `asgi`: neither has an implementation of
-its own, and no thread is held.
+its own, and no thread is held. It yields `ELSEWHERE` before it does what would hold up an event loop.
 """
 
 from collections.abc import Generator
 from concurrent.futures import Future
-from typing import Any, TypeAlias, TypeVar
+from enum import Enum, auto
+from typing import Any, Literal, TypeAlias, TypeVar
 
 T = TypeVar("T")
-GeneratorCoroutine: TypeAlias = Generator[Future[Any], None, T]
+
+
+class Place(Enum):
+    """Where the rest of a coroutine is to run."""
+
+    ELSEWHERE = auto()
+
+
+ELSEWHERE: Literal[Place.ELSEWHERE] = Place.ELSEWHERE
+"""In a thread that nobody else waits for: what comes keeps a processor busy for milliseconds."""
+GeneratorCoroutine: TypeAlias = Generator[Future[Any] | Place, None, T]
 
 
 def run_blocking(coroutine: GeneratorCoroutine[T]) -> T:
     """Return what `coroutine` returns, or raise what it raises; waits in this thread."""
     try:
         while True:
-            next(coroutine).exception()
+            awaited = next(coroutine)
+            if not isinstance(awaited, Place):
+                awaited.exception()
     except StopIteration as end:
         result: T = end.value
         return result

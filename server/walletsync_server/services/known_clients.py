@@ -61,7 +61,7 @@ class KnownClients:
     def purge(self) -> int:
         """Forget those who have not come for long; return how many."""
         before = self._purge_clock() - KNOWN_FOR
-        return self._store.write(lambda transaction: transaction.forget_clients(before))
+        return self._store.remove(lambda transaction, most: transaction.forget_clients(before, most))
 
     def _device(self, account_id: int, device_id: str) -> bytes:
         return self._name(b"device", account_id, device_id)
@@ -75,7 +75,7 @@ class KnownClients:
 
 
 def asker_of(standing: Standing, client: str, email: str) -> Asker:
-    """Return for whom a password is checked: one who is known to this account, or anybody from around there."""
-    if standing is Standing.STRANGER:
-        return Asker(neighbourhood_of(client))
-    return Asker(email, is_known=True)
+    """Return for whom a password is checked: a device that is known to this account, or anybody from around there."""
+    if standing is Standing.DEVICE:
+        return Asker(email, is_known=True)
+    return Asker(neighbourhood_of(client))

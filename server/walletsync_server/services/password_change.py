@@ -54,14 +54,17 @@ class PasswordChange:
             raise BadRequest("oldPassword and newPassword are the same; nothing would change.")
         seen, standing = self._look(email, client)
         asker = asker_of(standing, client, email)
-        with self._throttle.guess(client, email, standing=standing):
+        with self._throttle.guess(client, email, standing=standing) as guess:
             matches = self._passwords.verify(seen.password_hash if seen else None, old, asker=asker)
-            if seen is not None and matches:
+            if seen is not None and matches and guess.takes_right:
                 password_hash = self._passwords.hash(new, asker=asker)
                 if self._replace(seen, password_hash, salt_seed, wallet, client):
                     return
-            with self._throttle.guess(client, email, standing=standing):  # the answer now depends on the new password
-                if not self._is_current(email, new, salt_seed, wallet, asker):
+            # The answer now depends on the new password, so this is a guess of its own.
+            with self._throttle.guess(client, email, standing=standing) as again:
+                is_current = self._is_current(email, new, salt_seed, wallet, asker)
+                again.judge(right=is_current)
+                if not is_current:
                     raise WrongCredentials
 
     def _look(self, email: str, client: str) -> tuple[Account | None, Standing]:

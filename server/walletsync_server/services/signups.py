@@ -47,7 +47,7 @@ class Signups:
 
     def add(self, email: str, password: str, salt_seed: bytes | None, asker: Asker = ANYBODY) -> None:
         """Let a sign-up wait and mail its link. The same again changes nothing and is mailed again."""
-        password_hash = self._hash(email, password, asker)
+        password_hash = self.hash_of(email, password, asker)
         now = self._clock()
         signup = Signup(
             email=email,
@@ -70,9 +70,8 @@ class Signups:
         mail = new_mail(email, None, self._clock())
         self._store.write(lambda transaction: transaction.queue_mail(mail))
 
-    def waits(self, email: str, password: str, asker: Asker = ANYBODY) -> bool:
-        """Say whether a sign-up with this address and password waits, also one that can never become an account."""
-        password_hash = self._hash(email, password, asker)
+    def wait(self, email: str, password_hash: str) -> bool:
+        """Say whether sign-ups with this address and hash wait, also such as can never become an account."""
         return self._store.read(lambda transaction: transaction.has_signup(email, password_hash, self._clock()))
 
     def confirm(self, token: str) -> bool:
@@ -110,10 +109,11 @@ class Signups:
     def purge(self) -> int:
         """Forget the sign-ups that have expired and the mails that are as old; return how many sign-ups."""
         now = self._purge_clock()
-        return self._store.write(lambda transaction: transaction.purge_signups(now, now - LIFETIME))
+        self._store.remove(lambda transaction, most: transaction.purge_mails(now - LIFETIME, most))
+        return self._store.remove(lambda transaction, most: transaction.purge_signups(now, most))
 
-    def _hash(self, email: str, password: str, asker: Asker) -> str:
-        """Return the hash of a password, always the same one.
+    def hash_of(self, email: str, password: str, asker: Asker) -> str:
+        """Return the hash of a password as sign-ups of this address have it, always the same one.
 
         All sign-ups of an address have one salt, so that a single hash tells whether a password is that of any of
         them, however many there are.

@@ -16,6 +16,8 @@ from walletsync_server.storage.interface import (
 )
 
 T = TypeVar("T")
+PIECE = 100
+"""Rows that are removed in one write."""
 
 
 class Store:
@@ -61,6 +63,16 @@ class Store:
             self.written_at = -math.inf
             raise
         self.written_at = self._seconds()
+
+    def remove(self, piece: Callable[[WriteTransaction, int], int]) -> int:
+        """Call `piece` with how much it may remove until nothing is left; return how much it removed in all.
+
+        Each call is a write of its own, so that whoever writes meanwhile waits for no more than a piece.
+        """
+        removed = 0
+        while some := self.write(lambda transaction: piece(transaction, PIECE)):
+            removed += some
+        return removed
 
 
 @contextmanager

@@ -5,12 +5,14 @@ for each account as well, in a way that shuts nobody out of an account by guessi
 
 - A known device, by its device id, has an allowance of its own at each network. Device ids of our client are random, so
   only the device knows its own.
-- Whoever else guesses has an allowance for this account at this network. From a known network this is the only one.
-- Strangers, who are neither, share the allowances of their network and of the account: only these an attacker can use
-  up, and then it is other strangers who wait.
+- Whoever else guesses has an allowance for this account at this network, and shares those of the network and of the
+  account with others: these an attacker can use up, and then it is other strangers who wait. From a known network the
+  right password is taken all the same where the account's is used up.
 
 `KnownClients` says who is known. An address without an account is treated in the same way; nobody is known there, so
-all are strangers.
+all are strangers. A network that is known must not be told from one that is not by whoever shares it and does not know
+the password. So both use up the same, and where the account's allowance is used up, both have the password checked
+before they are turned away: the answer to a wrong one is the same, and takes as long.
 
 What is counted is taken back if the server was too busy to do what was asked for (`Busy`): nothing was done then, and
 who comes back when told to has lost nothing.
@@ -53,7 +55,8 @@ MakeCounters: TypeAlias = Callable[[str, int], limits.storage.Storage]
 class Rates:
     """What each network may ask for, in the words of the `limits` library, such as `30/minute`; or `off`.
 
-    `login` is for logins, password changes and deletions of strangers; `off` turns the limits of accounts off, too.
+    `login` is for logins, password changes and deletions of all but known devices; `off` turns the limits of accounts
+    off, too.
     """
 
     signup: str = "20/hour"
@@ -71,6 +74,24 @@ class Standing(Enum):
     DEVICE = auto()
     NETWORK = auto()
     STRANGER = auto()
+
+
+class Guess:
+    """An attempt that was counted. `refusal`: why it is turned away, unless a known network proves the password."""
+
+    def __init__(self, refusal: RateLimited | None, standing: Standing) -> None:
+        self._refusal = refusal
+        self.takes_right = refusal is None or standing is Standing.NETWORK
+        """Whether the right password will do; if not, the work is to be that of a wrong one."""
+
+    def judge(self, *, right: bool) -> None:
+        """Take note of what came out when the password was checked.
+
+        Raises:
+            RateLimited: if nobody is to learn it.
+        """
+        if self._refusal is not None and not (right and self.takes_right):
+            raise self._refusal
 
 
 class Throttle:
@@ -127,29 +148,28 @@ class Throttle:
     @contextmanager
     def guess(
         self, client: str, email: str, device_id: str = "", *, standing: Standing = Standing.STRANGER
-    ) -> Iterator[None]:
-        """Count an attempt to prove an account's password, before it is checked.
+    ) -> Iterator[Guess]:
+        """Count an attempt to prove an account's password, which is to be checked and judged inside of the block.
 
         Args:
             client: address that it comes from.
             email: canonical address of the account, which may not exist.
             device_id: the device, if it says which.
             standing: as what it is known there.
+
+        Raises:
+            RateLimited: if its own allowance or its network's is used up.
         """
         network = network_of(client)
-        own = self._key("network", email, network)
         if standing is Standing.DEVICE:
-            counted = [(self._pair, self._key("device", email, network, device_id))]
-        elif standing is Standing.NETWORK:
-            counted = [(self._pair, own)]
-        else:
-            counted = [
-                (self._login, self._key(network)),  # first, so that one network cannot fill the counters of the others
-                (self._pair, own),
-                (self._strangers, str(int(self._key(email), 16) % STRANGERS_KEYS)),
-            ]
-        with _counted(*counted):
-            yield
+            with _counted((self._pair, self._key("device", email, network, device_id))):
+                yield Guess(None, standing)
+            return
+        # The network's comes first, so that one network cannot fill the counters of the others.
+        own = (self._login, self._key(network)), (self._pair, self._key("network", email, network))
+        of_account = self._strangers, str(int(self._key(email), 16) % STRANGERS_KEYS)
+        with _counted(*own), _counted_late(*of_account) as refusal:
+            yield Guess(refusal, standing)
 
     def _key(self, *parts: str) -> str:
         digest = hashlib.blake2b(key=self._secret, digest_size=16)
@@ -185,6 +205,24 @@ def _counted(*hits: tuple[_Rule, str]) -> Iterator[None]:
     """Count these, one after the other, as far as none refuses; take them back if the block raises `Busy`."""
     for rule, key in hits:
         rule.hit(key)
+    with _taken_back_if_busy(*hits):
+        yield
+
+
+@contextmanager
+def _counted_late(rule: _Rule, key: str) -> Iterator[RateLimited | None]:
+    """Do as `_counted`, and yield the refusal instead of raising it."""
+    refusal = None
+    try:
+        rule.hit(key)
+    except RateLimited as error:
+        refusal = error
+    with _taken_back_if_busy((rule, key)):
+        yield refusal
+
+
+@contextmanager
+def _taken_back_if_busy(*hits: tuple[_Rule, str]) -> Iterator[None]:
     try:
         yield
     except Busy:

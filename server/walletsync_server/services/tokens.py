@@ -15,7 +15,6 @@ from walletsync_server.storage.interface import Account, ReadTransaction, Token,
 LIFETIME = timedelta(days=TOKEN_DAYS)
 LATELY = timedelta(days=TOKEN_DAYS)
 """How long an expired token is kept, so that its device can still be told from a stranger (see `Throttle`)."""
-_BATCH = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,13 +151,9 @@ class Tokens:
         self._publisher.hang_up(known.account_id, self._store.write(delete))
 
     def purge(self) -> int:
-        """Remove the tokens of all accounts that expired some time ago, a few at a time; return how many."""
+        """Remove the tokens of all accounts that expired some time ago; return how many."""
         moment = self._purge_clock() - LATELY
-        removed = 0
-        while expired := self._store.read(lambda transaction: transaction.expired_tokens(moment, _BATCH)):
-            self._store.write(lambda transaction: [transaction.delete_token(token) for token in expired])
-            removed += len(expired)
-        return removed
+        return self._store.remove(lambda transaction, most: transaction.purge_tokens(moment, most))
 
     def _is_over(self, token: Token) -> bool:
         return token.expires_at <= self._clock()

@@ -6,12 +6,15 @@ from enum import Enum, auto
 
 from walletsync.protocol import KEPT_VERSIONS, wallet_digest
 from walletsync_server.live.interface import Publisher
-from walletsync_server.services.coroutines import GeneratorCoroutine
+from walletsync_server.services.coroutines import ELSEWHERE, GeneratorCoroutine
 from walletsync_server.services.errors import Conflict, NoSuchVersion, NothingToFollow, NoWallet, TooLarge
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import Tokens
-from walletsync_server.storage.interface import KeptVersion, ReadTransaction, WriteTransaction
+from walletsync_server.storage.interface import KeptVersion, LargeWallet, ReadTransaction, WriteTransaction
 from walletsync_server.storage.interface import Wallet as Wallet  # what `Wallets` returns
+
+SMALL = 64 * 1024
+"""Bytes of a wallet that is read and answered at once; what is larger would hold up those with a small one."""
 
 
 class Wallets:
@@ -26,7 +29,9 @@ class Wallets:
         self._max_bytes = max_bytes
         self._clock = clock
 
-    def read(self, token: str | None, known: Callable[[bytes], bool] | None = None) -> Wallet | bytes:
+    def read(
+        self, token: str | None, known: Callable[[bytes], bool] | None = None
+    ) -> GeneratorCoroutine[Wallet | bytes]:
         """Return the current wallet, or only its digest if the caller knows that one already.
 
         Args:
@@ -38,15 +43,19 @@ class Wallets:
             NoWallet: if there is none yet.
         """
 
-        def look(transaction: ReadTransaction) -> Wallet | bytes | None:
+        def look(transaction: ReadTransaction, most: int | None = None) -> Wallet | bytes | None:
             account_id = self._tokens.authenticate(transaction, token).account_id
             if known is not None:
                 digest = transaction.current_digest(account_id)
                 if digest is not None and known(digest):
                     return digest
-            return transaction.current_wallet(account_id)
+            return transaction.current_wallet(account_id, most)
 
-        found = self._store.read(look)
+        try:
+            found = self._store.read(lambda transaction: look(transaction, SMALL))
+        except LargeWallet:
+            yield ELSEWHERE
+            found = self._store.read(look)
         if found is None:
             raise NoWallet
         return found
@@ -97,7 +106,7 @@ class Wallets:
             self._publisher.publish(known.account_id, sequence)
         elif outcome is not _Outcome.CURRENT:
             # Read only now: hundreds of large wallets that wait for their turn to be answered would fill the memory.
-            current = self.read(token)
+            current = yield from self.read(token)
             assert isinstance(current, Wallet)  # noqa: S101 - for the type checker: no digest is known
             raise Conflict(current, applied=_APPLIED[outcome])
         return posted

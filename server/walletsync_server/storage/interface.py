@@ -32,6 +32,10 @@ class StorageError(Exception):
     log, so it names no value of a client."""
 
 
+class LargeWallet(Exception):
+    """The wallet has more bytes than the caller wants to read now."""
+
+
 class AddressTaken(Exception):
     """An account with this e-mail address exists already."""
 
@@ -130,10 +134,6 @@ class ReadTransaction(AddressReads, SignupReads):
         """Say whether the account remembers a client of this name that came after `since`."""
 
     @abstractmethod
-    def expired_tokens(self, moment: datetime, most: int) -> list[Token]:
-        """Return tokens of any accounts that expired at `moment` or before, at most `most`."""
-
-    @abstractmethod
     def current_sequence(self, account_id: int) -> int:
         """Return the sequence of the current wallet; 0 if there is none, or no account."""
 
@@ -142,8 +142,12 @@ class ReadTransaction(AddressReads, SignupReads):
         """Return the digest of the current wallet without reading the wallet; None if there is no wallet."""
 
     @abstractmethod
-    def current_wallet(self, account_id: int) -> Wallet | None:
-        """Return the current wallet, byte for byte as it was appended; None if there is none."""
+    def current_wallet(self, account_id: int, most: int | None = None) -> Wallet | None:
+        """Return the current wallet, byte for byte as it was appended; None if there is none.
+
+        Raises:
+            LargeWallet: if `most` is given and the encrypted wallet has more bytes of UTF-8. Then it was not read.
+        """
 
     @abstractmethod
     def digest_at(self, account_id: int, sequence: int) -> bytes | None:
@@ -184,8 +188,14 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """
 
     @abstractmethod
+    def renew_password_hash(self, account_id: int, password_hash: str) -> None:
+        """Set another hash of the same password; no token is void by that. The caller holds the lock."""
+
+    @abstractmethod
     def delete_account(self, account_id: int) -> None:
-        """Remove the account and all that belongs to it, sign-ups of its address too. The caller holds the lock.
+        """Remove the account and all that belongs to it, mails to its address too. The caller holds the lock.
+
+        Sign-ups of its address that wait are their makers'.
 
         Once `Storage.write` returns, none of the storage's files has any of it; as long as somebody reads an earlier
         state, soon after.
@@ -216,6 +226,10 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Remove the account's tokens that expired at `now` or before."""
 
     @abstractmethod
+    def purge_tokens(self, moment: datetime, most: int) -> int:
+        """Remove tokens of any accounts that expired at `moment` or before, at most `most`; return how many."""
+
+    @abstractmethod
     def count_other_tokens(self, account_id: int, device_id: str, now: datetime) -> int:
         """Return how many tokens that expire after `now` the account has beside that device's."""
 
@@ -224,8 +238,8 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Note that a client of this name came now; of more than `most` forget those that came longest ago."""
 
     @abstractmethod
-    def forget_clients(self, before: datetime) -> int:
-        """Forget the clients of all accounts that came at `before` or earlier; return how many."""
+    def forget_clients(self, before: datetime, most: int) -> int:
+        """Forget clients of any accounts that came at `before` or earlier, at most `most`; return how many."""
 
     @abstractmethod
     def note_time(self, now: datetime) -> None:

@@ -83,6 +83,10 @@ class SignupWrites(SignupReads):
         """Remove a sign-up; nothing happens if it is gone."""
 
     @abstractmethod
+    def delete_signups(self, email: str, password_hash: str) -> None:
+        """Remove those sign-ups of an address that have this password hash."""
+
+    @abstractmethod
     def queue_mail(self, mail: Mail) -> None:
         """Add a mail."""
 
@@ -111,8 +115,9 @@ class SignupWrites(SignupReads):
         """Forget the token hashes of all mails to the address, so that no link in them works any more."""
 
     @abstractmethod
-    def purge_signups(self, now: datetime, mails_before: datetime) -> int:
-        """Remove all sign-ups that expired at `now` or before, and all mails made at `mails_before` or before.
+    def purge_signups(self, now: datetime, most: int) -> int:
+        """Remove sign-ups that expired at `now` or before, at most `most`; return how many."""
 
-        Return how many sign-ups.
-        """
+    @abstractmethod
+    def purge_mails(self, before: datetime, most: int) -> int:
+        """Remove mails that were made at `before` or earlier, at most `most`; return how many."""

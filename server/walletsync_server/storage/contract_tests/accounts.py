@@ -13,6 +13,7 @@ from walletsync_server.storage.interface import (
     Account,
     AddressTaken,
     KeptVersion,
+    LargeWallet,
     ReadTransaction,
     Storage,
     StorageError,
@@ -64,6 +65,15 @@ class AccountContract(StorageContract):
         append(storage, alice.account_id, wallet(1), last)
         assert storage.read(lambda t: t.current_wallet(alice.account_id)) == last
         assert storage.read(lambda t: t.current_digest(alice.account_id)) == last.digest
+
+    def test_large_wallet_is_not_read_by_who_wants_a_small_one(self, storage: Storage, alice: Account) -> None:
+        """With `most`, a wallet of more bytes of UTF-8 is `LargeWallet`; one of as many comes, and none stays none."""
+        assert storage.read(lambda t: t.current_wallet(alice.account_id, 0)) is None
+        last = wallet(1, "ä" * 5)
+        append(storage, alice.account_id, last)
+        assert storage.read(lambda t: t.current_wallet(alice.account_id, 10)) == last
+        with pytest.raises(LargeWallet):
+            storage.read(lambda t: t.current_wallet(alice.account_id, 9))
 
     def test_old_versions_are_kept_until_they_are_pruned(self, storage: Storage, alice: Account) -> None:
         """`prune_wallets` keeps the last ones, the current one included, and touches no other account."""
@@ -150,6 +160,15 @@ class AccountContract(StorageContract):
         assert storage.read(lambda t: t.find_token(fresh.token_hash)) == fresh
         assert storage.write(lambda t: t.put_token(token("c", 4, epoch=2))) is None
 
+    def test_renewed_hash_voids_nothing(self, storage: Storage, alice: Account) -> None:
+        """Only the hash of the one account is another, and its tokens are found as before."""
+        storage.write(lambda transaction: transaction.insert_account(BOB))
+        storage.write(lambda t: t.put_token(token("a", 1)))
+        storage.write(lambda t: t.renew_password_hash(alice.account_id, "new hash"))
+        assert storage.read(lambda t: t.find_account(alice.email)) == replace(alice, password_hash="new hash")
+        assert storage.read(lambda t: t.find_account(BOB.email)) == BOB
+        assert storage.read(lambda t: t.find_token(token("a", 1).token_hash)) == token("a", 1)
+
     def test_known_clients(self, storage: Storage, alice: Account) -> None:
         """A client is known since it came last, to its account only; the oldest go, and all with the account."""
         storage.write(lambda t: t.insert_account(BOB))
@@ -165,7 +184,8 @@ class AccountContract(StorageContract):
         assert known(NOW + timedelta(minutes=2)) == [False, False, True]
         assert known(NOW - timedelta(minutes=1), BOB.account_id) == [False, True, False]
         assert known(NOW, 0) == [False, False, False]
-        assert storage.write(lambda t: t.forget_clients(NOW + timedelta(minutes=2))) == 2
+        later = NOW + timedelta(minutes=2)
+        assert [storage.write(lambda t: t.forget_clients(later, 1)) for _ in range(3)] == [1, 1, 0]
         assert known(NOW) == [False, False, True]
         storage.write(lambda t: t.delete_account(alice.account_id))
         assert known(NOW) == [False, False, False]
@@ -276,19 +296,16 @@ class AccountContract(StorageContract):
         asked = [(alice.account_id, "a\0"), (alice.account_id, "a"), (BOB.account_id, "a\0"), (0, "a\0")]
         assert [storage.read(lambda t, x=x: t.has_token(*x)) for x in asked] == [True, False, False, False]  # type: ignore[misc]
 
-    def test_expired_tokens_of_all_accounts_are_found(self, storage: Storage, alice: Account) -> None:
-        """Those that expired at a time or before, whosever they are, and no more at once than asked for."""
+    def test_expired_tokens_of_all_accounts_are_purged(self, storage: Storage, alice: Account) -> None:
+        """Whosever expired at a moment or before, no more at once than asked for; the others stay."""
         storage.write(lambda t: t.insert_account(BOB))
-        expired = [token("a", 1), token("b", 2), token("a", 2, BOB.account_id)]
-        for each in [*expired, token("c", 3)]:
+        held = [token("a", 1), token("b", 2), token("c", 3), token("d", 2, BOB.account_id)]
+        for each in held:
             storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
         moment = NOW + timedelta(days=2)
-        found = storage.read(lambda t: t.expired_tokens(moment, 10))
-        assert sorted(found, key=repr) == sorted(expired, key=repr)
-        some = storage.read(lambda t: t.expired_tokens(moment, 2))
-        assert len(some) == 2
-        assert set(some) < set(expired)
-        assert storage.read(lambda t: t.expired_tokens(NOW, 10)) == []
+        assert [storage.write(lambda t: t.purge_tokens(moment, 2)) for _ in range(3)] == [2, 1, 0]
+        assert storage.read(lambda t: t.tokens_of(alice.account_id)) == [token("c", 3)]
+        assert storage.read(lambda t: t.tokens_of(BOB.account_id)) == []
 
     def test_expired_tokens_do_not_count(self, storage: Storage, alice: Account) -> None:
         """Of a device's token only that counts which expires after the moment that is asked about."""

@@ -113,6 +113,13 @@ class SignupContract(StorageContract):
         assert storage.read(lambda t: t.newest_signups(EMAIL, NOW, 5)) == [SECOND]
         assert storage.read(lambda t: t.newest_signups(BOBS.email, NOW, 5)) == [BOBS]
 
+    def test_signups_with_one_password_are_deleted(self, storage: Storage) -> None:
+        """All of an address with this hash go; others, and those of other addresses, stay."""
+        put(storage, SIGNUP, replace(SECOND, password_hash="hash one"), replace(SECOND, signup_id=b"three"), BOBS)
+        storage.write(lambda t: t.delete_signups(EMAIL, "hash one"))
+        assert storage.read(lambda t: t.newest_signups(EMAIL, NOW, 5)) == [replace(SECOND, signup_id=b"three")]
+        assert storage.read(lambda t: t.newest_signups(BOBS.email, NOW, 5)) == [BOBS]
+
     def test_mails_come_in_the_order_in_which_they_are_due(self, storage: Storage) -> None:
         """A mail is next once it is due; the one that was due first goes first."""
         later = replace(MAIL, mail_id=1, signup_id=b"two", due_at=NOW + HOUR)
@@ -192,20 +199,21 @@ class SignupContract(StorageContract):
         old, younger = replace(MAIL, created_at=NOW - HOUR), replace(MAIL, mail_id=1, signup_id=None)
         queue(storage, old, younger)
         storage.write(lambda t: t.mark_mail_sent(old, NOW))
-        assert storage.write(lambda t: t.purge_signups(NOW + HOUR, NOW - HOUR)) == 2
+        assert [storage.write(lambda t: t.purge_signups(NOW + HOUR, 1)) for _ in range(3)] == [1, 1, 0]
+        assert storage.write(lambda t: t.purge_mails(NOW - HOUR, 5)) == 1
         assert storage.read(lambda t: t.newest_signups(EMAIL, NOW, 5)) == [replace(SECOND, expires_at=NOW + 2 * HOUR)]
         assert storage.read(lambda t: t.newest_signups(BOBS.email, NOW, 5)) == []
         assert storage.read(lambda t: t.count_mails_sent(EMAIL, NOW - HOUR)) == 0
         assert waiting(storage) == [younger]
 
-    def test_deleted_account_takes_the_signups_of_its_address_along(self, storage: Storage) -> None:
-        """Nothing about the address is left when its account is deleted; other addresses keep theirs."""
+    def test_deleted_account_takes_the_mails_to_its_address_along(self, storage: Storage) -> None:
+        """No mail to the address is left when its account is deleted; sign-ups, which others may have made, are."""
         storage.write(lambda t: t.insert_account(ALICE))
         put(storage, SIGNUP, BOBS)
         bobs = replace(MAIL, email=BOBS.email)
         queue(storage, MAIL, bobs)
         storage.write(lambda t: t.delete_account(ALICE.account_id))
-        assert storage.read(lambda t: t.newest_signups(EMAIL, NOW, 5)) == []
+        assert storage.read(lambda t: t.newest_signups(EMAIL, NOW, 5)) == [SIGNUP]
         assert storage.read(lambda t: t.newest_signups(BOBS.email, NOW, 5)) == [BOBS]
         assert waiting(storage) == [bobs]
 

@@ -5,7 +5,7 @@ from typing_extensions import override
 
 from walletsync_server.storage.interface import Account, AddressTaken, ReadTransaction, WriteTransaction
 from walletsync_server.storage.sql.prepared import Prepared
-from walletsync_server.storage.sql.schema import accounts, known_clients, mails, signups, tokens, wallets
+from walletsync_server.storage.sql.schema import accounts, known_clients, mails, tokens, wallets
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 
 # Built once: making a statement costs more than running it.
@@ -60,9 +60,12 @@ class SqlAccountWrites(SqlAccountReads, SqlWrites, WriteTransaction):
         )
 
     @override
+    def renew_password_hash(self, account_id: int, password_hash: str) -> None:
+        self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(password_hash=password_hash))
+
+    @override
     def delete_account(self, account_id: int) -> None:
         email = sa.select(accounts.c.email).where(accounts.c.account_id == account_id).scalar_subquery()
-        for table in (signups, mails):
-            self._run(sa.delete(table).where(table.c.email == email))
+        self._run(sa.delete(mails).where(mails.c.email == email))
         for table in (known_clients, tokens, wallets, accounts):
             self._run(sa.delete(table).where(table.c.account_id == account_id))

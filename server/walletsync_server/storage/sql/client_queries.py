@@ -44,5 +44,5 @@ class SqlClientWrites(SqlClientReads, SqlWrites, WriteTransaction):
         _FORGET_OTHERS.run(self._driver, account=account_id, most=most)
 
     @override
-    def forget_clients(self, before: datetime) -> int:
-        return self._run(sa.delete(known).where(known.c.came_at <= before))
+    def forget_clients(self, before: datetime, most: int) -> int:
+        return self._delete_some(known, known.c.came_at <= before, most)

@@ -83,7 +83,7 @@ tokens = sa.Table(
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("token_hash", sa.LargeBinary, nullable=False, index=True),
     sa.Column("created_at", Moment, nullable=False),
-    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False, index=True),
 )
 
 # Whoever proved an account's password lately, under a name that only the server can make.

@@ -97,6 +97,10 @@ class SqlSignupWrites(SqlSignupReads, SqlWrites, SignupWrites):
         self._run(sa.delete(signups).where(key))
 
     @override
+    def delete_signups(self, email: str, password_hash: str) -> None:
+        self._run(sa.delete(signups).where(signups.c.email == email, signups.c.password_hash == password_hash))
+
+    @override
     def queue_mail(self, mail: Mail) -> None:
         self._run(sa.insert(mails), **vars(mail))
 
@@ -127,9 +131,12 @@ class SqlSignupWrites(SqlSignupReads, SqlWrites, SignupWrites):
         self._run(sa.update(mails).where(mails.c.email == email).values(token_hash=None))
 
     @override
-    def purge_signups(self, now: datetime, mails_before: datetime) -> int:
-        self._run(sa.delete(mails).where(mails.c.created_at <= mails_before))
-        return self._run(sa.delete(signups).where(signups.c.expires_at <= now))
+    def purge_signups(self, now: datetime, most: int) -> int:
+        return self._delete_some(signups, signups.c.expires_at <= now, most)
+
+    @override
+    def purge_mails(self, before: datetime, most: int) -> int:
+        return self._delete_some(mails, mails.c.created_at <= before, most)
 
     def _update(self, mail: Mail, **values: object) -> None:
         self._run(sa.update(mails).where(_is(mail)).values(values))

@@ -47,11 +47,6 @@ class SqlTokenReads(SqlTransaction, ReadTransaction):
     def has_token(self, account_id: int, device_id: str) -> bool:
         return _TOKEN_OF_DEVICE.row(self._driver, account=account_id, device=device_id) is not None
 
-    @override
-    def expired_tokens(self, moment: datetime, most: int) -> list[Token]:
-        statement = sa.select(tokens).where(tokens.c.expires_at <= moment).limit(most)
-        return [Token(**row) for row in self._rows(statement)]
-
 
 class SqlTokenWrites(SqlTokenReads, SqlWrites, WriteTransaction):
     """Part of `SqlWriteTransaction`."""
@@ -76,6 +71,10 @@ class SqlTokenWrites(SqlTokenReads, SqlWrites, WriteTransaction):
     @override
     def delete_expired_tokens(self, account_id: int, now: datetime) -> None:
         _DELETE_EXPIRED_TOKENS.run(self._driver, account=account_id, now=now)
+
+    @override
+    def purge_tokens(self, moment: datetime, most: int) -> int:
+        return self._delete_some(tokens, tokens.c.expires_at <= moment, most)
 
     @override
     def count_other_tokens(self, account_id: int, device_id: str, now: datetime) -> int:

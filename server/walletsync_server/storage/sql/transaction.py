@@ -30,6 +30,12 @@ class SqlTransaction:
 class SqlWrites(SqlTransaction, ABC):
     """What a transaction that writes needs besides."""
 
+    def _delete_some(self, table: sa.Table, which: sa.ColumnElement[bool], most: int) -> int:
+        """Delete at most so many of the rows, and return how many there were."""
+        key = list(table.primary_key)
+        some = sa.select(*key).where(which).limit(most)
+        return self._run(sa.delete(table).where(sa.tuple_(*key).in_(some)))
+
     @staticmethod
     @abstractmethod
     def _insert(table: sa.Table) -> Any:

@@ -3,10 +3,12 @@
 import sqlalchemy as sa
 from typing_extensions import override
 
-from walletsync_server.storage.interface import KeptVersion, ReadTransaction, Wallet, WriteTransaction
+from walletsync_server.storage.interface import KeptVersion, LargeWallet, ReadTransaction, Wallet, WriteTransaction
 from walletsync_server.storage.sql.prepared import Prepared
 from walletsync_server.storage.sql.schema import accounts, wallets
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
+
+_ANY_SIZE = 2**63 - 1
 
 # Built once: making a statement costs more than running it.
 _CURRENT_SEQUENCE = Prepared(
@@ -18,9 +20,18 @@ _CURRENT_DIGEST = Prepared(
     .join_from(accounts, wallets, _IS_CURRENT)
     .where(accounts.c.account_id == sa.bindparam("account"))
 )
+_SIZE = sa.func.length(sa.type_coerce(wallets.c.encrypted_wallet, sa.LargeBinary))
 _WALLET = sa.select(*(column for column in wallets.c if column.name != "account_id"))
 _CURRENT_WALLET = Prepared(
-    _WALLET.join_from(accounts, wallets, _IS_CURRENT).where(accounts.c.account_id == sa.bindparam("account"))
+    # One that is too large is not read: its length stands before it.
+    sa.select(
+        *(column for column in wallets.c if column.name not in ("account_id", "encrypted_wallet")),
+        sa.case((sa.bindparam("most", type_=sa.BigInteger) >= _SIZE, wallets.c.encrypted_wallet)).label(
+            "encrypted_wallet"
+        ),
+    )
+    .join_from(accounts, wallets, _IS_CURRENT)
+    .where(accounts.c.account_id == sa.bindparam("account"))
 )
 _IS_AT = (wallets.c.account_id == sa.bindparam("account")) & (wallets.c.sequence == sa.bindparam("sequence"))
 _DIGEST_AT = Prepared(sa.select(wallets.c.digest).where(_IS_AT))
@@ -30,7 +41,7 @@ _HISTORY = (
         wallets.c.sequence,
         wallets.c.stored_at,
         wallets.c.device_id,
-        sa.func.length(sa.type_coerce(wallets.c.encrypted_wallet, sa.LargeBinary)).label("size"),
+        _SIZE.label("size"),
     )
     .where(wallets.c.account_id == sa.bindparam("account"))
     .order_by(wallets.c.sequence.desc())
@@ -66,9 +77,13 @@ class SqlWalletReads(SqlTransaction, ReadTransaction):
         return digest
 
     @override
-    def current_wallet(self, account_id: int) -> Wallet | None:
-        row = _CURRENT_WALLET.row(self._driver, account=account_id)
-        return None if row is None else Wallet(**row)
+    def current_wallet(self, account_id: int, most: int | None = None) -> Wallet | None:
+        row = _CURRENT_WALLET.row(self._driver, account=account_id, most=_ANY_SIZE if most is None else most)
+        if row is None:
+            return None
+        if row["encrypted_wallet"] is None:
+            raise LargeWallet
+        return Wallet(**row)
 
     @override
     def digest_at(self, account_id: int, sequence: int) -> bytes | None:
