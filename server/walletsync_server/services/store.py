@@ -53,6 +53,16 @@ class Store:
             yield written
             return written.result()
 
+    def remove(self, piece: Callable[[WriteTransaction, int], int]) -> int:
+        """Call `piece` with how much it may remove until nothing is left; return how much it removed in all.
+
+        Each call is a write of its own, so that whoever writes meanwhile waits for no more than a piece.
+        """
+        removed = 0
+        while some := self.write(lambda transaction: piece(transaction, PIECE)):
+            removed += some
+        return removed
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Remember when a write last succeeded, by `seconds`; after one that failed, that it never did."""
@@ -63,16 +73,6 @@ class Store:
             self.written_at = -math.inf
             raise
         self.written_at = self._seconds()
-
-    def remove(self, piece: Callable[[WriteTransaction, int], int]) -> int:
-        """Call `piece` with how much it may remove until nothing is left; return how much it removed in all.
-
-        Each call is a write of its own, so that whoever writes meanwhile waits for no more than a piece.
-        """
-        removed = 0
-        while some := self.write(lambda transaction: piece(transaction, PIECE)):
-            removed += some
-        return removed
 
 
 @contextmanager
