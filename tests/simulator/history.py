@@ -194,9 +194,11 @@ class History:
         return device.change
 
     def _end_change(self, device: Device, is_done: bool) -> None:
-        if is_done:
-            assert device.change is not None
-            device.password, device.change = device.change[1], None
+        assert device.change is not None
+        new = device.change[1]
+        # What follows the change may fail, a sync perhaps; the process that has made it goes on with the new one.
+        if is_done or self._at_rest(device)._session.account()[1] == new:
+            device.password, device.change = new, None
         elif not (device.is_interrupted or self._at_rest(device).has_open_password_change):
             device.change = None  # refused, or never begun; whoever interrupts it does not know, and calls it again
 
