@@ -43,6 +43,11 @@ class Reads(Generic[M]):
         return self.handler(services, request, decode(request.body, self.message))
 
 
+def carries_wallet(handler: Handler | None) -> bool:
+    """Say whether the body that it reads may have a wallet in it."""
+    return isinstance(handler, Reads) and "encrypted_wallet" in handler.message.__struct_fields__
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
     """Something that a request says outside of its body. `kind` is its type, as msgspec reads it."""

@@ -16,6 +16,7 @@ What is counted is taken back if the server was too busy to do what was asked fo
 who comes back when told to has lost nothing.
 """
 
+import functools
 import hashlib
 import ipaddress
 import math
@@ -193,6 +194,7 @@ def _counted(*hits: tuple[_Rule, str]) -> Iterator[None]:
         raise
 
 
+@functools.lru_cache(maxsize=4096)
 def neighbourhood_of(client: str) -> str:
     """Return the addresses around one, of which one person may well have all; else the text itself."""
     try:
