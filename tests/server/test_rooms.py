@@ -16,8 +16,7 @@ from tests.server.front import Front, served
 from tests.server.helpers import API, PASSWORD, SEED, Account, connect, new_account, until, wallet_body
 from tests.server.raw import LIMIT, first_status, is_open, narrow_app, post
 from walletsync_server.api.dispatch import WITHOUT_WALLET, BodyLimit, Holder
-from walletsync_server.asgi import body_budget, front_door
-from walletsync_server.asgi.body_budget import FREE, SMALL, BodyBudgets, HeldBodies
+from walletsync_server.asgi.body_budget import FREE, BodyBudgets, HeldBodies
 from walletsync_server.asgi.rooms import Place, Places, Room
 from walletsync_server.services.errors import Overloaded
 
@@ -191,31 +190,46 @@ def test_body_without_a_wallet_is_small(front: Front) -> None:
 
 
 @pytest.mark.parametrize("path", ["/wallet", f"{API}/wallet/history/1"])
-def test_answers_that_are_not_read_give_way(app: flask.Flask, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_that_are_not_read_give_way(app: flask.Flask, path: str) -> None:
     """One network has its share of room for answers; where several have all of it, the oldest of them is cut."""
-    monkeypatch.setattr(body_budget, "SMALL", 1000)
-    monkeypatch.setattr(front_door, "SMALL", 1000)
     with served(app, send_buffer=4096) as front, ExitStack() as clients:
         one, other = new_account(front.wire), new_account(front.wire)
         assert one.post(1, "x" * LIMIT).status == 200
-        assert other.post(1, "x" * (LIMIT // 2)).status == 200
-        front.door.budgets = BodyBudgets(9 * LIMIT // 2, 3 * LIMIT // 2)  # room for three of these, share for one
+        assert other.post(1, "x" * (LIMIT * 9 // 10)).status == 200
+        front.door.budgets = BodyBudgets(4 * LIMIT, 3 * LIMIT // 2)  # room for three of these, share for one
 
         def ask(account: Account, source: str) -> socket.socket:
-            client = clients.enter_context(socket.socket())
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # what the system reads for the client
-            client.bind((source, 0))
-            client.connect(("127.0.0.1", int(front.url.rpartition(":")[2])))
-            token = account.token.encode()
-            client.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % (path.encode(), token))
-            return client
+            return clients.enter_context(ask_for(front, path, source, account.token))
 
         held = [ask(one, source) for source in NETWORKS[:3]]
         assert [first_status(client) for client in held] == [200] * 3
         assert first_status(ask(one, NETWORKS[0])) == 503
         assert first_status(ask(other, NETWORKS[3])) == 200
         assert sum(is_cut(client) for client in held) == 1
-    until(lambda: free(front, KNOWN) == 27 * LIMIT // 8)
+    until(lambda: free(front, KNOWN) == 3 * LIMIT)
+
+
+def ask_for(front: Front, path: str, source: str, token: str = "") -> socket.socket:
+    """Return a connection over which an answer comes, of which the system reads little for the client."""
+    client = socket.socket()
+    client.settimeout(20)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.bind((source, 0))
+    client.connect(("127.0.0.1", int(front.url.rpartition(":")[2])))
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    return client
+
+
+def test_answers_to_strangers_are_counted(app: flask.Flask) -> None:
+    """Pages that a network asks for and does not read take of its share, too; another network gets them."""
+    with served(app, send_buffer=4096) as front, ExitStack() as clients:
+        front.door.budgets = BodyBudgets(12 * LIMIT, LIMIT)
+        assert LIMIT // 2 < len(front.wire("GET", "/openapi.json").body) < LIMIT
+        until(lambda: free(front) == 3 * LIMIT)
+        held = [clients.enter_context(ask_for(front, "/openapi.json", NETWORKS[0])) for _ in range(3)]
+        assert sorted(first_status(client) for client in held) == [200, 503, 503]
+        assert first_status(clients.enter_context(ask_for(front, "/openapi.json", NETWORKS[1]))) == 200
+    until(lambda: free(front) == 3 * LIMIT)
 
 
 def is_cut(client: socket.socket) -> bool:
@@ -256,9 +270,9 @@ def test_answer_to_what_was_stored_needs_no_room_beside_it() -> None:
 
     with held_bodies(LIMIT - FREE) as bodies:
         asyncio.run(bodies.read(receive, LARGE, None))
-        bodies.hold_answer(LIMIT + SMALL)
+        bodies.hold_answer(LIMIT + FREE)
         with pytest.raises(Overloaded):
-            bodies.hold_answer(LIMIT - FREE + 2 * SMALL + 1)
+            bodies.hold_answer(LIMIT + FREE + 1)
 
 
 def test_room_is_free_after_every_answer(tight: Front) -> None:

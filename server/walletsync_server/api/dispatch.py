@@ -9,8 +9,8 @@ from walletsync_server.api.bearer import token_in_header
 from walletsync_server.api.edge import Edge
 from walletsync_server.api.escapes import LONGEST_ESCAPE, DecodedSize
 from walletsync_server.api.http import Request, Response
-from walletsync_server.api.routes import ROUTES
-from walletsync_server.api.table import Handler, Match, Table, carries_wallet
+from walletsync_server.api.routes import ROUTES, WITH_WALLET
+from walletsync_server.api.table import Match, Table
 from walletsync_server.observe import logs
 from walletsync_server.services import Services
 from walletsync_server.services.coroutines import GeneratorCoroutine, run_blocking
@@ -121,11 +121,7 @@ class Api:
 
     def limit_of(self, request: Request) -> BodyLimit:
         """Return the limit of the request's body, asked before that is read."""
-        match = self._table.find(request.path)
-        return self._limit(match.methods.get(request.method) if match else None)
-
-    def _limit(self, handler: Handler | None) -> BodyLimit:
-        return self._with_wallet if carries_wallet(handler) else WITHOUT_WALLET
+        return self._with_wallet if (request.method, request.path) in WITH_WALLET else WITHOUT_WALLET
 
     def _answer(self, match: Match | None, request: Request, request_id: str) -> GeneratorCoroutine[Response]:
         if match is None:
@@ -136,7 +132,7 @@ class Api:
         try:
             if request.refusal is not None:
                 raise request.refusal
-            if not self._limit(handler).allows(request.body):
+            if not self.limit_of(request).allows(request.body):
                 raise TooLarge
             request.argument, request.client = match.argument, self._edge.proxies.client_of(request)
             answer = handler(self._services, request)

@@ -43,11 +43,6 @@ class Reads(Generic[M]):
         return self.handler(services, request, decode(request.body, self.message))
 
 
-def carries_wallet(handler: Handler | None) -> bool:
-    """Say whether the body that it reads may have a wallet in it."""
-    return isinstance(handler, Reads) and "encrypted_wallet" in handler.message.__struct_fields__
-
-
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
     """Something that a request says outside of its body. `kind` is its type, as msgspec reads it."""
@@ -105,6 +100,11 @@ class Route:
     def message(self) -> type[Message] | None:
         """The type of the body, None if the handler reads none."""
         return self.handler.message if isinstance(self.handler, Reads) else None
+
+    @property
+    def reads_wallet(self) -> bool:
+        """Whether the body may have a wallet in it."""
+        return self.message is not None and "encrypted_wallet" in self.message.__struct_fields__
 
     @property
     def name(self) -> str:

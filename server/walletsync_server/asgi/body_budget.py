@@ -12,9 +12,7 @@ from walletsync_server.services.errors import Overloaded, TooLarge
 Receive = Callable[[], Awaitable[Any]]
 
 FREE = 8 * 1024
-"""Bytes of a request's body that need no room: more than most have, so that nobody who logs in is asked for room."""
-SMALL = 64 * 1024
-"""Bytes of an answer that need no room: no more wait in a connection before its client has to read."""
+"""Bytes of a body that need no room: more than most have, so that nobody who logs in is asked for room."""
 STRANGERS = 4
 """What part of the memory strangers share, as a divisor."""
 SHARES = 4
@@ -51,6 +49,9 @@ class BodyBudgets:
         return self._strangers if holder.account is None else self._logged_in
 
 
+_NOBODY = Holder("")
+
+
 class HeldBodies:
     """One request's body and its answer's: held inside of a `with` block, at whose end their bytes are free again.
 
@@ -62,12 +63,24 @@ class HeldBodies:
         cut: ends the connection at once.
     """
 
+    __slots__ = (
+        "_ask_for_holder",
+        "_budgets",
+        "_cut",
+        "_gave_way",
+        "_held",
+        "_holder",
+        "_is_answering",
+        "_read",
+        "_room",
+    )
+
     def __init__(self, budgets: BodyBudgets, holder: Callable[[], Holder], cut: Callable[[], object]) -> None:
         self._budgets = budgets
         self._ask_for_holder = holder
         self._cut = cut
         self._room: Room | None = None
-        self._holder = Holder("")
+        self._holder = _NOBODY
         self._held = 0
         self._read = bytearray()  # a list of pieces could take many times what is in them
         self._gave_way = False
@@ -96,7 +109,7 @@ class HeldBodies:
         """
         if announced is not None and announced > limit.raw:
             raise TooLarge
-        decoded = DecodedSize()
+        decoded = None
         while True:
             message = await receive()
             if message["type"] != "http.request":
@@ -104,25 +117,30 @@ class HeldBodies:
             if self._gave_way:
                 raise Overloaded
             piece: bytes = message.get("body", b"")
+            more: bool = message.get("more_body", False)
+            if decoded is None:
+                if not more and len(piece) <= FREE:
+                    return piece  # as nearly all of them
+                decoded = DecodedSize()
             size = len(self._read) + len(piece)
             if size > limit.raw or decoded.add(piece) > limit.decoded:
                 raise TooLarge
             self._hold(size - FREE - self._held)
             self._read += piece
-            if not message.get("more_body", False):
+            if not more:
                 return self._take()
 
     def hold_answer(self, size: int) -> None:
         """Hold an answer of so many bytes, too.
 
-        One that is no larger than its request, but for what is small, needs no room beside it: so whatever was stored
+        One that is no larger than its request, but for what is free, needs no room beside it: so whatever was stored
         is answered.
 
         Raises:
             Overloaded: if there is no room for it now.
         """
         self._is_answering = True
-        self._hold(size - self._held - 2 * SMALL)
+        self._hold(size - self._held - 2 * FREE)
         if self._room is not None:
             self._room.enter(self, self._holder)
 

@@ -16,7 +16,7 @@ from a2wsgi import WSGIMiddleware
 from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import QUICK
-from walletsync_server.asgi.body_budget import CUT, SMALL, BodyBudgets, ClientDisconnected, HeldBodies
+from walletsync_server.asgi.body_budget import CUT, FREE, BodyBudgets, ClientDisconnected, HeldBodies
 from walletsync_server.asgi.event_loop import run_on_loop
 from walletsync_server.asgi.rooms import Place, Places
 from walletsync_server.asgi.websockets import WebSocket, WebSockets
@@ -33,6 +33,8 @@ PLACES = 2048
 """How many requests may be in work at once, beyond those that are answered from memory."""
 PLACES_SHARE = 128
 """How many of these one network may have."""
+SMALL = 64 * 1024
+"""Bytes of a body that may be decoded on the event loop."""
 SLACK = 1024 * 1024
 """Bytes that a body may be over the limit and still be read to its end, so that its sender gets to see the answer."""
 
@@ -75,7 +77,7 @@ class FrontDoor:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
-        cut = scope.get("extensions", {}).get(CUT, _nothing)
+        cut = scope["extensions"][CUT] if "extensions" in scope else _nothing
         with HeldBodies(self.budgets, lambda: self._api.holder_of(request), cut) as bodies, Place(self.places) as place:
             answer = _Answer(self._api, bodies, place, send)
             is_quick = (request.method, request.path) in QUICK
@@ -165,7 +167,7 @@ class _Answer:
                 await self._send(self._start)
         if self._is_refused:
             return
-        if len(message["body"]) > SMALL and not message["more_body"]:
+        if len(message["body"]) > FREE and not message["more_body"]:
             await self._send({**message, "more_body": True})
             message = {**message, "body": b""}  # sending waits while too much of what was sent is not read
         await self._send(message)

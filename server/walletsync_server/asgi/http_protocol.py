@@ -14,7 +14,7 @@ import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from walletsync_server.asgi.body_budget import CUT
+from walletsync_server.asgi.body_budget import CUT, FREE
 from walletsync_server.asgi.crowd import who_gives_way
 from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
 from walletsync_server.services.throttle import neighbourhood_of
@@ -72,6 +72,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin, unless there are as many connections as may be and none of them has to give way."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(FREE)  # what is not read beyond that is counted, see `HeldBodies`
         self.network = neighbourhood_of(self.client[0]) if self.client else ""
         self.arrival = next(_arrivals)
         self.due = self.loop.time() + HEAD_SECONDS
