@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.middle import Middle
 from walletsync import Client, crypto
 from walletsync_server.testing import RunningServer
@@ -42,8 +43,8 @@ def cheap_kdf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(scope="session")
 def running_server() -> Iterator[RunningServer]:
-    """A real process where everybody may sign up. Not to be stopped."""
-    with RunningServer(accounts="open") as server:
+    """A real process where everybody may sign up, with cheap password hashes. Not to be stopped."""
+    with CheapServer(accounts="open") as server:
         yield server
 
 

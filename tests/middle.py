@@ -76,6 +76,7 @@ class Middle:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer of two writes would take 40 ms
 
             def do_GET(self) -> None:
                 middle._handle(self)

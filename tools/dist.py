@@ -267,7 +267,7 @@ def install(environment: Path, *wheels: Path | str) -> Path:
     run(sys.executable, "-m", "venv", "--without-pip", environment)
     python = environment / "bin" / "python"
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python)
-    to_install = (*pip, "install", "--quiet", "--only-binary", ":all:")
+    to_install = (*pip, "install", "--quiet", "--no-compile", "--only-binary", ":all:")
     entries = re.findall(r"^\S+==.*?(?=^\S|\Z)", (ROOT / "requirements.lock").read_text(), re.MULTILINE | re.DOTALL)
     pins, locked = environment / "pins.txt", environment / "locked.txt"
     pins.write_text("".join(entry.partition("\n")[0].rstrip("\\") + "\n" for entry in entries))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from walletsync import history, merge, passwords
 from walletsync.api import Api
 from walletsync.conflicts import OnConflict
+from walletsync.consent import Consent
 from walletsync.device import Device
 from walletsync.errors import UsageError
 from walletsync.formats.base import Format
@@ -95,6 +96,7 @@ class Client:
         self._device = Device(JSONFormat() if format is None else format, store, device_id)
         self._session = Session(self._api, self._device, bound_to, while_deriving)
         self._syncing = Syncing(self._api, self._device, self._session)
+        self._consent = Consent(self._api, self._device, self._session, self._syncing)
 
     def __repr__(self) -> str:
         return f"Client({self._api.url!r}, device_id={self.device_id!r})"
@@ -378,22 +380,26 @@ class Client:
             return self._syncing.sync(on_conflict)
 
     @one_at_a_time
-    def accept_restored_server(self) -> Synced:
+    def accept_restored_server(self, *, new_password: str | None = None) -> Synced:
         """Consent to what the server has, though this device has seen later versions, and sync.
 
         For a server that was restored from a backup, or an account that was made anew. Everything that this device has
-        is put on top of what the server has and POSTed, with a record that lets the other devices follow. If the backup
-        is older than a password change, `set_account()` with the password of that time comes first. Call it again
+        is put on top of what the server has and POSTed, with a record that lets the other devices follow. Call it again
         after an interruption.
+
+        If the backup is older than a password change, `set_account()` with the password of that time comes first, and
+        `new_password` is due: whoever knows the earlier one shall not read what was written since, so the password
+        changes to the new one in the same request that brings the first of it, as in `change_password()`.
 
         What both sides changed is measured against the newest version that the server keeps and that both went through
         for certain. Where there is none, and on a device that has seen more than the one that consented first, nothing
         is lost either, but what differs is a conflict, and what one side deleted comes back from the other.
 
-        Raises what `sync()` raises.
+        Raises what `sync()` and `change_password()` raise, and:
+            NewPasswordNeeded: the password is an earlier one, and there is no `new_password`; nothing was sent.
         """
         with self._api.patience(self._patience):
-            return self._syncing.accept_restored_server()
+            return self._consent.accept_restored_server(new_password)
 
     # History
 

@@ -16,7 +16,7 @@ import msgspec
 from walletsync import abandoned, continuity, crypto, restored_server, versions
 from walletsync.conflicts import OnConflict, OpenConflicts
 from walletsync.continuity import Known, Version
-from walletsync.errors import ForkDetected, NotReady, StoreUnusable, UsageError, WalletTooLarge
+from walletsync.errors import ForkDetected, NewPasswordNeeded, NotReady, StoreUnusable, UsageError, WalletTooLarge
 from walletsync.formats.base import Format
 from walletsync.merge import Conflict, Merged
 from walletsync.protocol import MAX_SEQUENCE, WalletAnswer
@@ -28,12 +28,12 @@ from walletsync.versions import UnlockedAccount
 _FIRST_EPOCH = 1
 
 _NO_ACCOUNT: dict[str, Any] = {
-    **dict.fromkeys(("offered_seed", "seed", "previous_seed", "token", "synced", "pending", "password_change")),
+    **dict.fromkeys(("offered_seed", "seed", "token", "synced", "pending", "password_change")),
     "passed": {},
     "abandoned": (),
     "owed_restores": (),
 }
-"""What a device does not know of an account that does not exist."""
+"""What a device does not know of an account that does not exist. Its seeds were: a backup may bring it back."""
 
 
 class Device:
@@ -85,11 +85,26 @@ class Device:
             changes = self._changed_by(state.password_change)
         elif seed == state.offered_seed and state.seed not in (None, seed):
             changes = dict(_NO_ACCOUNT)  # it was gone and is made anew: its first version is yet to come
-        elif state.seed not in (None, seed) and seed != state.previous_seed:
+        elif state.seed not in (None, seed):
             # A change with a wallet may have landed before the one that this seed is of: the next version tells.
-            has_wallet = state.password_change is not None and state.password_change.wallet is not None
-            changes = {"previous_seed": state.seed} | ({} if has_wallet else {"password_change": None})
-        self.save(**changes | {"seed": seed, "token": token, "offered_seed": None, "accepts_new_password": False})
+            may_have_landed = state.password_change is not None and state.password_change.wallet is not None
+            if seed in state.seeds or not may_have_landed:
+                changes = {"password_change": None}
+        changes |= {"seed": seed, "seeds": restored_server.seeds_with(state, seed)}
+        self.save(**changes | {"token": token, "offered_seed": None, "accepts_new_password": False})
+
+    def check_password(self) -> None:
+        """Refuse to go on under a password that was changed since, as far as this device knows.
+
+        Raises:
+            NewPasswordNeeded: it is one, since the server has it again.
+        """
+        if restored_server.is_at_earlier_password(self.state):
+            raise NewPasswordNeeded(
+                "The server has a password again from before a change that this device knows of. Nothing is encrypted "
+                "under that one any more, and nothing was sent.",
+                remedy=Remedy.SET_NEW_PASSWORD,
+            )
 
     def forget_account(self) -> None:
         """The account is deleted. The document stays."""
@@ -116,10 +131,10 @@ class Device:
     def _changed_by(self, change: PasswordChange) -> dict[str, Any]:
         # What was pending under the old seed cannot have landed: the change took its place.
         return {
+            **self._settled_as(change.wallet),
             "seed": change.seed,
-            "previous_seed": self.state.seed,
+            "seeds": restored_server.seeds_with(self.state, change.seed),
             "token": None,
-            **self._synced_as(change.wallet),
             "pending": None,
             "password_change": None,
         }
@@ -216,7 +231,11 @@ class Device:
         return None
 
     def seal_next(self, unlocked: UnlockedAccount, limit: int) -> SealedVersion:
-        """Make the next version of the document, of at most `limit` bytes, and keep it before it leaves."""
+        """Make the next version of the document, of at most `limit` bytes, and keep it before it leaves.
+
+        Raises what `check_password` raises.
+        """
+        self.check_password()
         pending = self._sealed(unlocked, limit, self._next_version())
         self.save(pending=pending)
         return pending
@@ -263,25 +282,36 @@ class Device:
         return self.format.decode(document)
 
     def continue_from(
-        self, wallet: WalletAnswer | None, older: Iterable[WalletAnswer], unlocked: UnlockedAccount
+        self,
+        wallet: WalletAnswer | None,
+        older: Iterable[WalletAnswer],
+        unlocked: UnlockedAccount,
+        *,
+        is_latest_password: bool,
     ) -> None:
         """Leave the line that this device knows for `wallet`, the current one of a restored server, if any.
 
         The document stays, with what others have written there on top; the next version tells the other devices.
         `older` are the versions before `wallet`, the newest first: the first one that this device's line went through
         as well is what both sides' changes are measured against. Without one, what either side has is there, deletions
-        come back, and what differs is a conflict.
+        come back, and what differs is a conflict. Without `is_latest_password`, an epoch that is lower than the one
+        that this device has seen shows that the password is an earlier one.
         """
         owed = self.state.owed_restores + restored_server.restores_of(self.state)
-        if wallet is None:
-            self.save(synced=None, pending=None, password_change=None, owed_restores=owed)
+        changes: dict[str, Any] = {"password_change": None, "owed_restores": owed}
+        opened = None if wallet is None else versions.unseal(unlocked, wallet, self.format.name)
+        epoch = _FIRST_EPOCH if opened is None else opened[0].epoch
+        if not is_latest_password and self.known is not None and epoch < self.known.epoch:
+            changes["seeds"] = restored_server.seeds_before(self.state, unlocked.binding.seed)
+        if wallet is None or opened is None:
+            self.save(synced=None, pending=None, **changes)
             return
-        version, document = versions.unseal(unlocked, wallet, self.format.name)
+        version, document = opened
         theirs = self.format.decode(document)
         earlier = (versions.unseal(unlocked, each, self.format.name) for each in older)
         base = restored_server.common_ancestor(self.format, self.state, version, document, earlier)
         merged = self._with_line(base, theirs)
-        self._move_to(wallet, unlocked, version, theirs, merged, password_change=None, owed_restores=owed)
+        self._move_to(wallet, unlocked, version, theirs, merged, **changes)
 
     def _with_line(self, base: Any, theirs: Any) -> Merged[Any]:
         """Merge what this device's line changed since `base` onto `theirs`, and then the local edits onto that.

@@ -9,6 +9,7 @@ WalletSyncError
 │   ├── WrongPassword          it does not open the wallet that this device has
 │   ├── WalletTooLarge         the encrypted wallet is over the server's limit
 │   ├── NotReady               an earlier step is missing; the remedy names it
+│   ├── NewPasswordNeeded      the server has an earlier password again: nothing is encrypted under that one
 │   └── UnsyncedEdits          the device has edits that no version has yet
 ├── ServerUnreachable          no answer: nothing is known of what the server did
 │   ├── ServerNameUnknown      no address is known for the server's name
@@ -109,6 +110,10 @@ class WalletTooLarge(UsageError):
 
 class NotReady(UsageError):
     """An earlier step is missing; the remedy names it."""
+
+
+class NewPasswordNeeded(UsageError):
+    """The server has a password again that was changed since: nothing is encrypted under that one any more."""
 
 
 class UnsyncedEdits(UsageError):

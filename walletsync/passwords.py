@@ -19,6 +19,7 @@ from walletsync import crypto, refusals, versions
 from walletsync.api import Api
 from walletsync.device import Device
 from walletsync.errors import (
+    NotReady,
     ServerError,
     ServerUnreachable,
     UsageError,
@@ -34,8 +35,13 @@ from walletsync.store import PasswordChange
 from walletsync.versions import UnlockedAccount
 
 
-def change_password(api: Api, device: Device, session: Session, new: str, old: str | None) -> PasswordChanged:
-    """Change the account's password; `Client.change_password` says more."""
+def change_password(
+    api: Api, device: Device, session: Session, new: str, old: str | None, *, with_edits: bool = False
+) -> PasswordChanged:
+    """Change the account's password; `Client.change_password` says more.
+
+    `with_edits`: what the server does not have yet goes out with the change, and not before it.
+    """
     email, password = session.account()
     old = password if old is None else old
     check_password(new)
@@ -56,7 +62,8 @@ def change_password(api: Api, device: Device, session: Session, new: str, old: s
     is_repetition = change is not None
     with_new = session.derive(new, crypto.new_seed() if change is None else change.seed)
     if change is None:
-        check_is_synced(device)
+        if not with_edits:
+            _check_is_synced(device)
         change = device.begin_password_change(with_new, api.max_wallet_bytes)
     elif change.wallet is not None and not versions.is_opened_by(with_new, change.wallet):
         raise WrongPassword(
@@ -77,6 +84,16 @@ def change_password(api: Api, device: Device, session: Session, new: str, old: s
         raise
     device.finish_password_change(change)
     return _log_in_again(device, session, new, with_new)
+
+
+def _check_is_synced(device: Device) -> None:
+    """Refuse where a change would leave edits behind, or take the place of versions that this device has not seen."""
+    if device.is_behind_password_change:
+        device.check_password()
+        raise NotReady(
+            "This device has not synced since the password was changed. Nothing was sent.", remedy=Remedy.SYNC
+        )
+    check_is_synced(device)
 
 
 def _request(

@@ -67,8 +67,12 @@ class Remedy(Enum):
         "account was made anew, accept_restored_server() goes on from there with everything that this device has."
     )
     ACCEPT_EARLIER_PASSWORD = (
-        "If so, call set_account() with the password of that time, then accept_restored_server(); nothing on this "
-        "device is lost."
+        "If so, call set_account() with the password of that time, then accept_restored_server() with another one as "
+        "new_password=; nothing on this device is lost."
+    )
+    SET_NEW_PASSWORD = (
+        "accept_restored_server() with new_password= goes on from what the server has, under a new password, in one "
+        "step."
     )
 
     # Where a client is made

@@ -1,5 +1,8 @@
 """Going on from a server that was restored from a backup: what both sides share, and what the other devices are told.
 
+A backup may be older than a change of the password. Nothing is sealed under such an earlier password, which may have
+been changed because somebody knows it: `seeds` tell, which a device keeps in the order in which they held.
+
 A person has consented that this device leaves the line of versions that it knows for the one that the server has now.
 Pure: what a device knows comes in, nothing is changed.
 """
@@ -39,6 +42,21 @@ def common_ancestor(
             if ancestor.digest in state.passed:
                 return format.decode(its_document)
     return format.empty()
+
+
+def is_at_earlier_password(state: DeviceState) -> bool:
+    """Tell whether the account's seed is one from before a change of the password that this device knows of."""
+    return state.seed is not None and state.seed != state.seeds[-1]
+
+
+def seeds_with(state: DeviceState, seed: bytes) -> tuple[bytes, ...]:
+    """Return the seeds that held, when a login has succeeded with `seed`: one that is new here is the latest."""
+    return state.seeds if seed in state.seeds else (*state.seeds, seed)
+
+
+def seeds_before(state: DeviceState, seed: bytes) -> tuple[bytes, ...]:
+    """Return the seeds that held, when it comes out that `seed` is from before all the others."""
+    return (seed, *(other for other in state.seeds if other != seed))
 
 
 def restores_of(state: DeviceState) -> tuple[Restore, ...]:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
-from walletsync import crypto
+from walletsync import crypto, versions
 from walletsync.api import Api
 from walletsync.device import Device
 from walletsync.errors import (
@@ -93,15 +93,15 @@ class Session:
             raise
         return Registered(email, answer.verified)
 
-    def log_in(self, *, accept_previous_seed: bool = False) -> AuthToken:
+    def log_in(self, *, accept_earlier_seed: bool = False) -> AuthToken:
         """Trade the login key for a token; `Client.get_auth_token` says more.
 
-        `accept_previous_seed`: a person has consented to a server that was restored from a backup.
+        `accept_earlier_seed`: a person has consented to a server that was restored from a backup.
         """
         email, _ = self.account()
         self.discover()
         seed = self.fetch_seed()
-        if not self._is_trusted(seed) and not (accept_previous_seed and seed == self._device.state.previous_seed):
+        if not self._is_trusted(seed) and not (accept_earlier_seed and seed in self._device.state.seeds):
             raise self._seed_changed(seed)
         unlocked = self._plausible(seed, server_seed=seed)
         try:
@@ -151,6 +151,17 @@ class Session:
         self._api.delete_account(self._device.state.token, DeleteAccountRequest(email=email, password=login))
         self._device.forget_account()
 
+    def is_latest_password(self) -> bool:
+        """Tell whether the password is that of the latest wallet on this device, so that nobody had it changed since.
+
+        May take as long as `derive`.
+        """
+        _, password = self.account()
+        synced = self._device.state.synced
+        if synced is None or (self.unlocked is not None and self.unlocked.binding.seed == synced.seed):
+            return True
+        return versions.is_opened_by(self.derive(password, synced.seed), synced)
+
     def credentials(self) -> tuple[str, UnlockedAccount]:
         """Return the token, and keys that are proven to be the account's.
 
@@ -168,8 +179,8 @@ class Session:
     def must_log_in(self) -> bool:
         """Tell whether there is no token, or nothing but a login can tell which password is the account's."""
         state = self._device.state
-        versions = [version for version in (state.synced, state.pending) if version is not None]
-        can_tell = state.password_change is None and state.seed in [version.seed for version in versions]
+        seeds = [version.seed for version in (state.synced, state.pending) if version is not None]
+        can_tell = state.password_change is None and state.seed in seeds
         return state.token is None or state.accepts_new_password or (self._proven is None and not can_tell)
 
     def _plausible(self, seed: bytes, *, server_seed: bytes | None) -> UnlockedAccount:
@@ -285,15 +296,15 @@ class Session:
         return (
             state.seed is None
             or state.accepts_new_password
-            or seed in (state.seed, state.offered_seed)
+            or seed in (state.seed, state.offered_seed, *state.seeds[-1:])
             or (change is not None and seed == change.seed)
         )
 
     def _seed_changed(self, seed: bytes | None) -> SeedChanged:
-        if seed is not None and seed == self._device.state.previous_seed:
+        if seed in self._device.state.seeds:
             return SeedChanged(
-                "The server presents the salt seed from before the last password change, so no login was sent. Ask "
-                "whoever runs the server whether it was restored from an older backup.",
+                "The server presents a salt seed from before a password change that this device knows of, so no login "
+                "was sent. Ask whoever runs the server whether it was restored from an older backup.",
                 remedy=Remedy.ACCEPT_EARLIER_PASSWORD,
             )
         what = "presents a different salt seed for this account than this device knows"

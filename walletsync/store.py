@@ -29,7 +29,7 @@ from walletsync.payload import Restore
 from walletsync.remedies import Remedy
 
 _APPLICATION_ID = 0x57535931  # "WSY1": tells our files from any other SQLite database
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _PATIENCE_SECONDS = 5.0
 """How long to wait for another process to close the file."""
 
@@ -82,8 +82,8 @@ class DeviceState(_Hidden, frozen=True, kw_only=True):
     """Made for a sign-up whose outcome is not known; the same one is offered again."""
     seed: bytes | None = None
     """The account's salt seed: a login or a sign-up with it succeeded."""
-    previous_seed: bytes | None = None
-    """The one before the last password change: a backup older than that brings it back."""
+    seeds: tuple[bytes, ...] = ()
+    """All that a login succeeded with, the oldest first: a backup older than a password change brings one back."""
     accepts_new_password: bool = False
     """A person has consented that the next log-in takes another seed. Whoever types the password says so or not."""
     token: str | None = None

@@ -1,13 +1,12 @@
 """Get, merge and POST: one device's document and the server's current wallet, brought together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from walletsync import merge, refusals
 from walletsync.api import Api, ConflictAnswer
 from walletsync.conflicts import OnConflict
 from walletsync.device import Device
 from walletsync.errors import (
-    ForkDetected,
     NoWallet,
     ProtocolError,
     RollbackDetected,
@@ -23,8 +22,7 @@ from walletsync.session import Session
 from walletsync.store import SealedVersion
 from walletsync.versions import UnlockedAccount
 
-_MAX_TRIES = 8
-_MAX_OLDER = 100
+MAX_TRIES = 8
 
 
 class Syncing:
@@ -80,25 +78,9 @@ class Syncing:
                 sequence = self._sync(decide)
         return Synced(sequence, self._device.conflicts(but=waiting))
 
-    def accept_restored_server(self) -> Synced:
-        """Go on from what the server has; `Client.accept_restored_server` says more."""
-        waiting = self._device.state.conflicts
-        self._session.log_in(accept_previous_seed=True)
-        token, unlocked = self._session.credentials()
-        try:
-            current = self._api.get_wallet(token)
-        except NoWallet:
-            self._device.continue_from(None, (), unlocked)
-        else:
-            try:
-                self._device.accept(current, unlocked)
-            except (RollbackDetected, ForkDetected):
-                self._device.continue_from(current, self._older(token, current.sequence), unlocked)
-        return Synced(self.sync(None).sequence, self._device.conflicts(but=waiting))
-
     def _sync(self, decide: Callable[[], None]) -> int:
         """Return the sequence that device and server have in the end."""
-        for _ in range(_MAX_TRIES):
+        for _ in range(MAX_TRIES):
             self._get_if_any()
             decide()
             if self._device.known is None or self._device.has_local_changes():
@@ -107,7 +89,7 @@ class Syncing:
             if self._device.known is not None and not self._device.has_local_changes():
                 return self._device.known.sequence
         raise SyncGaveUp(
-            f"The server had a later version each of {_MAX_TRIES} times. The edits are kept; try again in a while."
+            f"The server had a later version each of {MAX_TRIES} times. The edits are kept; try again in a while."
         )
 
     def _get_if_any(self) -> None:
@@ -129,14 +111,6 @@ class Syncing:
                 f"{self._device.known.sequence}. Nothing was changed here; ask whoever runs the server.",
                 remedy=Remedy.ACCEPT_RESTORED_SERVER,
             ) from None
-
-    def _older(self, token: str, sequence: int) -> Iterator[WalletAnswer]:
-        """Yield the versions before `sequence` that the server keeps, the newest first."""
-        if not self._api.keeps_history:
-            return
-        kept = sorted((version.sequence for version in self._api.history(token).versions), reverse=True)
-        for earlier in [number for number in kept if number < sequence][:_MAX_OLDER]:
-            yield self._api.version(token, earlier)
 
     def _catch_up(self, token: str, unlocked: UnlockedAccount) -> None:
         """Settle what was begun under the password before: nothing sealed under that may leave any more."""

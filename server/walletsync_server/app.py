@@ -1,9 +1,11 @@
 """`create_app(settings)`: wires everything, decides nothing."""
 
 import math
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
+from pathlib import Path
 
 import flask
 
@@ -18,8 +20,6 @@ from walletsync_server.mail.smtp import route_of
 from walletsync_server.observe import logs
 from walletsync_server.observe.metrics import Metrics
 from walletsync_server.services import Services, build_services, utc_now
-from walletsync_server.services.errors import Unavailable
-from walletsync_server.services.mail_queue import MailQueue
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.settings import EMAIL, Settings
 from walletsync_server.storage import open_storage
@@ -66,7 +66,7 @@ def create_app(
             rates=settings.rates,
             hub=hub,
         )
-        undo.enter_context(
+        purges = undo.enter_context(
             purging(
                 tokens=services.tokens.purge, signups=services.signups.purge, known_clients=services.known_clients.purge
             )
@@ -75,6 +75,9 @@ def create_app(
             undo.enter_context(purging(every=VOID_SECONDS, listeners=services.updates.hang_up_void))
         if metrics is not None:
             _watch(metrics, services, hub)
+            _watch_disk(metrics, settings.database_file)
+            meaning = "When all that has expired was last removed, in seconds since 1970."
+            metrics.watch("last_purge_timestamp_seconds", meaning, lambda: purges.succeeded_at)
             undo.enter_context(metrics.served(settings.metrics_host, settings.metrics_port))
         if settings.accounts == EMAIL:
             on_mail = metrics.mailed if metrics else _take_no_notice
@@ -108,20 +111,29 @@ def _take_no_notice(outcome: str) -> None:
     """Show nobody what became of a mail."""
 
 
-def _mails_waiting(mails: MailQueue) -> float:
-    try:
-        return mails.waiting()
-    except Unavailable:
-        return math.nan  # the other figures are needed most when the database cannot be asked
-
-
 def _watch(metrics: Metrics, services: Services, hub: Hub | None) -> None:
     passwords = services.passwords
     metrics.watch("password_hashes_running", "Passwords that are being hashed now.", lambda: passwords.running)
     metrics.watch("password_hashes_waiting", "Passwords that wait to be hashed.", lambda: passwords.waiting)
-    metrics.watch(
-        "mails_waiting", "Mails that wait to be sent, now or later.", lambda: _mails_waiting(services.mail_queue)
-    )
+    figures = services.figures
+    metrics.watch("mails_waiting", "Mails that wait to be sent, now or later.", figures.mails_waiting)
+    metrics.watch("accounts", "Accounts that there are.", figures.accounts)
+    meaning = "When the last backup was complete, in seconds since 1970; NaN if there was none."
+    metrics.watch("last_backup_timestamp_seconds", meaning, figures.last_backup)
     metrics.watch("log_lines_dropped", "Lines of the log that were dropped because nobody read it.", logs.dropped)
     if hub is not None:
         metrics.watch("websockets_open", "WebSockets that are open.", lambda: len(hub))
+
+
+def _watch_disk(metrics: Metrics, file: Path) -> None:
+    log = Path(f"{file}-wal")
+    metrics.watch("database_bytes", "Bytes of the database's file.", lambda: _size(file))
+    metrics.watch("log_bytes", "Bytes of SQLite's log beside the database.", lambda: _size(log))
+    metrics.watch("disk_free_bytes", "Bytes that are free on its disk.", lambda: shutil.disk_usage(file.parent).free)
+
+
+def _size(file: Path) -> float:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return math.nan

@@ -3,7 +3,7 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,21 @@ FILE_VARIABLE = f"{VARIABLES}CONFIG"
 DEFAULT = "default"
 _OF_THE_CLIENT = {f"{VARIABLES}{name}" for name in ("FILE", "PASSWORD_FILE", "NEW_PASSWORD_FILE")}
 """Variables that the client's command line reads; both may run on one machine."""
+_OF_A_SERVICE = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_PLACE_OF_A_SERVICE = re.compile("(tcp|udp|sctp)://.*")
+"""Variables that Kubernetes makes in every pod for a Service whose name begins with walletsync, by name and value."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Settings, and for each where it came from: an option, a variable, a file, or `default`."""
+    """Settings, and for each where it came from: an option, a variable, a file, or `default`.
+
+    `of_services` names variables that look like ours and are Kubernetes' own.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    of_services: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
 
     Args:
         flags: what the command line gave, by the setting's name; texts, or lists of them.
-        environment: all variables; those that do not begin with WALLETSYNC_ are left alone.
+        environment: all variables; those that do not begin with WALLETSYNC_ are left alone, and so are those that
+            Kubernetes makes for a Service of that name.
         file: the TOML file; by default the one that WALLETSYNC_CONFIG names, if it does.
 
     Raises:
@@ -54,7 +62,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
     given: dict[str, _Given] = {}
     if path:
         given |= _from_file(path, FILE_OPTION if file else FILE_VARIABLE, mistakes)
-    given |= _from_environment(environment, mistakes)
+    of_services = tuple(sorted(name for name, written in environment.items() if _is_of_a_service(name, written)))
+    given |= _from_environment({k: v for k, v in environment.items() if k not in of_services}, mistakes)
     given |= {
         name: _Given(written, TABLE[name].option, TABLE[name].option)
         for name, written in flags.items()
@@ -69,7 +78,13 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
     if mistakes:
         raise SettingsError(*mistakes)
     origins = {name: given[name].origin if name in given else DEFAULT for name in TABLE}
-    return Configuration(Settings(**values), origins)
+    return Configuration(Settings(**values), origins, of_services)
+
+
+def _is_of_a_service(variable: str, written: str) -> bool:
+    """Say whether Kubernetes made this variable. One of them may have the name of a setting, WALLETSYNC_PORT."""
+    is_place = variable.endswith("_PORT") and _PLACE_OF_A_SERVICE.fullmatch(written)
+    return variable.startswith(VARIABLES) and bool(is_place or _OF_A_SERVICE.fullmatch(variable))
 
 
 def _from_environment(environment: Mapping[str, str], mistakes: list[Mistake]) -> Iterator[tuple[str, _Given]]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -254,8 +255,8 @@ class Settings:
 
     @property
     def database_file(self) -> Path:
-        """The file that `database` names."""
-        return Path(self.database.removeprefix(_SQLITE))
+        """The file that `database` names, from the root of the disk and without links."""
+        return Path(os.path.realpath(self.database.removeprefix(_SQLITE)))
 
     @property
     def rates(self) -> Rates:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-KILL, EIO, ENOSPC = "signal=SIGKILL", "error=EIO", "error=ENOSPC"
+KILL, EIO, ENOSPC, EROFS = "signal=SIGKILL", "error=EIO", "error=ENOSPC", "error=EROFS"
 CALLS = ("write", "pwrite64", "ftruncate", "fallocate", "fsync", "fdatasync")
 """What SQLite changes files with, and makes the changes durable."""
 _FILES = ("", "-wal", "-shm")
@@ -41,8 +41,11 @@ class Trace:
 
 
 @contextmanager
-def traced(pid: int, database: Path, fault: str = "", call: str = "", number: int = 0) -> Iterator[Trace]:
-    """Watch what the process does with the database's files; its `number`th `call` on them gets the `fault`."""
+def traced(pid: int, database: Path, fault: str = "", call: str = "", number: int | str = 0) -> Iterator[Trace]:
+    """Watch what the process does with the database's files; its `number`th `call` on them gets the `fault`.
+
+    With `1+` as the number every one of these calls gets it.
+    """
     output = database.with_suffix(".strace")
     words = ["strace", "-f", "-o", str(output), "-p", str(pid), "-e", f"trace={','.join(CALLS)}"]
     for suffix in _FILES:

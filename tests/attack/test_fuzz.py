@@ -10,8 +10,8 @@ from schemathesis import Case, GenerationMode
 from schemathesis.schemas import APIOperation
 
 from tests.attack.fuzz import MAX_WALLET_BYTES, Fuzzer, shot_of
+from tests.cheap_server import CheapServer
 from tests.server import described
-from tests.server.cheap_server import CheapServer
 from tests.server.helpers import KeepAliveWire
 
 REQUESTS = 10_000

@@ -17,8 +17,10 @@ from tests.client.crashes import Crash, Points
 from tests.client.rollbacks import restore_backup, take_backup
 from tests.client.worlds import (
     NEW,
+    NEWEST,
     PHONE,
     World,
+    accept_with_new_password,
     begin,
     change_password,
     edit,
@@ -26,10 +28,12 @@ from tests.client.worlds import (
     edits_on_both_sides,
     every_edit_is_there_once,
     everyone_goes_on_with_the_new_password,
+    nothing_left_under_the_earlier_password,
+    restored_before_a_password_change,
     sync_an_edit,
 )
 from tests.conftest import PASSWORD
-from walletsync.errors import ServerUnreachable, WrongCredentials, WrongPassword
+from walletsync.errors import NewPasswordNeeded, ServerUnreachable, WrongCredentials, WrongPassword
 from walletsync_server.testing import RunningServer
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +114,7 @@ def test_a_sync_survives_a_crash_at_every_point(world: World, resume: Callable[[
 
 def find_out_and_change_password(world: World) -> None:
     """Begin with a sync, under whichever password holds: the device knows, and says so."""
-    (holds,) = world.working_passwords()
+    (holds,) = world.working_passwords(PASSWORD, NEW)
     other = NEW if holds == PASSWORD else PASSWORD
     with world.client("laptop", other) as laptop, pytest.raises((WrongCredentials, WrongPassword)):
         laptop.sync()
@@ -181,6 +185,35 @@ def test_accepting_a_restored_server_survives_a_crash_at_every_point(world: Worl
     crashes_at_every_point(matrix, world, writes=8, requests=6)
 
 
+def find_out_and_accept_with_new_password(world: World) -> None:
+    """Begin with the password that holds now: it is the new one, or else the earlier one, and that is said."""
+    (holds,) = world.working_passwords(PASSWORD, NEWEST)
+    if holds == PASSWORD:
+        with world.client("laptop") as laptop, pytest.raises(NewPasswordNeeded):
+            laptop.accept_restored_server()
+        accept_with_new_password(world)
+    else:
+        with world.client("laptop", NEWEST) as laptop:
+            laptop.sync()
+
+
+@pytest.mark.parametrize(
+    "resume",
+    [accept_with_new_password, pytest.param(find_out_and_accept_with_new_password, marks=pytest.mark.security)],
+)
+def test_consent_with_a_new_password_survives_a_crash_at_every_point(
+    world: World, resume: Callable[[World], None]
+) -> None:
+    """The server has an earlier password again: at no point does anything leave under it, and all comes back once."""
+    matrix = Matrix(
+        restored_before_a_password_change,
+        accept_with_new_password,
+        resume,
+        check=nothing_left_under_the_earlier_password,
+    )
+    crashes_at_every_point(matrix, world, writes=9, requests=8)
+
+
 # An account that is deleted and made anew
 
 
@@ -218,6 +251,7 @@ def test_deleting_and_registering_again_survives_a_crash_at_every_point(world: W
     [
         (edits_on_both_sides, sync_an_edit, every_edit_is_there_once, 3),
         (edits_offline, change_password, everyone_goes_on_with_the_new_password, 2),
+        (restored_before_a_password_change, accept_with_new_password, nothing_left_under_the_earlier_password, 5),
     ],
 )
 def test_a_request_or_an_answer_may_get_lost_at_every_point(

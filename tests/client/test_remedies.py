@@ -50,7 +50,7 @@ def test_a_remedy_names_only_what_there_is(remedy: Remedy) -> None:
     methods = re.findall(r"(\w+)\(\)", remedy.value)
     for method in methods:
         assert callable(getattr(Client, method)), method
-    takers = (Client, Client.set_account, Client.register)
+    takers = (Client, Client.set_account, Client.register, Client.accept_restored_server)
     taken = {name for taker in takers for name in inspect.signature(taker).parameters}
     assert set(re.findall(r"(\w+)=", remedy.value)) <= taken
     assert re.fullmatch(r"[A-Za-z].*\.", remedy.value)

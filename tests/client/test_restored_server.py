@@ -1,15 +1,15 @@
 """A server that was restored from a backup, or an account that is gone: what people are told, and how they go on."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.client.edits import edit, restarted
 from tests.client.rollbacks import restore_backup, take_backup
 from tests.conftest import PASSWORD
-from tests.insides import email_of, known_of, state_of
-from tests.middle import GET_WALLET, HISTORY, LOGIN, POST_WALLET, Answer, Middle
+from tests.insides import email_of, state_of
+from tests.middle import GET_WALLET, HISTORY, POST_WALLET, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
     AccountExists,
@@ -17,29 +17,11 @@ from walletsync.errors import (
     RollbackDetected,
     SeedChanged,
     ServerUnreachable,
-    WrongCredentials,
 )
 from walletsync_server.testing import RunningServer
 
 Device = Callable[..., Client]
 NEW = "a new password, also a long one"
-
-
-def edit(client: Client, **labels: object) -> None:
-    """Change labels (None deletes), and sync."""
-    document = client.get_document() if client.wallet_state else {}
-    client.set_document({key: value for key, value in (document | labels).items() if value is not None})
-    client.sync()
-
-
-@contextmanager
-def restarted(client: Client, file: Path, password: str = PASSWORD) -> Iterator[Client]:
-    """End the client and start it again on its file."""
-    email, url = email_of(client), client.realm
-    client.close()
-    with Client(url, store=file) as again:
-        again.set_account(email, password)
-        yield again
 
 
 def test_a_restored_server_is_explained_and_accepted_with_consent_only(
@@ -196,7 +178,7 @@ def test_no_server_chooses_what_changes_are_measured_against(device: Device, run
     edit(tablet, tablet=2)
     laptop._session.log_in()
     token, unlocked = laptop._session.credentials()
-    laptop._device.continue_from(laptop._api.get_wallet(token), [left], unlocked)
+    laptop._device.continue_from(laptop._api.get_wallet(token), [left], unlocked, is_latest_password=True)
     assert laptop.get_document() == {"a": 1, "laptop": 1, "later": 1, "tablet": 2}
 
 
@@ -344,56 +326,6 @@ def test_accepting_when_there_is_nothing_to_accept_is_a_sync(device: Device) -> 
     assert phone.accept_restored_server().sequence == 1
     assert not state_of(phone).owed_restores
     assert not phone.has_local_changes
-
-
-def test_a_backup_older_than_a_password_change(
-    tmp_path: Path, device: Device, running_server: RunningServer, middle: Middle
-) -> None:
-    """The old seed is recognised and explained; with the old password and consent all devices go on, edits kept."""
-    file = tmp_path / "phone.wallet"
-    laptop, phone = device("laptop"), device("phone", store=file)
-    edit(laptop, a=1)
-    phone.sync()
-    backup = take_backup(running_server.database, email_of(laptop))
-    laptop.change_password(NEW)
-    edit(laptop, a=2)
-    phone.set_account(email_of(phone), NEW, accept_new_password=True)
-    phone.sync()
-    phone.set_document({"a": 2, "phone": 1})
-    restore_backup(running_server.database, backup)
-    middle.requests.clear()
-    with restarted(phone, file, NEW) as phone:
-        for client in (laptop, phone):
-            with pytest.raises(SeedChanged, match=r"before the last password change.*older backup"):
-                client.sync()
-            client.set_account(email_of(client), PASSWORD)
-            with pytest.raises(SeedChanged, match="accept_restored_server"):
-                client.get_auth_token()
-        assert LOGIN not in middle.requests
-        laptop.accept_restored_server()
-        phone.accept_restored_server()
-        laptop.sync()
-        assert laptop.get_document() == phone.get_document() == {"a": 2, "phone": 1}
-        assert len(known_of(laptop).restores) == 1  # the laptop had brought along all that the phone knew
-    with restarted(phone, file) as phone:
-        assert phone.sync().sequence == laptop.sync().sequence
-        laptop.change_password(NEW)
-        phone.set_account(email_of(phone), NEW, accept_new_password=True)
-        edit(phone, phone=2)
-    laptop.sync()
-    assert laptop.get_document() == {"a": 2, "phone": 2}
-
-
-def test_the_old_seed_needs_consent_and_not_a_new_password(device: Device, running_server: RunningServer) -> None:
-    """A server that tells the seed from before the change gets no login by itself."""
-    laptop = device("laptop")
-    edit(laptop, a=1)
-    backup = take_backup(running_server.database, email_of(laptop))
-    laptop.change_password(NEW)
-    restore_backup(running_server.database, backup)
-    with pytest.raises(WrongCredentials):
-        laptop.accept_restored_server()  # with the new password, which this server does not know
-    assert laptop.get_document() == {"a": 1}
 
 
 def test_a_deleted_account_is_made_anew_with_the_document_kept(device: Device) -> None:

@@ -35,7 +35,7 @@ FULL = DeviceState(
     email="alice@example.com",
     offered_seed=bytes(32),
     seed=b"\xff" * 32,
-    previous_seed=b"\xfd" * 32,
+    seeds=(b"\xfd" * 32, b"\xff" * 32),
     accepts_new_password=True,
     token="ab" * 32,
     has_seen_extras=True,
@@ -191,9 +191,9 @@ def test_files_that_are_no_store_are_refused_untouched(path: Path) -> None:
     refused(path, "is a database of another program")
     path.unlink()
     Store(path).close()
-    database(path, "PRAGMA user_version = 3")
+    database(path, "PRAGMA user_version = 4")
     refused(path, "was written by a newer version")
-    database(path, "PRAGMA user_version = 1")
+    database(path, "PRAGMA user_version = 2")
     refused(path, "was written by an early version of walletsync. Nothing in it was changed; name another file")
 
 

@@ -6,13 +6,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from append_log import AppendLog, append
-from tests.client.rollbacks import put_back, take_backup
+from tests.client.rollbacks import put_back, restore_backup, take_backup
 from tests.conftest import PASSWORD
 from tests.insides import known_of
 from walletsync import Client
 from walletsync.errors import WrongCredentials
 
 NEW = "a new password, also a long one"
+NEWEST = "a third password, longer than that"
 LAPTOP, PHONE = "aaaa", "bbbb"
 
 
@@ -46,10 +47,10 @@ class World:
         shutil.copytree(self._kept_files, self._files)
         put_back(self.database, self._kept_rows)
 
-    def working_passwords(self) -> list[str]:
-        """Return those that a new device gets in with."""
+    def working_passwords(self, *passwords: str) -> list[str]:
+        """Return those of `passwords` that a new device gets in with."""
         working = []
-        for password in (PASSWORD, NEW):
+        for password in passwords:
             with Client(self.url, device_id="stranger") as stranger:
                 stranger.set_account(self.email, password)
                 with suppress(WrongCredentials):
@@ -87,6 +88,37 @@ def sync_an_edit(world: World) -> None:
         laptop.sync()
 
 
+def restored_before_a_password_change(world: World) -> None:
+    """The laptop has changed the password and written since; then the server is set back to before."""
+    begin(world)
+    backup = take_backup(world.database, world.email)
+    with world.client("laptop") as laptop:
+        laptop.change_password(NEW)
+        edit(laptop, "cccc")
+        laptop.sync()
+    with world.client("phone", NEW) as phone:
+        phone.sync()
+        edit(phone, PHONE)
+    restore_backup(world.database, backup)
+
+
+def accept_with_new_password(world: World) -> None:
+    with world.client("laptop") as laptop:
+        edit(laptop, "dddd")
+        laptop.accept_restored_server(new_password=NEWEST)
+
+
+def nothing_left_under_the_earlier_password(world: World) -> None:
+    """Only the newest password holds, the phone follows with it, and each edit is there once."""
+    assert world.working_passwords(PASSWORD, NEWEST) == [NEWEST]
+    with world.client("laptop", NEWEST) as laptop, world.client("phone", NEWEST, accept_new_password=True) as phone:
+        phone.sync()
+        laptop.sync()
+        assert laptop.get_document() == phone.get_document() == "-:aaaa:cccc:dddd:bbbb"
+        assert known_of(laptop).epoch == 3
+        assert laptop.sync().sequence == 3
+
+
 def every_edit_is_there_once(world: World) -> None:
     with world.client("laptop") as laptop, world.client("phone") as phone:
         phone.sync()
@@ -111,7 +143,7 @@ def change_password(world: World) -> None:
 
 
 def everyone_goes_on_with_the_new_password(world: World) -> None:
-    assert world.working_passwords() == [NEW]
+    assert world.working_passwords(PASSWORD, NEW) == [NEW]
     with world.client("laptop", NEW) as laptop, world.client("phone", NEW, accept_new_password=True) as phone:
         edit(laptop, LAPTOP)
         laptop.sync()

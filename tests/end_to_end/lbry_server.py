@@ -31,6 +31,7 @@ class LbryServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer of two writes would take 40 ms
 
             def do_GET(self) -> None:
                 server._handle(self)

@@ -41,7 +41,16 @@ def admin(storage: Storage) -> AccountAdmin:
 
 
 EVERYBODY = [
-    AddressSummary(email=ALICE.email, allowed=False, created_at=NOW, current_sequence=2, devices=1),
+    AddressSummary(
+        email=ALICE.email,
+        allowed=False,
+        created_at=NOW,
+        current_sequence=2,
+        devices=1,
+        versions=2,
+        size=2,
+        last_seen=NOW,
+    ),
     AddressSummary(email=BOB.email, allowed=True, created_at=NOW),
     AddressSummary(email=CAROL, allowed=True),
 ]
@@ -58,6 +67,23 @@ def test_one_is_found(admin: AccountAdmin) -> None:
     """One person is told as in the list of all."""
     assert [admin.find(person.email) for person in EVERYBODY] == EVERYBODY
     assert admin.find("dora@example.com") is None
+
+
+def test_devices_are_those_that_are_logged_in(admin: AccountAdmin) -> None:
+    """Neither an expired login nor one of before the password was changed; nobody has none."""
+    (device,) = admin.devices(ALICE.email)
+    assert (device.device_id, device.logged_in_at, device.expires_at) == ("live", NOW, NOW + timedelta(days=2))
+    assert admin.devices(CAROL) == admin.devices(BOB.email) == []
+
+
+def test_devices_are_logged_out(admin: AccountAdmin, storage: Storage) -> None:
+    """One by its name or all; the number is told, and the account stays."""
+    storage.write(lambda transaction: transaction.put_token(replace(token("other", 4), epoch=2)))
+    assert admin.log_out(ALICE.email, "missing") == 0
+    assert admin.log_out(ALICE.email, "live") == 1
+    assert [device.device_id for device in admin.devices(ALICE.email)] == ["other"]
+    assert [admin.log_out(each, None) for each in (ALICE.email, ALICE.email, CAROL)] == [1, 0, 0]
+    assert admin.find(ALICE.email) == replace(EVERYBODY[0], devices=0)
 
 
 def test_removal_says_what_there_was(admin: AccountAdmin, storage: Storage) -> None:

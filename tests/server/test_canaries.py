@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import pytest
 import requests
 import websocket
 
-from tests.server.cheap_server import CheapServer
+from tests.canaries import forms_of
+from tests.cheap_server import CheapServer
 from tests.server.front import listen
 from tests.server.helpers import API, HttpWire, connect, free_port, log_in, seed_of, send_raw, sign_up, until
 from tests.server.smtp import HOST, USERNAME, Certificates, MailServer
@@ -51,23 +52,6 @@ class Run:
 
     log: str
     made: dict[str, str] = field(default_factory=dict)
-
-
-def forms_of(secret: str) -> Iterator[str]:
-    """Yield the forms in which a text can stand in a log, in lower case."""
-    raw = secret.encode()
-    yield secret
-    yield raw.hex()
-    yield quote(secret, safe="")
-    yield quote_plus(secret)
-    yield "".join(f"%{byte:02x}" for byte in raw)
-    yield json.dumps(secret)[1:-1]
-    for before in range(3):  # base64 differs by where in a text the secret begins
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            text = encode(b"\0" * before + raw).decode().rstrip("=")
-            yield text[(0, 2, 3)[before] : -2]
-    if re.fullmatch(r"(?:[0-9a-f]{2})+", secret):
-        yield base64.b64encode(bytes.fromhex(secret)).decode().rstrip("=")
 
 
 def act(url: str, mails: MailServer | None) -> dict[str, str]:

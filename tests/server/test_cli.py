@@ -156,6 +156,17 @@ def test_environment_sets_what_options_do_not(tmp_path: Path) -> None:
     assert database.exists()
 
 
+def test_variables_of_kubernetes_are_warned_of(tmp_path: Path) -> None:
+    """In a pod beside a Service called walletsync the server starts, on its own port, and says what it ignores."""
+    made = {"WALLETSYNC_SERVICE_HOST": "10.96.0.7", "WALLETSYNC_PORT": "tcp://10.96.0.7:8090"}
+    with serving(tmp_path, "--port", "0", **made) as (process, url):
+        assert HttpWire(url)("GET", "/readyz").status == 200
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert "Kubernetes makes them for a Service: WALLETSYNC_PORT, WALLETSYNC_SERVICE_HOST." in err
+    assert "enableServiceLinks: false" in err
+
+
 def test_occupied_port_is_a_clear_failure(tmp_path: Path) -> None:
     """Status 1, one line that names the port, nothing on stdout, and no new database."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -116,6 +116,33 @@ def test_unreadable_is_not_called_missing(tmp_path: Path) -> None:
     ]
 
 
+KUBERNETES = {
+    "WALLETSYNC_SERVICE_HOST": "10.96.0.7",
+    "WALLETSYNC_SERVICE_PORT": "8090",
+    "WALLETSYNC_SERVICE_PORT_HTTP": "8090",
+    "WALLETSYNC_PORT": "tcp://10.96.0.7:8090",
+    "WALLETSYNC_PORT_8090_TCP": "tcp://10.96.0.7:8090",
+    "WALLETSYNC_PORT_8090_TCP_PROTO": "tcp",
+    "WALLETSYNC_PORT_8090_TCP_PORT": "8090",
+    "WALLETSYNC_PORT_8090_TCP_ADDR": "10.96.0.7",
+}
+"""What Kubernetes makes for a Service called walletsync, see "Accessing the Service" in its documentation."""
+
+
+@pytest.mark.parametrize("name", ["WALLETSYNC", "WALLETSYNC_METRICS", "WALLETSYNC_MAIL", "WALLETSYNC_A_B"])
+def test_variables_of_kubernetes_are_no_settings(name: str) -> None:
+    """Those of a Service with this name, or one that begins with it, set nothing and stop nothing; all are named."""
+    variables = {variable.replace("WALLETSYNC", name, 1): value for variable, value in KUBERNETES.items()}
+    loaded = load({}, {**variables, "WALLETSYNC_HOST": "::1", "PATH": "/bin"})
+    assert (loaded.settings, loaded.of_services) == (Settings(host="::1"), tuple(sorted(variables)))
+
+
+def test_mistakes_are_no_variables_of_kubernetes() -> None:
+    """What only looks a little like them is still told, as a wrong value or an unknown name."""
+    wrong = {"WALLETSYNC_PORT": "tcp:8090", "WALLETSYNC_SERVICE": "1", "WALLETSYNC_PROT": "8090"}
+    assert [said.split()[0] for said in mistakes(wrong)] == ["WALLETSYNC_SERVICE", "WALLETSYNC_PROT", "WALLETSYNC_PORT"]
+
+
 def test_variables_of_the_client_are_left_alone() -> None:
     """Client and server may run for the same person."""
     names = ("WALLETSYNC_FILE", "WALLETSYNC_PASSWORD_FILE", "WALLETSYNC_NEW_PASSWORD_FILE")

@@ -3,10 +3,13 @@
 import json
 import os
 import shutil
+import subprocess
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import apsw
 import pytest
@@ -14,12 +17,17 @@ from click.testing import CliRunner, Result
 
 from walletsync_server.cli import main
 from walletsync_server.configuration import load
-from walletsync_server.observe import doctor
-from walletsync_server.observe.doctor import FAIL, OK, WARN, Finding, diagnose
+from walletsync_server.observe import disk, doctor
+from walletsync_server.observe.doctor import OLD_BACKUP, diagnose
+from walletsync_server.observe.findings import FAIL, OK, WARN, Finding
 from walletsync_server.settings import TABLE, Settings
 from walletsync_server.storage.contract_tests.records import ALICE, NOW, append, wallet
+from walletsync_server.storage.sqlite import connect
+from walletsync_server.storage.sqlite.health import Health, examine
 from walletsync_server.storage.sqlite.opening import open_sqlite
 
+UNUSED_PORT = 1
+"""That of tcpmux, which nobody serves."""
 LATER = NOW + timedelta(days=1)
 
 
@@ -39,7 +47,8 @@ def run(*words: str, **variables: str) -> Result:
 
 
 def found(file: Path, now: datetime = LATER, **settings: Any) -> dict[str, Finding]:
-    findings = list(diagnose(Settings(database=f"sqlite:///{file}", **settings), now=now))
+    settings = {"port": 0, **settings}
+    findings = list(diagnose(Settings(database=f"sqlite:///{file}", **settings), clock=lambda: now))
     return {finding.name: finding for finding in findings}
 
 
@@ -73,11 +82,13 @@ def test_output_of_config_is_a_file_for_config(tmp_path: Path) -> None:
 
 def test_sound_server_is_well(file: Path) -> None:
     """Nothing to do: every line is ok, and the status is 0."""
-    ended = run("doctor", "--database", f"sqlite:///{file}")
+    assert run("backup", "--database", f"sqlite:///{file}", str(file.with_name("backup.db"))).exit_code == 0
+    ended = run("doctor", "--database", f"sqlite:///{file}", "--port", "0")
     assert ended.exit_code == 0, ended.output
     lines = [line.split()[0] for line in ended.stdout.splitlines()]
     assert lines == [OK] * len(lines)
-    assert {"settings", "SQLite", "database mode", "database", "schema", "clock", "disk"} == found(file).keys()
+    files = {"database owner", "database mode", "file system", "disk"}
+    assert {"settings", "SQLite", "database", "schema", "clock", "backup", *files} == found(file).keys()
 
 
 def test_doctor_changes_nothing(file: Path) -> None:
@@ -105,7 +116,7 @@ def test_findings_as_json(file: Path) -> None:
 def test_server_on_the_network_without_tls_is_warned_of(file: Path) -> None:
     """Doctor says what `serve` says."""
     assert found(file, host="192.0.2.1")["settings"].level == WARN
-    behind: dict[str, Any] = {"host": "192.0.2.1", "public_url": "https://sync.example.com"}
+    behind: dict[str, Any] = {"host": "192.0.2.1", "public_url": f"https://localhost:{UNUSED_PORT}"}
     assert found(file, **behind)["settings"].level == WARN
     assert "trusted_proxies" in found(file, **behind)["settings"].sentence
     assert found(file, **behind, trusted_proxies=["192.0.2.2"])["settings"].level == OK
@@ -164,9 +175,96 @@ def test_clock_that_is_behind_the_data_fails(file: Path) -> None:
     assert found(file, now=datetime.now(UTC))["clock"].level == OK
 
 
-@pytest.mark.parametrize(("free", "level"), [(10, FAIL), (doctor.NO_SPACE, WARN), (doctor.LITTLE_SPACE, OK)])
+def test_clock_is_asked_after_the_data(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server stores while the doctor looks is from before the doctor's time."""
+
+    def store_first(file: Path) -> Health:
+        storage = open_sqlite(file)
+        append(storage, ALICE.account_id, replace(wallet(2), stored_at=datetime.now(UTC)))
+        storage.close()
+        return examine(file)
+
+    monkeypatch.setattr(doctor, "examine", store_first)
+    findings = diagnose(Settings(database=f"sqlite:///{file}", port=0), clock=lambda: datetime.now(UTC))
+    assert {finding.name: finding.level for finding in findings}["clock"] == OK
+
+
+@pytest.mark.parametrize(("free", "level"), [(10, FAIL), (disk.NO_SPACE, WARN), (disk.LITTLE_SPACE, OK)])
 def test_little_space_is_told(file: Path, monkeypatch: pytest.MonkeyPatch, free: int, level: str) -> None:
     """Before the disk is full."""
     usage = shutil.disk_usage(file.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
     assert found(file)["disk"].level == level
+
+
+@pytest.mark.parametrize("more", ["", "-wal", ".lock"])
+def test_file_of_another_user_fails(file: Path, monkeypatch: pytest.MonkeyPatch, more: str) -> None:
+    """As root leaves it that copies a database to its place, where no server may open it; with the mending command."""
+    Path(f"{file}-wal").touch()
+    stranger, look = Path(f"{file}{more}"), Path.stat
+
+    def owned(path: Path, **options: Any) -> os.stat_result:
+        state = look(path, **options)
+        return os.stat_result((*state[:4], 0 if path == stranger else 12345, 12345, *state[6:]))
+
+    monkeypatch.setattr(Path, "stat", owned)  # a test may run as a user who can give nothing away
+    finding = found(file)["database owner"]
+    assert (finding.level, finding.sentence.endswith(f"run: chown 12345:12345 {stranger}")) == (FAIL, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"),
+    [("ext4", OK), ("nfs4", FAIL), ("cifs", FAIL), ("fuse.sshfs", FAIL), ("9p", FAIL), ("overlay", OK)],
+)
+def test_disk_of_another_machine_fails(file: Path, monkeypatch: pytest.MonkeyPatch, kind: str, level: str) -> None:
+    """By what is mounted there last, at a place whose name may have blanks."""
+    here = file.parent
+    mounts = file.with_name("mounts")
+    mounts.write_text(
+        f"21 1 8:1 / / rw,relatime shared:1 - xfs /dev/sda1 rw\n"
+        f"35 21 8:2 / {here} rw - nfs a:/b rw\n"
+        f"36 21 8:2 / {here} rw - {kind} a:/b rw\n"
+        f"37 36 8:3 / {here}/other\\040place rw - smb3 a:/b rw\n"
+    )
+    monkeypatch.setattr(disk, "MOUNTS", mounts)
+    assert found(file)["file system"].level == level
+    other = file.parent / "other place"
+    other.mkdir()
+    assert "smb3" in found(other / "w.db")["file system"].sentence
+
+
+def test_file_system_of_this_machine_is_known(file: Path) -> None:
+    """What Linux really tells of the disk on which the tests run."""
+    told = subprocess.check_output(["findmnt", "-n", "-o", "FSTYPE", "-T", file.parent], text=True)  # noqa: S607
+    assert disk._kind_of(file.parent) == told.strip() != ""
+
+
+def test_disk_that_is_read_only_fails(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel makes it after a failure; the tests may not mount one, so the answer is a stand-in."""
+    room = {"f_bavail": 2**30, "f_bfree": 2**30, "f_blocks": 2**30, "f_frsize": 4096}
+    monkeypatch.setattr(os, "statvfs", lambda path: Mock(f_flag=os.ST_RDONLY, **room))
+    assert "read-only" in found(file)["file system"].sentence
+
+
+def test_old_backup_is_warned_of(file: Path) -> None:
+    """None at all, or the last one some days ago; one to stdout counts as well."""
+    assert found(file)["backup"].level == WARN
+    for target in (str(file.with_name("backup.db")), "-"):
+        before = datetime.now(UTC)
+        assert run("backup", "--database", f"sqlite:///{file}", target).exit_code == 0
+        assert found(file, now=before + OLD_BACKUP)["backup"].level == OK
+        finding = found(file, now=datetime.now(UTC) + OLD_BACKUP + timedelta(days=1))["backup"]
+        assert (finding.level, f"{OLD_BACKUP.days + 1} days ago" in finding.sentence) == (WARN, True)
+        with closing(apsw.Connection(str(file))) as connection:
+            connection.execute("DELETE FROM server_values WHERE name = 'backed_up_at'")
+
+
+def test_backup_that_cannot_be_noted_is_made_all_the_same(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be wanted just since the disk fails: the file is there, the status is 0, and the reason is told."""
+    monkeypatch.setattr(connect, "BUSY_SECONDS", 0.1)
+    with closing(apsw.Connection(str(file))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ended = run("backup", "--database", f"sqlite:///{file}", str(file.with_name("backup.db")))
+    assert (ended.exit_code, "`doctor` will not know of this backup" in ended.stderr) == (0, True)
+    assert "SQLITE_BUSY" in ended.stderr
+    assert run("verify-backup", str(file.with_name("backup.db"))).exit_code == 0

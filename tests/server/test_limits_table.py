@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.cheap_server import CheapServer
+from tests.cheap_server import CheapServer
 from tests.server.helpers import (
     API,
     PASSWORD,

@@ -197,7 +197,7 @@ def test_refused_mail_is_given_up(office: Office, server: MailServer, command: s
     until(lambda: office.queue() == {BOB: (1, True)} and len(office.tries) == 2)
     assert [mail.to for mail in server.inbox] == [BOB]
     assert sorted(office.tries) == ["refused", "sent"]
-    assert office.services.mail_queue.waiting() == 0
+    assert office.services.figures.mails_waiting() == 0
     assert not office.failures
 
 
@@ -210,7 +210,7 @@ def test_deferred_mail_is_tried_again(office: Office, server: MailServer, comman
     office.send_by(server)
     until(lambda: office.queue() == {ALICE: (1, False), BOB: (1, True)} and office.is_postponed(ALICE))
     until(lambda: len(office.tries) == 2)
-    assert office.services.mail_queue.waiting() == 1
+    assert office.services.figures.mails_waiting() == 1
     server.says = lambda command, address: None
     office.clock.move(FIRST_RETRY)
     until(lambda: office.queue() == {ALICE: (2, True), BOB: (1, True)})

@@ -1,19 +1,30 @@
 """What an operator's Prometheus sees of a real process, and what it can never see."""
 
+import json
+import math
 import random
+import re
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 import requests
+from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.server.helpers import API, HttpWire, free_port, log_in, new_account, seed_of
+from walletsync_server import __version__
+from walletsync_server.cli import main
 from walletsync_server.observe.metrics import CannotServeMetrics, Metrics
 from walletsync_server.testing import RunningServer, ServerDidNotStart
 
+ALERTS = Path(__file__).parents[2] / "server" / "examples" / "alerts.yml"
+DASHBOARD = ALERTS.with_name("dashboard.json")
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -84,6 +95,59 @@ def test_every_figure_is_explained(server: RunningServer, port: int) -> None:
     assert 0 < started[0] <= time.time()
 
 
+def test_operating_figures_are_true(server: RunningServer, port: int) -> None:
+    """Version, accounts, sizes on the disk, the last backup and the last purge are what they are."""
+    before = Scraped(port)
+    new_account(HttpWire(server.url))
+    database = server.database
+    words = ["backup", "--database", f"sqlite:///{database}", "--force", str(database.with_name("backup.db"))]
+    since = time.time()
+    assert CliRunner().invoke(main, words).exit_code == 0
+    after = Scraped(port)
+    assert after("build_info", version=__version__) == 1
+    assert after("accounts") == before("accounts") + 1
+    assert math.isnan(before("last_backup_timestamp_seconds"))
+    assert since - 1 < after("last_backup_timestamp_seconds") <= time.time()
+    assert process_started(after) - 1 < after("last_purge_timestamp_seconds") <= time.time()
+    assert after("database_bytes") == database.stat().st_size
+    assert after("log_bytes") == database.with_name(f"{database.name}-wal").stat().st_size
+    assert 0 < after("disk_free_bytes") <= shutil.disk_usage(database.parent).total
+
+
+def process_started(scraped: Scraped) -> float:
+    (started,) = [sample.value for sample in scraped.samples if sample.name == "process_start_time_seconds"]
+    return started
+
+
+def test_alerts_and_dashboard_show_figures_that_exist(server: RunningServer, port: int) -> None:
+    """Every name in the rules and in the dashboard's panels is one that the server shows."""
+    wire = HttpWire(server.url)
+    new_account(wire)
+    assert wire("GET", "/wallet").status == 401
+    shown = {sample.name for sample in Scraped(port).samples}
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    drawn = [target["expr"] for panel in panels for target in panel["targets"]]
+    for asked, least in ((re.findall("expr: (.*)", ALERTS.read_text()), 8), (drawn, 16)):
+        watched = set(re.findall(r"\b(?:walletsync|process)_\w+", " ".join(asked)))
+        assert len(watched) >= least
+        assert watched <= shown
+
+
+@pytest.mark.security
+def test_alerts_are_right_for_prometheus(tmp_path: Path) -> None:
+    """Prometheus's own promtool takes the rules; it is fetched, and not installed, where it is missing."""
+    tool = shutil.which("promtool")
+    if tool is None:
+        subprocess.run(["apt-get", "download", "prometheus"], cwd=tmp_path, check=True)  # noqa: S607 - wherever it is
+        (package,) = tmp_path.glob("*.deb")
+        subprocess.run(["dpkg-deb", "-x", package, tmp_path], check=True)  # noqa: S607
+        tool = str(tmp_path / "usr/bin/promtool")
+    ended = subprocess.run(
+        [tool, "check", "rules", "--lint-fatal", ALERTS], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, "8 rules found" in ended.stdout) == (0, True), ended.stderr
+
+
 def test_labels_are_bounded(server: RunningServer, port: int) -> None:
     """Whatever paths and methods clients make up, the figures stay the same in number, and repeat nothing."""
     wire = HttpWire(server.url)
@@ -120,7 +184,7 @@ def test_figures_name_no_account(server: RunningServer, port: int) -> None:
     text = Scraped(port).answer.text
     assert not any(word in text for word in (account.email, "canary", str(user), account.token, "127.0.0.1"))
     assert {name for sample in Scraped(port).samples for name in sample.labels} <= {
-        *("method", "route", "status", "code", "le")
+        *("method", "route", "status", "code", "le", "version")
     }
 
 

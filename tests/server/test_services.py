@@ -1,5 +1,6 @@
 """What the server promises, without HTTP: accounts, tokens, wallets, and every race that a recheck decides."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -322,7 +323,7 @@ def test_storage_that_fails_is_unavailable(world: World) -> None:
     """What the storage cannot do is one error of the services, for reads and for writes."""
     world.storage.close()
     with pytest.raises(errors.Unavailable) as raised:
-        world.services.about.check_ready()
+        world.services.readiness.check()
     assert isinstance(raised.value.__cause__, StorageError)
     with pytest.raises(errors.Unavailable):
         world.services.accounts.sign_up("bob@example.com", PASSWORD, None)
@@ -364,3 +365,11 @@ def test_refused_write_holds_no_wallet_while_it_waits(world: World, monkeypatch:
     with pytest.raises(errors.Conflict) as raised:
         world.write(token, 1, "another")
     assert raised.value.current.encrypted_wallet == "first"
+
+
+def test_figures_are_numbers_or_none(world: World) -> None:
+    """What cannot be asked is no number, so that the other figures are shown all the same."""
+    figures = world.services.figures
+    assert (figures.accounts(), figures.mails_waiting(), math.isnan(figures.last_backup())) == (1, 0, True)
+    world.storage.close()
+    assert all(map(math.isnan, (figures.accounts(), figures.mails_waiting(), figures.last_backup())))

@@ -286,6 +286,11 @@ def consent_is_kept_secret() -> AbstractContextManager[Any]:
     return mock.patch.object(restored_server, "restores_of", return_value=())
 
 
+def consent_is_sealed_under_the_earlier_password() -> AbstractContextManager[Any]:
+    """Where the server has a password again that was changed since, everything is sealed under that one."""
+    return mock.patch.object(Device, "check_password", return_value=None)
+
+
 def any_consent_is_enough() -> AbstractContextManager[Any]:
     """A device follows whoever consented, also if that one had seen less."""
     return mock.patch.object(
@@ -334,6 +339,7 @@ HONEST: dict[str, Bug] = {
         consent_is_measured_against_theirs,
         consent_is_measured_against_nothing,
         consent_is_kept_secret,
+        consent_is_sealed_under_the_earlier_password,
         any_consent_is_enough,
         document_goes_with_the_account,
         old_account_goes_on_in_the_new_one,
@@ -357,10 +363,14 @@ LYING: dict[str, Bug] = {
 
 FIRST_SEEDS = {
     "decision_is_half_saved": 840,
-    "consent_is_measured_against_nothing": 295,
-    "any_consent_is_enough": 285,
+    "memory_outlives_an_interruption": 875,
     "change_is_kept_too_late": 260,
-    "consent_is_kept_secret": 150,
+    "consent_takes_theirs": 100,
+    "consent_is_measured_against_theirs": 100,
+    "consent_is_measured_against_nothing": 390,
+    "consent_is_kept_secret": 285,
+    "any_consent_is_enough": 285,
+    "old_account_goes_on_in_the_new_one": 155,
     "refused_wallet_leaves_a_trace": 375,
 }
 """Where to begin to look for those that show seldom. It only saves time: a change of the simulator moves them."""

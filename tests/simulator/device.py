@@ -29,6 +29,8 @@ class Device:
         self.password = PASSWORD
         self.change: tuple[str, str] | None = None
         """The old and the new password of a change that was begun and has not come to its end."""
+        self.needs_new_password = False
+        """Whether it has said so."""
         self.is_interrupted = False
         """Whether its last verb was, so that nobody knows what came of it."""
         self.is_warned = False

@@ -3,6 +3,7 @@
 from walletsync.errors import (
     AccountExists,
     ForkDetected,
+    NewPasswordNeeded,
     NotReady,
     NoWallet,
     PasswordUnchanged,
@@ -25,3 +26,5 @@ OTHER_PASSWORD = (SeedChanged, WrongPassword, WrongCredentials)
 """What it says when the password was changed; the person then types another one."""
 OTHER_LINE = (RollbackDetected, ForkDetected)
 """What it says when the server was restored from a backup, or the account made anew."""
+EARLIER_PASSWORD = (NewPasswordNeeded,)
+"""What it says when the server has a password again that was changed since; the person then makes up a new one."""

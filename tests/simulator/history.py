@@ -9,10 +9,11 @@ from tests.simulator.consents import Consents
 from tests.simulator.database import Backup
 from tests.simulator.device import FORMAT, PASSWORD, Device, change, leaves, leaves_of
 from tests.simulator.disk import Crash
-from tests.simulator.errors import HARMLESS, OTHER_LINE, OTHER_PASSWORD
+from tests.simulator.errors import EARLIER_PASSWORD, HARMLESS, OTHER_LINE, OTHER_PASSWORD
 from tests.simulator.interruptions import CLIENT, STORE, Interruption, uninterrupted
 from tests.simulator.lines import Broken, Lines, hold
 from tests.simulator.network import Faults, Network
+from tests.simulator.seeds import Seeds
 from tests.simulator.server import Server
 from walletsync import Client
 from walletsync.protocol import DELETE_ACCOUNT_PATH, PASSWORD_PATH, SIGNUP_PATH, WALLET_PATH
@@ -47,6 +48,7 @@ class History:
         self._answer = server.answer
         self.lines = Lines()
         self.consents = Consents(self.lines)
+        self.seeds = Seeds()
         self._backup: tuple[Backup, Lines] | None = None
         self._mishaps = self.rng.choice(MISHAPS)
         self.network = Network(self.rng, Faults.drawn(self.rng), self._answered, self.trace.append)
@@ -179,12 +181,22 @@ class History:
 
     def _change_password(self, device: Device) -> None:
         """Begin a change, or go on with the one that was begun."""
+        old, new = self._passwords_of_change(device)
+        self._end_change(
+            device, self._do(device, f"change to {new}", lambda client: client.change_password(new, old=old))
+        )
+
+    def _passwords_of_change(self, device: Device) -> tuple[str, str]:
+        """Return the old and the new password of a change that was begun, or of one that begins now."""
         if device.change is None:
             device.change = device.password, f"password {len(self.passwords)}"
             self.passwords.append(device.change[1])
-        old, new = device.change
-        if self._do(device, f"change to {new}", lambda client: client.change_password(new, old=old)):
-            device.password, device.change = new, None
+        return device.change
+
+    def _end_change(self, device: Device, is_done: bool) -> None:
+        if is_done:
+            assert device.change is not None
+            device.password, device.change = device.change[1], None
         elif not (device.is_interrupted or self._at_rest(device).has_open_password_change):
             device.change = None  # refused, or never begun; whoever interrupts it does not know, and calls it again
 
@@ -209,8 +221,22 @@ class History:
     def _consent(self, device: Device) -> None:
         """Let the person go on from what the server has, at a device that says that this needs consent."""
         device = next((each for each in self.devices if each.is_warned), device)
-        if device.is_warned and self._leave(device, "consent", lambda client: client.accept_restored_server()):
+        if device.is_warned and self._consents(device):
             device.is_warned = False
+
+    def _consents(self, device: Device) -> bool:
+        """Consent; with a new password, if the device says that the one that the server has is an earlier one."""
+        device.needs_new_password = False
+        if self._leave(device, "consent", lambda client: client.accept_restored_server()):
+            return True
+        if not device.needs_new_password:
+            return False
+        old, new = self._passwords_of_change(device)
+        device.type_password(old, is_new=False)
+        what = f"consent, with {new}"
+        is_done = self._leave(device, what, lambda client: client.accept_restored_server(new_password=new))
+        self._end_change(device, is_done)
+        return is_done
 
     def _delete_account(self, device: Device) -> None:
         self._leave(device, "delete the account", lambda client: client.delete_account())
@@ -222,7 +248,7 @@ class History:
 
     def _leave(self, device: Device, what: str, action: Callable[[Client], object]) -> bool:
         """Do something that lets a device leave its line with its person's consent."""
-        self.consents.give(device, self._at_rest(device)._device.state, tells_others=what == "consent")
+        self.consents.give(device, self._at_rest(device)._device.state, tells_others=what.startswith("consent"))
         return self._do(device, what, action)
 
     def _restart(self, device: Device) -> None:
@@ -256,6 +282,9 @@ class History:
         except OTHER_LINE as error:
             self.trace.append(f"  {type(error).__name__}")
             self._warn(device, error)
+        except EARLIER_PASSWORD as error:
+            self.trace.append(f"  {type(error).__name__}")
+            device.is_warned = device.needs_new_password = True
         else:
             return True
         return False
@@ -322,6 +351,7 @@ class History:
             for conflict in client._device.state.conflicts:
                 kept.update(leaves(conflict.mine))
             self._check_known(device, client)
+            self.seeds.check(device.name, client._device.state)
         lost = self.written - self.replaced - kept
         hold(not lost, f"lost: {lost}")
         if self.consents.is_loose:
@@ -371,7 +401,10 @@ class History:
             except OTHER_LINE as error:
                 self.trace.append(f"  {type(error).__name__}")
                 self._warn(device, error)
-                return consents and self._leave(device, "consent", lambda client: client.accept_restored_server())
+                return consents and self._consents(device)
+            except EARLIER_PASSWORD as error:
+                self.trace.append(f"  {type(error).__name__}")
+                return consents and self._consents(device)
             else:
                 return True
         return False

@@ -136,8 +136,7 @@ def password_command(selector: WalletSelector, as_json: bool) -> None:
             )
         new = secrets.new_password()
         changed = client.change_password(new)
-    if secrets.from_keyring(wallet.account) is not None:
-        secrets.save_to_keyring(wallet.account, new)
+    wallet.keep_in_keyring(new)
     show(
         {"sequence": changed.sequence},
         "The new password is in force. Log in with it on your other devices.",

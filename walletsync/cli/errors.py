@@ -87,8 +87,11 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
             "device has"
         ),
         Remedy.ACCEPT_EARLIER_PASSWORD: (
-            "if so: walletsync sync --accept-restored-server, with the password of that time; nothing on this device "
-            "is lost"
+            "if so: walletsync sync --accept-restored-server, with the password of that time; it asks for a new one, "
+            "and nothing on this device is lost"
+        ),
+        Remedy.SET_NEW_PASSWORD: (
+            "walletsync sync --accept-restored-server asks for a new password, and goes on from what the server has"
         ),
         Remedy.USE_EARLIER_URL: "if the server has moved: walletsync init --realm EARLIER_URL",
         Remedy.ALLOW_PLAIN_HTTP: "use https; or, on a network that you trust, walletsync init --allow-plain-http",

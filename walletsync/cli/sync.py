@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from walletsync import errors
+from walletsync.cli import secrets
 from walletsync.cli.errors import CONFLICTS, FAILED, Failure, is_passing
 from walletsync.cli.output import as_json, conflict_as_json, say, show
 from walletsync.cli.wallet import Wallet, WalletSelector
@@ -79,7 +80,8 @@ def push_command(selector: WalletSelector, as_json: bool) -> None:
 @click.option(
     "--accept-restored-server",
     is_flag=True,
-    help="The server was restored from a backup: go on from what it has, with everything that this device has.",
+    help="The server was restored from a backup: go on from what it has, with everything that this device has. Asks "
+    "for the password of that time, and for a new one if it was changed since.",
 )
 @as_json
 @click.pass_obj
@@ -95,7 +97,7 @@ def sync_command(
     if accept_restored_server and on_conflict is not None:
         raise click.UsageError("--accept-restored-server does not decide conflicts; sync once more with --on-conflict.")
     wallet = selector.wallet()
-    with wallet.with_password() as client:
+    with wallet.with_password(ignore_keyring=accept_restored_server) as client:
         synced = _sync_file(wallet, client, on_conflict, accept_restored_server=accept_restored_server)
         waiting = len(client.conflicts)
     _report_conflicts(len(synced.conflicts))
@@ -188,7 +190,7 @@ def _sync_file(
     for number in range(_MAX_SYNCS):
         consents = accept_restored_server and number == 0  # once, to what the server has now
         try:
-            synced = client.accept_restored_server() if consents else client.sync(on_conflict)
+            synced = _accept_restored_server(wallet, client) if consents else client.sync(on_conflict)
         except errors.NoWallet as error:
             raise errors.NoWallet(
                 f"There is no file {wallet.file} yet, and no wallet on the server: the first version is made from the "
@@ -203,6 +205,19 @@ def _sync_file(
     raise errors.SyncGaveUp(
         f"{wallet.file} was edited during each of {_MAX_SYNCS} syncs. The edits are kept; sync again in a while."
     )
+
+
+def _accept_restored_server(wallet: Wallet, client: "Client") -> "Synced":
+    """Consent to what the server has, with a new password where it has an earlier one again."""
+    try:
+        return client.accept_restored_server()
+    except errors.NewPasswordNeeded as error:
+        say(error.message)
+    new = secrets.new_password()
+    synced = client.accept_restored_server(new_password=new)
+    wallet.keep_in_keyring(new)
+    say("The new password is in force. Log in with it on your other devices.")
+    return synced
 
 
 def _new_conflicts(now: "tuple[Conflict, ...]", before: "tuple[Conflict, ...]") -> "tuple[Conflict, ...]":

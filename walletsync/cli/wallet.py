@@ -126,6 +126,11 @@ class Wallet:
         """The account's name in the keyring."""
         return f"{self.settings.email} at {self.settings.server}"
 
+    def keep_in_keyring(self, password: str) -> None:
+        """Let `password` take the place of the one that the keyring has of this account, if it has one."""
+        if secrets.from_keyring(self.account) is not None:
+            secrets.save_to_keyring(self.account, password)
+
     def without_password(self) -> AbstractContextManager["Client"]:
         """Return a context with a client that has no password: it can show and decide things, not sync."""
         return self._client(None)

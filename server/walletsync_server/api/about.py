@@ -26,6 +26,6 @@ def healthy(_services: Services, _request: Request) -> Response:
 
 
 def ready(services: Services, _request: Request) -> Response:
-    """GET `/readyz`: the database answers, too."""
-    services.about.check_ready()
+    """GET `/readyz`: the database answers and can be written to, too."""
+    services.readiness.check()
     return json_response(200, Health())

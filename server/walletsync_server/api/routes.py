@@ -359,7 +359,7 @@ ROUTES = (
         path="/readyz",
         handler=about.ready,
         prefixes=ROOT,
-        summary="Ask whether the database answers as well.",
+        summary="Ask whether the database answers and can be written to as well.",
         answers={200: Answer("It does.", Health)},
         refusals=(Unavailable,),
     ),

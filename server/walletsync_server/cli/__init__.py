@@ -3,6 +3,7 @@
 Data goes to stdout, talk to stderr. Exit status: 0 it worked, 1 it did not, 2 it was called or set up wrongly.
 """
 
+import errno
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from walletsync_server.cli.database import (
 )
 from walletsync_server.cli.doctor import doctor_command
 from walletsync_server.cli.serve import serve_command
+from walletsync_server.services.errors import Unavailable
 from walletsync_server.settings import SettingsError
 from walletsync_server.storage.interface import StorageError
 
@@ -34,8 +36,22 @@ class _Commands(click.Group):
         except SettingsError as error:
             lines = "".join(f"\n  {mistake}" for mistake in error.mistakes)
             raise click.UsageError(f"These settings are wrong:{lines}") from None
-        except StorageError as error:
-            raise click.ClickException(str(error)) from None
+        except (StorageError, Unavailable) as error:
+            raise click.ClickException(_sentence(error)) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # nobody reads what is printed; click ends silently
+                raise
+            raise click.ClickException(_reason(error)) from None
+
+
+def _sentence(error: Exception) -> str:
+    return str(error.__cause__ if isinstance(error, Unavailable) else error)
+
+
+def _reason(error: OSError) -> str:
+    """Say what the system said, and of which file; a folder that may not be read and a full disk are no mysteries."""
+    remedy = " Run this as a user who may, such as the server's." if isinstance(error, PermissionError) else ""
+    return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}.{remedy}"
 
 
 @click.group(cls=_Commands)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from walletsync_server.services import utc_now
 from walletsync_server.services.account_admin import AccountAdmin, AddressSummary
 from walletsync_server.services.store import Store
 from walletsync_server.settings import ALLOWLIST, Settings
-from walletsync_server.storage import open_storage
+from walletsync_server.storage import Access, open_storage
 
 
 class _Address(click.ParamType[str]):
@@ -48,16 +49,54 @@ def accounts_group() -> None:
 def list_command(configuration: Configuration, as_json: bool) -> None:
     """Print every address that has an account, or may sign up by `accounts add` or the settings.
 
-    For each: since when it has an account, the version of its wallet, how many devices are logged in.
+    For each: since when it has an account; of its wallet the current version, how many are kept, and their bytes; how
+    many devices are logged in; when the account was last seen, by a log-in or a new version. Changes nothing.
 
     Example: walletsync-server accounts list --json
     """
-    with _account_admin(configuration.settings) as admin:
+    with _account_admin(configuration.settings, Access.LOOK) as admin:
         for person in _with_allowed(admin, configuration.settings):
             if as_json:
-                click.echo(json.dumps(dataclasses.asdict(person), default=lambda moment: moment.isoformat()))
+                click.echo(_as_json(person))
             else:
                 click.echo(f"{person.email}  {_describe(person)}")
+
+
+@accounts_group.command("show")
+@settings_options("database")
+@click.argument("address", type=_Address())
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object.")
+def show_command(configuration: Configuration, address: str, as_json: bool) -> None:
+    """Print what `accounts list` does of ADDRESS alone, and each device that is logged in. Changes nothing.
+
+    Example: walletsync-server accounts show alice@example.com
+    """
+    with _account_admin(configuration.settings, Access.LOOK) as admin:
+        person, devices = _find(admin, address), admin.devices(address)
+    if as_json:
+        shown = {**dataclasses.asdict(person), "devices": [dataclasses.asdict(device) for device in devices]}
+        click.echo(json.dumps(shown, default=datetime.isoformat))
+        return
+    click.echo(f"{person.email}  {_describe(person)}")
+    for each in devices:
+        click.echo(f"  {each.device_id!r}  logged in {each.logged_in_at:%Y-%m-%d}, until {each.expires_at:%Y-%m-%d}")
+
+
+@accounts_group.command("logout")
+@settings_options("database")
+@click.argument("address", type=_Address())
+@click.option("--device", metavar="ID", help="Only this device, as `accounts show` names it; otherwise all.")
+def logout_command(configuration: Configuration, address: str, device: str | None) -> None:
+    """Log out the devices of ADDRESS, at once; to log in again they need the password. Wallets stay.
+
+    Example: walletsync-server accounts logout alice@example.com
+    """
+    with _account_admin(configuration.settings) as admin:
+        _find(admin, address)
+        count = admin.log_out(address, device)
+    if not count and device is not None:
+        raise click.ClickException("No such device is logged in; see `accounts show`.")
+    click.echo(f"{address}: devices logged out: {count}.")
 
 
 @accounts_group.command("add")
@@ -126,9 +165,7 @@ def remove_command(configuration: Configuration, address: str, keep_account: boo
     Example: walletsync-server accounts remove alice@example.com
     """
     with _account_admin(configuration.settings) as admin:
-        person = admin.find(address)
-        if person is None:
-            raise click.ClickException("This address has no account and no permission to sign up; see `accounts list`.")
+        person = _find(admin, address)
         if person.created_at and not keep_account and not yes:
             click.confirm(f"{address}: {_describe(person)}. Delete all of it?", abort=True, err=True)
         removed = admin.remove(address, account=not keep_account)
@@ -138,12 +175,23 @@ def remove_command(configuration: Configuration, address: str, keep_account: boo
 
 
 @contextmanager
-def _account_admin(settings: Settings) -> Iterator[AccountAdmin]:
-    storage = open_storage(settings.database, inline=True)
+def _account_admin(settings: Settings, access: Access = Access.CHANGE) -> Iterator[AccountAdmin]:
+    storage = open_storage(settings.database, access=access, inline=True)
     try:
         yield AccountAdmin(Store(storage), utc_now)
     finally:
         storage.close()
+
+
+def _find(admin: AccountAdmin, address: str) -> AddressSummary:
+    person = admin.find(address)
+    if person is None:
+        raise click.ClickException("This address has no account and no permission to sign up; see `accounts list`.")
+    return person
+
+
+def _as_json(person: AddressSummary) -> str:
+    return json.dumps(dataclasses.asdict(person), default=datetime.isoformat)
 
 
 def _with_allowed(admin: AccountAdmin, settings: Settings) -> Iterator[AddressSummary]:
@@ -162,8 +210,10 @@ def _with_allowed(admin: AccountAdmin, settings: Settings) -> Iterator[AddressSu
 def _describe(person: AddressSummary) -> str:
     if person.created_at is None:
         return "may sign up"
-    wallet = f"wallet version {person.current_sequence}" if person.current_sequence else "no wallet"
-    return f"account since {person.created_at:%Y-%m-%d}, {wallet}, devices: {person.devices}"
+    kept = f"versions kept: {person.versions}, {person.size} bytes"
+    wallet = f"wallet version {person.current_sequence}, {kept}" if person.current_sequence else "no wallet"
+    seen = f"{person.last_seen:%Y-%m-%d}" if person.last_seen else "not known"
+    return f"account since {person.created_at:%Y-%m-%d}, {wallet}, devices: {person.devices}, last seen: {seen}"
 
 
 def _tell_if_needless(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """`migrate`, `backup`, `restore`, `verify-backup` and `compact`: the database as a whole."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,12 +9,15 @@ import click
 from walletsync_server.cli.options import settings_options
 from walletsync_server.cli.progress import progress
 from walletsync_server.configuration import Configuration
-from walletsync_server.storage.sqlite.backup import back_up, restore
+from walletsync_server.storage.interface import StorageError
+from walletsync_server.storage.sqlite.backup import back_up, restore, stream_backup
 from walletsync_server.storage.sqlite.compact import compact
+from walletsync_server.storage.sqlite.notes import note_backup
 from walletsync_server.storage.sqlite.opening import migrate_sqlite
 from walletsync_server.storage.sqlite.verify import verify
 
 _FILE = click.Path(path_type=Path)
+_STDOUT = Path("-")
 
 
 @click.command("migrate")
@@ -41,13 +45,31 @@ def backup_command(configuration: Configuration, file: Path, force: bool) -> Non
     """Write everything that the server keeps into FILE, while it goes on serving.
 
     The backup is the consistent state of one moment. It appears under its name when it is complete and on the disk,
-    readable by its owner only. Protect it like the database: it holds addresses and encrypted wallets.
+    readable by its owner only. Protect it like the database: it holds addresses and encrypted wallets. If FILE is -,
+    it goes to stdout; meanwhile it takes as much room beside the database.
 
     Example: walletsync-server backup "/var/backups/walletsync-$(date +%F).db"
     """
+    database = configuration.settings.database_file
+    if file == _STDOUT:
+        _back_up_to_stdout(database)
+    else:
+        with progress("Backing up") as bar:
+            back_up(database, file, replace=force, progress=bar)
+        click.echo(
+            f"{file}: {file.stat().st_size} bytes. `walletsync-server verify-backup` reads and checks all of it."
+        )
+    try:
+        note_backup(database, datetime.now(UTC))
+    except StorageError as error:  # the backup is there, and may be wanted just since the disk fails
+        click.echo(f"`doctor` will not know of this backup. {error}", err=True)
+
+
+def _back_up_to_stdout(database: Path) -> None:
+    if sys.stdout.isatty():
+        raise click.UsageError("A backup is no text for a terminal: send it to a file or to another program.")
     with progress("Backing up") as bar:
-        back_up(configuration.settings.database_file, file, replace=force, progress=bar)
-    click.echo(f"{file}: {file.stat().st_size} bytes. `walletsync-server verify-backup` reads and checks all of it.")
+        stream_backup(database, sys.stdout.buffer, progress=bar)
 
 
 @click.command("verify-backup")

@@ -3,11 +3,12 @@
 import functools
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
 
-from walletsync_server.configuration import DEFAULT, FILE_OPTION, FILE_VARIABLE, load
+from walletsync_server.configuration import DEFAULT, FILE_OPTION, FILE_VARIABLE, Configuration, load
 from walletsync_server.settings import TABLE, Setting
 
 
@@ -27,7 +28,9 @@ def settings_options(*names: str) -> Callable[[Callable[..., None]], Callable[..
         @functools.wraps(command)
         def run(config: str | None, **options: Any) -> None:
             flags = {setting.name: options.pop(setting.name) for setting in shown}
-            command(load(flags, os.environ, config), **options)
+            configuration = load(flags, os.environ, config)
+            _warn(configuration)
+            command(configuration, **options)
 
         configured: Callable[..., None] = run
         for setting in reversed(shown):
@@ -40,6 +43,18 @@ def settings_options(*names: str) -> Callable[[Callable[..., None]], Callable[..
         )(configured)
 
     return decorate
+
+
+def _warn(configuration: Configuration) -> None:
+    """Say on stderr, if somebody reads it, which variables are taken for Kubernetes' own."""
+    if configuration.of_services:
+        names = ", ".join(configuration.of_services)
+        said = (
+            f"Ignored, since Kubernetes makes them for a Service: {names}. "
+            "In the pod's spec, enableServiceLinks: false leaves them out."
+        )
+        with suppress(OSError):
+            click.echo(said, err=True)
 
 
 def _option(setting: Setting) -> Callable[[Callable[..., None]], Callable[..., None]]:

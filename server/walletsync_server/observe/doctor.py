@@ -1,41 +1,33 @@
 """What may be wrong with a server's set-up, and what to do about it. Changes nothing; the server may be running."""
 
 import os
-import shutil
-import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from walletsync_server.mail.smtp import connect, reason, route_of
+from walletsync_server.observe.disk import look_at_disk, modes
+from walletsync_server.observe.findings import FAIL, OK, WARN, Finding
+from walletsync_server.observe.reach import look_at_public_url, look_at_server
 from walletsync_server.settings import Settings, SettingsError
 from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.sqlite.connect import refuse_broken_sqlite, sqlite_version
-from walletsync_server.storage.sqlite.health import FILES, Health, examine
+from walletsync_server.storage.sqlite.health import Health, examine
 
-OK, WARN, FAIL = "ok", "warn", "fail"
-_MIB = 1024 * 1024
-LITTLE_SPACE, NO_SPACE = 1024 * _MIB, 64 * _MIB
+OLD_BACKUP = timedelta(days=3)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: its name, how it is (`ok`, `warn` or `fail`), and what to do if it is not well."""
-
-    name: str
-    level: str
-    sentence: str
-
-
-def diagnose(settings: Settings, *, now: datetime) -> Iterator[Finding]:
-    """Look at everything, one after the other; some of it takes a while."""
+def diagnose(settings: Settings, *, clock: Callable[[], datetime]) -> Iterator[Finding]:
+    """Look at everything, one after the other; some of it takes a while. `clock` returns the time, aware."""
     yield from _exposure(settings)
     yield _sqlite()
     file = settings.database_file
-    yield from _modes("database", [Path(f"{file}{more}") for more in FILES])
-    yield from _database(file, now)
-    yield _space(file)
+    yield from look_at_disk(file)
+    yield from _database(file, clock)
+    if settings.port:
+        yield look_at_server(settings.host, settings.port)
+    if settings.public_url:
+        yield from look_at_public_url(settings.public_url, clock)
     if settings.mail_server:
         yield from _mail(settings)
 
@@ -59,16 +51,7 @@ def _sqlite() -> Finding:
     return Finding("SQLite", OK, f"version {'.'.join(map(str, sqlite_version()))}.")
 
 
-def _modes(name: str, files: list[Path]) -> Iterator[Finding]:
-    open_to_others = [file for file in files if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077]
-    if open_to_others:
-        names = " ".join(map(str, open_to_others))
-        yield Finding(f"{name} mode", WARN, f"other users of this machine can read or write it; run: chmod 600 {names}")
-    elif files[0].exists():
-        yield Finding(f"{name} mode", OK, "only its owner can read and write it.")
-
-
-def _database(file: Path, now: datetime) -> Iterator[Finding]:
+def _database(file: Path, clock: Callable[[], datetime]) -> Iterator[Finding]:
     if not file.parent.is_dir():
         yield Finding("database", FAIL, f"its folder {file.parent} does not exist; create it, or set another database.")
     elif not file.exists():
@@ -81,7 +64,7 @@ def _database(file: Path, now: datetime) -> Iterator[Finding]:
         except StorageError as error:
             yield Finding("database", FAIL, f"{error} Restore a backup if it is damaged.")
         else:
-            yield from _health(health, now)
+            yield from _health(health, clock())  # asked last: the server goes on storing
 
 
 def _health(health: Health, now: datetime) -> Iterator[Finding]:
@@ -102,23 +85,23 @@ def _health(health: Health, now: datetime) -> Iterator[Finding]:
         yield Finding("clock", FAIL, said)
     else:
         yield Finding("clock", OK, f"{now:%Y-%m-%d %H:%M:%S} UTC, later than all data; compare it with another clock.")
+    if health.revision:
+        yield _backup(health, now)
 
 
-def _space(file: Path) -> Finding:
-    folder = next(each for each in file.absolute().parents if each.is_dir())
-    free = shutil.disk_usage(folder).free
-    size = file.stat().st_size if file.exists() else 0
-    said = f"{free // _MIB} MiB are free in {folder}"
-    if free < NO_SPACE:
-        return Finding("disk", FAIL, f"{said}; writes will soon fail. Make room.")
-    if free < max(LITTLE_SPACE, size):
-        return Finding("disk", WARN, f"{said}; a restore alone needs {size // _MIB} MiB. Make room.")
-    return Finding("disk", OK, f"{said}.")
+def _backup(health: Health, now: datetime) -> Finding:
+    if health.backed_up_at is None:
+        return Finding("backup", WARN, "none was made of this database; `backup` makes one, see the manual.")
+    age = now - health.backed_up_at
+    said = f"the last one is from {health.backed_up_at:%Y-%m-%d %H:%M} UTC"
+    if age > OLD_BACKUP:
+        return Finding("backup", WARN, f"{said}, {age.days} days ago; see why there is no newer one.")
+    return Finding("backup", OK, f"{said}.")
 
 
 def _mail(settings: Settings) -> Iterator[Finding]:
     if settings.mail_password_file:
-        yield from _modes("mail password", [Path(settings.mail_password_file)])
+        yield from modes("mail password", [Path(settings.mail_password_file)])
     try:
         with connect(route_of(settings)):
             pass

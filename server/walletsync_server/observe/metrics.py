@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
+from walletsync_server import __version__
+
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5)
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -24,6 +26,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        build = Gauge(
+            "walletsync_build_info", "Always 1; the label tells the version.", ["version"], registry=self.registry
+        )
+        build.labels(__version__).set(1)
         self._requests = Counter(
             "walletsync_requests",
             "Requests that were answered, by the route's template.",

@@ -11,11 +11,13 @@ from walletsync_server.live.hub import Hub
 from walletsync_server.services.about import About
 from walletsync_server.services.accounts import Accounts
 from walletsync_server.services.clocks import CautiousClock
+from walletsync_server.services.figures import Figures
 from walletsync_server.services.known_clients import KnownClients
 from walletsync_server.services.mail_queue import MailQueue
 from walletsync_server.services.memory_counters import MemoryCounters
 from walletsync_server.services.password_change import PasswordChange
 from walletsync_server.services.passwords import QUEUE, Passwords
+from walletsync_server.services.readiness import Readiness
 from walletsync_server.services.seeds import Seeds
 from walletsync_server.services.signups import Signups
 from walletsync_server.services.store import Store
@@ -32,10 +34,12 @@ class Services:
 
     about: About
     accounts: Accounts
+    figures: Figures
     known_clients: KnownClients
     mail_queue: MailQueue
     password_change: PasswordChange
     passwords: Passwords
+    readiness: Readiness
     seeds: Seeds
     signups: Signups
     tokens: Tokens
@@ -70,8 +74,8 @@ def build_services(
         max_wallet_bytes: limit of `encryptedWallet`, in bytes of UTF-8.
         confirm_addresses: whether a sign-up waits until its address is confirmed by mail.
         clock: returns the time, aware.
-        seconds: returns the seconds since any moment, by a clock that nobody sets; rates are measured with it, and
-            whether `clock` was set.
+        seconds: returns the seconds since any moment, by a clock that nobody sets; rates are measured with it,
+            whether `clock` was set, and how long ago something was written.
         passwords: the hashing; by default as many at once as this process has cores.
         password_queue: how many more may wait for it.
         rates: how often clients may ask for what costs; by default as often as they like.
@@ -82,8 +86,8 @@ def build_services(
     Raises:
         Unavailable: if the storage does not answer.
     """
-    store = Store(storage)
-    about = About(store, max_wallet_bytes=max_wallet_bytes, live_updates=hub is not None)
+    store = Store(storage, seconds)
+    about = About(max_wallet_bytes=max_wallet_bytes, live_updates=hub is not None)
     hub = Hub() if hub is None else hub
     fresh = secrets.token_bytes(32)
     secret = store.write(lambda transaction: transaction.keep_secret(fresh))
@@ -107,10 +111,12 @@ def build_services(
             publisher=hub,
             signups=signups if confirm_addresses else None,
         ),
+        figures=Figures(store),
         known_clients=known,
         mail_queue=MailQueue(store, clock),
         password_change=PasswordChange(store, passwords=passwords, throttle=throttle, known=known, publisher=hub),
         passwords=passwords,
+        readiness=Readiness(store, clock, seconds),
         seeds=Seeds(store, secret, throttle),
         signups=signups,
         tokens=tokens,

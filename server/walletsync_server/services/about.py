@@ -1,4 +1,4 @@
-"""What the server says about itself, and whether it can work."""
+"""What the server says about itself."""
 
 from walletsync.protocol import (
     FEATURE_BEARER_TOKEN,
@@ -13,14 +13,12 @@ from walletsync.protocol import (
     WellKnown,
 )
 from walletsync_server import __version__
-from walletsync_server.services.store import Store
 
 
 class About:
     """Describes the server; `max_wallet_bytes` is the limit that `Wallets` keeps."""
 
-    def __init__(self, store: Store, *, max_wallet_bytes: int, live_updates: bool) -> None:
-        self._store = store
+    def __init__(self, *, max_wallet_bytes: int, live_updates: bool) -> None:
         live = [FEATURE_LIVE_UPDATES] if live_updates else []
         self.description = WellKnown(
             name="walletsync",
@@ -33,11 +31,3 @@ class About:
             ),
             features=[FEATURE_BEARER_TOKEN, FEATURE_DEVICES, FEATURE_HISTORY, *live, FEATURE_WALLET_IN_ANSWERS],
         )
-
-    def check_ready(self) -> None:
-        """Ask the database.
-
-        Raises:
-            Unavailable: if it does not answer.
-        """
-        self._store.read(lambda transaction: transaction.ping())

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from walletsync_server.services.store import Store
 from walletsync_server.storage.interface import AddressSummary as AddressSummary  # what `AccountAdmin` returns
-from walletsync_server.storage.interface import ReadTransaction, WriteTransaction
+from walletsync_server.storage.interface import ReadTransaction, Token, WriteTransaction
 
 _AT_ONCE = 500
 
@@ -17,6 +17,19 @@ class Removed:
 
     account: bool
     permission: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedIn:
+    """A device that is logged in: since when, and until when without another log-in."""
+
+    device_id: str
+    logged_in_at: datetime
+    expires_at: datetime
+
+
+def _logged_in(token: Token) -> LoggedIn:
+    return LoggedIn(device_id=token.device_id, logged_in_at=token.created_at, expires_at=token.expires_at)
 
 
 class AccountAdmin:
@@ -40,21 +53,30 @@ class AccountAdmin:
     def find(self, email: str) -> AddressSummary | None:
         """Return one person, None if the address has no account and no permission."""
         now = self._clock()
+        return self._store.read(lambda transaction: transaction.address_summary(email, now))
 
-        def look(transaction: ReadTransaction) -> AddressSummary | None:
-            account, allowed = transaction.find_account(email), transaction.is_allowed(email)
-            if account is None:
-                return AddressSummary(email=email, allowed=True) if allowed else None
-            devices = sum(token.expires_at > now for token in transaction.tokens_of(account.account_id))
-            return AddressSummary(
-                email=email,
-                allowed=allowed,
-                created_at=account.created_at,
-                current_sequence=account.current_sequence,
-                devices=devices,
-            )
+    def devices(self, email: str) -> list[LoggedIn]:
+        """Return the account's devices that are logged in, in the order of their names; none without an account."""
+        return self._store.read(lambda transaction: [_logged_in(token) for token in self._alive(transaction, email)])
 
-        return self._store.read(look)
+    def log_out(self, email: str, device_id: str | None) -> int:
+        """Log out one device of an account, or all; return how many. They need the password again."""
+
+        def work(transaction: WriteTransaction) -> int:
+            account = transaction.find_account(email)
+            if account is None or transaction.lock_account(account.account_id) is None:
+                return 0
+            chosen = [each for each in self._alive(transaction, email) if device_id in (None, each.device_id)]
+            for token in chosen:
+                transaction.delete_token(token)
+            return len(chosen)
+
+        return self._store.write(work)
+
+    def _alive(self, transaction: ReadTransaction, email: str) -> list[Token]:
+        account, now = transaction.find_account(email), self._clock()
+        tokens = transaction.tokens_of(account.account_id) if account else []
+        return [token for token in tokens if token.expires_at > now]
 
     def allow(self, email: str) -> bool:
         """Let an address sign up; False if it was allowed already."""

@@ -58,10 +58,6 @@ class MailQueue:
         """Say whether any mail may be tried now."""
         return self._store.read(lambda transaction: transaction.next_mail(self._clock())) is not None
 
-    def waiting(self) -> int:
-        """Return how many mails wait to be sent, now or later."""
-        return self._store.read(lambda transaction: transaction.count_mails_waiting())
-
     def take(self) -> Outgoing | None:
         """Return the next mail to send, None if there is none now. What became of it is to be told."""
         while self.are_due():

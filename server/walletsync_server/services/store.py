@@ -1,5 +1,7 @@
 """The storage as the other services see it: what it cannot do becomes an answer."""
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -17,10 +19,20 @@ T = TypeVar("T")
 
 
 class Store:
-    """Reads and writes as `Storage` does, and raises `Unavailable` where that raises `StorageError`."""
+    """Reads and writes as `Storage` does, and raises `Unavailable` where that raises `StorageError`.
 
-    def __init__(self, storage: Storage) -> None:
+    `written_at` is when a write last succeeded, by `seconds`, a clock that nobody sets; if the last one failed, never.
+    """
+
+    def __init__(self, storage: Storage, seconds: Callable[[], float] = time.monotonic) -> None:
         self._storage = storage
+        self._seconds = seconds
+        self.written_at = -math.inf
+
+    def check(self) -> None:
+        """Ask whether it is there, see `Storage.check`."""
+        with _unavailable():
+            self._storage.check()
 
     def read(self, work: Callable[[ReadTransaction], T]) -> T:
         """Return `work(transaction)` on one consistent view."""
@@ -29,15 +41,26 @@ class Store:
 
     def write(self, work: Callable[[WriteTransaction], T]) -> T:
         """Return `work(transaction)` once all of it is on the disk."""
-        with _unavailable():
+        with self._writing():
             return self._storage.write(work)
 
     def writing(self, work: Callable[[WriteTransaction], T]) -> GeneratorCoroutine[T]:
         """Do what `write` does without holding the thread meanwhile."""
-        with _unavailable():
+        with self._writing():
             written = self._storage.submit(work)
             yield written
             return written.result()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Remember when a write last succeeded, by `seconds`; after one that failed, that it never did."""
+        try:
+            with _unavailable():
+                yield
+        except Unavailable:
+            self.written_at = -math.inf
+            raise
+        self.written_at = self._seconds()
 
 
 @contextmanager

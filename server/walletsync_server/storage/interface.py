@@ -98,6 +98,14 @@ class ReadTransaction(AddressReads, SignupReads):
         """Ask the database anything at all."""
 
     @abstractmethod
+    def count_accounts(self) -> int:
+        """Return how many accounts there are."""
+
+    @abstractmethod
+    def backed_up_at(self) -> datetime | None:
+        """Return when the last backup of this database was complete; None if there was none."""
+
+    @abstractmethod
     def find_account(self, email: str) -> Account | None:
         """Return the account of this address, if there is one."""
 
@@ -220,6 +228,10 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Forget the clients of all accounts that came at `before` or earlier; return how many."""
 
     @abstractmethod
+    def note_time(self, now: datetime) -> None:
+        """Write down that it is `now`, in place of the last time: a write that shows that writing works."""
+
+    @abstractmethod
     def keep_secret(self, fresh: bytes) -> bytes:
         """Return the server's secret; if the database has none yet, `fresh` is stored and becomes it."""
 
@@ -234,6 +246,15 @@ class Storage(ABC):
         Raises:
             StorageError: if the database cannot be asked.
         """
+
+    def check(self) -> None:
+        """Ask the database anything at all, and whether it is where a restart would find it.
+
+        Raises:
+            StorageError: if it cannot be asked, or its files were deleted or replaced while they were open. Then no
+                write succeeds either.
+        """
+        self.read(lambda transaction: transaction.ping())
 
     @abstractmethod
     def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:

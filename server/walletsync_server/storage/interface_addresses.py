@@ -10,13 +10,20 @@ from datetime import datetime
 
 @dataclass(frozen=True, kw_only=True)
 class AddressSummary:
-    """An address that has an account or may sign up. Without an account `created_at` is None."""
+    """An address that has an account or may sign up. Without an account `created_at` is None.
+
+    `versions` and `size` are of what is kept of the wallet, the size in bytes of UTF-8. `last_seen` is when the last
+    version was stored or the password was last proven, whichever is later; None if nothing of that is known any more.
+    """
 
     email: str
     allowed: bool
     created_at: datetime | None = None
     current_sequence: int = 0
     devices: int = 0
+    versions: int = 0
+    size: int = 0
+    last_seen: datetime | None = None
 
 
 class AddressReads(ABC):
@@ -29,6 +36,10 @@ class AddressReads(ABC):
     @abstractmethod
     def addresses_after(self, email: str, most: int, now: datetime) -> list[AddressSummary]:
         """Return the next ones in their order, at most so many, with how many devices are logged in at `now`."""
+
+    @abstractmethod
+    def address_summary(self, email: str, now: datetime) -> AddressSummary | None:
+        """Return this one; None if it has no account and was not allowed."""
 
 
 class AddressWrites(AddressReads):

@@ -25,14 +25,25 @@ class AddressContract(StorageContract):
     def test_addresses_are_summed_up_in_their_order(self, storage: Storage, alice: Account) -> None:
         """Accounts and permissions make one list, of which each part is as long as is asked for."""
         storage.write(lambda t: t.insert_account(replace(BOB, epoch=2)))
-        append(storage, alice.account_id, wallet(1), wallet(2))
+        append(storage, alice.account_id, wallet(1, "ü"), wallet(2, "x" * 1000))
+        storage.write(lambda t: t.remember_client(alice.account_id, b"name", NOW - timedelta(hours=1), 1))
+        storage.write(lambda t: t.remember_client(BOB.account_id, b"name", NOW + timedelta(hours=1), 1))
         for each in (token("a", 1), token("b", 2), token("c", 3), token("d", 4, BOB.account_id, epoch=1)):
             storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
         for email in (BOB.email, CAROL):
             storage.write(lambda t, email=email: t.allow(email, NOW))  # type: ignore[misc]
         everybody = [
-            AddressSummary(email=ALICE.email, allowed=False, created_at=NOW, current_sequence=2, devices=2),
-            AddressSummary(email=BOB.email, allowed=True, created_at=NOW),
+            AddressSummary(
+                email=ALICE.email,
+                allowed=False,
+                created_at=NOW,
+                current_sequence=2,
+                devices=2,
+                versions=2,
+                size=len("ü".encode()) + 1000,
+                last_seen=NOW,
+            ),
+            AddressSummary(email=BOB.email, allowed=True, created_at=NOW, last_seen=NOW + timedelta(hours=1)),
             AddressSummary(email=CAROL, allowed=True),
         ]
         now = NOW + timedelta(days=1)
@@ -40,6 +51,8 @@ class AddressContract(StorageContract):
         assert storage.read(lambda t: t.addresses_after("", 2, now)) == everybody[:2]
         assert storage.read(lambda t: t.addresses_after(ALICE.email, 1, now)) == everybody[1:2]
         assert storage.read(lambda t: t.addresses_after(CAROL, 10, now)) == []
+        assert storage.read(lambda t: [t.address_summary(each.email, now) for each in everybody]) == everybody
+        assert storage.read(lambda t: t.address_summary("dora@example.com", now)) is None
 
     def test_permission_and_account_do_not_touch_each_other(self, storage: Storage, alice: Account) -> None:
         """Taking a permission back leaves the account, and an account that is deleted leaves the permission."""

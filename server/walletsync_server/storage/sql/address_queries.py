@@ -1,12 +1,13 @@
 """The queries about addresses: which may sign up, and which have an account."""
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from typing_extensions import override
 
 from walletsync_server.storage.interface_addresses import AddressReads, AddressSummary, AddressWrites
-from walletsync_server.storage.sql.schema import accounts, allowed_addresses, tokens
+from walletsync_server.storage.sql.schema import accounts, allowed_addresses, known_clients, tokens, wallets
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 
 _EMAIL: sa.BindParameter[str] = sa.bindparam("email")
@@ -20,24 +21,38 @@ def _next(table: sa.Table) -> sa.Select[tuple[str]]:
 
 # Both halves end after `most` rows each, so that a page costs the same however many addresses there are.
 _EMAILS = sa.union(*(sa.select(_next(table).subquery().c.email) for table in (accounts, allowed_addresses))).subquery()
-_DEVICES = (
-    sa.select(sa.func.count())
-    .where(tokens.c.account_id == accounts.c.account_id, tokens.c.epoch == accounts.c.epoch, tokens.c.expires_at > _NOW)
-    .scalar_subquery()
-)
-_ADDRESSES = (
-    sa.select(
-        _EMAILS.c.email,
-        allowed_addresses.c.email.is_not(None).label("allowed"),
-        accounts.c.created_at,
-        sa.func.coalesce(accounts.c.current_sequence, 0).label("current_sequence"),
-        _DEVICES.label("devices"),
+_ONE = sa.union(
+    *(sa.select(table.c.email).where(table.c.email == _EMAIL) for table in (accounts, allowed_addresses))
+).subquery()
+
+
+def _of_account(what: sa.ColumnElement[Any], table: sa.Table, *where: sa.ColumnElement[bool]) -> Any:
+    return sa.select(what).where(table.c.account_id == accounts.c.account_id, *where).scalar_subquery()
+
+
+def _summaries(emails: sa.Subquery) -> sa.Select[Any]:
+    wallet = sa.type_coerce(wallets.c.encrypted_wallet, sa.LargeBinary)  # its length is known without reading it
+    is_alive = tokens.c.epoch == accounts.c.epoch, tokens.c.expires_at > _NOW
+    return (
+        sa.select(
+            emails.c.email,
+            allowed_addresses.c.email.is_not(None).label("allowed"),
+            accounts.c.created_at,
+            sa.func.coalesce(accounts.c.current_sequence, 0).label("current_sequence"),
+            _of_account(sa.func.count(), tokens, *is_alive).label("devices"),
+            _of_account(sa.func.count(), wallets).label("versions"),
+            sa.func.coalesce(_of_account(sa.func.sum(sa.func.length(wallet)), wallets), 0).label("size"),
+            _of_account(sa.func.max(wallets.c.stored_at), wallets).label("stored_at"),
+            _of_account(sa.func.max(known_clients.c.came_at), known_clients).label("came_at"),
+        )
+        .join_from(emails, accounts, accounts.c.email == emails.c.email, isouter=True)
+        .join(allowed_addresses, allowed_addresses.c.email == emails.c.email, isouter=True)
+        .order_by(emails.c.email)
     )
-    .join_from(_EMAILS, accounts, accounts.c.email == _EMAILS.c.email, isouter=True)
-    .join(allowed_addresses, allowed_addresses.c.email == _EMAILS.c.email, isouter=True)
-    .order_by(_EMAILS.c.email)
-    .limit(_MOST)
-)
+
+
+_ADDRESSES = _summaries(_EMAILS).limit(_MOST)
+_ADDRESS = _summaries(_ONE)
 _IS_ALLOWED = sa.select(sa.func.count()).where(allowed_addresses.c.email == _EMAIL)
 
 
@@ -50,7 +65,17 @@ class SqlAddressReads(SqlTransaction, AddressReads):
 
     @override
     def addresses_after(self, email: str, most: int, now: datetime) -> list[AddressSummary]:
-        return [AddressSummary(**row) for row in self._rows(_ADDRESSES, email=email, most=most, now=now)]
+        return [_summary(**row) for row in self._rows(_ADDRESSES, email=email, most=most, now=now)]
+
+    @override
+    def address_summary(self, email: str, now: datetime) -> AddressSummary | None:
+        row = self._row(_ADDRESS, email=email, now=now)
+        return None if row is None else _summary(**row)
+
+
+def _summary(*, stored_at: datetime | None, came_at: datetime | None, **others: Any) -> AddressSummary:
+    seen = [moment for moment in (stored_at, came_at) if moment is not None]
+    return AddressSummary(last_seen=max(seen, default=None), **others)
 
 
 class SqlAddressWrites(SqlAddressReads, SqlWrites, AddressWrites):

@@ -1,5 +1,7 @@
 """Every query, in SQLAlchemy Core: what a transaction in SQL can do. Neither class begins or ends one."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from typing_extensions import override
 
@@ -7,11 +9,13 @@ from walletsync_server.storage.interface import ReadTransaction, WriteTransactio
 from walletsync_server.storage.sql.account_queries import SqlAccountReads, SqlAccountWrites
 from walletsync_server.storage.sql.address_queries import SqlAddressReads, SqlAddressWrites
 from walletsync_server.storage.sql.client_queries import SqlClientReads, SqlClientWrites
-from walletsync_server.storage.sql.schema import server_values
+from walletsync_server.storage.sql.schema import accounts, server_values
 from walletsync_server.storage.sql.signup_queries import SqlSignupReads, SqlSignupWrites
 from walletsync_server.storage.sql.token_queries import SqlTokenReads, SqlTokenWrites
 from walletsync_server.storage.sql.wallet_queries import SqlWalletReads, SqlWalletWrites
 
+BACKED_UP = "backed_up_at"
+_NOTED = "noted_at"
 _SECRET = "secret"  # noqa: S105 - the name of a row, not its value
 
 
@@ -23,6 +27,16 @@ class SqlReadTransaction(
     @override
     def ping(self) -> None:
         self._connection.execute(sa.select(sa.func.count()).select_from(server_values)).scalar_one()
+
+    @override
+    def count_accounts(self) -> int:
+        return self._connection.execute(sa.select(sa.func.count()).select_from(accounts)).scalar_one()
+
+    @override
+    def backed_up_at(self) -> datetime | None:
+        statement = sa.select(server_values.c.value).where(server_values.c.name == BACKED_UP)
+        noted = self._connection.execute(statement).scalar_one_or_none()
+        return None if noted is None else datetime.fromisoformat(noted.decode())
 
 
 class SqlWriteTransaction(
@@ -36,6 +50,12 @@ class SqlWriteTransaction(
     WriteTransaction,
 ):
     """Reads and writes on one connection; an engine says what its INSERT is."""
+
+    @override
+    def note_time(self, now: datetime) -> None:
+        added = self._insert(server_values)
+        noted = added.on_conflict_do_update(index_elements=[server_values.c.name], set_={"value": added.excluded.value})
+        self._run(noted, name=_NOTED, value=now.isoformat().encode())
 
     @override
     def keep_secret(self, fresh: bytes) -> bytes:

@@ -1,11 +1,13 @@
 """Moving whole database files: copying one that is in use, checking a copy, putting it in place of another."""
 
 import os
-import tempfile
+import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import apsw
 import sqlalchemy as sa
@@ -15,6 +17,7 @@ from walletsync_server.storage.sql.migrate import migrate
 from walletsync_server.storage.sql.schema import metadata
 from walletsync_server.storage.sqlite.connect import (
     connect,
+    connect_alone,
     connect_immutable,
     driver_of,
     engine,
@@ -24,11 +27,18 @@ from walletsync_server.storage.sqlite.connect import (
 )
 from walletsync_server.storage.sqlite.digest import seal, unseal
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
+from walletsync_server.storage.sqlite.files import (
+    COMPANIONS,
+    cannot_write,
+    draft_beside,
+    files_of,
+    put_in_place,
+    refuse_missing,
+)
 from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock
 from walletsync_server.storage.sqlite.verify import verify
 
 _PAGES_AT_ONCE = 1000
-_COMPANIONS = ("-wal", "-shm", "-journal")
 NOT_REVIVED = ("tokens", "signups", "mails")
 """Tables whose rows a restored backup must not bring back to life."""
 
@@ -37,35 +47,84 @@ Progress = Callable[[int, int], None]
 
 
 def back_up(file: Path, target: Path, *, replace: bool, progress: Progress) -> None:
-    """Write one consistent state of the database in `file` to `target`, of mode 0600, while others write to it.
+    """Write one consistent state of the database in `file` to `target`, while others write to it.
 
-    `target` is complete and on the disk when it appears under its name.
+    `target` is complete and on the disk when it appears under its name, of mode 0600 where the file system has modes.
 
     Args:
         file: the database; it must exist.
-        target: where; its folder must exist.
-        replace: whether `target` may exist already.
+        target: where; its folder must exist. It may be on another machine's disk.
+        replace: whether `target` may exist already. It is never replaced if it belongs to the database, or is no plain
+            file.
         progress: of the copying.
 
     Raises:
         StorageError: with a sentence for the operator. `target` is as it was.
     """
+    with _locked(file):
+        _refuse_target(file, target, replace=replace)
+        with draft_beside(target) as draft:
+            _write_sealed(file, draft, target, progress)
+            put_in_place(draft, target, replace=replace)
+
+
+def stream_backup(file: Path, stream: BinaryIO, *, progress: Progress) -> None:
+    """Write to `stream` what `back_up` would write to a file; meanwhile it takes as much room beside the database.
+
+    Raises:
+        StorageError: with a sentence for the operator; nothing was written.
+        OSError: of the stream.
+    """
+    with _locked(file):
+        with draft_beside(file, database=file) as draft:
+            _write_sealed(file, draft, draft, progress)
+            with draft.open("rb") as made:
+                shutil.copyfileobj(made, stream)
+        stream.flush()
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Keep others from replacing the database, which must exist."""
     refuse_broken_sqlite(sqlite_version())
     refuse_missing(file)
-    if target.exists() and not replace:
-        raise StorageError(f"{target} exists already; name another file, or replace it with --force.")
     lock = DatabaseLock(file)
     try:
-        with draft_beside(target) as draft, driver_errors_end_here(file):
+        yield
+    finally:
+        lock.release()
+
+
+def _write_sealed(file: Path, draft: Path, target: Path, progress: Progress) -> None:
+    """Copy the database in `file` to `draft`, with a digest of it; `target` is how an operator calls the draft."""
+    try:
+        with driver_errors_end_here(file):
             with closing(connect(file)) as source:
                 source.execute("PRAGMA query_only = ON")
                 refuse_foreign_tables(source)
                 _copy(source, draft, progress)
-            with closing(connect(draft)) as copy:
+            with closing(connect_alone(draft)) as copy:
                 seal(copy)
-            put_in_place(draft, target, replace=replace)
-    finally:
-        lock.release()
+    except StorageError as error:
+        if isinstance(error.__cause__, apsw.FullError):
+            raise StorageError(f"{target} cannot be written: the disk is full. Make room.") from error
+        raise
+
+
+def _refuse_target(file: Path, target: Path, *, replace: bool) -> None:
+    """Raise `StorageError` for a target that is not to be written to: above all what the server has open."""
+    try:
+        own = [each.stat() for each in files_of(file) if each.exists()]
+        state = target.lstat() if os.path.lexists(target) else None
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    is_own_name = Path(os.path.realpath(target.parent), target.name) in files_of(Path(os.path.realpath(file)))
+    if is_own_name or (state and any(os.path.samestat(state, each) for each in own)):
+        raise StorageError(f"{target} belongs to the database itself, which the server writes to; name another file.")
+    if state and not stat.S_ISREG(state.st_mode):
+        raise StorageError(f"{target} is no plain file, but a folder, a link, a pipe or a device; name another file.")
+    if state and not replace:
+        raise StorageError(f"{target} exists already; name another file, or replace it with --force.")
 
 
 def restore(backup: Path, file: Path, *, now: datetime, progress: Progress) -> Path | None:
@@ -87,12 +146,13 @@ def restore(backup: Path, file: Path, *, now: datetime, progress: Progress) -> P
         StorageError: with a sentence for the operator. The database is as it was.
     """
     refuse_broken_sqlite(sqlite_version())
+    _refuse_restoring(backup, file)
     lock = DatabaseLock(file, exclusive=True)
     try:
         faults = verify(backup, progress=progress).faults
         if faults:
             raise StorageError(f"{backup} is damaged, so nothing was restored: {faults[0]}")
-        with draft_beside(file) as draft:
+        with draft_beside(file, database=file) as draft:
             with driver_errors_end_here(backup), closing(connect_immutable(backup)) as source:
                 _copy(source, draft, lambda done, total: None)
             _make_current(draft)
@@ -101,6 +161,14 @@ def restore(backup: Path, file: Path, *, now: datetime, progress: Progress) -> P
     finally:
         lock.release()
     return aside
+
+
+def _refuse_restoring(backup: Path, file: Path) -> None:
+    """Raise `StorageError` where there is nothing to restore, or nothing that may be replaced."""
+    if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
+        raise StorageError(f"{file} is no plain file, so nothing was restored; name another database.")
+    if backup.exists() and any(each.exists() and backup.samefile(each) for each in files_of(file)):
+        raise StorageError(f"{backup} belongs to the database itself, so nothing was restored; name a backup.")
 
 
 def _make_current(draft: Path) -> None:
@@ -131,7 +199,7 @@ def _set_aside(file: Path, now: datetime) -> Path | None:
     except apsw.Error:
         pass  # it is broken, and kept as it is
     try:
-        for companion in _COMPANIONS:  # there are some only if the old one is broken
+        for companion in COMPANIONS:  # there are some only if the old one is broken
             with suppress(FileNotFoundError):
                 Path(f"{file}{companion}").rename(f"{aside}{companion}")
         os.link(file, aside)
@@ -140,57 +208,14 @@ def _set_aside(file: Path, now: datetime) -> Path | None:
     return aside
 
 
-def refuse_missing(file: Path) -> None:
-    """Raise `StorageError` if there is no such database."""
-    if not file.is_file():
-        raise StorageError(f"There is no database {file}; say with --database which one you mean.")
-
-
 def _copy(source: apsw.Connection, draft: Path, progress: Progress) -> None:
     """Copy what `source` sees now. Its open transaction keeps others' writes from starting the copy anew."""
     source.execute("BEGIN")
     source.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    with closing(connect(draft)) as copy:
+    with closing(connect_alone(draft)) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # it is synced as a whole, later
         with copy.backup("main", source, "main") as copying:
             while not copying.done:
                 copying.step(_PAGES_AT_ONCE)
                 progress(copying.page_count - copying.remaining, copying.page_count)
         copy.execute("PRAGMA journal_mode = DELETE")
-
-
-@contextmanager
-def draft_beside(target: Path) -> Iterator[Path]:
-    """Make a private file beside `target`; remove it afterwards if it still has its own name."""
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
-    except OSError as error:
-        raise StorageError(f"{target} cannot be written: {error.strerror}.") from error
-    os.close(descriptor)
-    draft = Path(name)
-    try:
-        yield draft
-    finally:
-        for companion in ("", *_COMPANIONS):
-            Path(f"{draft}{companion}").unlink(missing_ok=True)
-
-
-def put_in_place(draft: Path, target: Path, *, replace: bool) -> None:
-    """Flush `draft` to the disk and give it the name; a name that is taken is an error unless it may be replaced."""
-    try:
-        _sync(draft)
-        if replace:
-            draft.replace(target)
-        else:
-            os.link(draft, target)  # unlike a rename it never replaces
-        _sync(target.parent)
-    except OSError as error:
-        raise StorageError(f"{target} cannot be written: {error.strerror}.") from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

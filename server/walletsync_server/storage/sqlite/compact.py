@@ -3,7 +3,6 @@
 from contextlib import closing
 from pathlib import Path
 
-from walletsync_server.storage.sqlite.backup import draft_beside, put_in_place, refuse_missing
 from walletsync_server.storage.sqlite.connect import (
     connect,
     refuse_broken_sqlite,
@@ -11,6 +10,7 @@ from walletsync_server.storage.sqlite.connect import (
     sqlite_version,
 )
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
+from walletsync_server.storage.sqlite.files import draft_beside, put_in_place, refuse_missing
 from walletsync_server.storage.sqlite.lock import DatabaseLock
 
 
@@ -28,7 +28,7 @@ def compact(file: Path) -> tuple[int, int]:
     refuse_missing(file)
     lock = DatabaseLock(file, exclusive=True)
     try:
-        with draft_beside(file) as draft, driver_errors_end_here(file):
+        with draft_beside(file, database=file) as draft, driver_errors_end_here(file):
             with closing(connect(file)) as connection:
                 refuse_foreign_tables(connection)
                 connection.execute("PRAGMA journal_mode = DELETE")  # what is in its log goes into the file

@@ -49,6 +49,17 @@ def connect(file: Path) -> apsw.Connection:
     return connection
 
 
+def connect_alone(file: Path) -> apsw.Connection:
+    """Return a new connection to a file that nobody else knows of.
+
+    It asks for no locks and no shared memory, which the file system of another machine may not have.
+    """
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
+    connection = apsw.Connection(_name(file), flags=flags, vfs="unix-none")
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+    return connection
+
+
 def connect_immutable(file: Path) -> apsw.Connection:
     """Return a new connection to a file that nobody writes to; it writes nothing itself, not even beside the file."""
     uri = f"file:{quote(_name(file))}?immutable=1"

@@ -7,12 +7,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from walletsync_server.storage.sql.migrate import is_known, newest_revision, revision_of
+from walletsync_server.storage.sql.queries import SqlReadTransaction
 from walletsync_server.storage.sql.schema import accounts, wallets
 from walletsync_server.storage.sqlite.connect import engine
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
-
-FILES = ("", "-wal", "-shm", ".lock")
-"""The database's own file, and what lies beside it, by what is added to its name."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,7 @@ class Health:
         is_known: whether this package can do so.
         faults: what SQLite's quick check finds; nothing for a sound file.
         latest: when the newest account or wallet was stored; None if there is none.
+        backed_up_at: when the last backup was made; None if none was.
     """
 
     revision: str | None
@@ -32,6 +31,7 @@ class Health:
     is_known: bool
     faults: list[str]
     latest: datetime | None
+    backed_up_at: datetime | None
 
 
 def examine(file: Path) -> Health:
@@ -50,6 +50,7 @@ def examine(file: Path) -> Health:
                 is_known=revision is not None and is_known(connection, revision),
                 faults=[said for (said,) in connection.exec_driver_sql("PRAGMA quick_check") if said != "ok"],
                 latest=_latest(connection) if revision else None,
+                backed_up_at=SqlReadTransaction(connection).backed_up_at() if revision else None,
             )
     finally:
         reading.dispose()

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from walletsync_server.storage.interface import StorageError
+from walletsync_server.storage.sqlite.files import LOCK, make_private
 
 
 class DatabaseInUse(StorageError):
@@ -23,9 +24,8 @@ class DatabaseLock:
     """
 
     def __init__(self, database: Path, *, exclusive: bool = False) -> None:
-        file = database.with_name(f"{database.name}.lock")
         try:
-            self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = make_private(Path(f"{database}{LOCK}"), database)
         except OSError as error:
             raise StorageError(cannot_open(database, error)) from error
         try:
@@ -46,4 +46,5 @@ def cannot_open(database: Path, error: OSError) -> str:
     """Return what to tell an operator whose database cannot be opened."""
     if not database.parent.is_dir():
         return f"{database} cannot be opened as a database: its folder does not exist. Make it, or name another file."
-    return f"{database} cannot be opened as a database: {error.strerror}."
+    remedy = " Run this as the server's user." if isinstance(error, PermissionError) else ""
+    return f"{database} cannot be opened as a database: {error.strerror}.{remedy}"

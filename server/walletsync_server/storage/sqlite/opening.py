@@ -1,52 +1,88 @@
 """Opening a SQLite file: who may read it, who has it open, which schema it has."""
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic.util import CommandError
 
 from walletsync_server.storage.interface import OnCommit, Storage, StorageError, take_no_notice
-from walletsync_server.storage.sql.migrate import migrate
-from walletsync_server.storage.sqlite.connect import driver_of, engine, refuse_broken_sqlite, sqlite_version
+from walletsync_server.storage.sql.migrate import is_known, migrate, newest_revision, revision_of
+from walletsync_server.storage.sqlite.connect import (
+    driver_of,
+    engine,
+    refuse_broken_sqlite,
+    refuse_foreign_tables,
+    sqlite_version,
+)
 from walletsync_server.storage.sqlite.digest import unseal
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
-from walletsync_server.storage.sqlite.lock import DatabaseLock, cannot_open
+from walletsync_server.storage.sqlite.files import make_private, refuse_missing
+from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock, cannot_open
 from walletsync_server.storage.sqlite.log import WriteAheadLog
+from walletsync_server.storage.sqlite.place import Place
 from walletsync_server.storage.sqlite.readers import Readers
-from walletsync_server.storage.sqlite.storage import SqliteStorage
+from walletsync_server.storage.sqlite.storage import SqliteReading, SqliteStorage
 from walletsync_server.storage.sqlite.writer import InlineWriter, ThreadedWriter
 
 READERS = 256
 """Connections for reading, made when needed: more than threads, since the event loop must not wait for one."""
 
 
-def open_sqlite(file: Path, *, inline: bool = False, on_commit: OnCommit = take_no_notice) -> Storage:
-    """Open the database in `file`, made with mode 0600 if it is new, and bring its schema up to date.
+def open_sqlite(
+    file: Path, *, create: bool = True, inline: bool = False, on_commit: OnCommit = take_no_notice
+) -> Storage:
+    """Open the database in `file` and bring its schema up to date.
 
     Several processes may have the file open: SQLite lets one write at a time, the others wait `connect.BUSY_SECONDS`.
 
     Args:
         file: where; its folder must exist.
+        create: make it, with mode 0600, if it is missing.
         inline: run writes in the calling thread instead of one thread that groups commits.
         on_commit: see there.
 
     Raises:
+        DatabaseInUse: if its schema is an older one and another process has it open, or if it is being replaced.
         StorageError: with a sentence for the operator, if this cannot be done.
     """
-    with ExitStack() as undo:
-        lock = _lock(file)
-        undo.callback(lock.release)
-        writing, _ = _open(file)
-        undo.pop_all()
-    writer = (InlineWriter if inline else ThreadedWriter)(writing, WriteAheadLog(writing, file), on_commit)
+    if not create:
+        refuse_missing(file)
+    lock, writing, _ = _open_current(file)
+    place = Place(writing, file)
+    writer = (InlineWriter if inline else ThreadedWriter)(writing, WriteAheadLog(writing, file), place, on_commit)
     return SqliteStorage(
         writing=writing,
         writer=writer,
         readers=Readers(engine(file, readonly=True, pool_size=READERS)),
+        place=place,
         lock=lock,
     )
+
+
+def read_sqlite(file: Path) -> Storage:
+    """Open the database in `file` to look at it: nothing is made, migrated or locked, and writing is refused.
+
+    Raises:
+        StorageError: with a sentence for the operator, if there is none, or not one of this version.
+    """
+    refuse_broken_sqlite(sqlite_version())
+    refuse_missing(file)
+    reading = engine(file, readonly=True, pool_size=1)
+    try:
+        with driver_errors_end_here(file), reading.connect() as connection:
+            refuse_foreign_tables(driver_of(connection))
+            revision, newest = revision_of(connection), newest_revision(connection)
+    finally:
+        reading.dispose()
+    if revision != newest:
+        raise StorageError(
+            f"The schema of {file} is {revision or 'none'}, not the {newest} of this version. "
+            "Make a backup, then run `migrate` or start the server."
+        )
+    return SqliteReading(Readers(engine(file, readonly=True, pool_size=1)))
 
 
 def migrate_sqlite(file: Path) -> tuple[str | None, str | None]:
@@ -56,42 +92,93 @@ def migrate_sqlite(file: Path) -> tuple[str | None, str | None]:
         The revision of the schema before, None for a new database, and the one after.
 
     Raises:
+        DatabaseInUse: see `open_sqlite`.
         StorageError: with a sentence for the operator, if this cannot be done.
     """
-    lock = _lock(file)
-    try:
-        writing, revisions = _open(file)
-        writing.dispose()
-    finally:
-        lock.release()
+    lock, writing, revisions = _open_current(file)
+    writing.dispose()
+    lock.release()
     return revisions
 
 
-def _lock(file: Path) -> DatabaseLock:
-    """Lock the database as one of those that have it open, unless this SQLite must not touch it."""
+_Revisions = tuple[str | None, str | None]
+
+
+def _open_current(file: Path) -> tuple[DatabaseLock, sa.Engine, _Revisions]:
+    """Open the database for writing, as one of those that have it open, unless this SQLite must not touch it."""
     refuse_broken_sqlite(sqlite_version())
-    return DatabaseLock(file)
+    before = _migrate_alone(file)
+    lock = DatabaseLock(file)
+    try:
+        writing, revisions = _open(file)
+    except BaseException:
+        lock.release()
+        raise
+    return lock, writing, (before or revisions[0], revisions[1])
 
 
-def _open(file: Path) -> tuple[sa.Engine, tuple[str | None, str | None]]:
+def _migrate_alone(file: Path) -> str | None:
+    """Bring an older schema up to date while nobody else has the database open, since an older server may.
+
+    Returns:
+        The revision before, None if there was nothing to do.
+    """
+    before = _older_revision(file)
+    if before is None:
+        return None
+    try:
+        lock = DatabaseLock(file, exclusive=True)
+    except DatabaseInUse as error:
+        said = f"The schema of {file} is {before} and has to be brought up to date, which takes the database alone."
+        raise DatabaseInUse(f"{said} {error}") from error
+    try:
+        _open(file)[0].dispose()
+    finally:
+        lock.release()
+    return before
+
+
+def _older_revision(file: Path) -> str | None:
+    """Return the revision of an older schema of ours; None for any other, and for a file that says nothing."""
+    if not file.is_file():
+        return None
+    reading = engine(file, readonly=True, pool_size=1)
+    try:
+        with _opening(file), reading.connect() as connection:
+            revision = revision_of(connection)
+            is_older = revision is not None and is_known(connection, revision)
+            return revision if is_older and revision != newest_revision(connection) else None
+    finally:
+        reading.dispose()
+
+
+def _open(file: Path) -> tuple[sa.Engine, _Revisions]:
     _make_private(file)
     writing = engine(file, readonly=False, pool_size=1)
     try:
-        with driver_errors_end_here(), writing.begin() as connection:
+        with _opening(file), writing.begin() as connection:
             revisions = migrate(connection)
             unseal(driver_of(connection))  # if it is a backup, it is none any more
-            return writing, revisions
-    except StorageError as error:
+    except StorageError:
         writing.dispose()
+        raise
+    return writing, revisions
+
+
+@contextmanager
+def _opening(file: Path) -> Iterator[None]:
+    try:
+        with driver_errors_end_here():
+            yield
+    except StorageError as error:
         raise StorageError(f"{file} cannot be opened as a database. {error}") from error
     except CommandError as error:
-        writing.dispose()
         raise StorageError(f"{file} was made by a newer version of walletsync-server; run that one.") from error
 
 
 def _make_private(file: Path) -> None:
     """Make the file if it is new, for its owner only; SQLite gives its companions the same mode."""
     try:
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(make_private(file, file))
     except OSError as error:
         raise StorageError(cannot_open(file, error)) from error

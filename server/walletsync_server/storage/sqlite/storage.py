@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from walletsync_server.storage.interface import ReadTransaction, Storage, StorageError, WriteTransaction
 from walletsync_server.storage.sqlite.lock import DatabaseLock
+from walletsync_server.storage.sqlite.place import Place
 from walletsync_server.storage.sqlite.readers import Readers
 from walletsync_server.storage.sqlite.writer import Writer
 
@@ -16,12 +17,15 @@ T = TypeVar("T")
 
 
 class SqliteStorage(Storage):
-    """Reads go to `readers`, writes through `writer`, which uses `writing`. Owns them all, and `lock`."""
+    """Reads go to `readers`, writes through `writer`, which uses `writing`; all in `place`. Owns them and `lock`."""
 
-    def __init__(self, *, writing: sa.Engine, writer: Writer, readers: Readers, lock: DatabaseLock) -> None:
+    def __init__(
+        self, *, writing: sa.Engine, writer: Writer, readers: Readers, place: Place, lock: DatabaseLock
+    ) -> None:
         self._writing = writing
         self._writer = writer
         self._readers = readers
+        self._place = place
         self._lock = lock
         self._closed = False
 
@@ -30,6 +34,11 @@ class SqliteStorage(Storage):
         if self._closed:
             raise StorageError("The database is closed.")
         return self._readers.read(work)
+
+    @override
+    def check(self) -> None:
+        super().check()
+        self._place.check()
 
     @override
     def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
@@ -42,3 +51,22 @@ class SqliteStorage(Storage):
         self._readers.close()
         self._writing.dispose()  # the last one out writes SQLite's log back into the file
         self._lock.release()
+
+
+class SqliteReading(Storage):
+    """Looks at a database through `readers`, which it owns, and changes nothing."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    @override
+    def read(self, work: Callable[[ReadTransaction], T]) -> T:
+        return self._readers.read(work)
+
+    @override
+    def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
+        raise StorageError("The database was opened to look at it only.")
+
+    @override
+    def close(self) -> None:
+        self._readers.close()

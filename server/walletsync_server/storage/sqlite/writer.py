@@ -20,6 +20,7 @@ from typing_extensions import override
 from walletsync_server.storage.interface import OnCommit, StorageError, WriteTransaction
 from walletsync_server.storage.sqlite.failures import failure, translated
 from walletsync_server.storage.sqlite.log import PAUSE_SECONDS, WriteAheadLog
+from walletsync_server.storage.sqlite.place import Place
 from walletsync_server.storage.sqlite.transaction import SqliteWriteTransaction
 
 T = TypeVar("T")
@@ -74,13 +75,17 @@ class _Job:
             self.future.set_exception(self.error)
 
 
-def _run_together(engine: sa.Engine, jobs: list[_Job], log: WriteAheadLog, on_commit: OnCommit) -> None:
-    """Run `jobs` in one commit and answer all of them; if the commit fails, all of them fail."""
+def _run_together(engine: sa.Engine, jobs: list[_Job], log: WriteAheadLog, place: Place, on_commit: OnCommit) -> None:
+    """Run `jobs` in one commit and answer all of them; if it fails, or is not where it belongs, all of them fail."""
     started = time.perf_counter()
     try:
         with engine.begin() as connection:
             for job in jobs:
                 job.run(connection)
+        place.check()
+    except StorageError as error:
+        for job in jobs:
+            job.error = StorageError(*error.args)
     except Exception as error:  # noqa: BLE001 - not swallowed: every one who waits gets an error of its own
         for job in jobs:
             job.error = failure(error)
@@ -96,9 +101,10 @@ def _run_together(engine: sa.Engine, jobs: list[_Job], log: WriteAheadLog, on_co
 class InlineWriter(Writer):
     """Runs each job in the calling thread, one at a time: no thread, no grouping, the same promises."""
 
-    def __init__(self, engine: sa.Engine, log: WriteAheadLog, on_commit: OnCommit) -> None:
+    def __init__(self, engine: sa.Engine, log: WriteAheadLog, place: Place, on_commit: OnCommit) -> None:
         self._engine = engine
         self._log = log
+        self._place = place
         self._on_commit = on_commit
         self._lock = threading.Lock()
         self._closed = False
@@ -109,7 +115,7 @@ class InlineWriter(Writer):
         with self._lock:
             if self._closed:
                 raise StorageError("The database is closed.")
-            _run_together(self._engine, [job], self._log, self._on_commit)
+            _run_together(self._engine, [job], self._log, self._place, self._on_commit)
         return job.future
 
     @override
@@ -124,9 +130,10 @@ class InlineWriter(Writer):
 class ThreadedWriter(Writer):
     """Runs jobs in one thread of its own, as many in one commit as have come meanwhile, at most `MAX_BATCH`."""
 
-    def __init__(self, engine: sa.Engine, log: WriteAheadLog, on_commit: OnCommit) -> None:
+    def __init__(self, engine: sa.Engine, log: WriteAheadLog, place: Place, on_commit: OnCommit) -> None:
         self._engine = engine
         self._log = log
+        self._place = place
         self._on_commit = on_commit
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -156,7 +163,7 @@ class ThreadedWriter(Writer):
         while going:
             going, jobs = self._take()
             if jobs:
-                _run_together(self._engine, jobs, self._log, self._on_commit)
+                _run_together(self._engine, jobs, self._log, self._place, self._on_commit)
             else:
                 with suppress(StorageError):
                     self._log.retry()

@@ -12,7 +12,7 @@ class CheapServer(RunningServer):
 
     def _command(self) -> list[str]:
         python, _, _, *options = super()._command()
-        return [python, str(Path(__file__)), *options]
+        return [python, "-P", str(Path(__file__)), *options]  # -P: the folder of tests is none of modules
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""What an operator sees of the database in figures; NaN where there is none, or the database cannot be asked."""
+
+import math
+from collections.abc import Callable
+from datetime import datetime
+
+from walletsync_server.services.errors import Unavailable
+from walletsync_server.services.store import Store
+from walletsync_server.storage.interface import ReadTransaction
+
+
+class Figures:
+    """Each is asked of the database when somebody looks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def accounts(self) -> float:
+        """Return how many accounts there are."""
+        return self._ask(lambda transaction: transaction.count_accounts())
+
+    def mails_waiting(self) -> float:
+        """Return how many mails wait to be sent, now or later."""
+        return self._ask(lambda transaction: transaction.count_mails_waiting())
+
+    def last_backup(self) -> float:
+        """Return when the last backup was complete, in seconds since 1970."""
+        return self._ask(lambda transaction: _seconds(transaction.backed_up_at()))
+
+    def _ask(self, question: Callable[[ReadTransaction], float]) -> float:
+        try:
+            return self._store.read(question)
+        except Unavailable:
+            return math.nan  # the other figures are needed most when the database cannot be asked
+
+
+def _seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else math.nan
