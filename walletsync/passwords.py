@@ -121,7 +121,7 @@ def _send(
 ) -> None:
     """Return once the change has landed."""
     try:
-        api.change_password(request)
+        api.change_password(device.state.token, request)
     except WrongCredentials:
         # The old password holds no longer. Was it this very change, in an earlier copy?
         has_landed = session.fetch_seed() == change.seed

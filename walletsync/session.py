@@ -148,7 +148,7 @@ class Session:
         if seed is None:
             raise not_logged_in()
         login = self._plausible(seed, server_seed=None).keys.login
-        self._api.delete_account(DeleteAccountRequest(email=email, password=login))
+        self._api.delete_account(self._device.state.token, DeleteAccountRequest(email=email, password=login))
         self._device.forget_account()
 
     def is_latest_password(self) -> bool:

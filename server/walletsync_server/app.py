@@ -27,7 +27,7 @@ from walletsync_server.storage.interface import take_no_notice
 
 VOID_SECONDS = 20.0
 """How often to look for listeners whose token was made void by another process; our own are told at once."""
-_API, _CLOSING, _HASHING = "walletsync_api", "walletsync_closing", "walletsync_hashing"
+_API, _CLOSING, _ROOM = "walletsync_api", "walletsync_closing", "walletsync_room"
 
 
 def create_app(
@@ -90,7 +90,7 @@ def create_app(
     )
     app = flask.Flask(__name__, static_folder=None)
     app.extensions[_CLOSING] = closing
-    app.extensions[_HASHING] = services.passwords.places
+    app.extensions[_ROOM] = {"hashing": services.passwords.places, "memory": settings.body_memory}
     app.extensions[_API] = api = Api(services, edge, on_answer=metrics.answered if metrics else None)
     flask_adapter.attach(app, api)
     return app
@@ -98,7 +98,7 @@ def create_app(
 
 def create_front_door(app: flask.Flask) -> FrontDoor:
     """Return the front door for production in front of an application of `create_app`."""
-    return FrontDoor(app.extensions[_API], app, hashing=app.extensions[_HASHING])
+    return FrontDoor(app.extensions[_API], app, **app.extensions[_ROOM])
 
 
 def close_app(app: flask.Flask) -> None:

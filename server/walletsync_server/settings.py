@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import limits
 
 from walletsync.protocol import MAX_WALLET_BYTES, canonical_email
+from walletsync_server.live.hub import MAX_LISTENERS
 from walletsync_server.services.passwords import QUEUE
 from walletsync_server.services.throttle import OFF, Rates
 
@@ -20,6 +21,10 @@ OPEN, ALLOWLIST, EMAIL = "open", "allowlist", "email"
 LOGFMT, JSON = "logfmt", "json"
 LOG_LEVELS = "debug", "info", "warning", "error"
 STARTTLS, TLS, NO_TLS = "starttls", "tls", "none"
+CONNECTIONS = MAX_LISTENERS + 2000
+LEAST_CONNECTIONS = 64
+BODY_MEMORY = 256 * 1024 * 1024
+LEAST_BODY_MEMORY = 16 * 1024 * 1024
 _ANY_ORIGIN = "*"
 _SQLITE = "sqlite:///"
 _MOST_WALLET_BYTES = 64 * 1024 * 1024
@@ -205,6 +210,18 @@ class Settings:
     )
     mail_from: str = _setting("", "The sender's address in mails from this server.", "ADDRESS", _or_empty(_address))
     sockets_per_account: int = _setting(10, "WebSockets that an account may have open.", "NUMBER", _number(1))
+    connections: int = _setting(
+        CONNECTIONS,
+        "Connections that may be open at once; beyond that, idle ones of the network that has most of them are closed.",
+        "NUMBER",
+        _number(LEAST_CONNECTIONS),
+    )
+    body_memory: int = _setting(
+        BODY_MEMORY,
+        "Memory for the bodies of requests and answers, in bytes; a quarter of it is for clients without a token.",
+        "BYTES",
+        _number(LEAST_BODY_MEMORY),
+    )
     rate_signup: str = _setting(
         Rates.signup, "Sign-ups that one network may try; off for no limit, as with the other rates.", "RATE", _rate
     )

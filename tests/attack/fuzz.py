@@ -18,7 +18,7 @@ from walletsync_server.api.dispatch import body_limit
 
 DEVICE = "fuzzed laptop"
 MAX_WALLET_BYTES = 1000
-BODY_LIMIT = body_limit(MAX_WALLET_BYTES)
+BODY_LIMIT = body_limit(MAX_WALLET_BYTES).raw
 TIMES = 2
 """How often every guise is worn; making a request takes longer than sending it."""
 NAMES = ["Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Content-Type", "Cookie", "Forwarded"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.insides import token_of
-from tests.middle import GET_WALLET, LOGIN, POST_WALLET, WELL_KNOWN, Answer, Middle
+from tests.middle import CHANGE_PASSWORD, DELETE_ACCOUNT, GET_WALLET, LOGIN, POST_WALLET, WELL_KNOWN, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
     InvalidServerURL,
@@ -185,6 +185,20 @@ def test_the_token_travels_in_a_header_only(device: Device, middle: Middle) -> N
     assert not any(token in line or "token" in line for line in lines)
     assert not any(token.encode() in body for body in middle.bodies)
     assert sum(f"Authorization: Bearer {token}" in head for head in middle.heads) == 2
+
+
+def test_the_token_is_shown_beside_a_password(device: Device, middle: Middle) -> None:
+    """A change of the password and a deletion show it, too, so that a server that strangers keep busy has room."""
+    client = device("laptop")
+    client.set_document({})
+    client.sync()
+    before = token_of(client)
+    client.change_password("another long password")
+    after = token_of(client)
+    client.delete_account()
+    heads = {head.partition(" HTTP")[0]: head for head in middle.heads}
+    assert f"Authorization: Bearer {before}" in heads[CHANGE_PASSWORD]
+    assert f"Authorization: Bearer {after}" in heads[DELETE_ACCOUNT]
 
 
 def test_a_server_that_tells_extras_without_the_header_is_refused(middle: Middle) -> None:

@@ -16,8 +16,12 @@ from walletsync import protocol
 from walletsync.errors import InvalidServerURL
 from walletsync.protocol import API_PREFIX, ErrorCode, Message, canonical_email
 from walletsync.realm import normalised_url
+from walletsync_server.api.dispatch import WITHOUT_WALLET, body_limit
 from walletsync_server.api.errors import STATUS
 from walletsync_server.api.routes import ROUTES
+from walletsync_server.asgi import http_protocol
+from walletsync_server.asgi.body_budget import FREE
+from walletsync_server.services.throttle import neighbourhood_of
 from walletsync_server.testing import RunningServer
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +73,19 @@ def test_every_example_is_a_vector_or_an_exchange(name: str) -> None:
     assert {language for language, _ in blocks(PAGES[name])} <= {"text", "ini", "http"}
     loose = re.sub(r"^```(ini|http)\n.*?\n```$", "", PAGES[name], flags=re.MULTILINE | re.DOTALL)
     assert re.findall(VALUE, re.sub(r"\]\([^)]*\)", "", loose)) == []
+
+
+def test_times_and_sizes_are_those_of_the_code() -> None:
+    """How long a client may take, how large a body may be, and which networks count as one."""
+    said = " ".join(PROTOCOL.split())
+    assert f"the head of a request has {http_protocol.HEAD_SECONDS:.0f} seconds" in said
+    assert f"may stop for {http_protocol.BODY_SECONDS:.0f}, of which each {http_protocol.SLOWEST // 1024} KiB" in said
+    assert http_protocol.ANSWER_SECONDS == http_protocol.BODY_SECONDS
+    assert body_limit(0).decoded == WITHOUT_WALLET.raw == 64 * 1024
+    assert "A body may have 64 KiB, and where it may have a wallet, the limit of that more" in said
+    assert f"for bodies over {FREE // 1024} KiB" in said
+    assert (neighbourhood_of("192.0.2.1"), neighbourhood_of("2001:db8::1")) == ("192.0.2.0/24", "2001:db8::/48")
+    assert "an IPv4 /24 or an IPv6 /48" in said
 
 
 def test_the_examples_are_those_of_the_vectors() -> None:

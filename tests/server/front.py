@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from walletsync_server.app import create_front_door
 from walletsync_server.asgi import server as asgi_server
 from walletsync_server.asgi.front_door import FrontDoor
 from walletsync_server.asgi.server import bind, url_of
+from walletsync_server.settings import CONNECTIONS
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,20 @@ class Front:
 
 
 @contextmanager
-def served(app: flask.Flask, *, send_buffer: int = 0) -> Iterator[Front]:
+def served(app: flask.Flask, *, send_buffer: int = 0, connections: int = CONNECTIONS) -> Iterator[Front]:
     """Serve `app` in a thread.
 
     Args:
         app: of `create_app`.
         send_buffer: bytes that the system keeps for a client that does not read, if not its default.
+        connections: how many may be open at once.
     """
     stopping, ready, listener = threading.Event(), threading.Event(), bind("127.0.0.1", 0)
     if send_buffer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     front = Front(url_of(listener), create_front_door(app), stopping)
     with ThreadPoolExecutor(1) as pool:
-        ended = pool.submit(asgi_server.serve, front.door, listener, stopping=stopping, on_ready=ready.set)
+        ended = pool.submit(_serve, front, listener, connections, ready)
         try:
             until(lambda: ready.is_set() or ended.done())
             yield front
@@ -61,9 +63,15 @@ def served(app: flask.Flask, *, send_buffer: int = 0) -> Iterator[Front]:
                 client.shutdown()
 
 
-def listen(url: str, token: str, *, in_query: bool = False, **options: Any) -> Any:
-    """Return a WebSocket of the device that has `token`."""
+def _serve(front: Front, listener: socket.socket, connections: int, ready: threading.Event) -> None:
+    asgi_server.serve(front.door, listener, connections=connections, stopping=front.stopping, on_ready=ready.set)
+
+
+def listen(url: str, token: str, *, in_query: bool = False, headers: Sequence[str] = (), **options: Any) -> Any:
+    """Return a WebSocket of the device that has `token`; `headers` are lines beside its own."""
     address = f"{url.replace('http', 'ws', 1)}{API}/websocket"
     if in_query:
         return websocket.create_connection(f"{address}?token={token}", timeout=20, **options)
-    return websocket.create_connection(address, timeout=20, header=[f"Authorization: Bearer {token}"], **options)
+    return websocket.create_connection(
+        address, timeout=20, header=[f"Authorization: Bearer {token}", *headers], **options
+    )

@@ -39,10 +39,10 @@ NOT_A_MESSAGE: dict[str, bytes] = {
     "UTF-16": '{"hmac":"x"}'.encode("utf-16"),
     "byte order mark": b"\xef\xbb\xbf{}",
     "NUL bytes": b"\0\0\0",
-    "deep arrays": b"[" * 200_000,
-    "deep objects": b'{"hmac":' * 100_000,
-    "deep in a field": b'{"hmac":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "deep in an unknown field": b'{"more":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "deep arrays": b"[" * 60_000,
+    "deep objects": b'{"hmac":' * 7_000,
+    "deep in a field": b'{"hmac":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+    "deep in an unknown field": b'{"more":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
 }
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -224,11 +224,26 @@ def test_limit_of_the_wallet_counts_bytes(account: Account) -> None:
     assert len(account.get().json["encryptedWallet"]) == limit
 
 
-@pytest.mark.parametrize("path", ["/signup", "/auth/full", "/wallet"])
-def test_body_over_the_limit(wire: Wire, path: str) -> None:
-    """A body that no wallet explains is 413, wherever it is sent."""
-    body = b" " * (6 * MAX_WALLET_BYTES + 64 * 1024 + 1)
-    assert_refused(wire("POST", path, body), 413, "too_large")
+LIMITS = {
+    "/signup": 64 * 1024,
+    "/auth/full": 64 * 1024,
+    f"{API}/account/delete": 64 * 1024,
+    "/wallet": MAX_WALLET_BYTES + 64 * 1024,
+    f"{API}/password": MAX_WALLET_BYTES + 64 * 1024,
+}
+
+
+@pytest.mark.parametrize(("path", "limit"), LIMITS.items())
+def test_body_over_the_limit(wire: Wire, path: str, limit: int) -> None:
+    """Each route has a limit of its own: without escapes a body may be as long as a wallet and 64 KiB, or 64 KiB."""
+    assert_refused(wire("POST", path, b" " * limit), 400, "bad_request")
+    assert_refused(wire("POST", path, b" " * (limit + 1)), 413, "too_large")
+
+
+def test_no_escapes_make_a_body_endless(wire: Wire) -> None:
+    """Six times as many bytes as a wallet may have and 64 KiB more are too many, however few are decoded from them."""
+    body = b'"' + rb"\u0041" * (MAX_WALLET_BYTES + 11 * 1024) + b'"'
+    assert_refused(wire("POST", "/wallet", body), 413, "too_large")
 
 
 def test_wallet_is_measured_without_its_escapes(account: Account) -> None:

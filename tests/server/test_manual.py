@@ -12,6 +12,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from walletsync_server.asgi.body_budget import SHARES, STRANGERS
+from walletsync_server.asgi.front_door import PLACES, PLACES_SHARE
+from walletsync_server.asgi.http_protocol import BODY_SECONDS
 from walletsync_server.cli import main
 from walletsync_server.settings import TABLE
 
@@ -36,6 +39,17 @@ def test_settings_are_those_of_the_code() -> None:
     ]
     shown = [line for line in MANUAL.splitlines() if re.match(r"\| `[a-z_]+` \|", line)]
     assert shown == rows, "replace the table in server/README.md by:\n" + "\n".join(rows)
+
+
+def test_bounds_are_those_of_the_code() -> None:
+    """What is said of the shares of a network and of what is given up is so."""
+    said = " ".join(MANUAL.split())
+    assert SHARES == 4
+    assert "at most a quarter of the memory" in said
+    assert STRANGERS == 4
+    assert "a quarter of it is for clients without a token" in said
+    assert f"{PLACES_SHARE} of the {PLACES:,} requests" in said
+    assert f"stops for {BODY_SECONDS:.0f} seconds is given up" in said
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -27,8 +27,6 @@ CALLBACKS: list[tuple[type, str, str]] = [
     (HttpToolsProtocol, "connection_lost", "self, exc"),
     (HttpToolsProtocol, "data_received", "self, data"),
     (HttpToolsProtocol, "eof_received", "self"),
-    (HttpToolsProtocol, "pause_writing", "self"),
-    (HttpToolsProtocol, "resume_writing", "self"),
     (HttpToolsProtocol, "on_message_begin", "self"),
     (HttpToolsProtocol, "on_url", "self, url"),
     (HttpToolsProtocol, "on_header", "self, name, value"),

@@ -1,29 +1,53 @@
 """The one function that answers any request, by the route table."""
 
 import time
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from walletsync_server.api import errors
 from walletsync_server.api.bearer import token_in_header
 from walletsync_server.api.edge import Edge
+from walletsync_server.api.escapes import LONGEST_ESCAPE, DecodedSize
 from walletsync_server.api.http import Request, Response
-from walletsync_server.api.routes import ROUTES
+from walletsync_server.api.routes import ROUTES, WITH_WALLET
 from walletsync_server.api.table import Match, Table
 from walletsync_server.observe import logs
 from walletsync_server.services import Services
 from walletsync_server.services.coroutines import GeneratorCoroutine, run_blocking
 from walletsync_server.services.errors import ServiceError, TooLarge, Unavailable
-from walletsync_server.services.throttle import network_of
+from walletsync_server.services.throttle import neighbourhood_of
 
-_LONGEST_ESCAPE = len(r"\u0000")  # the most that JSON can make of one byte of a wallet
 _BODY_ALLOWANCE = 64 * 1024  # bytes for everything but the wallet
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Those that a path can have. With any other a request is unreadable, whichever adapter it comes through."""
 
 
-def body_limit(max_wallet_bytes: int) -> int:
-    """Return how many bytes a body may have, so that every wallet within its limit fits, however it is escaped."""
-    return _LONGEST_ESCAPE * max_wallet_bytes + _BODY_ALLOWANCE
+class Holder(NamedTuple):
+    """Who is to answer for what a request takes: a network, and the account whose live token came, if one did."""
+
+    network: str
+    account: int | None = None
+
+
+@dataclass(frozen=True)
+class BodyLimit:
+    """How many bytes a body may have: `raw` as it comes, `decoded` without the escapes of JSON."""
+
+    raw: int
+    decoded: int
+
+    def allows(self, body: bytes) -> bool:
+        """Say whether `body` is within the limit."""
+        return len(body) <= self.decoded or (len(body) <= self.raw and DecodedSize().add(body) <= self.decoded)
+
+
+WITHOUT_WALLET = BodyLimit(_BODY_ALLOWANCE, _BODY_ALLOWANCE)
+
+
+def body_limit(max_wallet_bytes: int) -> BodyLimit:
+    """Return the limit of a body that has a wallet: every wallet within its own fits, however it is escaped."""
+    decoded = max_wallet_bytes + _BODY_ALLOWANCE
+    return BodyLimit(LONGEST_ESCAPE * max_wallet_bytes + _BODY_ALLOWANCE, decoded)
 
 
 class OnAnswer(Protocol):
@@ -34,14 +58,16 @@ class OnAnswer(Protocol):
 
 
 class Api:
-    """Answers requests; every adapter hands them here. `body_limit` is in bytes."""
+    """Answers requests; every adapter hands them here. `largest_body` is in bytes."""
 
     def __init__(self, services: Services, edge: Edge | None = None, on_answer: OnAnswer | None = None) -> None:
         self._services = services
         self._on_answer = on_answer
         self._edge = edge or Edge()
         self._table = Table(ROUTES)
-        self.body_limit = body_limit(services.about.description.limits.encrypted_wallet_bytes)
+        self._with_wallet = body_limit(services.about.description.limits.encrypted_wallet_bytes)
+        self.largest_body = self._with_wallet.raw
+        self.trusts_proxies = self._edge.proxies.are_any
 
     def answer(self, request: Request) -> Response:
         """Return the answer to any request, and log that it came. Never raises."""
@@ -77,17 +103,25 @@ class Api:
         nothing = Request(method="", path="")
         return self._completed(nothing, errors.unreadable(status), None, 0.0, self._edge.request_id_of(nothing))
 
-    def holder_of(self, request: Request) -> int | str:
+    def network_of(self, request: Request) -> str:
+        """Return the network that shares with nobody what the server gives to each, as far as it is known."""
+        return neighbourhood_of(self._edge.proxies.client_of(request))
+
+    def holder_of(self, request: Request) -> Holder:
         """Return who is to answer for the memory that a request takes, asked before its body is read.
 
-        That is the account whose live token the `Authorization` header has, else the client's network. Where the
-        database cannot tell, no account does.
+        The account is that of the live token in the `Authorization` header. Where the database cannot tell, there is
+        none.
         """
         try:
             account = self._services.tokens.account_of(token_in_header(request))
         except Unavailable:
             account = None
-        return network_of(self._edge.proxies.client_of(request)) if account is None else account
+        return Holder(self.network_of(request), account)
+
+    def limit_of(self, request: Request) -> BodyLimit:
+        """Return the limit of the request's body, asked before that is read."""
+        return self._with_wallet if (request.method, request.path) in WITH_WALLET else WITHOUT_WALLET
 
     def _answer(self, match: Match | None, request: Request, request_id: str) -> GeneratorCoroutine[Response]:
         if match is None:
@@ -98,7 +132,7 @@ class Api:
         try:
             if request.refusal is not None:
                 raise request.refusal
-            if len(request.body) > self.body_limit:
+            if not self.limit_of(request).allows(request.body):
                 raise TooLarge
             request.argument, request.client = match.argument, self._edge.proxies.client_of(request)
             answer = handler(self._services, request)

@@ -39,7 +39,7 @@ def _answer(api: Api, request: flask.Request) -> flask.Response:
             path=_path(request),
             query=request.query_string.decode("latin-1"),
             headers={name.lower(): value for name, value in request.headers.items()},
-            body=request.stream.read(api.body_limit + 1),
+            body=request.stream.read(api.largest_body + 1),
             peer=request.remote_addr or "",
         )
     )

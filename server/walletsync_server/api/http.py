@@ -23,7 +23,7 @@ _ALWAYS = {
 class Request:
     """One HTTP request, read completely.
 
-    An adapter reads at most one byte of the body beyond `Api.body_limit`; `Api` answers 413 to such a body. One that
+    An adapter reads at most one byte of the body beyond `Api.largest_body`; `Api` answers 413 to such a body. One that
     stops reading earlier says why in `refusal`.
 
     Attributes:

@@ -26,6 +26,11 @@ class TrustedProxies:
     def __init__(self, trusted: Iterable[str] = ()) -> None:
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
 
+    @property
+    def are_any(self) -> bool:
+        """Whether any is trusted."""
+        return bool(self._trusted)
+
     def trusts(self, request: Request) -> bool:
         """Say whether the other end of the connection is a trusted proxy."""
         peer = _address(request.peer) if self._trusted else None

@@ -368,3 +368,7 @@ ROUTES = (
 
 QUICK = frozenset((route.method, prefix + route.path) for route in ROUTES if route.quick for prefix in route.prefixes)
 """What may be answered where nothing must wait, as method and path."""
+WITH_WALLET = frozenset(
+    (route.method, prefix + route.path) for route in ROUTES if route.reads_wallet for prefix in route.prefixes
+)
+"""Where a body may have a wallet in it, as method and path."""

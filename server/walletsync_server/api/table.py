@@ -102,6 +102,11 @@ class Route:
         return self.handler.message if isinstance(self.handler, Reads) else None
 
     @property
+    def reads_wallet(self) -> bool:
+        """Whether the body may have a wallet in it."""
+        return self.message is not None and "encrypted_wallet" in self.message.__struct_fields__
+
+    @property
     def name(self) -> str:
         """The handler's name."""
         function = self.handler.handler if isinstance(self.handler, Reads) else self.handler

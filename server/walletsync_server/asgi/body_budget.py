@@ -1,94 +1,90 @@
-"""The bodies of requests and of their answers: within the limit, and within the memory that there is for them."""
+"""The bodies of requests and of their answers: within their limits, and within the memory that there is for them."""
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
+from walletsync_server.api.dispatch import BodyLimit, Holder
+from walletsync_server.api.escapes import DecodedSize
+from walletsync_server.asgi.rooms import Room
 from walletsync_server.services.errors import Overloaded, TooLarge
 
 Receive = Callable[[], Awaitable[Any]]
 
-SMALL = 64 * 1024
-"""Bytes of a body that needs no room of its own, as long as it comes in one piece."""
-STRANGERS_BYTES = 64 * 1024 * 1024
-LOGGED_IN_BYTES = 256 * 1024 * 1024
+FREE = 8 * 1024
+"""Bytes of a body that need no room: more than most have, so that nobody who logs in is asked for room."""
+STRANGERS = 4
+"""What part of the memory strangers share, as a divisor."""
 SHARES = 4
-"""How many of those who hold most there is room for: one alone cannot take it from the others."""
+"""What part of a room is one network's share, as a divisor."""
 
-Holder: TypeAlias = int | str
-"""Who holds: the number of the account whose token came, else the network that the client comes from."""
+
+CUT = "walletsync.cut"
+"""The extension of ASGI's scope that ends the connection at once."""
 
 
 class ClientDisconnected(Exception):
     """The connection ended before the request did."""
 
 
-class Budget:
-    """So many bytes for the bodies that are held at one time, and so many of them for one holder. `free` are left."""
-
-    def __init__(self, size: int, share: int) -> None:
-        self.free = size
-        self._share = share
-        self._held: Counter[Holder] = Counter()
-
-    def reserve(self, size: int, holder: Holder) -> None:
-        """Take some of it.
-
-        Raises:
-            Overloaded: if there is not as much left, at all or for this one.
-        """
-        if size > self.free or self._held[holder] + size > self._share:
-            raise Overloaded
-        self.free -= size
-        self._held[holder] += size
-
-    def release(self, size: int, holder: Holder) -> None:
-        """Give back what was reserved."""
-        self.free += size
-        self._held[holder] -= size
-        if not self._held[holder]:
-            del self._held[holder]
-
-
 class BodyBudgets:
-    """How large a request's body may be, and how many bytes all bodies of requests and answers may take together.
+    """How many bytes all bodies of requests and answers may take together.
 
-    Whoever shows a token in the `Authorization` header draws on a budget apart, so strangers cannot keep those who have
+    Whoever shows a token in the `Authorization` header draws on a room apart, so strangers cannot keep those who have
     an account from sending and getting large wallets.
 
     Args:
-        limit: bytes of one body.
-        strangers: bytes of all bodies together of those who show no live token.
-        logged_in: bytes of all bodies together of those who do.
+        memory: bytes of all together; more only as far as one of the largest would not fit otherwise.
+        largest: bytes of the largest body.
     """
 
-    def __init__(self, limit: int, *, strangers: int = STRANGERS_BYTES, logged_in: int = LOGGED_IN_BYTES) -> None:
-        self.limit = limit
+    def __init__(self, memory: int, largest: int) -> None:
+        strangers = memory // STRANGERS
         self._strangers, self._logged_in = (
-            Budget(max(size, limit), max(size // SHARES, limit)) for size in (strangers, logged_in)
+            Room(max(size, largest), max(size // SHARES, largest)) for size in (strangers, memory - strangers)
         )
 
-    def budget_of(self, holder: Holder) -> Budget:
-        """Return the budget that its bodies draw on."""
-        return self._logged_in if isinstance(holder, int) else self._strangers
+    def room_of(self, holder: Holder) -> Room:
+        """Return the room for its bodies."""
+        return self._strangers if holder.account is None else self._logged_in
+
+
+_NOBODY = Holder("")
 
 
 class HeldBodies:
     """One request's body and its answer's: held inside of a `with` block, at whose end their bytes are free again.
 
+    While either is on its way it can be asked to give way: the request is refused then, the answer cut.
+
     Args:
         budgets: what they draw on.
-        announced: length of the request's as the header has it, None if only its end will tell.
-        holder: asked once, and only for bodies that are not small.
+        holder: asked once, and only if there is something to reserve.
+        cut: ends the connection at once.
     """
 
-    def __init__(self, budgets: BodyBudgets, announced: int | None, holder: Callable[[], Holder]) -> None:
+    __slots__ = (
+        "_ask_for_holder",
+        "_budgets",
+        "_cut",
+        "_gave_way",
+        "_held",
+        "_holder",
+        "_is_answering",
+        "_read",
+        "_room",
+    )
+
+    def __init__(self, budgets: BodyBudgets, holder: Callable[[], Holder], cut: Callable[[], object]) -> None:
         self._budgets = budgets
-        self._announced = announced
         self._ask_for_holder = holder
-        self._holder: Holder | None = None
+        self._cut = cut
+        self._room: Room | None = None
+        self._holder = _NOBODY
         self._held = 0
+        self._read = bytearray()  # a list of pieces could take many times what is in them
+        self._gave_way = False
+        self._is_answering = False
 
     def __enter__(self) -> Self:
         return self
@@ -96,50 +92,85 @@ class HeldBodies:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._holder is not None:
-            self._budgets.budget_of(self._holder).release(self._held, self._holder)
+        self._release()
 
-    async def read(self, receive: Receive) -> bytes:
+    async def read(self, receive: Receive, limit: BodyLimit, announced: int | None) -> bytes:
         """Return the request's.
+
+        Args:
+            receive: as ASGI has it.
+            limit: see there.
+            announced: its length as the header has it, None if only its end will tell.
 
         Raises:
             ClientDisconnected: if it does not come.
             TooLarge: if it is longer than the limit, or will be.
-            Overloaded: if there is no room for it now.
+            Overloaded: if there is no room for it now, or no more.
         """
-        if self._announced is not None and self._announced > self._budgets.limit:
+        if announced is not None and announced > limit.raw:
             raise TooLarge
-        read = bytearray()  # a list of pieces could take many times what is in them
+        decoded = None
         while True:
             message = await receive()
             if message["type"] != "http.request":
                 raise ClientDisconnected
+            if self._gave_way:
+                raise Overloaded
             piece: bytes = message.get("body", b"")
             more: bool = message.get("more_body", False)
-            if not read and not more and len(piece) <= SMALL:
-                return piece
-            if len(read) + len(piece) > self._budgets.limit:
+            if decoded is None:
+                if not more and len(piece) <= FREE:
+                    return piece  # as nearly all of them
+                decoded = DecodedSize()
+            size = len(self._read) + len(piece)
+            if size > limit.raw or decoded.add(piece) > limit.decoded:
                 raise TooLarge
-            self._hold(len(piece))
-            read += piece
+            self._hold(size - FREE - self._held)
+            self._read += piece
             if not more:
-                return bytes(read)
+                return self._take()
 
     def hold_answer(self, size: int) -> None:
         """Hold an answer of so many bytes, too.
 
-        One that is no larger than its request, but for what is small, needs no room beside it: so whatever was stored
+        One that is no larger than its request, but for what is free, needs no room beside it: so whatever was stored
         is answered.
 
         Raises:
             Overloaded: if there is no room for it now.
         """
-        more = size - self._held - 2 * SMALL
-        if more > 0:
-            self._hold(more)
+        self._is_answering = True
+        self._hold(size - self._held - 2 * FREE)
+        if self._room is not None:
+            self._room.enter(self, self._holder)
+
+    def give_way(self) -> None:
+        """Release all that is held, since others need it more."""
+        self._gave_way = True
+        self._read = bytearray()
+        self._release()
+        if self._is_answering:
+            self._cut()
 
     def _hold(self, size: int) -> None:
-        if self._holder is None:
+        if size <= 0:
+            return
+        if self._room is None:
             self._holder = self._ask_for_holder()
-        self._budgets.budget_of(self._holder).reserve(size, self._holder)
+            self._room = self._budgets.room_of(self._holder)
+            self._room.enter(self, self._holder)
+        self._room.reserve(size, self._holder)
         self._held += size
+
+    def _take(self) -> bytes:
+        """Return what was read; now it is the server that is at work, which is not interrupted."""
+        if self._room is not None:
+            self._room.leave(self, self._holder)
+        read, self._read = bytes(self._read), bytearray()
+        return read
+
+    def _release(self) -> None:
+        if self._room is not None:
+            self._room.leave(self, self._holder)
+            self._room.release(self._held, self._holder)
+            self._held = 0

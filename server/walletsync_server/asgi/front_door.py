@@ -16,8 +16,9 @@ from a2wsgi import WSGIMiddleware
 from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import QUICK
-from walletsync_server.asgi.body_budget import SMALL, BodyBudgets, ClientDisconnected, HeldBodies
+from walletsync_server.asgi.body_budget import CUT, FREE, BodyBudgets, ClientDisconnected, HeldBodies
 from walletsync_server.asgi.event_loop import run_on_loop
+from walletsync_server.asgi.rooms import Place, Places
 from walletsync_server.asgi.websockets import WebSocket, WebSockets
 from walletsync_server.observe import logs
 from walletsync_server.services.errors import Overloaded, ServiceError
@@ -28,6 +29,12 @@ Send = Callable[[Any], Awaitable[None]]
 
 THREADS = 16
 """How many requests Flask answers at once, beside those that hash a password or wait to."""
+PLACES = 2048
+"""How many requests may be in work at once, beyond those that are answered from memory."""
+PLACES_SHARE = 128
+"""How many of these one network may have."""
+SMALL = 64 * 1024
+"""Bytes of a body that may be decoded on the event loop."""
 SLACK = 1024 * 1024
 """Bytes that a body may be over the limit and still be read to its end, so that its sender gets to see the answer."""
 
@@ -35,18 +42,29 @@ SLACK = 1024 * 1024
 class FrontDoor:
     """Answers by `api`, directly or through `app`, which is Flask with the same `api` behind it.
 
-    `hashing`: how many requests may hash a password or wait to; they leave threads for the others.
+    Args:
+        api: see there.
+        app: see there.
+        hashing: how many requests may hash a password or wait to; they leave threads for the others.
+        memory: bytes for the bodies of requests and answers.
     """
 
-    def __init__(self, api: Api, app: WSGIApplication, *, hashing: int = 0) -> None:
+    def __init__(self, api: Api, app: WSGIApplication, *, hashing: int, memory: int) -> None:
         self._api = api
         self._flask: Any = WSGIMiddleware(cast(Any, app), workers=THREADS + hashing)
         # Reading a large wallet or its JSON takes milliseconds, for which the event loop must not stand still.
         self._large = ThreadPoolExecutor(2, "large-wallets")
-        self.budgets = BodyBudgets(api.body_limit)
+        self.budgets = BodyBudgets(memory, api.largest_body)
+        self.places = Places(PLACES, PLACES_SHARE)
         self.websockets = WebSockets()
-        self.discards_up_to = api.body_limit + SLACK
+        self.discards_up_to = api.largest_body + SLACK
         self.unreadable = api.unreadable
+        self.trusts_proxies = api.trusts_proxies
+
+    def network_of(self, scope: Scope) -> str:
+        """Return the network that a request comes from, once its head is there."""
+        peer, headers = _peer(scope), _headers(scope)
+        return self._api.network_of(Request(method="", path="", headers=headers, peer=peer))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or serve a WebSocket, as ASGI wants it."""
@@ -59,15 +77,21 @@ class FrontDoor:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
-        with HeldBodies(self.budgets, _announced(request), lambda: self._api.holder_of(request)) as bodies:
-            answer = _Answer(self._api, bodies, send)
+        cut = scope["extensions"][CUT] if "extensions" in scope else _nothing
+        with HeldBodies(self.budgets, lambda: self._api.holder_of(request), cut) as bodies, Place(self.places) as place:
+            answer = _Answer(self._api, bodies, place, send)
+            is_quick = (request.method, request.path) in QUICK
             try:
-                request = replace(request, body=await bodies.read(receive)) if _has_body(request) else request
+                if _has_body(request):
+                    body = await bodies.read(receive, self._api.limit_of(request), _announced(request))
+                    request = replace(request, body=body)
+                if request.body or not is_quick:
+                    place.take(self._api.network_of(request))
             except ClientDisconnected:
                 return
             except ServiceError as error:
                 request = replace(request, refusal=error)
-            if (request.method, request.path) in QUICK or request.refusal:
+            if is_quick or request.refusal:
                 await self._answer(request, answer.send)
             else:
                 await self._through_flask(scope, request, answer)
@@ -112,11 +136,15 @@ class FrontDoor:
 
 
 class _Answer:
-    """An answer on its way: held until its client has read nearly all of it, or 503 where there is no room for it."""
+    """An answer on its way: held until its client has read nearly all of it, or 503 where there is no room for it.
 
-    def __init__(self, api: Api, bodies: HeldBodies, send: Send) -> None:
+    `place` is what the request has among those in work; once the answer is there it is left.
+    """
+
+    def __init__(self, api: Api, bodies: HeldBodies, place: Place, send: Send) -> None:
         self._api = api
         self._bodies = bodies
+        self._place = place
         self._send = send
         self._start: Any = None
         self._is_refused = False
@@ -128,6 +156,7 @@ class _Answer:
             self._start = message
             return
         if not self.has_begun:
+            self._place.leave()
             try:
                 self._bodies.hold_answer(len(message["body"]))
             except Overloaded:
@@ -138,7 +167,7 @@ class _Answer:
                 await self._send(self._start)
         if self._is_refused:
             return
-        if len(message["body"]) > SMALL and not message["more_body"]:
+        if len(message["body"]) > FREE and not message["more_body"]:
             await self._send({**message, "more_body": True})
             message = {**message, "body": b""}  # sending waits while too much of what was sent is not read
         await self._send(message)
@@ -152,18 +181,30 @@ class _Answer:
 
 def _request(scope: Scope) -> Request:
     """Return the request without its body."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    client = scope.get("client")
     return Request(
         method=scope.get("method", "GET"),
         path=scope["path"],
         query=scope["query_string"].decode("latin-1"),
-        headers=headers,
-        peer=client[0] if client else "",
+        headers=_headers(scope),
+        peer=_peer(scope),
     )
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def _nothing() -> None:
+    """Cut nothing: this server offers no way to."""
 
 
 def _has_body(request: Request) -> bool:

@@ -4,6 +4,7 @@ httptools refuses what could be understood in two ways: Content-Length beside Tr
 a line feed alone, chunks that do not add up. Here is refused what it lets through.
 """
 
+import itertools
 import re
 from asyncio import Transport
 from typing import Any, ClassVar
@@ -13,6 +14,11 @@ import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from walletsync_server.asgi.body_budget import CUT, FREE
+from walletsync_server.asgi.crowd import who_gives_way
+from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
+from walletsync_server.services.throttle import neighbourhood_of
+
 HEAD_BYTES = 32 * 1024
 """Request line and headers together; somewhat more can get through, as much as is looked at in one go."""
 TARGET_BYTES = 8 * 1024
@@ -21,10 +27,10 @@ PIPELINED = 16
 """Requests that may wait behind the one that is being answered; after these the connection ends."""
 HEAD_SECONDS = 20.0
 """How long a connection may take until the headers of its first request, or of the next that it began, are there."""
-BODY_SECONDS = 30.0
-"""How long the body may take beyond what it takes at `SLOWEST`."""
-ANSWER_SECONDS = 30.0
-"""How long a client may take to read an answer beyond what that takes at `SLOWEST`."""
+BODY_SECONDS = 20.0
+"""How long a client may stop amid a body. What it sends buys the time that it takes at `SLOWEST`, up to this again."""
+ANSWER_SECONDS = 20.0
+"""The same for the reading of answers."""
 LINGER_SECONDS = 5.0
 """How long a client may still send after the last answer. Closing at once would reset the connection while bytes of the
 client lie unread, and the reset takes back what was sent: the client might never see why (RFC 9112, 9.6)."""
@@ -34,6 +40,7 @@ SLOWEST = 16 * 1024
 """Bytes in a second."""
 _PIECE = 16 * 1024
 _NEVER = float("inf")
+_arrivals = itertools.count()
 _WEBSOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
 
@@ -49,6 +56,8 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.due = _NEVER
+        self.written = 0
+        self._read = 0
         self._read_by = _NEVER
         self._status = 400
         self._deaf = False
@@ -61,12 +70,23 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Begin, unless there are as many connections as may be."""
+        """Begin, unless there are as many connections as may be and none of them has to give way."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(FREE)  # what is not read beyond that is counted, see `HeldBodies`
+        self.network = neighbourhood_of(self.client[0]) if self.client else ""
+        self.arrival = next(_arrivals)
         self.due = self.loop.time() + HEAD_SECONDS
+        if len(self.connections) > self.most_connections:
+            self._make_way()
         if len(self.connections) > self.most_connections:
             self._status = 503
             self.send_400_response("")
+
+    def _make_way(self) -> None:
+        others: Any = self.connections - {self}
+        for connection in who_gives_way(others, self.network):
+            self.connections.discard(connection)  # its end comes later, but others arrive before
+            connection.transport.abort()
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -152,6 +172,8 @@ class HttpProtocol(HttpToolsProtocol):
         # A name with an underscore and one with a hyphen are the same to WSGI, but not to a proxy that filters them.
         self.headers[:] = [header for header in self.headers if b"_" not in header[0]]
         _check_target(self.url)
+        if self.app.trusts_proxies:
+            self.network = self.app.network_of(self.scope)
         if self._is_vain_offer():
             return
         super().on_headers_complete()
@@ -161,7 +183,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Give the client the time that the bytes are worth; cut it when it sends on and on after the answer."""
         self._body_bytes += len(body)
-        self.due += len(body) / SLOWEST
+        self.due = bought(self.due, len(body), self.loop.time(), BODY_SECONDS)
         if self._body_bytes > self.app.discards_up_to:
             self.transport.abort()
         super().on_body(body)
@@ -176,24 +198,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def on_response_complete(self) -> None:
-        """From here on the client may take its time to read, and to ask again, unless this was the last answer."""
-        if self._is_ending:
-            return
-        super().on_response_complete()
-        if self.transport.get_write_buffer_size():
-            self.due = self._time_to_read()
-
-    @override
-    def pause_writing(self) -> None:
-        """Wait for the client to read, but not for ever, whatever else it asks meanwhile."""
-        super().pause_writing()
-        self._read_by = self._time_to_read()
-
-    @override
-    def resume_writing(self) -> None:
-        """Go on; what is left is for the server to do, if anything is."""
-        super().resume_writing()
-        self._read_by = _NEVER
+        """Let the client ask again, unless this was the last answer."""
+        if not self._is_ending:
+            super().on_response_complete()
 
     @override
     def eof_received(self) -> bool | None:  # type: ignore[override]
@@ -236,8 +243,6 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer no more. Hear the client out for a while, so that it gets to see the last answer."""
         self._deaf = self._is_ending = True
         self.due = self.loop.time() + LINGER_SECONDS
-        if self.transport.get_write_buffer_size():
-            self.due = max(self.due, self._time_to_read())
         if self._has_client_ended or len(self.connections) > self.most_connections + LINGERING:
             self.transport.close()
         else:
@@ -249,14 +254,35 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether nothing more may be written."""
         return self._is_ending or self.transport.is_closing()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no request in work, and no answer on its way."""
+        is_asking = self.cycle is not None and not self.cycle.response_complete
+        return not is_asking and not self.transport.get_write_buffer_size()
+
+    @override
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, and what is known of it."""
+        super().handle_websocket_upgrade()
+        socket = self.transport.get_protocol()
+        if isinstance(socket, WebSocketProtocol):
+            socket.network, socket.arrival = self.network, self.arrival
+
     def overdue(self, now: float) -> bool:
-        """Say whether this is to be cut."""
+        """Say whether this is to be cut, be it that the client reads nothing. Asked again and again."""
+        unread = self.transport.get_write_buffer_size()
+        read = self.written - unread
+        self._read_by = bought(self._read_by, read - self._read, now, ANSWER_SECONDS) if unread else _NEVER
+        self._read = read
+        if unread and self._is_ending:
+            self.due = now + LINGER_SECONDS
         return now > min(self.due, self._read_by)
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         cycle.transport = _Answering(self)  # type: ignore[assignment]  # it has what an answer needs
+        cycle.scope["extensions"] = {CUT: self.transport.abort}  # type: ignore[dict-item]  # uvicorn types its own
         super()._start_asgi_task(cycle, app)
 
     def _forget_what_waits_for_its_body(self) -> None:
@@ -264,9 +290,6 @@ class HttpProtocol(HttpToolsProtocol):
         if self.pipeline and self.cycle.more_body:
             self.pipeline.popleft()
             self.cycle = self.pipeline[0][0] if self.pipeline else self._running
-
-    def _time_to_read(self) -> float:
-        return self.loop.time() + ANSWER_SECONDS + self.transport.get_write_buffer_size() / SLOWEST
 
     def _refuse(self, status: int) -> None:
         self._status = status
@@ -302,7 +325,10 @@ class _Answering:
 
     def __init__(self, protocol: HttpProtocol) -> None:
         self._protocol = protocol
-        self.write = protocol.transport.write
+
+    def write(self, data: bytes) -> None:
+        self._protocol.written += len(data)
+        self._protocol.transport.write(data)
 
     def is_closing(self) -> bool:
         return self._protocol.is_ending
@@ -310,6 +336,13 @@ class _Answering:
     def close(self) -> None:
         if not self._protocol.is_ending:
             self._protocol.end()
+
+
+def bought(due: float, size: int, now: float, seconds: float) -> float:
+    """Return when a client is late that was so at `due` before these bytes: at most `seconds` from now, so that no
+    amount of bytes buys the right to stop (a token bucket).
+    """
+    return min(due + size / SLOWEST, now + seconds)
 
 
 def _check_target(target: bytes) -> None:

@@ -14,11 +14,8 @@ from typing_extensions import override
 from walletsync_server.asgi.front_door import FrontDoor
 from walletsync_server.asgi.http_protocol import HttpProtocol
 from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
-from walletsync_server.live.hub import MAX_LISTENERS
 from walletsync_server.observe import logs
 
-CONNECTIONS = MAX_LISTENERS + 2000
-"""How many may be open at once, if the process may have as many files."""
 IDLE_SECONDS = 30
 """How long a connection may stay open between two requests."""
 PING_SECONDS = 25.0
@@ -85,13 +82,19 @@ def url_of(listener: socket.socket) -> str:
 
 
 def serve(
-    front_door: FrontDoor, listener: socket.socket, *, stopping: threading.Event, on_ready: Callable[[], None]
+    front_door: FrontDoor,
+    listener: socket.socket,
+    *,
+    connections: int,
+    stopping: threading.Event,
+    on_ready: Callable[[], None],
 ) -> None:
     """Answer requests on `listener` until `stopping` is set; then finish those that have begun.
 
     Args:
         front_door: what answers.
         listener: listening; closed at the end.
+        connections: how many may be open at once, if the process may have as many files.
         stopping: set it to end; that is noticed within a tenth of a second.
         on_ready: called once when clients are served.
 
@@ -100,7 +103,7 @@ def serve(
     """
 
     class Bounded(HttpProtocol):
-        most_connections = min(CONNECTIONS, _room_for_connections())
+        most_connections = min(connections, _room_for(connections))
 
     config = uvicorn.Config(
         front_door,
@@ -169,8 +172,8 @@ class _Server(uvicorn.Server):
                 connection.transport.abort()
 
 
-def _room_for_connections() -> int:
-    files = _files()
+def _room_for(connections: int) -> int:
+    files = _files(connections + _OTHER_FILES)
     if files < _OTHER_FILES + LEAST_CONNECTIONS:
         raise TooFewFiles(
             f"This process may have only {files} files open, too few to serve anybody; allow it at least "
@@ -179,10 +182,9 @@ def _room_for_connections() -> int:
     return files - _OTHER_FILES
 
 
-def _files() -> int:
-    """Return how many files this process may have open, after asking for as many as it may get."""
+def _files(wanted: int) -> int:
+    """Return how many files this process may have open, after asking for as many as are wanted or it may get."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

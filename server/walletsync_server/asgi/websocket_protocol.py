@@ -13,12 +13,17 @@ _NEVER = float("inf")
 
 
 class WebSocketProtocol(WSProtocol):
-    """One connection. `due` is the time of the loop's clock when it is cut."""
+    """One connection. `due` is when it is cut, by the loop's clock; `network` and `arrival` are as in `crowd`."""
+
+    is_idle = False
+    """A client that listens is not idle."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.close_timeout = CLOSE_SECONDS
         self.due = _NEVER
+        self.network = ""
+        self.arrival = 0
 
     @override
     def handle_ping(self, event: events.Ping) -> None:

@@ -82,7 +82,8 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # what lives as long as the process; looking through it for garbage took all clients 60 ms
         try:
-            serve(create_front_door(app), listener, stopping=stopping, on_ready=ready)
+            door = create_front_door(app)
+            serve(door, listener, connections=settings.connections, stopping=stopping, on_ready=ready)
         finally:
             close_app(app)
     logs.event("stopped")

@@ -18,6 +18,7 @@ What is counted is taken back if the server was too busy to do what was asked fo
 who comes back when told to has lost nothing.
 """
 
+import functools
 import hashlib
 import ipaddress
 import math
@@ -231,6 +232,7 @@ def _taken_back_if_busy(*hits: tuple[_Rule, str]) -> Iterator[None]:
         raise
 
 
+@functools.lru_cache(maxsize=4096)
 def neighbourhood_of(client: str) -> str:
     """Return the addresses around one, of which one person may well have all; else the text itself."""
     try:
