@@ -57,7 +57,8 @@ class Index:
     @property
     def environment(self) -> dict[str, str]:
         # Neither the caller's settings of pip count, nor those of the make that runs these tests.
-        kept = {name: value for name, value in os.environ.items() if not re.match("PIP_|MAKE|MFLAGS", name)}
+        other = re.compile("PIP_|MAKE|MFLAGS|(VENV|LOCK|PYTHON)$")
+        kept = {name: value for name, value in os.environ.items() if not other.match(name)}
         return {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
 
 
