@@ -31,8 +31,9 @@ ROOT = [] if IS_ROOT else ["sudo", "--non-interactive"]
 USER = 12345 if IS_ROOT else os.geteuid()
 """The server's user, who is not root."""
 AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if IS_ROOT else []
-if IS_ROOT:  # it may read all, since this Python may be in a folder of root's, but write to its own files only
+if IS_ROOT:  # it may read all, since this checkout may be in a folder of root's, but write to its own files only
     AS_USER += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    AS_USER += ["--securebits=+no_setuid_fixup"]  # or access(2), which asks first, would not know that it may
 AS_STRANGER = ["setpriv", "--bounding-set=-all"] if IS_ROOT else []
 """Who may do nothing to files of others, or to those whose folder is closed to everybody."""
 EMAIL = "alice@example.com"
