@@ -30,9 +30,12 @@ IS_ROOT = os.geteuid() == 0
 ROOT = [] if IS_ROOT else ["sudo", "--non-interactive"]
 USER = 12345 if IS_ROOT else os.geteuid()
 """The server's user, who is not root."""
+_MAY_GRANT = int(re.findall(r"CapBnd:\s*(\w+)", Path("/proc/self/status").read_text())[0], 16)
+# A container may not have what lets a process read all; there, the owners of the files alone tell what is right.
+READS_ALL = "dac_read_search" if _MAY_GRANT & 1 << 2 else "dac_override"
 AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if IS_ROOT else []
 if IS_ROOT:  # it may read all, since this checkout may be in a folder of root's, but write to its own files only
-    AS_USER += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    AS_USER += [f"--{kind}-caps=+{READS_ALL}" for kind in ("inh", "ambient")]
     AS_USER += ["--securebits=+no_setuid_fixup"]  # or access(2), which asks first, would not know that it may
 AS_STRANGER = ["setpriv", "--bounding-set=-all"] if IS_ROOT else []
 """Who may do nothing to files of others, or to those whose folder is closed to everybody."""
