@@ -20,7 +20,7 @@ docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, 
 
 test: $(READY) ## run the tests, with branch coverage of the rooms that must have all of it
 	@$(BIN)/python -m pytest tests/client tests/server --cov
-	@$(BIN)/python -m pytest --ignore=tests/client --ignore=tests/server # without coverage, which takes as long again
+	@$(BIN)/python -m pytest --ignore=tests/client --ignore=tests/server # without coverage, for which these are too many steps
 
 test-pythons: $(READY) ## run docs-check and test under each Python from 3.11 to 3.14 that this machine has
 	@$(BIN)/python -m tools.pythons docs-check test
