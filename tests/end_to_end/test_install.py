@@ -94,13 +94,13 @@ def pips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return unpacked
 
 
-@pytest.fixture
+@pytest.fixture(params=VERSIONS)
 def python(request: pytest.FixtureRequest, pips: dict[str, Path], tmp_path: Path) -> Path:
-    """The Python of a new environment with one of them, the oldest if the test does not say which."""
+    """The Python of a new environment with one of them."""
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     (packages,) = environment.glob("lib/python*/site-packages")
-    shutil.copytree(pips[getattr(request, "param", VERSIONS[0])], packages, dirs_exist_ok=True)
+    shutil.copytree(pips[request.param], packages, dirs_exist_ok=True)
     return environment / "bin" / "python"
 
 
@@ -125,7 +125,6 @@ def versions(python: Path) -> dict[str, str]:
     return {name: version for name, version in map(str.split, shown.splitlines()) if name not in ("pip", "setuptools")}
 
 
-@pytest.mark.parametrize("python", VERSIONS, indirect=True)
 def test_nothing_newer_than_the_lock_is_taken(python: Path, index: Index) -> None:
     """Not for what is wanted with an extra either, whichever pip a person has."""
     done = install(python, index)

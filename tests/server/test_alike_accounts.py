@@ -95,7 +95,7 @@ def test_no_order_of_questions_tells_an_account(worlds: Worlds, clock: FakeClock
         name = chance.choice(list(QUESTIONS))
         client = chance.choice([HOME, HOME, CAFE, f"203.0.113.{chance.randrange(9)}"])
         email = chance.choice([TAKEN, TAKEN, FREE])
-        answers = worlds.tell(lambda services: QUESTIONS[name](services, client, email))  # noqa: B023
+        answers = worlds.tell(lambda services: QUESTIONS[name](services, client, email))  # noqa: B023 - asked at once
         assert answers[0] == answers[1], (name, client, email)
         seen.add((name, answers[0].split()[0]))
         clock.move(chance.choice([NO_TIME, NO_TIME, SOME_TIME]))
@@ -106,7 +106,7 @@ def test_owner_gets_in_where_all_others_are_turned_away(worlds: Worlds) -> None:
     """The right password is taken from the known network, while a wrong one there and any elsewhere are refused."""
     owner = worlds.both[0].accounts
     for number in range(100):
-        worlds.tell(lambda services: QUESTIONS["login"](services, f"203.0.113.{number // 20}", TAKEN))  # noqa: B023
+        worlds.tell(lambda services: QUESTIONS["login"](services, f"203.0.113.{number // 20}", TAKEN))  # noqa: B023 - asked at once
     for client, password in ((HOME, GUESS), (CAFE, GUESS), (CAFE, PASSWORD)):
         with pytest.raises(RateLimited):
             owner.log_in(TAKEN, password, "tablet", client)
@@ -117,7 +117,7 @@ def test_right_password_is_not_told_to_those_who_are_turned_away(worlds: Worlds)
     """With it, a change of the password that is refused uses up as much, and changes nothing."""
     services = worlds.both[0]
     for number in range(100):
-        worlds.tell(lambda each: QUESTIONS["login"](each, f"203.0.113.{number // 20}", TAKEN))  # noqa: B023
+        worlds.tell(lambda each: QUESTIONS["login"](each, f"203.0.113.{number // 20}", TAKEN))  # noqa: B023 - asked at once
     left = []
     for client, password in (("198.51.100.7", PASSWORD), ("198.51.100.8", GUESS)):
         change = (TAKEN, password, GUESS + "!", SEED, None, client)
@@ -135,7 +135,7 @@ def test_end_of_an_account_is_not_told_by_the_sign_ups_of_others(worlds: Worlds)
     services.accounts.sign_up(TAKEN, PASSWORD, SEED, HOME)
     services.accounts.delete(TAKEN, PASSWORD, HOME)
     for ask in ("login", "deletion"):
-        answers = worlds.tell(lambda each: QUESTIONS[ask](each, CAFE, TAKEN))  # noqa: B023
+        answers = worlds.tell(lambda each: QUESTIONS[ask](each, CAFE, TAKEN))  # noqa: B023 - asked at once
         assert answers[0] == answers[1]
         assert answers[0].startswith("NotVerified")
     assert told(lambda: services.accounts.log_in(TAKEN, PASSWORD, "x", CAFE)).startswith("WrongCredentials")
