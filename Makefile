@@ -8,6 +8,7 @@ VENV ?= .venv
 LOCK ?= requirements.lock
 BIN := $(VENV)/bin
 READY := $(VENV)/installed
+unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of programs, and each would compile all that it imports
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +20,7 @@ docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, 
 	@$(BIN)/python -m tools.docs check
 
 test: $(READY) ## run the tests, with branch coverage of the rooms that must have all of it
-	@$(BIN)/python -m pytest tests/client tests/server --cov
-	@$(BIN)/python -m pytest --ignore=tests/client --ignore=tests/server # without coverage, for which these are too many steps
+	@$(BIN)/python -m pytest --cov
 
 test-pythons: $(READY) ## run docs-check and test under each Python from 3.11 to 3.14 that this machine has
 	@$(BIN)/python -m tools.pythons docs-check test

@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from walletsync import Client, crypto
 from walletsync_server.testing import RunningServer
 
 PASSWORD = "correct horse battery staple"
+HERE = Path(__file__).parent
 
 pytest.register_assert_rewrite(
     "walletsync_server.storage.contract_tests"
@@ -30,6 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "real_kdf: derive keys at the full cost of the suite, 256 MiB")
     config.addinivalue_line("markers", "security: takes minutes; `make security` runs it, `make test` does not")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure coverage by the tests of the rooms only: others take far more steps, and measuring makes each dearer."""
+    for item in items:
+        if not item.path.is_relative_to(HERE / "client") and not item.path.is_relative_to(HERE / "server"):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(autouse=True)

@@ -6,15 +6,17 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 import requests
-from schemathesis import Case
 
 from tests.server import described
 from tests.server.helpers import PASSWORD, Account, Answer, KeepAliveWire, fresh_email, log_in, sign_up
 from walletsync_server.api.dispatch import body_limit
+
+if TYPE_CHECKING:
+    from schemathesis import Case
 
 DEVICE = "fuzzed laptop"
 MAX_WALLET_BYTES = 1000
@@ -67,7 +69,7 @@ class Shot:
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
-def shot_of(case: Case[Any]) -> Shot:
+def shot_of(case: "Case[Any]") -> Shot:
     """Return what Schemathesis generated as it goes over the wire."""
     request = requests.Request(**case.as_transport_kwargs(base_url="http://example.com")).prepare()
     path, _, query = str(request.path_url).partition("?")

@@ -1,18 +1,19 @@
 """10,000 fuzzed requests: never a 5xx, and every answer as the OpenAPI document says."""
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from schemathesis import Case, GenerationMode
-from schemathesis.schemas import APIOperation
 
 from tests.attack.fuzz import MAX_WALLET_BYTES, Fuzzer, shot_of
 from tests.cheap_server import CheapServer
 from tests.server import described
 from tests.server.helpers import KeepAliveWire
+
+if TYPE_CHECKING:
+    from schemathesis import Case
+    from schemathesis.schemas import APIOperation
 
 REQUESTS = 10_000
 SEEDS = [20261123, 20261124, 20261125, 20261126]
@@ -27,6 +28,8 @@ EACH = 2
 @pytest.mark.parametrize("number", SEEDS)
 def test_no_request_breaks_the_server(number: int) -> None:
     """Requests made from the document, true to it or not, from strangers and from people with accounts."""
+    import schemathesis  # here, since each worker would take a second to import it
+
     print(f"seed {number}")
     schema = schemathesis.openapi.from_dict(dict(described.DOCUMENT))
     operations = [schema[path][method] for path, item in described.DOCUMENT["paths"].items() for method in item]
@@ -54,8 +57,10 @@ def documented() -> list[tuple[str, int, str]]:
     ]
 
 
-def cases(operation: APIOperation[Any, Any, Any, Any], number: int) -> list[Case[Any]]:
+def cases(operation: "APIOperation[Any, Any, Any, Any]", number: int) -> "list[Case[Any]]":
     """Return some requests of this operation, true to the document or not, always the same for a number."""
+    from schemathesis import GenerationMode
+
     modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     valid, invalid = (operation.as_strategy(generation_mode=mode) for mode in modes)
     found: list[Case[Any]] = []
@@ -69,7 +74,7 @@ def cases(operation: APIOperation[Any, Any, Any, Any], number: int) -> list[Case
         suppress_health_check=list(HealthCheck),
     )
     @given(valid | invalid)
-    def generate(case: Case[Any]) -> None:
+    def generate(case: "Case[Any]") -> None:
         found.append(case)
 
     generate()

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from walletsync.merge import MISSING, Item, Merged, Path, merge, replace, same, 
 
 # The same examples in every run: a failure in CI is a failure at the desk.
 thorough = settings(derandomize=True, max_examples=100, deadline=None)
+
+pytestmark = pytest.mark.no_cover  # far more steps than other tests of the same rooms
 
 KEYS = {"/*" * depth + "/items": "id" for depth in range(4)}
 

@@ -22,7 +22,6 @@ from itertools import combinations
 from urllib.parse import quote
 
 import pytest
-from scipy.stats import mannwhitneyu
 
 from tests.server.helpers import API, PASSWORD, HttpWire, sign_up, until
 from tests.server.smtp import HOST, MailServer
@@ -122,6 +121,8 @@ QUESTIONS: dict[str, tuple[Ask, int]] = {
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_time_tells_nothing(target: Target, question: str) -> None:
     """New, waiting or with an account: every question takes the same time."""
+    from scipy.stats import mannwhitneyu  # here, since each worker of all tests would take a second to import it
+
     ask, expected = QUESTIONS[question]
     number = random.randrange(2**32)
     print(f"seed {number}")

@@ -8,7 +8,6 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-import schemathesis
 
 from tests.server import described
 from tests.server.described import DOCUMENT
@@ -44,6 +43,8 @@ def test_document_is_served(wire: Wire) -> None:
 
 def test_document_is_valid_openapi() -> None:
     """The document fits the schema of OpenAPI 3.1."""
+    import schemathesis  # here, since each worker would take a second to import it
+
     assert DOCUMENT["openapi"].startswith("3.1.")
     schemathesis.openapi.from_dict(dict(DOCUMENT)).validate()
 

@@ -18,3 +18,9 @@
 `python -m tools.docs build` and `python -m tools.docs check` are what `make docs` and `make docs-check` call,
 `python -m tools.docs.transcript` what `make session` calls.
 """
+
+import sys
+
+# jsonschema, which nbformat imports, takes this to check IRIs, which notebooks have none of, and goes without it where
+# it is missing. To import it takes longer than to run a notebook.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

@@ -35,7 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = _check if options.command == "check" else _build
     try:
         _listen()
-        _skip_slow_import()
         with _server(options.server_url) as url:
             return command(options.root, url)
     except Stopped as stopped:
@@ -65,14 +64,6 @@ def _listen() -> None:
 
     for number in _SIGNALS:
         signal.signal(number, stop)
-
-
-def _skip_slow_import() -> None:
-    """Keep jsonschema, which nbformat imports, from a dependency that takes longer to import than a notebook to run.
-
-    It serves to check IRIs, which notebooks have none of, and jsonschema goes without it where it is missing.
-    """
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 
 @contextlib.contextmanager
