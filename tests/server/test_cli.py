@@ -368,3 +368,20 @@ def test_ipv6_address_is_printed_as_clients_write_it() -> None:
     assert url_of(listener) == "http://[::1]:8090"
     listener.getsockname.return_value = ("127.0.0.1", 8090)
     assert url_of(listener) == "http://127.0.0.1:8090"
+
+
+@pytest.mark.parametrize("words", [["--version"], ["accounts", "list"], ["config"], ["migrate"]], ids=" ".join)
+def test_command_imports_only_what_it_needs(tmp_path: Path, words: list[str]) -> None:
+    """What listens, and what migrates, takes longer to import than other commands to run."""
+    file = tmp_path / "w.db"
+    open_sqlite(file).close()
+    database = [] if words == ["--version"] else ["--database", f"sqlite:///{file}"]
+    program = (
+        "import atexit, sys; from walletsync_server.cli import main; "
+        "atexit.register(lambda: print(*{each.partition('.')[0] for each in sys.modules}, file=sys.stderr)); main()"
+    )
+    command = [sys.executable, "-c", program, *words, *database]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60, check=True)
+    loaded = set(ended.stderr.split())
+    assert "walletsync_server" in loaded
+    assert not loaded & {"flask", "uvicorn", "alembic", "prometheus_client"}

@@ -25,7 +25,10 @@ LINES = [line for block in BLOCKS for line in block.splitlines() if "walletsync-
 
 
 def commands(group: click.Group = main, *before: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         yield (*before, name), command
         if isinstance(command, click.Group):
             yield from commands(command, *before, name)

@@ -4,30 +4,48 @@ Data goes to stdout, talk to stderr. Exit status: 0 it worked, 1 it did not, 2 i
 """
 
 import errno
+from importlib import import_module
 from typing import Any
 
 import click
 from typing_extensions import override
 
 from walletsync_server import __version__
-from walletsync_server.cli.accounts import accounts_group
-from walletsync_server.cli.config import config_command
-from walletsync_server.cli.database import (
-    backup_command,
-    compact_command,
-    migrate_command,
-    restore_command,
-    verify_backup_command,
-)
-from walletsync_server.cli.doctor import doctor_command
-from walletsync_server.cli.serve import serve_command
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.settings import SettingsError
 from walletsync_server.storage.interface import StorageError
 
+COMMANDS = {
+    "serve": "serve:serve_command",
+    "config": "config:config_command",
+    "doctor": "doctor:doctor_command",
+    "accounts": "accounts:accounts_group",
+    "backup": "database:backup_command",
+    "verify-backup": "database:verify_backup_command",
+    "restore": "database:restore_command",
+    "migrate": "database:migrate_command",
+    "compact": "database:compact_command",
+}
+"""Where each command is: a module beside this one, and its name there."""
+
 
 class _Commands(click.Group):
-    """Ends with a sentence where settings are wrong (status 2), or the database cannot do what is needed (status 1)."""
+    """Imports a command when it is wanted, since what `serve` needs takes longer than all that the others do.
+
+    Ends with a sentence where settings are wrong (status 2), or the database cannot do what is needed (status 1).
+    """
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"walletsync_server.cli.{module}"), name)
+        return command
 
     @override
     def invoke(self, ctx: click.Context) -> Any:
@@ -61,17 +79,3 @@ def main() -> None:
 
     Exit status: 0 it worked, 1 it did not, 2 it was called or set up wrongly.
     """
-
-
-for command in (
-    serve_command,
-    config_command,
-    doctor_command,
-    accounts_group,
-    backup_command,
-    verify_backup_command,
-    restore_command,
-    migrate_command,
-    compact_command,
-):
-    main.add_command(command)

@@ -15,6 +15,7 @@ import apsw
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.script import ScriptDirectory
 
 import walletsync_server
 from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, append, wallet
@@ -172,6 +173,15 @@ def test_install_path_may_have_a_percent_sign(monkeypatch: pytest.MonkeyPatch, s
     with storage._writing.connect() as connection:
         folder = configuration(connection).get_main_option("script_location")
     assert folder == "/opt/100%(here)s/storage/sql/migrations"
+
+
+def test_revisions_are_what_the_names_of_the_files_say(storage: SqliteStorage) -> None:
+    """The newest one is Alembic's head, and each is known."""
+    with storage._writing.connect() as connection:
+        scripts = ScriptDirectory.from_config(configuration(connection))
+    assert migrate.newest_revision() == scripts.get_current_head()
+    assert all(migrate.is_known(each.revision) for each in scripts.walk_revisions())
+    assert not migrate.is_known("9999")
 
 
 def test_migrations_make_the_schema_of_the_code(storage: SqliteStorage) -> None:

@@ -46,8 +46,8 @@ def examine(file: Path) -> Health:
             revision = revision_of(connection)
             return Health(
                 revision=revision,
-                newest=newest_revision(connection),
-                is_known=revision is not None and is_known(connection, revision),
+                newest=newest_revision(),
+                is_known=revision is not None and is_known(revision),
                 faults=[said for (said,) in connection.exec_driver_sql("PRAGMA quick_check") if said != "ok"],
                 latest=_latest(connection) if revision else None,
                 backed_up_at=SqlReadTransaction(connection).backed_up_at() if revision else None,

@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic.util import CommandError
 
 from walletsync_server.storage.interface import OnCommit, Storage, StorageError, take_no_notice
-from walletsync_server.storage.sql.migrate import is_known, migrate, newest_revision, revision_of
+from walletsync_server.storage.sql.migrate import UnknownRevision, is_known, migrate, newest_revision, revision_of
 from walletsync_server.storage.sqlite.connect import (
     driver_of,
     engine,
@@ -74,7 +73,7 @@ def read_sqlite(file: Path) -> Storage:
     try:
         with driver_errors_end_here(file), reading.connect() as connection:
             refuse_foreign_tables(driver_of(connection))
-            revision, newest = revision_of(connection), newest_revision(connection)
+            revision, newest = revision_of(connection), newest_revision()
     finally:
         reading.dispose()
     if revision != newest:
@@ -146,8 +145,8 @@ def _older_revision(file: Path) -> str | None:
     try:
         with _opening(file), reading.connect() as connection:
             revision = revision_of(connection)
-            is_older = revision is not None and is_known(connection, revision)
-            return revision if is_older and revision != newest_revision(connection) else None
+            is_older = revision is not None and is_known(revision) and revision != newest_revision()
+            return revision if is_older else None
     finally:
         reading.dispose()
 
@@ -172,7 +171,7 @@ def _opening(file: Path) -> Iterator[None]:
             yield
     except StorageError as error:
         raise StorageError(f"{file} cannot be opened as a database. {error}") from error
-    except CommandError as error:
+    except UnknownRevision as error:
         raise StorageError(f"{file} was made by a newer version of walletsync-server; run that one.") from error
 
 

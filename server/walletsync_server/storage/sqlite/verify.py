@@ -95,7 +95,7 @@ def _known_schema(connection: sa.Connection, file: Path) -> str:
     revision = revision_of(connection)
     if revision is None:
         raise StorageError(f"{file} is not a database of walletsync-server.")
-    if not is_known(connection, revision):
+    if not is_known(revision):
         raise StorageError(f"{file} was made by a newer version of walletsync-server; run that one.")
     return revision
 
