@@ -118,14 +118,7 @@ class Store:
         file = None if path is None else _private_file(path)
         self._name = "in memory" if file is None else str(file)
         self._owner_file = None if file is None else file.with_name(f"{file.name}-holder")
-        self._database = self._translating_errors(
-            lambda: sqlite3.connect(
-                ":memory:" if file is None else file,
-                isolation_level=None,
-                timeout=0,
-                check_same_thread=False,  # threads take turns, by `_lock`
-            )
-        )
+        self._database = self._translating_errors(lambda: self._connect(file))
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._saved: DeviceState | None = None
@@ -180,6 +173,14 @@ class Store:
             with suppress(OSError):
                 self._owner_file.unlink()
         self._database.close()
+
+    def _connect(self, file: Path | None) -> sqlite3.Connection:
+        return sqlite3.connect(
+            ":memory:" if file is None else file,
+            isolation_level=None,
+            timeout=0,
+            check_same_thread=False,  # threads take turns, by `_lock`
+        )
 
     def _read(self) -> DeviceState | None:
         """Return what the file has."""

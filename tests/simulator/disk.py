@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 from walletsync.store import DeviceState, Store
 
@@ -27,13 +28,14 @@ class StoreOnDisk(Store):
     """The real store, on a `Disk`."""
 
     def __init__(self, disk: Disk) -> None:
-        super().__init__(None)
-        if disk.database is None:
-            disk.database = self._database
-        else:
-            self._database.close()
-            self._database = disk.database
         self._disk = disk
+        super().__init__(None)
+
+    def _connect(self, file: Path | None) -> sqlite3.Connection:
+        """Another process finds what the one before left."""
+        if self._disk.database is None:
+            self._disk.database = super()._connect(file)
+        return self._disk.database
 
     def save(self, state: DeviceState) -> None:
         """See `Store`; the process may end before or after it."""
