@@ -9,7 +9,6 @@ release again and compare. `dist/` holds what passed, or what it held before.
 
 import argparse
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -27,12 +26,12 @@ from typing import Any
 
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {"walletsync": "", "walletsync_server": "server"}
 """Each distribution's package, and where its pyproject.toml lies; they have the same version."""
 
+_UV = (sys.executable, "-m", "uv", "--no-config", "pip")
 _SERVE = (
     "from urllib.request import urlopen\n"
     "from walletsync_server.testing import RunningServer\n"
@@ -262,21 +261,22 @@ def try_out(folder: Path, environment: Path, version: str) -> None:
 def install(environment: Path, *wheels: Path | str) -> Path:
     """Install wheels into a new environment, with what they need as requirements.lock has it; return its Python.
 
-    pip says what they need. It takes hashes only for what is named to it, so each of these is, as the lock has it.
+    Names alone are resolved, since what stands for a wheel's hash is the lock, and no index.
     """
     run(sys.executable, "-m", "venv", "--without-pip", environment)
     python = environment / "bin" / "python"
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python)
-    to_install = (*pip, "install", "--quiet", "--no-compile", "--only-binary", ":all:")
     entries = re.findall(r"^\S+==.*?(?=^\S|\Z)", (ROOT / "requirements.lock").read_text(), re.MULTILINE | re.DOTALL)
-    pins, locked = environment / "pins.txt", environment / "locked.txt"
+    wanted, pins, locked = (environment / name for name in ("wanted.txt", "pins.txt", "locked.txt"))
+    wanted.write_text("".join(f"{wheel}\n" for wheel in wheels))
     pins.write_text("".join(entry.partition("\n")[0].rstrip("\\") + "\n" for entry in entries))
-    report = json.loads(run(*to_install, "--dry-run", "--report", "-", "--constraint", pins, *wheels))
-    needed = {canonicalize_name(each["metadata"]["name"]) for each in report["install"]}
-    locked.write_text("".join(entry for entry in entries if entry.partition("==")[0] in needed))
-    run(*to_install, "--no-deps", "--require-hashes", "--requirement", locked)
-    run(*to_install, "--no-deps", *wheels)
-    run(*pip, "check")
+    plain = ("--quiet", "--no-header", "--no-annotate", "--only-binary", ":all:", "--constraint", pins)
+    needed = run(*_UV, "compile", *plain, "--python", python, wanted)
+    names = {line.partition("==")[0] for line in needed.splitlines()}
+    locked.write_text("".join(entry for entry in entries if entry.partition("==")[0] in names))
+    to_install = (*_UV, "install", "--quiet", "--python", python, "--no-deps", "--only-binary", ":all:")
+    run(*to_install, "--require-hashes", "--requirement", locked)
+    run(*to_install, *wheels)
+    run(*_UV, "check", "--quiet", "--python", python)
     return python
 
 
