@@ -21,7 +21,7 @@ WalletSyncError
 │   ├── WrongCredentials       the server does not take this address and password
 │   ├── NotVerified            the address is not confirmed yet
 │   ├── AccountExists          the address is taken
-│   ├── NotAllowed             the server does not let this address sign up
+│   ├── NotAllowed             the server does not let this address sign up, or has disabled the account
 │   ├── NoWallet               the account has no wallet yet
 │   ├── NotOffered             it has no such thing as histories, or lists of devices; the rest works
 │   ├── NotKept                the version, or the device, is not among those that the server lists
@@ -169,7 +169,7 @@ class AccountExists(ServerError):
 
 
 class NotAllowed(ServerError):
-    """The server does not let this address sign up."""
+    """The server does not let this address sign up; or the password is right, and the account is disabled."""
 
 
 class NoWallet(ServerError):

@@ -25,8 +25,8 @@ from walletsync_server.settings import EMAIL, Settings
 from walletsync_server.storage import open_storage
 from walletsync_server.storage.interface import take_no_notice
 
-VOID_SECONDS = 20.0
-"""How often to look for listeners whose token was made void by another process; our own are told at once."""
+VOID_SECONDS = 1.0
+"""How often to look whether another process made tokens void; this one tells its own listeners at once."""
 _API, _CLOSING, _ROOM = "walletsync_api", "walletsync_closing", "walletsync_room"
 
 

@@ -120,7 +120,7 @@ def build_services(
         seeds=Seeds(store, secret, throttle),
         signups=signups,
         tokens=tokens,
-        updates=Updates(store, tokens=tokens, hub=hub, clock=clock),
+        updates=Updates(store, tokens=tokens, hub=hub, clock=clock, seconds=seconds),
         wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, publisher=hub),
     )
 

@@ -217,6 +217,13 @@ class SignupContract(StorageContract):
         assert storage.read(lambda t: t.newest_signups(BOBS.email, NOW, 5)) == [BOBS]
         assert waiting(storage) == [bobs]
 
+    def test_mails_to_an_address_are_listed(self, storage: Storage) -> None:
+        """Those that wait and those that were sent, the oldest first, and none of other addresses."""
+        later = replace(MAIL, mail_id=1, created_at=NOW + HOUR)
+        queue(storage, later, MAIL, replace(MAIL, email=BOBS.email))
+        storage.write(lambda t: t.mark_mail_sent(MAIL, NOW))
+        assert storage.read(lambda t: t.mails_to(EMAIL)) == [replace(MAIL, sent_at=NOW), later]
+
     def test_nothing_secret_is_shown(self) -> None:
         """What holds a hash or a seed does not show it when printed."""
         shown = repr(SIGNUP) + repr(replace(MAIL, token_hash=b"token hash"))

@@ -1,5 +1,7 @@
 """The queries about accounts."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from typing_extensions import override
 
@@ -62,6 +64,14 @@ class SqlAccountWrites(SqlAccountReads, SqlWrites, WriteTransaction):
     @override
     def renew_password_hash(self, account_id: int, password_hash: str) -> None:
         self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(password_hash=password_hash))
+
+    @override
+    def set_disabled(self, account_id: int, since: datetime | None) -> None:
+        self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(disabled_at=since))
+
+    @override
+    def set_quota(self, account_id: int, quota: int | None) -> None:
+        self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(quota=quota))
 
     @override
     def delete_account(self, account_id: int) -> None:

@@ -59,6 +59,8 @@ accounts = sa.Table(
     sa.Column("current_sequence", sa.BigInteger, nullable=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
+    sa.Column("disabled_at", Moment, nullable=True),
+    sa.Column("quota", sa.BigInteger, nullable=True),
 )
 
 # The wallet comes last in its row: SQLite then reaches the columns before it without reading its pages.
