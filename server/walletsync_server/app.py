@@ -21,7 +21,7 @@ from walletsync_server.observe import logs
 from walletsync_server.observe.metrics import Metrics
 from walletsync_server.services import Services, build_services, utc_now
 from walletsync_server.services.passwords import Passwords
-from walletsync_server.settings import EMAIL, Settings
+from walletsync_server.settings import EMAIL, ON, Settings
 from walletsync_server.storage import open_storage
 from walletsync_server.storage.interface import take_no_notice
 
@@ -91,7 +91,12 @@ def create_app(
     app = flask.Flask(__name__, static_folder=None)
     app.extensions[_CLOSING] = closing
     app.extensions[_ROOM] = {"hashing": services.passwords.places, "memory": settings.body_memory}
-    app.extensions[_API] = api = Api(services, edge, on_answer=metrics.answered if metrics else None)
+    app.extensions[_API] = api = Api(
+        services,
+        edge,
+        on_answer=metrics.answered if metrics else None,
+        log_failed_logins=settings.log_failed_logins == ON,
+    )
     flask_adapter.attach(app, api)
     return app
 
