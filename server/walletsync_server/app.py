@@ -76,6 +76,9 @@ def create_app(
         if metrics is not None:
             _watch(metrics, services, hub)
             _watch_disk(metrics, settings.database_file)
+            metrics.watch("reads_running", "Reads of the database that run now.", lambda: storage.readers()[0])
+            meaning = "Reads of the database that may run at once; others wait."
+            metrics.watch("reads_most", meaning, lambda: storage.readers()[1])
             meaning = "When all that has expired was last removed, in seconds since 1970."
             metrics.watch("last_purge_timestamp_seconds", meaning, lambda: purges.succeeded_at)
             undo.enter_context(metrics.served(settings.metrics_host, settings.metrics_port))

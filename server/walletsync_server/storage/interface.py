@@ -293,6 +293,10 @@ class Storage(ABC):
         """
         self.read(lambda transaction: transaction.ping())
 
+    def readers(self) -> tuple[int, int]:
+        """Return how many read at this moment, and how many may; both 0 where nothing bounds them."""
+        return 0, 0
+
     @abstractmethod
     def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
         """Begin a write; the future has what `work(transaction)` returned once all of it is on the disk.
