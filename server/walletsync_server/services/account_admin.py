@@ -154,12 +154,13 @@ class AccountAdmin:
 
     def remove(self, email: str, *, account: bool) -> Removed:
         """Take the permission back and, if wanted, delete the account with all that belongs to it."""
+        now = self._clock()
 
         def work(transaction: WriteTransaction) -> Removed:
             permission = transaction.disallow(email)
             found = _locked(transaction, email) if account else None
             if found is not None:
-                transaction.delete_account(found.account_id)
+                transaction.delete_account(found.account_id, now)
                 _tell_void(transaction)
             return Removed(account=found is not None, permission=permission)
 

@@ -155,7 +155,7 @@ class Accounts:
             account = lock_unchanged(transaction, seen)
             if account is None:
                 raise WrongCredentials
-            transaction.delete_account(account.account_id)
+            transaction.delete_account(account.account_id, self._clock())
             # Those of others go on waiting: who made them would see by their end that there was an account.
             if own_signups is not None:
                 transaction.delete_signups(email, own_signups)

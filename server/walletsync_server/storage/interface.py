@@ -109,6 +109,10 @@ class ReadTransaction(AddressReads, SignupReads):
         """Return how many accounts there are."""
 
     @abstractmethod
+    def deletions(self) -> dict[int, datetime]:
+        """Return the numbers of the accounts that were deleted, and when, so that no backup brings them back."""
+
+    @abstractmethod
     def backed_up_at(self) -> datetime | None:
         """Return when the last backup of this database was complete; None if there was none."""
 
@@ -211,10 +215,10 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Note how many bytes its kept versions may have, None for no such limit. The caller holds the lock."""
 
     @abstractmethod
-    def delete_account(self, account_id: int) -> None:
+    def delete_account(self, account_id: int, now: datetime) -> None:
         """Remove the account and all that belongs to it, mails to its address too. The caller holds the lock.
 
-        Sign-ups of its address that wait are their makers'.
+        Sign-ups of its address that wait are their makers'. Of the account its number stays, see `deletions`.
 
         Once `Storage.write` returns, none of the storage's files has any of it; as long as somebody reads an earlier
         state, soon after.

@@ -189,7 +189,7 @@ class AccountContract(StorageContract):
         later = NOW + timedelta(minutes=2)
         assert [storage.write(lambda t: t.forget_clients(later, 1)) for _ in range(3)] == [1, 1, 0]
         assert known(NOW) == [False, False, True]
-        storage.write(lambda t: t.delete_account(alice.account_id))
+        storage.write(lambda t: t.delete_account(alice.account_id, NOW))
         assert known(NOW) == [False, False, False]
 
     def test_history_tells_every_kept_version(self, storage: Storage, alice: Account) -> None:
@@ -212,8 +212,9 @@ class AccountContract(StorageContract):
         for account in (alice, BOB):
             append(storage, account.account_id, wallet(1), wallet(2))
             storage.write(lambda t, a=account: t.put_token(token("a", len(a.email), a.account_id)))  # type: ignore[misc]
-        storage.write(lambda t: t.delete_account(alice.account_id))
+        storage.write(lambda t: t.delete_account(alice.account_id, NOW))
         assert storage.read(lambda t: t.find_account(alice.email)) is None
+        assert storage.read(lambda t: t.deletions()) == {alice.account_id: NOW}
         assert storage.read(lambda t: t.history(alice.account_id)) == []
         assert storage.read(lambda t: t.find_token(token("a", len(alice.email)).token_hash)) is None
         storage.write(lambda t: t.insert_account(alice))

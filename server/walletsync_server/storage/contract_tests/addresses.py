@@ -67,5 +67,5 @@ class AddressContract(StorageContract):
         storage.write(lambda t: t.disallow(alice.email))
         assert storage.read(lambda t: t.find_account(alice.email)) == alice
         storage.write(lambda t: t.allow(alice.email, NOW))
-        storage.write(lambda t: t.delete_account(alice.account_id))
+        storage.write(lambda t: t.delete_account(alice.account_id, NOW))
         assert storage.read(lambda t: t.is_allowed(alice.email))

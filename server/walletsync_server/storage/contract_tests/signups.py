@@ -212,7 +212,7 @@ class SignupContract(StorageContract):
         put(storage, SIGNUP, BOBS)
         bobs = replace(MAIL, email=BOBS.email)
         queue(storage, MAIL, bobs)
-        storage.write(lambda t: t.delete_account(ALICE.account_id))
+        storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
         assert storage.read(lambda t: t.newest_signups(EMAIL, NOW, 5)) == [SIGNUP]
         assert storage.read(lambda t: t.newest_signups(BOBS.email, NOW, 5)) == [BOBS]
         assert waiting(storage) == [bobs]

@@ -97,6 +97,14 @@ known_clients = sa.Table(
     sa.Column("came_at", Moment, nullable=False, index=True),
 )
 
+# Which accounts were deleted, by the number that names nobody, so that no restored backup brings them back.
+deletions = sa.Table(
+    "deletions",
+    metadata,
+    sa.Column("account_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("deleted_at", Moment, nullable=False),
+)
+
 # What belongs to the server and to no account, under a name.
 server_values = sa.Table(
     "server_values",

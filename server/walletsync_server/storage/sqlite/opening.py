@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from walletsync_server.storage.sqlite.connect import (
     refuse_foreign_tables,
     sqlite_version,
 )
+from walletsync_server.storage.sqlite.deletions import Journal
 from walletsync_server.storage.sqlite.digest import unseal
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 from walletsync_server.storage.sqlite.files import make_private, refuse_missing
@@ -25,7 +26,8 @@ from walletsync_server.storage.sqlite.log import WriteAheadLog
 from walletsync_server.storage.sqlite.place import Place
 from walletsync_server.storage.sqlite.readers import Readers
 from walletsync_server.storage.sqlite.storage import SqliteReading, SqliteStorage
-from walletsync_server.storage.sqlite.writer import InlineWriter, ThreadedWriter
+from walletsync_server.storage.sqlite.transaction import SqliteWriteTransaction
+from walletsync_server.storage.sqlite.writer import InlineWriter, Surroundings, ThreadedWriter
 
 READERS = 256
 """Connections for reading, made when needed: more than threads, since the event loop must not wait for one."""
@@ -52,7 +54,8 @@ def open_sqlite(
         refuse_missing(file)
     lock, writing, _ = _open_current(file)
     place = Place(writing, file)
-    writer = (InlineWriter if inline else ThreadedWriter)(writing, WriteAheadLog(writing, file), place, on_commit)
+    around = Surroundings(WriteAheadLog(writing, file), _journal(writing, file), place, on_commit)
+    writer = (InlineWriter if inline else ThreadedWriter)(writing, around)
     return SqliteStorage(
         writing=writing,
         writer=writer,
@@ -60,6 +63,15 @@ def open_sqlite(
         place=place,
         lock=lock,
     )
+
+
+def _journal(writing: sa.Engine, file: Path) -> Journal:
+    """Return the journal of deletions, with all in it that the database knows, unless it cannot be written now."""
+    with driver_errors_end_here(file), writing.begin() as connection:
+        journal = Journal(file, SqliteWriteTransaction(connection).deletions())
+    with suppress(StorageError):
+        journal.committed({})
+    return journal
 
 
 def read_sqlite(file: Path) -> Storage:
