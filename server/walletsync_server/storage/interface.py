@@ -125,6 +125,10 @@ class ReadTransaction(AddressReads, SignupReads):
         """Return the seed of this address's account; `otherwise` if there is none, by the same work."""
 
     @abstractmethod
+    def secret(self) -> bytes | None:
+        """Return the server's secret, None as long as `keep_secret` has stored none."""
+
+    @abstractmethod
     def void_mark(self) -> bytes | None:
         """Return the last `mark_void`, None if there was none."""
 

@@ -285,11 +285,13 @@ class AccountContract(StorageContract):
     ) -> None:
         """What was written is there when the database is opened again, secret included."""
         append(storage, alice.account_id, wallet(1))
+        assert storage.read(lambda t: t.secret()) is None
         storage.write(lambda t: t.keep_secret(b"first"))
         storage.close()
         again = open_storage()
         assert again.read(lambda t: t.current_wallet(alice.account_id)) == wallet(1)
         assert again.write(lambda t: t.keep_secret(b"second")) == b"first"
+        assert again.read(lambda t: t.secret()) == b"first"
         again.close()
 
     def test_devices_are_known_by_their_tokens(self, storage: Storage, alice: Account) -> None:

@@ -41,6 +41,10 @@ class SqlReadTransaction(
         return None if noted is None else datetime.fromisoformat(noted.decode())
 
     @override
+    def secret(self) -> bytes | None:
+        return self._value(_SECRET)
+
+    @override
     def void_mark(self) -> bytes | None:
         return self._value(_VOID)
 
@@ -77,6 +81,4 @@ class SqlWriteTransaction(
     @override
     def keep_secret(self, fresh: bytes) -> bytes:
         self._run(self._insert(server_values).on_conflict_do_nothing(), name=_SECRET, value=fresh)
-        statement = sa.select(server_values.c.value).where(server_values.c.name == _SECRET)
-        secret: bytes = self._connection.execute(statement).scalar_one()
-        return secret
+        return self.secret() or fresh
