@@ -102,6 +102,7 @@ def restore_command(configuration: Configuration, file: Path) -> None:
 
     FILE is checked first, as `verify-backup` does. The database that was there is kept beside the new one. No login
     survives: every device has to log in again, and whoever had a newer wallet is asked before it is pushed again.
+    Accounts that were deleted after the backup, by walletsync.deletions beside it or the database, are deleted again.
 
     Example: walletsync-server restore /var/backups/walletsync-2026-01-31.db
     """
