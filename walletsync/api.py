@@ -3,12 +3,13 @@
 No text that a server chose gets into an error: it could be a secret of ours, reflected.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -62,6 +63,7 @@ _LONGEST_PAUSE = 30
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_WALLET_ANSWER_BYTES = 64 * 1024 * 1024
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 if TYPE_CHECKING:
@@ -73,6 +75,20 @@ class ConflictAnswer:
     """409 to POST `/wallet`. `latest` is the current wallet, None where the server does not send it along."""
 
     latest: WalletAnswer | None
+
+
+def _names_request(method: Callable[Concatenate["Api", _P], _T]) -> Callable[Concatenate["Api", _P], _T]:
+    """Let what `method` raises about an answer name the request."""
+
+    @functools.wraps(method)
+    def ask(self: "Api", /, *arguments: _P.args, **options: _P.kwargs) -> _T:
+        try:
+            return method(self, *arguments, **options)
+        except errors.WalletSyncError as error:
+            error.request_id = error.request_id or self._request_id
+            raise
+
+    return ask
 
 
 class Api:
@@ -100,6 +116,7 @@ class Api:
         self._takes_bearer = False
         self._proxy = proxy
         self._patience = 0.0
+        self._request_id: str | None = None
         self._sleep: Callable[[float], object] = time.sleep
         self._transport = Transport(timeout=timeout, proxy=proxy, ca_file=ca_file)
 
@@ -119,6 +136,7 @@ class Api:
         finally:
             self._patience = 0.0
 
+    @_names_request
     def discover(self) -> bool:
         """Learn the server's limits and features; return False if it certainly has none to tell (404)."""
         status, body = self._exchange("GET", WELL_KNOWN_PATH, prefix="")
@@ -138,6 +156,7 @@ class Api:
         self.max_wallet_bytes = well_known.limits.encrypted_wallet_bytes
         return True
 
+    @_names_request
     def signup(self, request: SignupRequest) -> SignupAnswer:
         """Make an account; sending the same request again makes no second one."""
         status, body = self._exchange("POST", SIGNUP_PATH, json=request)
@@ -145,6 +164,7 @@ class Api:
             raise self._refusal(status, body, {409: refusals.ACCOUNT_EXISTS, 403: refusals.NOT_ALLOWED})
         return _decode(body, SignupAnswer)
 
+    @_names_request
     def seed(self, email_base64: str) -> SeedAnswer:
         """Ask for the salt seed of an account. A server may answer for one that does not exist, too."""
         status, body = self._exchange("GET", SEED_PATH, query={"email": email_base64})
@@ -154,6 +174,7 @@ class Api:
             raise self._refusal(status, body, {404: refusals.WRONG_CREDENTIALS} if is_word else {})
         return _decode(body, SeedAnswer)
 
+    @_names_request
     def login(self, request: LoginRequest) -> LoginAnswer:
         """Trade the login password for a token."""
         status, body = self._exchange("POST", AUTH_PATH, json=request)
@@ -163,6 +184,7 @@ class Api:
             raise self._refusal(status, body, {401: meaning})
         return _decode(body, LoginAnswer)
 
+    @_names_request
     def get_wallet(self, token: str) -> WalletAnswer:
         """Get the current wallet.
 
@@ -178,6 +200,7 @@ class Api:
             raise self._refusal(status, body, {401: refusals.UNAUTHORIZED} | no_wallet)
         return _supported(_decode(body, WalletAnswer))
 
+    @_names_request
     def post_wallet(self, token: str, request: WalletRequest) -> WalletAnswer | ConflictAnswer | None:
         """POST the next version. Returns what is current now; None if it is accepted by a server that tells no more."""
         headers, field = self._credentials(token)
@@ -189,6 +212,7 @@ class Api:
             return ConflictAnswer(_wallet_of(_decode(body, ErrorAnswer)))
         raise self._refusal(status, body, {401: refusals.UNAUTHORIZED})
 
+    @_names_request
     def history(self, token: str) -> HistoryAnswer:
         """List the versions that the server keeps."""
         headers, field = self._credentials(token)
@@ -197,6 +221,7 @@ class Api:
             raise self._refusal(status, body, {401: refusals.UNAUTHORIZED} | _UNKNOWN_ROUTE)
         return _decode(body, HistoryAnswer)
 
+    @_names_request
     def version(self, token: str, sequence: int) -> WalletAnswer:
         """Get one version that the server keeps, the one that was asked for."""
         headers, field = self._credentials(token)
@@ -211,6 +236,7 @@ class Api:
             )
         return answer
 
+    @_names_request
     def change_password(self, token: str | None, request: PasswordRequest) -> None:
         """Change password, seed and wallet at once; sending the same request again makes no second change.
 
@@ -222,6 +248,7 @@ class Api:
             raise self._refusal(status, body, meanings | _UNKNOWN_ROUTE)
         _decode(body, PasswordAnswer)
 
+    @_names_request
     def devices(self, token: str) -> DevicesAnswer:
         """List the devices that hold a token."""
         headers, field = self._credentials(token)
@@ -230,6 +257,7 @@ class Api:
             raise self._refusal(status, body, {401: refusals.UNAUTHORIZED} | _UNKNOWN_ROUTE)
         return _decode(body, DevicesAnswer)
 
+    @_names_request
     def revoke_device(self, token: str, device_id: str) -> None:
         """Make the token of a device void."""
         headers, field = self._credentials(token)
@@ -238,6 +266,7 @@ class Api:
         if status != _NO_CONTENT:
             raise self._refusal(status, body, _of_a_list(body, refusals.NO_SUCH_DEVICE))
 
+    @_names_request
     def log_out(self, token: str) -> None:
         """Make the token void; one that is void already is fine."""
         headers, field = self._credentials(token)
@@ -245,6 +274,7 @@ class Api:
         if status not in (_NO_CONTENT, _UNAUTHORIZED):
             raise self._refusal(status, body, _UNKNOWN_ROUTE)
 
+    @_names_request
     def delete_account(self, token: str | None, request: DeleteAccountRequest) -> None:
         """Delete the account and all that the server has of it. The token is shown as with `change_password`."""
         status, body = self._exchange("POST", DELETE_ACCOUNT_PATH, headers=self._shown(token), json=request)
@@ -292,6 +322,7 @@ class Api:
         body = None if json is None else msgspec.json.encode(json)
         pause = 0
         while True:
+            self._request_id = None
             answer = self._transport.exchange(
                 method,
                 self.url + prefix + path,
@@ -304,6 +335,7 @@ class Api:
             if retry_after is None and answer.status in _GATEWAY_FAILED and not _is_error(answer.body):
                 pause = min(2 * pause or 1, _LONGEST_PAUSE)
                 retry_after = pause  # what is in between does not reach the server, which is so while that starts
+            self._request_id = answer.request_id
             if answer.status not in _NOT_NOW or retry_after is None:
                 return answer.status, answer.body
             if retry_after > self._patience:

@@ -21,7 +21,7 @@ WalletSyncError
 │   ├── WrongCredentials       the server does not take this address and password
 │   ├── NotVerified            the address is not confirmed yet
 │   ├── AccountExists          the address is taken
-│   ├── NotAllowed             the server does not let this address sign up
+│   ├── NotAllowed             the server does not let this address sign up, or has disabled the account
 │   ├── NoWallet               the account has no wallet yet
 │   ├── NotOffered             it has no such thing as histories, or lists of devices; the rest works
 │   ├── NotKept                the version, or the device, is not among those that the server lists
@@ -40,8 +40,9 @@ WalletSyncError
     └── StoreUnusable          not a store, damaged, or of another account or version
 
 Each has a `message`, which is a sentence or more, and perhaps a `remedy`, a value of `walletsync.remedies.Remedy`: what
-can be done about it. The cause of a `ServerUnreachable` is kept, without the request, which has secrets. Each can be
-copied and pickled.
+can be done about it. One about an answer has its `request_id`, by which whoever runs the server finds it in the log, if
+it came with one. The cause of a `ServerUnreachable` is kept, without the request, which has secrets. Each can be copied
+and pickled.
 """
 
 from typing import Any
@@ -55,13 +56,15 @@ class WalletSyncError(Exception):
     """Base of all.
 
     `message` says in plain sentences what is wrong, `remedy` what can be done about it, None where the message says it
-    or there is nothing to do. `str()` has both, for a programmer. Neither holds a secret.
+    or there is nothing to do. `str()` has both, for a programmer. Neither holds a secret. `request_id` is the answer's
+    `X-Request-Id`: 16 to 36 hexadecimal digits or hyphens, whatever the server sent; None without an answer.
     """
 
     def __init__(self, message: str, *, remedy: Remedy | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.request_id: str | None = None
 
     def __str__(self) -> str:
         return self.message if self.remedy is None else f"{self.message} {self.remedy.value}"
@@ -169,7 +172,7 @@ class AccountExists(ServerError):
 
 
 class NotAllowed(ServerError):
-    """The server does not let this address sign up."""
+    """The server does not let this address sign up; or the password is right, and the account is disabled."""
 
 
 class NoWallet(ServerError):

@@ -41,6 +41,7 @@ PASSWORD_UNCHANGED = Meaning(
 )
 
 BY_CODE: dict[str | None, Meaning] = {
+    ErrorCode.NOT_ALLOWED: Meaning(errors.NotAllowed, "It has disabled this account; ask whoever runs the server."),
     ErrorCode.TOO_LARGE: Meaning(
         errors.ServerError, "The wallet is over the server's limit; make it smaller, or ask for a higher limit."
     ),

@@ -112,9 +112,9 @@ class Session:
             if open_change is None:
                 raise
             sentence, remedy = open_change
-            raise WrongCredentials(
-                f"{error.message} {sentence}", status=error.status, code=error.code, remedy=remedy
-            ) from None
+            told = WrongCredentials(f"{error.message} {sentence}", status=error.status, code=error.code, remedy=remedy)
+            told.request_id = error.request_id
+            raise told from None
         if answer.device_id != self.device_id or not _TOKEN.fullmatch(answer.token):
             raise ProtocolError(
                 "The server's answer holds no token for this device, so none was kept. Ask whoever runs the server."

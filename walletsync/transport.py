@@ -52,15 +52,20 @@ _EXCHANGE_SECONDS = 300.0
 _CHUNK_BYTES = 64 * 1024
 _LONGEST_RETRY_SECONDS = 24 * 60 * 60
 _SECONDS = re.compile(r"[0-9]{1,15}")
+_REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{16,36}")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and body of an HTTP answer, and its `Retry-After` in seconds, from 1 to a day, None without one."""
+    """Status and body of an HTTP answer, and its `Retry-After` in seconds, from 1 to a day, None without one.
+
+    `request_id` is its `X-Request-Id`, None without one that can be a server's.
+    """
 
     status: int
     body: bytes
     retry_after: int | None = None
+    request_id: str | None = None
 
 
 class Transport:
@@ -123,7 +128,13 @@ class Transport:
                     stream=True,
                 ) as answer,
             ):
-                return Answer(answer.status_code, _read(answer, url, limit), _retry_after(answer))
+                request_id = _request_id(answer)
+                try:
+                    body_read = _read(answer, url, limit)
+                except ProtocolError as error:
+                    error.request_id = request_id
+                    raise
+                return Answer(answer.status_code, body_read, _retry_after(answer), request_id)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # The exception's own text would show the query, or what the server wrote.
             why = "it took too long" if self._deadline.has_passed else type(error).__name__
@@ -181,6 +192,12 @@ def _read(answer: requests.Response, url: str, limit: int) -> bytes:
         if len(body) > limit:
             raise ProtocolError(f"The answer of {url} does not end: it was cut off after {limit:,} bytes.")
     return bytes(body)
+
+
+def _request_id(answer: requests.Response) -> str | None:
+    """Return the header if it is what servers make: no text, token, seed or password of ours fits, reflected or not."""
+    given = answer.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else None
 
 
 def _retry_after(answer: requests.Response) -> int | None:

@@ -23,12 +23,12 @@ from walletsync_server.observe.metrics import Metrics
 from walletsync_server.reloading import CurrentSettings, Reloaded
 from walletsync_server.services import Services, build_services, utc_now
 from walletsync_server.services.passwords import Passwords
-from walletsync_server.settings import EMAIL, Settings
+from walletsync_server.settings import EMAIL, ON, Settings
 from walletsync_server.storage import open_storage
 from walletsync_server.storage.interface import take_no_notice
 
-VOID_SECONDS = 20.0
-"""How often to look for listeners whose token was made void by another process; our own are told at once."""
+VOID_SECONDS = 1.0
+"""How often to look whether another process made tokens void; this one tells its own listeners at once."""
 _API, _CLOSING, _ROOM, _SETTINGS = "walletsync_api", "walletsync_closing", "walletsync_room", "walletsync_settings"
 
 
@@ -79,6 +79,9 @@ def create_app(
         if metrics is not None:
             _watch(metrics, services, hub)
             _watch_disk(metrics, settings.database_file)
+            metrics.watch("reads_running", "Reads of the database that run now.", lambda: storage.readers()[0])
+            meaning = "Reads of the database that may run at once; others wait."
+            metrics.watch("reads_most", meaning, lambda: storage.readers()[1])
             meaning = "When all that has expired was last removed, in seconds since 1970."
             metrics.watch("last_purge_timestamp_seconds", meaning, lambda: purges.succeeded_at)
             undo.enter_context(metrics.served(settings.metrics_host, settings.metrics_port))
@@ -92,7 +95,12 @@ def create_app(
     app = flask.Flask(__name__, static_folder=None)
     app.extensions[_CLOSING] = closing
     app.extensions[_ROOM] = {"hashing": services.passwords.places, "memory": settings.body_memory}
-    app.extensions[_API] = api = Api(services, _edge(settings), on_answer=metrics.answered if metrics else None)
+    app.extensions[_API] = api = Api(
+        services,
+        _edge(settings),
+        on_answer=metrics.answered if metrics else None,
+        log_failed_logins=settings.log_failed_logins == ON,
+    )
     flask_adapter.attach(app, api)
     app.extensions[_SETTINGS] = current
     current.on_change(partial(_take_settings, api, services, hub))
@@ -132,6 +140,7 @@ def _take_route(mailer: Mailer, settings: Settings) -> None:
 
 def _take_settings(api: Api, services: Services, hub: Hub | None, settings: Settings) -> None:
     api.edge = _edge(settings)
+    api.log_failed_logins = settings.log_failed_logins == ON
     services.throttle.apply(settings.rates)
     if hub is not None:
         hub.per_account = settings.sockets_per_account

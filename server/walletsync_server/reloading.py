@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from walletsync_server.settings import TABLE, Settings
 
 LIVE = (
-    *("allow", "public_url", "trusted_proxies", "cors_origins", "sockets_per_account", "log_level"),
+    *("allow", "public_url", "trusted_proxies", "cors_origins", "sockets_per_account"),
+    *("log_level", "log_failed_logins"),
     *("rate_signup", "rate_login", "rate_seed", "rate_resend"),
     *("mail_server", "mail_port", "mail_security", "mail_username", "mail_password_file", "mail_from"),
 )

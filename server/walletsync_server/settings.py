@@ -19,6 +19,7 @@ from walletsync_server.services.throttle import OFF, Rates
 
 OPEN, ALLOWLIST, EMAIL = "open", "allowlist", "email"
 LOGFMT, JSON = "logfmt", "json"
+ON = "on"
 LOG_LEVELS = "debug", "info", "warning", "error"
 STARTTLS, TLS, NO_TLS = "starttls", "tls", "none"
 CONNECTIONS = MAX_LISTENERS + 2000
@@ -246,6 +247,12 @@ class Settings:
         "The least severe level that is logged; debug is for developers.",
         "|".join(LOG_LEVELS),
         _one_of(*LOG_LEVELS),
+    )
+    log_failed_logins: str = _setting(
+        OFF,
+        "Whether wrong passwords are logged with the address they came from, for fail2ban; never with the account.",
+        f"{OFF}|{ON}",
+        _one_of(OFF, ON),
     )
 
     def __post_init__(self) -> None:

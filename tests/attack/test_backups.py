@@ -62,7 +62,7 @@ def check_one(database: Path, backup: Path, restored: Path, writers: Sequence[Wr
     before = {writer.email: writer.acknowledged for writer in writers}
     back_up(database, backup, replace=True, progress=lambda done, total: None)
     after = {writer.email: writer.acknowledged + 1 for writer in writers}  # one may be stored and not answered yet
-    assert restore(backup, restored, now=datetime.now(UTC), progress=lambda done, total: None) is None
+    assert restore(backup, restored, now=datetime.now(UTC), progress=lambda done, total: None).aside is None
     assert verify(restored, progress=lambda done, total: None).faults == []
     stored = stored_accounts(restored)
     assert stored.keys() == before.keys()

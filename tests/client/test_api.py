@@ -9,6 +9,7 @@ from tests.middle import CHANGE_PASSWORD, DELETE_ACCOUNT, GET_WALLET, LOGIN, POS
 from walletsync import Client
 from walletsync.errors import (
     InvalidServerURL,
+    NotAllowed,
     NotVerified,
     ProtocolError,
     ServerError,
@@ -154,6 +155,7 @@ def test_an_unreachable_server_is_named(middle: Middle) -> None:
         (POST_WALLET, Answer(413, b"<html>too large</html>"), ServerError, "make it smaller"),
         (LOGIN, Answer(401, {"error": "Not yet.", "code": "not_verified"}), NotVerified, "Open the link in the mail"),
         (LOGIN, Answer(403, {"error": "Full.", "code": "too_many_devices"}), ServerError, "unused ones expire"),
+        (LOGIN, Answer(403, {"error": "No.", "code": "not_allowed"}), NotAllowed, "has disabled this account"),
         (WELL_KNOWN, Answer(500, b""), ServerError, "ask whoever runs the server"),
     ],
 )

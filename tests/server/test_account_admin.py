@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.helpers import FakeClock
-from walletsync_server.services import account_admin
+from tests.server.helpers import PASSWORD, FakeClock
+from tests.server.world import EMAIL, World
+from walletsync_server.services import account_admin, errors
 from walletsync_server.services.account_admin import AccountAdmin, AddressSummary, Removed
 from walletsync_server.services.store import Store
 from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, append, token, wallet
@@ -96,3 +97,48 @@ def test_removal_says_what_there_was(admin: AccountAdmin, storage: Storage) -> N
     assert admin.remove(CAROL, account=True) == Removed(account=False, permission=False)
     assert list(admin.all()) == []
     assert storage.read(lambda transaction: transaction.current_wallet(ALICE.account_id)) is None
+
+
+def test_disabled_account_refuses_the_right_password(world: World) -> None:
+    """To log in, to change the password and to delete the account; a wrong one is answered as ever."""
+    admin = AccountAdmin(Store(world.storage), world.clock)
+    token = world.log_in()
+    assert [admin.disable(email) for email in (EMAIL, EMAIL, CAROL)] == [True, False, None]
+    with pytest.raises(errors.Unauthorized):
+        world.read(token)
+    accounts, change = world.services.accounts, world.services.password_change
+    for ask in (
+        lambda password: accounts.log_in(EMAIL, password, "laptop"),
+        lambda password: accounts.delete(EMAIL, password),
+        lambda password: change.change(EMAIL, password, "another password", bytes(32), None),
+    ):
+        with pytest.raises(errors.AccountDisabled):
+            ask(PASSWORD)
+        with pytest.raises(errors.WrongCredentials):
+            ask("wrong password")
+    assert [admin.enable(email) for email in (EMAIL, EMAIL, CAROL)] == [True, False, None]
+    assert world.log_in()
+
+
+def test_login_that_was_being_checked_meets_the_disabling(world: World) -> None:
+    """Between the check of the password and the token an operator disables the account: no token is issued."""
+    admin = AccountAdmin(Store(world.storage), world.clock)
+    world.storage.before_write = lambda: admin.disable(EMAIL)
+    with pytest.raises(errors.AccountDisabled):
+        world.log_in()
+    assert admin.devices(EMAIL) == []
+
+
+def test_quota_keeps_what_has_room(world: World) -> None:
+    """Of earlier versions as many as fit; a change of the password and a version that alone has more are refused."""
+    admin, token = AccountAdmin(Store(world.storage), world.clock), world.log_in()
+    assert [admin.set_quota(email, 10) for email in (EMAIL, CAROL)] == [True, False]
+    for sequence, text, kept in ((1, "x" * 5, [1]), (2, "x" * 5, [2, 1]), (3, "x", [3, 2]), (4, "ü" * 5, [4])):
+        world.write(token, sequence, text)
+        assert [version.sequence for version in world.services.wallets.history(token)] == kept
+    with pytest.raises(errors.TooLarge):
+        world.write(token, 5, "ü" * 5 + "x")
+    large = world.services.wallets.checked(5, "x" * 11, "h", "")
+    with pytest.raises(errors.TooLarge):
+        world.services.password_change.change(EMAIL, PASSWORD, "another password", bytes(32), large)
+    assert world.log_in()

@@ -58,8 +58,9 @@ def test_list_has_everybody(file: Path) -> None:
         lines = accounts(file, "list", WALLETSYNC_ALLOW=allowed).stdout.splitlines()
     people = [json.loads(line) for line in listed]
     since, seen = ([person.pop(name) for person in people] for name in ("created_at", "last_seen"))
-    nothing = {"allowed": True, "current_sequence": 0, "devices": 0, "versions": 0, "size": 0}
-    something = {"allowed": True, "current_sequence": 1, "devices": 1, "versions": 1, "size": len("wallet")}
+    free = {"allowed": True, "disabled_at": None, "quota": None}
+    nothing = free | {"current_sequence": 0, "devices": 0, "versions": 0, "size": 0}
+    something = free | {"current_sequence": 1, "devices": 1, "versions": 1, "size": len("wallet")}
     names = (ALICE, BOB, "carol@example.com", "dora@example.com", "zoe@example.com")
     assert people == [{"email": name, **(something if name == BOB else nothing)} for name in names]
     assert [moment is not None for moment in seen] == [False, True, False, False, False]

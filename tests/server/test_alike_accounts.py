@@ -10,6 +10,7 @@ import pytest
 
 from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
 from walletsync_server.services import Services, build_services
+from walletsync_server.services.account_admin import AccountAdmin
 from walletsync_server.services.errors import RateLimited, ServiceError
 from walletsync_server.services.throttle import Rates
 from walletsync_server.storage.sqlite.opening import open_sqlite
@@ -87,11 +88,28 @@ QUESTIONS: dict[str, Callable[[Services, str, str], object]] = {
 
 def test_no_order_of_questions_tells_an_account(worlds: Worlds, clock: FakeClock) -> None:
     """Whatever is asked, from the owner's network and from others, both servers answer alike all the time."""
+    kinds = {kind for _, kind in asked_in_any_order(worlds, clock, 3000)}
+    assert kinds >= {"RateLimited", "WrongCredentials", "NotVerified", "False"}
+
+
+def test_disabled_account_is_not_told_either(worlds: Worlds, clock: FakeClock) -> None:
+    """Without its password it answers like an address that has none; only the right one is told."""
+    AccountAdmin(worlds.both[0].accounts._store, clock).disable(TAKEN)
+    kinds = {kind for _, kind in asked_in_any_order(worlds, clock, 500)}
+    assert "WrongCredentials" in kinds
+    assert "AccountDisabled" not in kinds
+    clock.move(FORGOTTEN)
+    right = worlds.tell(lambda services: services.accounts.log_in(TAKEN, PASSWORD, "laptop", HOME))
+    assert [answer.split()[0] for answer in right] == ["AccountDisabled", "WrongCredentials"]
+
+
+def asked_in_any_order(worlds: Worlds, clock: FakeClock, number: int) -> set[tuple[str, str]]:
+    """Ask both servers so many questions, each of which they have to answer alike; return what was asked and told."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
     seen = set()
-    for _ in range(3000):
+    for _ in range(number):
         name = chance.choice(list(QUESTIONS))
         client = chance.choice([HOME, HOME, CAFE, f"203.0.113.{chance.randrange(9)}"])
         email = chance.choice([TAKEN, TAKEN, FREE])
@@ -99,7 +117,7 @@ def test_no_order_of_questions_tells_an_account(worlds: Worlds, clock: FakeClock
         assert answers[0] == answers[1], (name, client, email)
         seen.add((name, answers[0].split()[0]))
         clock.move(chance.choice([NO_TIME, NO_TIME, SOME_TIME]))
-    assert {kind for _, kind in seen} >= {"RateLimited", "WrongCredentials", "NotVerified", "False"}
+    return seen
 
 
 def test_owner_gets_in_where_all_others_are_turned_away(worlds: Worlds) -> None:

@@ -138,6 +138,7 @@ def verbose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         settings: dict[str, Any] = {
             "log_level": "debug",
             "log_format": "json",
+            "log_failed_logins": "on",
             "metrics_port": port,
             "public_url": "https://sync.example.com",
             "mail_server": HOST,

@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from tests.server.helpers import PASSWORD, cheap_passwords
 from tests.server.world import EMAIL, World
 from walletsync_server.live.hub import MAX_LISTENERS, MAX_LISTENERS_PER_ACCOUNT, AccountIsFull, Hub, HubIsFull, Listener
 from walletsync_server.services import build_services, errors
+from walletsync_server.services.account_admin import AccountAdmin
 from walletsync_server.services.coroutines import run_blocking
+from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import LIFETIME
+from walletsync_server.services.updates import LOOK_SECONDS
 from walletsync_server.storage.sql import schema
 from walletsync_server.storage.sqlite.opening import open_sqlite
 
@@ -341,8 +345,20 @@ def test_token_made_void_by_another_process_is_found(world: World, hub: Hub) -> 
     laptop, phone = (listen(world, world.log_in(name)) for name in ("laptop", "phone"))
     assert world.services.updates.hang_up_void() == 0
     world.sql(delete(schema.tokens).where(schema.tokens.c.device_id == "phone"))
+    world.clock.move(timedelta(seconds=LOOK_SECONDS - 1))
+    assert world.services.updates.hang_up_void() == 0
+    world.clock.move(timedelta(seconds=1))
     assert world.services.updates.hang_up_void() == 1
     assert (laptop.is_over, phone.is_over) == (False, True)
+
+
+def test_token_of_which_another_process_told_is_found_at_once(world: World, hub: Hub) -> None:
+    """What a command made void is looked for at the next occasion; that it told costs one look at all tokens."""
+    listener = listen(world, world.log_in("laptop"))
+    assert world.services.updates.hang_up_void() == 0
+    AccountAdmin(Store(world.storage), world.clock).log_out(EMAIL, None)
+    assert [world.services.updates.hang_up_void() for _ in range(2)] == [1, 0]
+    assert listener.is_over
 
 
 def test_token_that_the_clock_ended_is_found(world: World, hub: Hub) -> None:

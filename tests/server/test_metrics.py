@@ -21,6 +21,7 @@ from tests.server.helpers import API, HttpWire, free_port, log_in, new_account, 
 from walletsync_server import __version__
 from walletsync_server.cli import main
 from walletsync_server.observe.metrics import CannotServeMetrics, Metrics
+from walletsync_server.storage.sqlite.opening import READERS
 from walletsync_server.testing import RunningServer, ServerDidNotStart
 
 ALERTS = Path(__file__).parents[2] / "server" / "examples" / "alerts.yml"
@@ -111,6 +112,7 @@ def test_operating_figures_are_true(server: RunningServer, port: int) -> None:
     assert process_started(after) - 1 < after("last_purge_timestamp_seconds") <= time.time()
     assert after("database_bytes") == database.stat().st_size
     assert after("log_bytes") == database.with_name(f"{database.name}-wal").stat().st_size
+    assert (after("reads_running"), after("reads_most")) == (0, READERS)
     assert 0 < after("disk_free_bytes") <= shutil.disk_usage(database.parent).total
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.helpers import HttpWire, seed_of, sign_up
+from tests.server.helpers import HttpWire, log_in, seed_of, sign_up
 from tests.server.supervisor import PATIENCE, Supervised, serving
 from walletsync_server.cli.reload import TAKEN, WAITING, WRONG
 from walletsync_server.reloading import LIVE, CurrentSettings
@@ -60,7 +60,7 @@ def test_new_settings_apply_without_a_restart(reloadable: Reloadable) -> None:
     assert sign_up(wire, "bob@example.com").code == "not_allowed"
     said = reloadable.reload(
         'allow = ["bob@example.com"]\ncors_origins = ["https://page.example.com"]\nrate_seed = "1/hour"\n'
-        'public_url = "https://sync.example.com"\ntrusted_proxies = ["127.0.0.1"]'
+        'public_url = "https://sync.example.com"\ntrusted_proxies = ["127.0.0.1"]\nlog_failed_logins = "on"'
     )
     assert said == TAKEN
     assert sign_up(wire, "bob@example.com").status == 201
@@ -70,13 +70,15 @@ def test_new_settings_apply_without_a_restart(reloadable: Reloadable) -> None:
     assert "strict-transport-security" in answer.headers
     proxied = [{"X-Forwarded-For": f"192.0.2.{number}"} for number in (1, 1, 2)]
     assert [seed_of(wire, "bob@example.com", headers).status for headers in proxied] == [200, 429, 200]
+    assert log_in(wire, "nobody@example.com", "one").code == "wrong_credentials"
+    assert len(reloadable.events("login_failed")) == 1
     assert reloadable.reload('log_level = "error"\nallow = ["bob@example.com"]')
     before = len(reloadable.events("request"))
     assert seed_of(wire, "bob@example.com").status == 200
     assert len(reloadable.events("request")) == before
     assert reloadable.server.process.pid == pid
     (event,) = reloadable.events("reloaded")  # the second time is below the level
-    assert event["changed"] == "allow,public_url,trusted_proxies,cors_origins,rate_seed"
+    assert event["changed"] == "allow,public_url,trusted_proxies,cors_origins,rate_seed,log_failed_logins"
     assert "example.com" not in event["changed"]
 
 

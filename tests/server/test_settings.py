@@ -63,6 +63,7 @@ MAIL: dict[str, Any] = {"mail_server": "mail.example.com", "mail_from": "sync@ex
         ({"allow": ["alice@example.com", "Bob@example.com"]}, ["allow"]),
         ({"max_wallet_bytes": 0}, ["max_wallet_bytes"]),
         ({"connections": 63}, ["connections"]),
+        ({"log_failed_logins": "yes"}, ["log_failed_logins"]),
         ({"body_memory": 16 * 1024 * 1024 - 1}, ["body_memory"]),
         ({"max_wallet_bytes": 64 * 1024 * 1024 + 1}, ["max_wallet_bytes"]),
         ({"trusted_proxies": ["0.0.0.0/0"]}, ["trusted_proxies"]),

@@ -78,7 +78,11 @@ TRANSCRIPT = ROOT / "docs" / "session.md"
 TRANSCRIPT_MEND = "make session"
 TRANSCRIPT_PORT = 8090
 """Where the server listens in the page; a run puts another port in its place."""
-TRANSCRIPT_RULES = (TIME, Rule("fingerprint", r"\b\d{5}(?: \d{5}){5}\b", bool))
+TRANSCRIPT_RULES = (
+    TIME,
+    Rule("fingerprint", r"\b\d{5}(?: \d{5}){5}\b", bool),
+    Rule("request id", r"(?<=request id: )[0-9a-f]{16}\b", bool),
+)
 """Ports and hashes are the same in every run of the page: made up by a generator, or put back."""
 
 

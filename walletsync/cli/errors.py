@@ -7,7 +7,8 @@ from typing import Any
 import click
 from typing_extensions import override
 
-from walletsync import errors
+from walletsync import errors, exactjson
+from walletsync.cli.output import wants_json
 from walletsync.cli.wallet import FORMATS
 from walletsync.remedies import Remedy
 
@@ -107,12 +108,14 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
 
 
 class Failure(click.ClickException):
-    """Ends a command with a sentence, perhaps a hint, and an exit code."""
+    """Ends a command with a sentence, perhaps a hint and the id of the request that failed, and an exit code."""
 
-    def __init__(self, sentence: str, *, code: int, hint: str | None = None) -> None:
+    def __init__(self, sentence: str, *, code: int, hint: str | None = None, request_id: str | None = None) -> None:
         super().__init__(sentence)
         self._code = code
+        self._wants_json = wants_json()  # asked while there is a command
         self.hint = hint
+        self.request_id = request_id
 
     @property
     @override
@@ -121,9 +124,13 @@ class Failure(click.ClickException):
 
     @override
     def show(self, file: Any = None) -> None:
-        click.echo(f"error: {self.format_message()}", err=True)
-        if self.hint is not None:
-            click.echo(f"hint: {self.hint}", err=True)
+        told = {"error": self.format_message(), "hint": self.hint, "request id": self.request_id}
+        lines = [f"{name}: {said}" for name, said in told.items() if said is not None]
+        if self._wants_json:
+            told = {"error": told["error"], "hint": self.hint, "requestId": self.request_id}
+            lines = [exactjson.dumps(told | {"status": self._code})]
+        for line in lines:
+            click.echo(line, err=True)
 
 
 def is_passing(error: errors.WalletSyncError) -> bool:
@@ -137,7 +144,7 @@ def failure(error: errors.WalletSyncError) -> Failure:
     code = next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
     if code == REFUSED and is_passing(error):
         code = NETWORK
-    return Failure(error.message, code=code, hint=_hint(error))
+    return Failure(error.message, code=code, hint=_hint(error), request_id=error.request_id)
 
 
 def _hint(error: errors.WalletSyncError) -> str | None:

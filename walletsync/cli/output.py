@@ -14,7 +14,27 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Callable[..., Any])
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_WANTS_JSON = f"{__name__}.wants_json"
+
+
+def _take_note(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    context.meta[_WANTS_JSON] = value  # of all contexts of this command line
+    return value
+
+
+as_json = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_take_note,
+    help="Print JSON, for programs; an error too, as the last line of stderr.",
+)
+
+
+def wants_json() -> bool:
+    """Say whether the command that runs, or just ran, was given --json."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(_WANTS_JSON))
 
 
 def say(sentence: str) -> None:

@@ -192,13 +192,15 @@ def _sync_file(
         try:
             synced = _accept_restored_server(wallet, client) if consents else client.sync(on_conflict)
         except errors.NoWallet as error:
-            raise errors.NoWallet(
+            told = errors.NoWallet(
                 f"There is no file {wallet.file} yet, and no wallet on the server: the first version is made from the "
                 "file.",
                 status=error.status,
                 code=error.code,
                 remedy=error.remedy,
-            ) from None
+            )
+            told.request_id = error.request_id
+            raise told from None
         file.put(client)
         if not client.has_local_changes:
             return Synced(synced.sequence, _new_conflicts(client.conflicts, waiting))

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from walletsync.protocol import ErrorCode
 from walletsync_server.api import errors
 from walletsync_server.api.bearer import token_in_header
 from walletsync_server.api.edge import Edge
@@ -58,12 +59,23 @@ class OnAnswer(Protocol):
 
 
 class Api:
-    """Answers requests; every adapter hands them here. `largest_body` is in bytes; `edge` may be set anew."""
+    """Answers requests; every adapter hands them here. `largest_body` is in bytes; `edge` may be set anew.
 
-    def __init__(self, services: Services, edge: Edge | None = None, on_answer: OnAnswer | None = None) -> None:
+    `log_failed_logins`: whether wrong passwords are logged with the client's address; it may be set anew, too.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        edge: Edge | None = None,
+        on_answer: OnAnswer | None = None,
+        *,
+        log_failed_logins: bool = False,
+    ) -> None:
         self._services = services
         self._on_answer = on_answer
         self.edge = edge or Edge()
+        self.log_failed_logins = log_failed_logins
         self._table = Table(ROUTES)
         self._with_wallet = body_limit(services.about.description.limits.encrypted_wallet_bytes)
         self.largest_body = self._with_wallet.raw
@@ -96,6 +108,8 @@ class Api:
         route = match.template if match else "none"
         status, code = response.status, response.code
         logs.request(method=method, route=route, status=status, code=code, seconds=seconds, request_id=request_id)
+        if self.log_failed_logins and code == ErrorCode.WRONG_CREDENTIALS:
+            logs.login_failed(self.edge.proxies.address_of(request), request_id)
         if self._on_answer is not None:
             self._on_answer(method=method, route=route, status=status, code=code, seconds=seconds)
         headers = {**response.headers, **self.edge.headers_for(request), "X-Request-Id": request_id}

@@ -24,6 +24,7 @@ STATUS: dict[type[errors.ServiceError], int] = {
     errors.WrongCredentials: 401,
     errors.NotVerified: 401,
     errors.NotAllowed: 403,
+    errors.AccountDisabled: 403,
     errors.AccountExists: 409,
     errors.TooManyDevices: 403,
     errors.UpgradeRequired: 426,

@@ -49,6 +49,11 @@ class TrustedProxies:
             here = hop
         return str(here)
 
+    def address_of(self, request: Request) -> str:
+        """Return the client's address, as `client_of`, if it is one and nothing else; otherwise an empty text."""
+        address = _address(self.client_of(request))
+        return str(address) if address else ""
+
     def is_https(self, request: Request) -> bool:
         """Say whether a trusted proxy says that it was reached over TLS."""
         if not self.trusts(request):

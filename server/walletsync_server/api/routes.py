@@ -58,6 +58,7 @@ from walletsync_server.api.pages import Page
 from walletsync_server.api.table import PAGE, Answer, Parameter, Reads, Route
 from walletsync_server.services import Services
 from walletsync_server.services.errors import (
+    AccountDisabled,
     AccountExists,
     BadRequest,
     Busy,
@@ -133,7 +134,7 @@ ROUTES = (
         prefixes=BOTH,
         summary="Log a device in. The token that it had before becomes void.",
         answers={200: Answer("A token for this device.", LoginAnswer)},
-        refusals=(WrongCredentials, NotVerified, TooManyDevices, RateLimited, Busy, Unavailable),
+        refusals=(WrongCredentials, NotVerified, AccountDisabled, TooManyDevices, RateLimited, Busy, Unavailable),
     ),
     Route(
         method="DELETE",
@@ -233,7 +234,16 @@ ROUTES = (
         prefixes=API,
         summary="Change password and seed, and with them the wallet, if there is one. All devices are logged out.",
         answers={200: Answer("Everything is changed, or was already.", PasswordAnswer)},
-        refusals=(WrongCredentials, SequenceUsed, WalletRequired, NoWalletToChange, RateLimited, Busy, Unavailable),
+        refusals=(
+            WrongCredentials,
+            AccountDisabled,
+            SequenceUsed,
+            WalletRequired,
+            NoWalletToChange,
+            RateLimited,
+            Busy,
+            Unavailable,
+        ),
     ),
     Route(
         method="GET",
@@ -272,7 +282,7 @@ ROUTES = (
         prefixes=API,
         summary="Delete the account and everything that belongs to it.",
         answers={204: Answer("The account is gone, and everything that belonged to it.")},
-        refusals=(WrongCredentials, NotVerified, RateLimited, Busy, Unavailable),
+        refusals=(WrongCredentials, NotVerified, AccountDisabled, RateLimited, Busy, Unavailable),
     ),
     Route(
         method="POST",

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -19,6 +21,10 @@ from walletsync_server.services.account_admin import AccountAdmin, AddressSummar
 from walletsync_server.services.store import Store
 from walletsync_server.settings import ALLOWLIST, Settings
 from walletsync_server.storage import Access, open_storage
+from walletsync_server.storage.sqlite.files import draft_beside, put_in_place
+
+_T = TypeVar("_T")
+_STDOUT = Path("-")
 
 
 class _Address(click.ParamType[str]):
@@ -31,6 +37,19 @@ class _Address(click.ParamType[str]):
             return canonical_email(value)
         except ValueError as error:
             self.fail(f"this address cannot sign up: {error}.", param, ctx)
+
+
+class _Quota(click.ParamType["int | None"]):
+    """A number of bytes, or none."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value == "none":
+            return None
+        if not re.fullmatch("[1-9][0-9]{0,17}", value):
+            self.fail("give a number of bytes, at least 1, or none.", param, ctx)
+        return int(value)
 
 
 @click.group("accounts")
@@ -50,7 +69,8 @@ def list_command(configuration: Configuration, as_json: bool) -> None:
     """Print every address that has an account, or may sign up by `accounts add` or the settings.
 
     For each: since when it has an account; of its wallet the current version, how many are kept, and their bytes; how
-    many devices are logged in; when the account was last seen, by a log-in or a new version. Changes nothing.
+    many devices are logged in; when the account was last seen, by a log-in or a new version; its quota, and since when
+    it is disabled, where that is so. Changes nothing.
 
     Example: walletsync-server accounts list --json
     """
@@ -97,6 +117,77 @@ def logout_command(configuration: Configuration, address: str, device: str | Non
     if not count and device is not None:
         raise click.ClickException("No such device is logged in; see `accounts show`.")
     click.echo(f"{address}: devices logged out: {count}.")
+
+
+@accounts_group.command("disable")
+@settings_options("database")
+@click.argument("address", type=_Address())
+def disable_command(configuration: Configuration, address: str) -> None:
+    """Let nobody into the account of ADDRESS: its devices are logged out at once, and cannot log in again.
+
+    Its password can be neither changed nor used to delete the account, so that a thief cannot either. What is stored
+    stays. Only who has the password is told that the account is disabled.
+
+    Example: walletsync-server accounts disable alice@example.com
+    """
+    with _account_admin(configuration.settings) as admin:
+        is_new = _of_account(admin.disable(address))
+    click.echo(f"{address} is disabled." if is_new else f"{address} was already disabled.")
+
+
+@accounts_group.command("enable")
+@settings_options("database")
+@click.argument("address", type=_Address())
+def enable_command(configuration: Configuration, address: str) -> None:
+    """Let devices log in to the account of ADDRESS again, which was disabled.
+
+    Example: walletsync-server accounts enable alice@example.com
+    """
+    with _account_admin(configuration.settings) as admin:
+        is_new = _of_account(admin.enable(address))
+    click.echo(f"{address} is enabled; its devices log in again." if is_new else f"{address} was not disabled.")
+
+
+@accounts_group.command("quota")
+@settings_options("database")
+@click.argument("address", type=_Address())
+@click.argument("quota", type=_Quota(), metavar="BYTES")
+def quota_command(configuration: Configuration, address: str, quota: int | None) -> None:
+    """Limit what is kept of the wallet of ADDRESS to BYTES, all versions together; none takes the limit back.
+
+    Of earlier versions as many are kept as have room. A new version that alone has more is refused as too large. It
+    holds from the next version on; max_wallet_bytes holds besides.
+
+    Example: walletsync-server accounts quota alice@example.com 1000000
+    """
+    with _account_admin(configuration.settings) as admin:
+        _of_account(admin.set_quota(address, quota) or None)
+    limited = f"at most {quota} bytes are kept, all versions together" if quota else "no quota"
+    click.echo(f"{address}: {limited}.")
+
+
+@accounts_group.command("export")
+@settings_options("database")
+@click.argument("address", type=_Address())
+@click.argument("file", type=click.Path(path_type=Path))
+def export_command(configuration: Configuration, address: str, file: Path) -> None:
+    """Write all that the server keeps of the account of ADDRESS to FILE, as JSON; - is stdout. Changes nothing.
+
+    That is for its owner: all kept versions of the wallet, encrypted as they are, with the seed that the password needs
+    to open them; devices, times and mails. No hash of a password or token is in it. FILE must not exist yet; only who
+    runs this can read it.
+
+    Example: walletsync-server accounts export alice@example.com alice.json
+    """
+    with _account_admin(configuration.settings, Access.LOOK) as admin:
+        text = json.dumps(_of_account(admin.export(address)), indent=2) + "\n"
+    if file == _STDOUT:
+        click.echo(text, nl=False)
+        return
+    with draft_beside(file) as draft:
+        draft.write_text(text)
+        put_in_place(draft, file, replace=False)
+    click.echo(f"{file}: all that is kept of {address}.", err=True)
 
 
 @accounts_group.command("add")
@@ -190,6 +281,12 @@ def _find(admin: AccountAdmin, address: str) -> AddressSummary:
     return person
 
 
+def _of_account(found: _T | None) -> _T:
+    if found is None:
+        raise click.ClickException("This address has no account; see `accounts list`.")
+    return found
+
+
 def _as_json(person: AddressSummary) -> str:
     return json.dumps(dataclasses.asdict(person), default=datetime.isoformat)
 
@@ -213,7 +310,10 @@ def _describe(person: AddressSummary) -> str:
     kept = f"versions kept: {person.versions}, {person.size} bytes"
     wallet = f"wallet version {person.current_sequence}, {kept}" if person.current_sequence else "no wallet"
     seen = f"{person.last_seen:%Y-%m-%d}" if person.last_seen else "not known"
-    return f"account since {person.created_at:%Y-%m-%d}, {wallet}, devices: {person.devices}, last seen: {seen}"
+    quota = f", quota: {person.quota} bytes" if person.quota is not None else ""
+    disabled = f", disabled since {person.disabled_at:%Y-%m-%d}" if person.disabled_at else ""
+    since = f"account since {person.created_at:%Y-%m-%d}, {wallet}{quota}"
+    return f"{since}, devices: {person.devices}, last seen: {seen}{disabled}"
 
 
 def _tell_if_needless(settings: Settings) -> None:

@@ -102,15 +102,20 @@ def restore_command(configuration: Configuration, file: Path) -> None:
 
     FILE is checked first, as `verify-backup` does. The database that was there is kept beside the new one. No login
     survives: every device has to log in again, and whoever had a newer wallet is asked before it is pushed again.
+    Accounts that were deleted after the backup, by walletsync.deletions beside it or the database, are deleted again.
 
     Example: walletsync-server restore /var/backups/walletsync-2026-01-31.db
     """
     database = configuration.settings.database_file
     with progress("Checking") as bar:
-        aside = restore(file, database, now=datetime.now(UTC), progress=bar)
+        restored = restore(file, database, now=datetime.now(UTC), progress=bar)
     click.echo(f"{database} is now what {file} was, with every device logged out.")
-    if aside:
-        click.echo(f"The previous database is kept as {aside}; remove it when you no longer need it.")
+    for account_id, deleted_at in restored.deleted_again.items():
+        click.echo(
+            f"Account {account_id} was deleted after this backup, on {deleted_at:%Y-%m-%d}; it is deleted again."
+        )
+    if restored.aside:
+        click.echo(f"The previous database is kept as {restored.aside}; remove it when you no longer need it.")
 
 
 @click.command("compact")

@@ -1,4 +1,5 @@
-"""The log: one line per event, and in none of them a token, password, seed, address, body or query.
+"""The log: one line per event, and in none of them a token, password, seed, address, body or query; but for the network
+address of whoever failed to log in, where the operator wants that.
 
 Lines go through Python's `logging` to stderr, as key=value or JSON. What other libraries log is reduced to the template
 of their message, since arguments and exception messages can carry what clients sent, and to its place where the message
@@ -104,6 +105,11 @@ def not_reloaded(mistakes: Iterable[object]) -> None:
 def unavailable(reason: str, request_id: str = "") -> None:
     """Log that the database could not be asked. `reason` is the storage's, which has no values in it."""
     _log_event(logging.ERROR, "unavailable", reason=reason, **_about(request_id))
+
+
+def login_failed(client: str, request_id: str) -> None:
+    """Log that a wrong password came from this network address; fail2ban's filter in the examples knows the line."""
+    _log_event(logging.WARNING, "login_failed", client=client, request_id=request_id)
 
 
 def mail_failed(error: BaseException) -> None:

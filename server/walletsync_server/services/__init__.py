@@ -91,7 +91,10 @@ def build_services(
     about = About(max_wallet_bytes=max_wallet_bytes, live_updates=hub is not None)
     hub = Hub() if hub is None else hub
     fresh = secrets.token_bytes(32)
-    secret = store.write(lambda transaction: transaction.keep_secret(fresh))
+    # A disk that is full keeps nobody from reading: nothing is written that is there.
+    secret = store.read(lambda transaction: transaction.secret()) or store.write(
+        lambda transaction: transaction.keep_secret(fresh)
+    )
 
     purge_clock = CautiousClock(clock, seconds)
     tokens = Tokens(store, clock, hub, purge_clock=purge_clock)
@@ -122,7 +125,7 @@ def build_services(
         signups=signups,
         throttle=throttle,
         tokens=tokens,
-        updates=Updates(store, tokens=tokens, hub=hub, clock=clock),
+        updates=Updates(store, tokens=tokens, hub=hub, clock=clock, seconds=seconds),
         wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, publisher=hub),
     )
 

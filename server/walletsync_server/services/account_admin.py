@@ -1,12 +1,15 @@
 """What the operator does about accounts, while the server may be running: every request asks the database."""
 
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from walletsync_server.services.account_export import export_account
 from walletsync_server.services.store import Store
+from walletsync_server.storage.interface import Account, ReadTransaction, Token, WriteTransaction
 from walletsync_server.storage.interface import AddressSummary as AddressSummary  # what `AccountAdmin` returns
-from walletsync_server.storage.interface import ReadTransaction, Token, WriteTransaction
 
 _AT_ONCE = 500
 
@@ -30,6 +33,16 @@ class LoggedIn:
 
 def _logged_in(token: Token) -> LoggedIn:
     return LoggedIn(device_id=token.device_id, logged_in_at=token.created_at, expires_at=token.expires_at)
+
+
+def _locked(transaction: WriteTransaction, email: str) -> Account | None:
+    account = transaction.find_account(email)
+    return transaction.lock_account(account.account_id) if account else None
+
+
+def _tell_void(transaction: WriteTransaction) -> None:
+    """Let a server that runs see at once that some tokens are void now."""
+    transaction.mark_void(secrets.token_bytes(16))
 
 
 class AccountAdmin:
@@ -63,15 +76,71 @@ class AccountAdmin:
         """Log out one device of an account, or all; return how many. They need the password again."""
 
         def work(transaction: WriteTransaction) -> int:
-            account = transaction.find_account(email)
-            if account is None or transaction.lock_account(account.account_id) is None:
+            account = _locked(transaction, email)
+            if account is None:
                 return 0
             chosen = [each for each in self._alive(transaction, email) if device_id in (None, each.device_id)]
             for token in chosen:
                 transaction.delete_token(token)
+            _tell_void(transaction)
             return len(chosen)
 
         return self._store.write(work)
+
+    def disable(self, email: str) -> bool | None:
+        """Let nobody into an account, and log out all its devices; what is stored stays.
+
+        Returns:
+            False if it was disabled already, None if there is no such account.
+        """
+        now = self._clock()
+
+        def work(transaction: WriteTransaction) -> bool | None:
+            account = _locked(transaction, email)
+            if account is None:
+                return None
+            if account.disabled_at is None:
+                transaction.set_disabled(account.account_id, now)
+                transaction.delete_tokens(account.account_id)
+                _tell_void(transaction)
+            return account.disabled_at is None
+
+        return self._store.write(work)
+
+    def enable(self, email: str) -> bool | None:
+        """Take that back; devices have to log in again.
+
+        Returns:
+            False if it was not disabled, None if there is no such account.
+        """
+
+        def work(transaction: WriteTransaction) -> bool | None:
+            account = _locked(transaction, email)
+            if account is None:
+                return None
+            transaction.set_disabled(account.account_id, None)
+            return account.disabled_at is not None
+
+        return self._store.write(work)
+
+    def set_quota(self, email: str, quota: int | None) -> bool:
+        """Set how many bytes the kept versions of an account's wallet may have, None for no such limit.
+
+        It holds from the next version on. False if there is no such account.
+        """
+
+        def work(transaction: WriteTransaction) -> bool:
+            account = _locked(transaction, email)
+            if account is not None:
+                transaction.set_quota(account.account_id, quota)
+            return account is not None
+
+        return self._store.write(work)
+
+    def export(self, email: str) -> Mapping[str, Any] | None:
+        """Return all that is kept of an account, see `export_account`; None if there is no such account."""
+        now = self._clock()
+        return self._store.read(lambda transaction: export_account(transaction, email, now))
 
     def _alive(self, transaction: ReadTransaction, email: str) -> list[Token]:
         account, now = transaction.find_account(email), self._clock()
@@ -85,12 +154,14 @@ class AccountAdmin:
 
     def remove(self, email: str, *, account: bool) -> Removed:
         """Take the permission back and, if wanted, delete the account with all that belongs to it."""
+        now = self._clock()
 
         def work(transaction: WriteTransaction) -> Removed:
             permission = transaction.disallow(email)
-            found = transaction.find_account(email) if account else None
-            if found is not None and transaction.lock_account(found.account_id) is not None:
-                transaction.delete_account(found.account_id)
+            found = _locked(transaction, email) if account else None
+            if found is not None:
+                transaction.delete_account(found.account_id, now)
+                _tell_void(transaction)
             return Removed(account=found is not None, permission=permission)
 
         return self._store.write(work)

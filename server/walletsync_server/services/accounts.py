@@ -6,7 +6,14 @@ from datetime import datetime
 
 from walletsync_server.live.interface import Publisher
 from walletsync_server.services.account_ids import new_account_id
-from walletsync_server.services.errors import AccountExists, Busy, NotAllowed, NotVerified, WrongCredentials
+from walletsync_server.services.errors import (
+    AccountDisabled,
+    AccountExists,
+    Busy,
+    NotAllowed,
+    NotVerified,
+    WrongCredentials,
+)
 from walletsync_server.services.known_clients import KnownClients, asker_of
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.signups import Signups
@@ -112,6 +119,7 @@ class Accounts:
             Busy: if too many wait to be checked.
             WrongCredentials: if there is no account with this address and password.
             NotVerified: if a sign-up with them waits to be confirmed.
+            AccountDisabled: if the operator has disabled it.
             TooManyDevices: if the account has as many other devices as it may.
         """
         seen, _ = self._authenticate(email, password, client, device_id)
@@ -139,6 +147,7 @@ class Accounts:
             Busy: if too many wait to be checked.
             WrongCredentials: if there is no account with this address and password.
             NotVerified: if a sign-up with them waits to be confirmed.
+            AccountDisabled: if the operator has disabled it.
         """
         seen, own_signups = self._authenticate(email, password, client)
 
@@ -146,7 +155,7 @@ class Accounts:
             account = lock_unchanged(transaction, seen)
             if account is None:
                 raise WrongCredentials
-            transaction.delete_account(account.account_id)
+            transaction.delete_account(account.account_id, self._clock())
             # Those of others go on waiting: who made them would see by their end that there was an account.
             if own_signups is not None:
                 transaction.delete_signups(email, own_signups)
@@ -205,8 +214,13 @@ def lock_unchanged(transaction: WriteTransaction, seen: Account) -> Account | No
     """Lock an account whose password was checked before, and return it as it is now.
 
     None if that password holds no more: it was changed while it was being checked, or the account is gone.
+
+    Raises:
+        AccountDisabled: if the operator has disabled it.
     """
     account = transaction.lock_account(seen.account_id)
     if account is None or account.epoch != seen.epoch:
         return None
+    if account.disabled_at is not None:
+        raise AccountDisabled
     return account

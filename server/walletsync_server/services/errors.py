@@ -8,6 +8,7 @@ ServiceError
 ├── WrongCredentials      address or password, and nobody learns which
 ├── NotVerified           the password is right, the address not confirmed yet
 ├── NotAllowed            this address may not sign up here
+├── AccountDisabled       the password is right, and the operator lets nobody in
 ├── AccountExists         somebody signed up with this address
 ├── TooManyDevices        the account has as many live tokens as it may
 ├── UpgradeRequired       only a WebSocket makes sense here
@@ -96,6 +97,13 @@ class NotAllowed(ServiceError):
 
     code = ErrorCode.NOT_ALLOWED
     sentence = "This address may not sign up here; ask the operator of the server to allow it."
+
+
+class AccountDisabled(ServiceError):
+    """The operator has disabled this account. Only who proves its password is told."""
+
+    code = ErrorCode.NOT_ALLOWED
+    sentence = "This account is disabled; ask the operator of the server."
 
 
 class AccountExists(ServiceError):

@@ -14,6 +14,7 @@ from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.store import Store
 from walletsync_server.services.throttle import Standing, Throttle
 from walletsync_server.services.turns import Asker
+from walletsync_server.services.wallets import append
 from walletsync_server.storage.interface import Account, ReadTransaction, Wallet, WriteTransaction
 
 
@@ -48,6 +49,8 @@ class PasswordChange:
             Busy: if too many wait to be checked.
             BadRequest: if both passwords are the same.
             WrongCredentials: if there is no account with this address and password.
+            AccountDisabled: if the operator has disabled the account.
+            TooLarge: if the wallet has more bytes than the account's quota.
             StalePasswordChange: if the wallet is not the next one, or there is one too many or too few.
         """
         if old == new:
@@ -87,7 +90,7 @@ class PasswordChange:
             self._known.remember(transaction, account.account_id, client)
             if wallet is not None:
                 transaction.prune_wallets(account.account_id, 0)  # they are under the old key
-                transaction.append_wallet(account.account_id, wallet)
+                append(transaction, account, wallet)
             return True
 
         replaced = self._store.write(replace)

@@ -92,8 +92,8 @@ class Tokens:
         known = self._store.read(lambda transaction: transaction.find_token(_hash(token))) if token else None
         return known.account_id if known and not self._is_over(known) else None
 
-    def lock(self, transaction: WriteTransaction, known: Token) -> int:
-        """Lock the account of a token that was authenticated before, check the token again, return the sequence.
+    def lock(self, transaction: WriteTransaction, known: Token) -> Account:
+        """Lock the account of a token that was authenticated before, check the token again, return the account.
 
         Raises:
             Unauthorized: if the token or the account is gone by now, or the token expired.
@@ -101,7 +101,7 @@ class Tokens:
         account = transaction.lock_account(known.account_id)
         if account is None or transaction.find_token(known.token_hash) != known or self._is_over(known):
             raise Unauthorized
-        return account.current_sequence
+        return account
 
     def revoke(self, token: str | None) -> None:
         """Make a token void.

@@ -1,5 +1,7 @@
 """Live updates: who holds a token may listen for the wallets of its account, as long as the token lives."""
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +11,9 @@ from walletsync_server.services.errors import Overloaded, TooManySockets
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import Tokens
 from walletsync_server.storage.interface import ReadTransaction
+
+LOOK_SECONDS = 20.0
+"""How often every token is looked at, whatever nobody told: that is how long a clock may have been set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +28,22 @@ class Subscription:
 class Updates:
     """Lets devices listen."""
 
-    def __init__(self, store: Store, *, tokens: Tokens, hub: Hub, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        tokens: Tokens,
+        hub: Hub,
+        clock: Callable[[], datetime],
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._tokens = tokens
         self._hub = hub
         self._clock = clock
+        self._seconds = seconds
+        self._mark: bytes | None = None
+        self._looked_at = -math.inf
 
     def listen(self, token: str | None, wake: Callable[[], None]) -> Subscription:
         """Return a subscription, which knows the current sequence already if there is a wallet.
@@ -66,8 +82,17 @@ class Updates:
     def hang_up_void(self) -> int:
         """Hang up who listens with a token that is void by now; return how many such tokens there were.
 
-        Another process may have made it void, a command perhaps, or the clock was set.
+        Another process may have made it void, which says so, or the clock was set. For one thread, often: it looks at
+        every token only when there is a new mark, or every `LOOK_SECONDS`.
         """
+        mark, now = self._store.read(lambda transaction: transaction.void_mark()), self._seconds()
+        if mark == self._mark and now - self._looked_at < LOOK_SECONDS:
+            return 0
+        count = self._hang_up_all_void()
+        self._mark, self._looked_at = mark, now
+        return count
+
+    def _hang_up_all_void(self) -> int:
         void = [
             (account_id, token)
             for account_id, tokens in self._hub.tokens().items()

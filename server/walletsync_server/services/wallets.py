@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from enum import Enum, auto
+from itertools import accumulate
 
 from walletsync.protocol import KEPT_VERSIONS, wallet_digest
 from walletsync_server.live.interface import Publisher
@@ -10,7 +11,7 @@ from walletsync_server.services.coroutines import ELSEWHERE, GeneratorCoroutine
 from walletsync_server.services.errors import Conflict, NoSuchVersion, NothingToFollow, NoWallet, TooLarge
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import Tokens
-from walletsync_server.storage.interface import KeptVersion, LargeWallet, ReadTransaction, WriteTransaction
+from walletsync_server.storage.interface import Account, KeptVersion, LargeWallet, ReadTransaction, WriteTransaction
 from walletsync_server.storage.interface import Wallet as Wallet  # what `Wallets` returns
 
 SMALL = 64 * 1024
@@ -87,7 +88,8 @@ class Wallets:
 
         Raises:
             Unauthorized: if the token is not alive, or died before the write.
-            TooLarge: if the encrypted wallet is over the limit.
+            TooLarge: if the encrypted wallet is over the server's limit; or it would be stored, and alone has more than
+                the account's quota.
             NothingToFollow: if there is no wallet and the sequence is not 1.
             Conflict: if another wallet is the current one and this is not the next.
         """
@@ -95,9 +97,9 @@ class Wallets:
         posted = self.checked(sequence, encrypted_wallet, hmac, known.device_id)
 
         def swap(transaction: WriteTransaction) -> _Outcome:
-            if sequence == self._tokens.lock(transaction, known) + 1:
-                transaction.append_wallet(known.account_id, posted)
-                transaction.prune_wallets(known.account_id, KEPT_VERSIONS)
+            account = self._tokens.lock(transaction, known)
+            if sequence == account.current_sequence + 1:
+                append(transaction, account, posted)
                 return _Outcome.STORED
             return _outcome_without_writing(transaction, known.account_id, posted)
 
@@ -127,6 +129,28 @@ class Wallets:
             device_id=device_id,
             stored_at=self._clock(),
         )
+
+
+def append(transaction: WriteTransaction, account: Account, wallet: Wallet) -> None:
+    """Make `wallet` the current version, and keep of the earlier ones what limit and quota allow.
+
+    The caller holds the lock of `account`, as it is now, and has checked the sequence.
+
+    Raises:
+        TooLarge: if the wallet alone has more bytes than the account's quota.
+    """
+    if account.quota is not None and len(wallet.encrypted_wallet.encode()) > account.quota:
+        raise TooLarge("The wallet has more bytes than this account may have here; ask the operator of the server.")
+    transaction.append_wallet(account.account_id, wallet)
+    transaction.prune_wallets(account.account_id, _kept(transaction, account))
+
+
+def _kept(transaction: ReadTransaction, account: Account) -> int:
+    """Return how many versions may be kept, the current one included: as many as have room in the quota."""
+    if account.quota is None:
+        return KEPT_VERSIONS
+    totals = accumulate(version.size for version in transaction.history(account.account_id))
+    return min(KEPT_VERSIONS, sum(total <= account.quota for total in totals))
 
 
 class _Outcome(Enum):

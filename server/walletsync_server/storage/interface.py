@@ -45,7 +45,8 @@ class Account:
     """One account's row, which is also the lock of everything that belongs to it.
 
     `current_sequence` is 0 as long as there is no wallet. `epoch` counts the passwords, from 1.
-    `salt_seed` is 32 bytes, or None if the client that signed up knew none.
+    `salt_seed` is 32 bytes, or None if the client that signed up knew none. `disabled_at` is when the operator disabled
+    it, `quota` how many bytes all kept versions of its wallet may have together; None if neither was done.
     """
 
     account_id: int
@@ -55,6 +56,8 @@ class Account:
     created_at: datetime
     current_sequence: int = 0
     epoch: int = 1
+    disabled_at: datetime | None = None
+    quota: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,10 @@ class ReadTransaction(AddressReads, SignupReads):
         """Return how many accounts there are."""
 
     @abstractmethod
+    def deletions(self) -> dict[int, datetime]:
+        """Return the numbers of the accounts that were deleted, and when, so that no backup brings them back."""
+
+    @abstractmethod
     def backed_up_at(self) -> datetime | None:
         """Return when the last backup of this database was complete; None if there was none."""
 
@@ -116,6 +123,14 @@ class ReadTransaction(AddressReads, SignupReads):
     @abstractmethod
     def salt_seed(self, email: str, otherwise: bytes) -> bytes:
         """Return the seed of this address's account; `otherwise` if there is none, by the same work."""
+
+    @abstractmethod
+    def secret(self) -> bytes | None:
+        """Return the server's secret, None as long as `keep_secret` has stored none."""
+
+    @abstractmethod
+    def void_mark(self) -> bytes | None:
+        """Return the last `mark_void`, None if there was none."""
 
     @abstractmethod
     def find_token(self, token_hash: bytes) -> Token | None:
@@ -132,6 +147,10 @@ class ReadTransaction(AddressReads, SignupReads):
     @abstractmethod
     def knows_client(self, account_id: int, name: bytes, since: datetime) -> bool:
         """Say whether the account remembers a client of this name that came after `since`."""
+
+    @abstractmethod
+    def clients_of(self, account_id: int) -> dict[bytes, datetime]:
+        """Return the names of the clients that the account remembers, and when each came last."""
 
     @abstractmethod
     def current_sequence(self, account_id: int) -> int:
@@ -192,10 +211,18 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Set another hash of the same password; no token is void by that. The caller holds the lock."""
 
     @abstractmethod
-    def delete_account(self, account_id: int) -> None:
+    def set_disabled(self, account_id: int, since: datetime | None) -> None:
+        """Note since when the account is disabled, None for one that is not. The caller holds the lock."""
+
+    @abstractmethod
+    def set_quota(self, account_id: int, quota: int | None) -> None:
+        """Note how many bytes its kept versions may have, None for no such limit. The caller holds the lock."""
+
+    @abstractmethod
+    def delete_account(self, account_id: int, now: datetime) -> None:
         """Remove the account and all that belongs to it, mails to its address too. The caller holds the lock.
 
-        Sign-ups of its address that wait are their makers'.
+        Sign-ups of its address that wait are their makers'. Of the account its number stays, see `deletions`.
 
         Once `Storage.write` returns, none of the storage's files has any of it; as long as somebody reads an earlier
         state, soon after.
@@ -242,6 +269,10 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Forget clients of any accounts that came at `before` or earlier, at most `most`; return how many."""
 
     @abstractmethod
+    def mark_void(self, mark: bytes) -> None:
+        """Leave a mark unlike any other: a process that has listeners sees by it that some tokens are void now."""
+
+    @abstractmethod
     def note_time(self, now: datetime) -> None:
         """Write down that it is `now`, in place of the last time: a write that shows that writing works."""
 
@@ -269,6 +300,10 @@ class Storage(ABC):
                 write succeeds either.
         """
         self.read(lambda transaction: transaction.ping())
+
+    def readers(self) -> tuple[int, int]:
+        """Return how many read at this moment, and how many may; both 0 where nothing bounds them."""
+        return 0, 0
 
     @abstractmethod
     def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:

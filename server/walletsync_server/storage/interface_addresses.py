@@ -14,6 +14,7 @@ class AddressSummary:
 
     `versions` and `size` are of what is kept of the wallet, the size in bytes of UTF-8. `last_seen` is when the last
     version was stored or the password was last proven, whichever is later; None if nothing of that is known any more.
+    `disabled_at` and `quota` are the account's.
     """
 
     email: str
@@ -24,6 +25,8 @@ class AddressSummary:
     versions: int = 0
     size: int = 0
     last_seen: datetime | None = None
+    disabled_at: datetime | None = None
+    quota: int | None = None
 
 
 class AddressReads(ABC):

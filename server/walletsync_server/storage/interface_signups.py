@@ -63,6 +63,10 @@ class SignupReads(ABC):
         """Return one of the mails that were not sent and are due at `now`, the one that was due first."""
 
     @abstractmethod
+    def mails_to(self, email: str) -> list[Mail]:
+        """Return all mails to this address, sent ones too, the oldest first."""
+
+    @abstractmethod
     def count_mails_sent(self, email: str, since: datetime) -> int:
         """Return how many mails went to the address after `since`."""
 

@@ -1,5 +1,6 @@
 """What a command ends with, and what it says then."""
 
+import json
 import re
 
 import pytest
@@ -94,3 +95,28 @@ def test_the_commands_of_an_error_follow_its_sentence() -> None:
     ended = failure(error)
     assert (ended.format_message(), ended.hint) == ("This device is not logged in.", "walletsync login")
     assert failure(errors.NotReady("It is late.")).hint is None
+
+
+def test_request_of_an_error_is_told(make: Make, middle: Middle) -> None:
+    """As a line on stderr, by which whoever runs the server finds it; nothing where there was no answer with an id."""
+    laptop = make("laptop", middle.url)
+    laptop.ok("register")
+    middle.always(GET_WALLET, Answer(500, b"", {"X-Request-Id": "0f1e2d3c4b5a6978"}))
+    assert laptop.fails("sync", 3).splitlines()[-1] == "request id: 0f1e2d3c4b5a6978"
+    middle.always(GET_WALLET, Answer(500, b"", {"X-Request-Id": "Call this number"}))
+    assert "request id" not in laptop.fails("sync", 3)
+
+
+def test_programs_get_errors_as_json(make: Make, middle: Middle) -> None:
+    """With --json an error is one object on stderr: sentence, what to type next, the request's id, the exit status."""
+    laptop = make("laptop", middle.url)
+    laptop.ok("register")
+    middle.always(GET_WALLET, Answer(401, b"", {"X-Request-Id": "0f1e2d3c4b5a6978"}))
+    told = json.loads(laptop.fails("pull --json", 4))
+    sentence = told.pop("error")
+    assert "no longer logged in" in sentence
+    assert told == {"status": 4, "hint": "walletsync login", "requestId": "0f1e2d3c4b5a6978"}
+    middle.honest()
+    told = json.loads(laptop.fails("pull --json", 4))
+    assert "There is no wallet yet" in told["error"]
+    assert "error: " in laptop.fails("pull", 4)

@@ -177,7 +177,7 @@ def test_restored_database_has_everything_but_tokens(storage: Storage, file: Pat
     back_up(file, backup, replace=False, progress=ignore)
     append(storage, ALICE.account_id, wallet(4))
     storage.close()
-    assert restore(backup, file, now=NOW, progress=ignore) == file.with_name(ASIDE)
+    assert restore(backup, file, now=NOW, progress=ignore).aside == file.with_name(ASIDE)
     assert names(file.parent) == {"backup.db", "walletsync.db", "walletsync.db.lock", ASIDE}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert verify(file.with_name(ASIDE), progress=ignore).versions == 4
@@ -206,7 +206,7 @@ def test_restore_to_where_nothing_was(storage: Storage, file: Path, backup: Path
     back_up(file, backup, replace=False, progress=ignore)
     fresh = tmp_path / "new" / "walletsync.db"
     fresh.parent.mkdir()
-    assert restore(backup, fresh, now=NOW, progress=ignore) is None
+    assert restore(backup, fresh, now=NOW, progress=ignore).aside is None
     assert names(fresh.parent) == {"walletsync.db", "walletsync.db.lock"}
     assert verify(fresh, progress=ignore).versions == 3
 
@@ -218,7 +218,7 @@ def test_restore_replaces_what_a_killed_server_left(storage: Storage, file: Path
     killed = Path(f"{file}-killed")
     for companion in ("", "-wal", "-shm"):
         Path(f"{killed}{companion}").write_bytes(Path(f"{file}{companion}").read_bytes())
-    aside = restore(backup, killed, now=NOW, progress=ignore)
+    aside = restore(backup, killed, now=NOW, progress=ignore).aside
     assert aside is not None
     assert verify(aside, progress=ignore).versions == 4
     assert verify(killed, progress=ignore).versions == 3
@@ -231,7 +231,7 @@ def test_what_sqlite_cannot_open_is_replaced_and_kept(storage: Storage, backup: 
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"broken" * 1000)
     Path(f"{broken}-wal").mkdir()
-    aside = restore(backup, broken, now=NOW, progress=ignore)
+    aside = restore(backup, broken, now=NOW, progress=ignore).aside
     assert aside is not None
     assert aside.read_bytes() == b"broken" * 1000
     assert Path(f"{aside}-wal").is_dir()

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.server.helpers import until
-from walletsync_server.storage.contract_tests.records import ALICE, BOB, append, wallet
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, append, wallet
 from walletsync_server.storage.interface import ReadTransaction, StorageError, WriteTransaction
 from walletsync_server.storage.sqlite import log
 from walletsync_server.storage.sqlite.compact import compact
+from walletsync_server.storage.sqlite.files import DELETIONS
 from walletsync_server.storage.sqlite.lock import DatabaseInUse
 from walletsync_server.storage.sqlite.opening import open_sqlite
 
@@ -32,7 +33,7 @@ def test_deleted_account_is_gone_while_the_database_is_open(tmp_path: Path, inli
     append(storage, ALICE.account_id, *(wallet(n, f"canary {n} " * 2000) for n in range(1, 5)))
     assert storage.read(lambda t: t.find_account(ALICE.email))
     assert traces(file)
-    storage.write(lambda t: t.delete_account(ALICE.account_id))
+    storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
     assert traces(file) == set()
     storage.close()
 
@@ -63,7 +64,7 @@ def test_deleted_account_is_gone_once_nobody_reads_it_any_more(tmp_path: Path, i
 
     def read_long(transaction: ReadTransaction) -> object:
         before = transaction.current_wallet(ALICE.account_id)
-        storage.write(lambda t: t.delete_account(ALICE.account_id))
+        storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
         storage.write(lambda t: t.insert_account(BOB))
         assert transaction.current_wallet(ALICE.account_id) == before
         return before
@@ -108,7 +109,7 @@ def test_compacting_gives_space_back(tmp_path: Path) -> None:
     for account in (ALICE, BOB):
         storage.write(lambda t, a=account: t.insert_account(a))  # type: ignore[misc]
         append(storage, account.account_id, *(wallet(n, "x" * 500_000) for n in range(1, 5)))
-    storage.write(lambda t: t.delete_account(ALICE.account_id))
+    storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
     with pytest.raises(DatabaseInUse):
         compact(file)
     storage.close()
@@ -116,7 +117,7 @@ def test_compacting_gives_space_back(tmp_path: Path) -> None:
     assert before > 4_000_000
     assert 2_000_000 < after == file.stat().st_size < 2_200_000
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert {path.name for path in tmp_path.iterdir()} == {"walletsync.db", "walletsync.db.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"walletsync.db", "walletsync.db.lock", DELETIONS}
     storage = open_sqlite(file)
     found = storage.read(lambda t: t.current_wallet(BOB.account_id))
     assert found is not None

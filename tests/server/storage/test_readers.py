@@ -7,8 +7,23 @@ import pytest
 from walletsync_server.storage.interface import ReadTransaction, StorageError
 from walletsync_server.storage.sql.queries import SqlReadTransaction
 from walletsync_server.storage.sqlite.connect import driver_of, engine
-from walletsync_server.storage.sqlite.opening import open_sqlite
+from walletsync_server.storage.sqlite.opening import READERS, open_sqlite
 from walletsync_server.storage.sqlite.readers import Readers
+
+
+def test_readers_are_counted(tmp_path: Path) -> None:
+    """Each as long as it reads, those inside of others as well; how many may, is told with it."""
+    storage = open_sqlite(tmp_path / "walletsync.db")
+    seen: list[tuple[int, int]] = []
+
+    def read(depth: int) -> None:
+        seen.append(storage.readers())
+        if depth:
+            storage.read(lambda _: read(depth - 1))
+
+    read(3)
+    assert [*seen, storage.readers()] == [(number, READERS) for number in (0, 1, 2, 3, 0)]
+    storage.close()
 
 
 def break_the_end(transaction: ReadTransaction) -> None:

@@ -240,7 +240,7 @@ def test_deleted_account_is_gone_from_the_file(tmp_path: Path) -> None:
     storage.write(lambda t: t.insert_account(BOB))
     append(storage, ALICE.account_id, *(wallet(n, f"canary {n} " * 2000) for n in range(1, 5)))
     storage.write(lambda t: t.prune_wallets(ALICE.account_id, 1))
-    storage.write(lambda t: t.delete_account(ALICE.account_id))
+    storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
     storage.close()
     data = file.read_bytes()
     assert b"canary" not in data

@@ -184,10 +184,12 @@ class AccountContract(StorageContract):
         assert known(NOW + timedelta(minutes=2)) == [False, False, True]
         assert known(NOW - timedelta(minutes=1), BOB.account_id) == [False, True, False]
         assert known(NOW, 0) == [False, False, False]
+        assert storage.read(lambda t: t.clients_of(BOB.account_id)) == {b"b": NOW}
+        assert storage.read(lambda t: t.clients_of(0)) == {}
         later = NOW + timedelta(minutes=2)
         assert [storage.write(lambda t: t.forget_clients(later, 1)) for _ in range(3)] == [1, 1, 0]
         assert known(NOW) == [False, False, True]
-        storage.write(lambda t: t.delete_account(alice.account_id))
+        storage.write(lambda t: t.delete_account(alice.account_id, NOW))
         assert known(NOW) == [False, False, False]
 
     def test_history_tells_every_kept_version(self, storage: Storage, alice: Account) -> None:
@@ -210,8 +212,9 @@ class AccountContract(StorageContract):
         for account in (alice, BOB):
             append(storage, account.account_id, wallet(1), wallet(2))
             storage.write(lambda t, a=account: t.put_token(token("a", len(a.email), a.account_id)))  # type: ignore[misc]
-        storage.write(lambda t: t.delete_account(alice.account_id))
+        storage.write(lambda t: t.delete_account(alice.account_id, NOW))
         assert storage.read(lambda t: t.find_account(alice.email)) is None
+        assert storage.read(lambda t: t.deletions()) == {alice.account_id: NOW}
         assert storage.read(lambda t: t.history(alice.account_id)) == []
         assert storage.read(lambda t: t.find_token(token("a", len(alice.email)).token_hash)) is None
         storage.write(lambda t: t.insert_account(alice))
@@ -282,11 +285,13 @@ class AccountContract(StorageContract):
     ) -> None:
         """What was written is there when the database is opened again, secret included."""
         append(storage, alice.account_id, wallet(1))
+        assert storage.read(lambda t: t.secret()) is None
         storage.write(lambda t: t.keep_secret(b"first"))
         storage.close()
         again = open_storage()
         assert again.read(lambda t: t.current_wallet(alice.account_id)) == wallet(1)
         assert again.write(lambda t: t.keep_secret(b"second")) == b"first"
+        assert again.read(lambda t: t.secret()) == b"first"
         again.close()
 
     def test_devices_are_known_by_their_tokens(self, storage: Storage, alice: Account) -> None:
@@ -295,6 +300,25 @@ class AccountContract(StorageContract):
         storage.write(lambda t: t.put_token(token("a\0")))
         asked = [(alice.account_id, "a\0"), (alice.account_id, "a"), (BOB.account_id, "a\0"), (0, "a\0")]
         assert [storage.read(lambda t, x=x: t.has_token(*x)) for x in asked] == [True, False, False, False]  # type: ignore[misc]
+
+    def test_account_is_disabled_and_limited_by_itself(self, storage: Storage, alice: Account) -> None:
+        """Both come back as they were set, also None; nothing else changes, and no other account."""
+        storage.write(lambda t: t.insert_account(BOB))
+        storage.write(lambda t: t.set_disabled(alice.account_id, NOW))
+        storage.write(lambda t: t.set_quota(alice.account_id, 2**40))
+        changed = replace(alice, disabled_at=NOW, quota=2**40)
+        assert storage.write(lambda t: t.lock_account(alice.account_id)) == changed
+        assert storage.read(lambda t: t.find_account(BOB.email)) == BOB
+        storage.write(lambda t: t.set_disabled(alice.account_id, None))
+        storage.write(lambda t: t.set_quota(alice.account_id, None))
+        assert storage.read(lambda t: t.find_account(alice.email)) == alice
+
+    def test_last_mark_is_read(self, storage: Storage) -> None:
+        """None at first, then whatever was left last."""
+        assert storage.read(lambda t: t.void_mark()) is None
+        for mark in (b"one", b"two"):
+            storage.write(lambda t, m=mark: t.mark_void(m))  # type: ignore[misc]
+        assert storage.read(lambda t: t.void_mark()) == b"two"
 
     def test_expired_tokens_of_all_accounts_are_purged(self, storage: Storage, alice: Account) -> None:
         """Whosever expired at a moment or before, no more at once than asked for; the others stay."""

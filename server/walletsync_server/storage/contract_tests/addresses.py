@@ -24,7 +24,7 @@ class AddressContract(StorageContract):
 
     def test_addresses_are_summed_up_in_their_order(self, storage: Storage, alice: Account) -> None:
         """Accounts and permissions make one list, of which each part is as long as is asked for."""
-        storage.write(lambda t: t.insert_account(replace(BOB, epoch=2)))
+        storage.write(lambda t: t.insert_account(replace(BOB, epoch=2, disabled_at=NOW, quota=5)))
         append(storage, alice.account_id, wallet(1, "ü"), wallet(2, "x" * 1000))
         storage.write(lambda t: t.remember_client(alice.account_id, b"name", NOW - timedelta(hours=1), 1))
         storage.write(lambda t: t.remember_client(BOB.account_id, b"name", NOW + timedelta(hours=1), 1))
@@ -43,7 +43,14 @@ class AddressContract(StorageContract):
                 size=len("ü".encode()) + 1000,
                 last_seen=NOW,
             ),
-            AddressSummary(email=BOB.email, allowed=True, created_at=NOW, last_seen=NOW + timedelta(hours=1)),
+            AddressSummary(
+                email=BOB.email,
+                allowed=True,
+                created_at=NOW,
+                last_seen=NOW + timedelta(hours=1),
+                disabled_at=NOW,
+                quota=5,
+            ),
             AddressSummary(email=CAROL, allowed=True),
         ]
         now = NOW + timedelta(days=1)
@@ -60,5 +67,5 @@ class AddressContract(StorageContract):
         storage.write(lambda t: t.disallow(alice.email))
         assert storage.read(lambda t: t.find_account(alice.email)) == alice
         storage.write(lambda t: t.allow(alice.email, NOW))
-        storage.write(lambda t: t.delete_account(alice.account_id))
+        storage.write(lambda t: t.delete_account(alice.account_id, NOW))
         assert storage.read(lambda t: t.is_allowed(alice.email))

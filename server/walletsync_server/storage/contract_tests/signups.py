@@ -212,10 +212,17 @@ class SignupContract(StorageContract):
         put(storage, SIGNUP, BOBS)
         bobs = replace(MAIL, email=BOBS.email)
         queue(storage, MAIL, bobs)
-        storage.write(lambda t: t.delete_account(ALICE.account_id))
+        storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
         assert storage.read(lambda t: t.newest_signups(EMAIL, NOW, 5)) == [SIGNUP]
         assert storage.read(lambda t: t.newest_signups(BOBS.email, NOW, 5)) == [BOBS]
         assert waiting(storage) == [bobs]
+
+    def test_mails_to_an_address_are_listed(self, storage: Storage) -> None:
+        """Those that wait and those that were sent, the oldest first, and none of other addresses."""
+        later = replace(MAIL, mail_id=1, created_at=NOW + HOUR)
+        queue(storage, later, MAIL, replace(MAIL, email=BOBS.email))
+        storage.write(lambda t: t.mark_mail_sent(MAIL, NOW))
+        assert storage.read(lambda t: t.mails_to(EMAIL)) == [replace(MAIL, sent_at=NOW), later]
 
     def test_nothing_secret_is_shown(self) -> None:
         """What holds a hash or a seed does not show it when printed."""

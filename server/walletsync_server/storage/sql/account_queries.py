@@ -1,11 +1,13 @@
 """The queries about accounts."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from typing_extensions import override
 
 from walletsync_server.storage.interface import Account, AddressTaken, ReadTransaction, WriteTransaction
 from walletsync_server.storage.sql.prepared import Prepared
-from walletsync_server.storage.sql.schema import accounts, known_clients, mails, tokens, wallets
+from walletsync_server.storage.sql.schema import accounts, deletions, known_clients, mails, tokens, wallets
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 
 # Built once: making a statement costs more than running it.
@@ -18,6 +20,7 @@ _SALT_SEED = Prepared(
         )
     )
 )
+_DELETIONS = sa.select(deletions).order_by(deletions.c.deleted_at, deletions.c.account_id)
 _ACCOUNT_LOCKED = Prepared(
     sa.select(accounts).where(accounts.c.account_id == sa.bindparam("account")).with_for_update()
 )
@@ -30,6 +33,10 @@ class SqlAccountReads(SqlTransaction, ReadTransaction):
     def find_account(self, email: str) -> Account | None:
         row = _ACCOUNT_OF_EMAIL.row(self._driver, email=email)
         return None if row is None else Account(**row)
+
+    @override
+    def deletions(self) -> dict[int, datetime]:
+        return {row["account_id"]: row["deleted_at"] for row in self._rows(_DELETIONS)}
 
     @override
     def salt_seed(self, email: str, otherwise: bytes) -> bytes:
@@ -64,8 +71,22 @@ class SqlAccountWrites(SqlAccountReads, SqlWrites, WriteTransaction):
         self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(password_hash=password_hash))
 
     @override
-    def delete_account(self, account_id: int) -> None:
+    def set_disabled(self, account_id: int, since: datetime | None) -> None:
+        self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(disabled_at=since))
+
+    @override
+    def set_quota(self, account_id: int, quota: int | None) -> None:
+        self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(quota=quota))
+
+    @override
+    def delete_account(self, account_id: int, now: datetime) -> None:
         email = sa.select(accounts.c.email).where(accounts.c.account_id == account_id).scalar_subquery()
         self._run(sa.delete(mails).where(mails.c.email == email))
         for table in (known_clients, tokens, wallets, accounts):
             self._run(sa.delete(table).where(table.c.account_id == account_id))
+        self.note_deletion(account_id, now)
+
+    def note_deletion(self, account_id: int, deleted_at: datetime) -> None:
+        """Note that there was such an account; the first time counts."""
+        noted = self._insert(deletions).on_conflict_do_nothing()
+        self._run(noted, account_id=account_id, deleted_at=deleted_at)

@@ -38,6 +38,8 @@ def _summaries(emails: sa.Subquery) -> sa.Select[Any]:
             emails.c.email,
             allowed_addresses.c.email.is_not(None).label("allowed"),
             accounts.c.created_at,
+            accounts.c.disabled_at,
+            accounts.c.quota,
             sa.func.coalesce(accounts.c.current_sequence, 0).label("current_sequence"),
             _of_account(sa.func.count(), tokens, *is_alive).label("devices"),
             _of_account(sa.func.count(), wallets).label("versions"),

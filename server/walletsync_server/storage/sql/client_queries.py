@@ -14,6 +14,7 @@ from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 _OF_ACCOUNT = known.c.account_id == sa.bindparam("account")
 _IS_CLIENT = _OF_ACCOUNT & (known.c.name == sa.bindparam("name"))
 _KNOWS = Prepared(sa.select(sa.exists().where(_IS_CLIENT, known.c.came_at > sa.bindparam("since"))))
+_CLIENTS = sa.select(known.c.name, known.c.came_at).where(_OF_ACCOUNT).order_by(known.c.came_at, known.c.name)
 _FORGET = Prepared(sa.delete(known).where(_IS_CLIENT))
 _REMEMBER = Prepared(sa.insert(known))
 _LATEST = (
@@ -32,6 +33,10 @@ class SqlClientReads(SqlTransaction, ReadTransaction):
     @override
     def knows_client(self, account_id: int, name: bytes, since: datetime) -> bool:
         return bool(_KNOWS.value(self._driver, account=account_id, name=name, since=since))
+
+    @override
+    def clients_of(self, account_id: int) -> dict[bytes, datetime]:
+        return {row["name"]: row["came_at"] for row in self._rows(_CLIENTS, account=account_id)}
 
 
 class SqlClientWrites(SqlClientReads, SqlWrites, WriteTransaction):

@@ -59,6 +59,8 @@ accounts = sa.Table(
     sa.Column("current_sequence", sa.BigInteger, nullable=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
+    sa.Column("disabled_at", Moment, nullable=True),
+    sa.Column("quota", sa.BigInteger, nullable=True),
 )
 
 # The wallet comes last in its row: SQLite then reaches the columns before it without reading its pages.
@@ -93,6 +95,14 @@ known_clients = sa.Table(
     sa.Column("account_id", sa.ForeignKey(accounts.c.account_id), primary_key=True),
     sa.Column("name", sa.LargeBinary, primary_key=True),
     sa.Column("came_at", Moment, nullable=False, index=True),
+)
+
+# Which accounts were deleted, by the number that names nobody, so that no restored backup brings them back.
+deletions = sa.Table(
+    "deletions",
+    metadata,
+    sa.Column("account_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("deleted_at", Moment, nullable=False),
 )
 
 # What belongs to the server and to no account, under a name.

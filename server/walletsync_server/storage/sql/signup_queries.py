@@ -41,6 +41,7 @@ _MAILS_SENT = (
     .select_from(mails)
     .where(mails.c.email == sa.bindparam("email"), mails.c.sent_at > sa.bindparam("since"))
 )
+_MAILS_TO = sa.select(mails).where(mails.c.email == sa.bindparam("email")).order_by(mails.c.created_at, mails.c.mail_id)
 _MAILS_WAITING = sa.select(sa.func.count()).select_from(mails).where(mails.c.sent_at.is_(None))
 
 
@@ -69,6 +70,10 @@ class SqlSignupReads(SqlTransaction, SignupReads):
     def next_mail(self, now: datetime) -> Mail | None:
         row = self._row(_NEXT_MAIL, now=now)
         return row and Mail(**row)
+
+    @override
+    def mails_to(self, email: str) -> list[Mail]:
+        return [Mail(**row) for row in self._rows(_MAILS_TO, email=email)]
 
     @override
     def count_mails_sent(self, email: str, since: datetime) -> int:

@@ -3,8 +3,9 @@
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +26,7 @@ from walletsync_server.storage.sqlite.connect import (
     refuse_foreign_tables,
     sqlite_version,
 )
+from walletsync_server.storage.sqlite.deletions import add_to_journal, journal_beside, read_journal
 from walletsync_server.storage.sqlite.digest import seal, unseal
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 from walletsync_server.storage.sqlite.files import (
@@ -36,6 +38,7 @@ from walletsync_server.storage.sqlite.files import (
     refuse_missing,
 )
 from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock
+from walletsync_server.storage.sqlite.transaction import SqliteWriteTransaction
 from walletsync_server.storage.sqlite.verify import verify
 
 _PAGES_AT_ONCE = 1000
@@ -65,6 +68,8 @@ def back_up(file: Path, target: Path, *, replace: bool, progress: Progress) -> N
         _refuse_target(file, target, replace=replace)
         with draft_beside(target) as draft:
             _write_sealed(file, draft, target, progress)
+            # Before the backup, so that none is without what was deleted since those beside it were made.
+            add_to_journal(journal_beside(target), read_journal(journal_beside(file)))
             put_in_place(draft, target, replace=replace)
 
 
@@ -127,19 +132,30 @@ def _refuse_target(file: Path, target: Path, *, replace: bool) -> None:
         raise StorageError(f"{target} exists already; name another file, or replace it with --force.")
 
 
-def restore(backup: Path, file: Path, *, now: datetime, progress: Progress) -> Path | None:
+@dataclass(frozen=True)
+class Restored:
+    """What became of it.
+
+    Attributes:
+        aside: where the old database is kept; None if there was none.
+        deleted_again: the numbers of accounts that were deleted after the backup, and when.
+    """
+
+    aside: Path | None
+    deleted_again: dict[int, datetime]
+
+
+def restore(backup: Path, file: Path, *, now: datetime, progress: Progress) -> Restored:
     """Put the state in `backup` in place of the database in `file`, without what must not come back to life.
 
-    All tokens are gone, so every device has to log in again. The schema is brought up to date.
+    All tokens are gone, so every device has to log in again. The schema is brought up to date. Accounts that
+    the journals beside the backup and the database know as deleted are deleted again, with their permission to sign up.
 
     Args:
         backup: made by `back_up`, perhaps by an earlier version of this package.
         file: the database, which nobody may have open; it may be missing.
         now: goes into the name of the file that keeps the old database.
         progress: of checking the backup.
-
-    Returns:
-        Where the old database is kept, or None if there was none.
 
     Raises:
         DatabaseInUse: if a server or another command has the database open.
@@ -152,15 +168,16 @@ def restore(backup: Path, file: Path, *, now: datetime, progress: Progress) -> P
         faults = verify(backup, progress=progress).faults
         if faults:
             raise StorageError(f"{backup} is damaged, so nothing was restored: {faults[0]}")
+        deletions = read_journal(journal_beside(backup)) | read_journal(journal_beside(file))
         with draft_beside(file, database=file) as draft:
             with driver_errors_end_here(backup), closing(connect_immutable(backup)) as source:
                 _copy(source, draft, lambda done, total: None)
-            _make_current(draft)
+            again = _make_current(draft, deletions)
             aside = _set_aside(file, now)
             put_in_place(draft, file, replace=True)
     finally:
         lock.release()
-    return aside
+    return Restored(aside, again)
 
 
 def _refuse_restoring(backup: Path, file: Path) -> None:
@@ -171,19 +188,38 @@ def _refuse_restoring(backup: Path, file: Path) -> None:
         raise StorageError(f"{backup} belongs to the database itself, so nothing was restored; name a backup.")
 
 
-def _make_current(draft: Path) -> None:
-    """Bring the copy's schema up to date and leave out what must not come back, all in one file."""
+def _make_current(draft: Path, deletions: Mapping[int, datetime]) -> dict[int, datetime]:
+    """Bring the copy's schema up to date and leave out what must not come back, all in one file.
+
+    Returns:
+        Those of the deletions that were repeated.
+    """
     writing = engine(draft, readonly=False, pool_size=1)
     try:
         with driver_errors_end_here(draft), writing.begin() as connection:
             migrate(connection)
             for name in NOT_REVIVED:
                 connection.execute(sa.delete(metadata.tables[name]))
+            again = _delete_again(connection, deletions)
             unseal(driver_of(connection))
     finally:
         writing.dispose()
     with driver_errors_end_here(draft), closing(connect(draft)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
+    return again
+
+
+def _delete_again(connection: sa.Connection, deletions: Mapping[int, datetime]) -> dict[int, datetime]:
+    """Delete the accounts of which there are any, and know of all from now on; return those that there were."""
+    transaction, again = SqliteWriteTransaction(connection), {}
+    for account_id, deleted_at in deletions.items():
+        account = transaction.lock_account(account_id)
+        if account is not None:
+            transaction.disallow(account.email)  # which would keep the address
+            transaction.delete_account(account_id, deleted_at)
+            again[account_id] = deleted_at
+        transaction.note_deletion(account_id, deleted_at)
+    return again
 
 
 def _set_aside(file: Path, now: datetime) -> Path | None:

@@ -75,11 +75,14 @@ def _name(file: Path) -> str:
     return name
 
 
-def engine(file: Path, *, readonly: bool, pool_size: int) -> sa.Engine:
-    """Return connections to a database file, set as this package needs them; raises `StorageError` as they open."""
+def engine(file: Path, *, readonly: bool, pool_size: int, immutable: bool = False) -> sa.Engine:
+    """Return connections to a database file, set as this package needs them; raises `StorageError` as they open.
+
+    `immutable`: nobody writes to it meanwhile, see `connect_immutable`.
+    """
     made = sa.create_engine(
         f"{NAME}://",
-        creator=lambda: dbapi.Connection(connect(file)),
+        creator=lambda: dbapi.Connection((connect_immutable if immutable else connect)(file)),
         poolclass=sa.QueuePool,
         pool_size=pool_size,
         max_overflow=0,

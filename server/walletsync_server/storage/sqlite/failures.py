@@ -18,6 +18,7 @@ _MEANINGS = {
     "SQLITE_FULL": "the disk is full",
     "SQLITE_BUSY": "another program has locked the file",
     "SQLITE_READONLY": "the file is read-only",
+    "SQLITE_IOERR_SHMSIZE": "the disk is full",  # what SQLite keeps beside the file did not fit
     "SQLITE_IOERR": "the disk failed",
     UnicodeDecodeError.__name__: "the file is damaged; restore a backup",
 }

@@ -13,13 +13,15 @@ COMPANIONS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database, by what is added to its name."""
 LOCK = ".lock"
 """What `DatabaseLock` keeps there."""
+DELETIONS = "walletsync.deletions"
+"""The name of the journal of deletions, beside a database and beside its backups."""
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK}
 """What a file system answers that has no hard links, such as FAT and most shares of other machines."""
 
 
 def files_of(database: Path) -> list[Path]:
     """Return the database's own file and all that may lie beside it, whether they are there or not."""
-    return [Path(f"{database}{more}") for more in ("", *COMPANIONS, LOCK)]
+    return [*(Path(f"{database}{more}") for more in ("", *COMPANIONS, LOCK)), database.with_name(DELETIONS)]
 
 
 def refuse_missing(file: Path) -> None:
@@ -40,8 +42,12 @@ def owner_of(database: Path) -> os.stat_result:
     return next((state for state in states if state.st_uid), states[-1])
 
 
-def make_private(file: Path, database: Path) -> int:
-    """Open a file of a database to read and write; make it if it is missing, with mode 0600. Return the descriptor.
+def make_private(file: Path, database: Path | None) -> int:
+    """Open a file to read and write; make it if it is missing, with mode 0600. Return the descriptor.
+
+    Args:
+        file: which.
+        database: whose owner a new one is to have; without one it belongs to whoever runs this.
 
     Raises:
         OSError: if this cannot be done; also if a link has this name, which could lead anywhere.
@@ -49,7 +55,8 @@ def make_private(file: Path, database: Path) -> int:
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     with suppress(FileExistsError):
         descriptor = os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o600)
-        _give_to_owner(descriptor, database)
+        if database is not None:
+            _give_to_owner(descriptor, database)
         return descriptor
     return os.open(file, flags)
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -16,15 +16,18 @@ from walletsync_server.storage.sqlite.connect import (
     refuse_foreign_tables,
     sqlite_version,
 )
+from walletsync_server.storage.sqlite.deletions import Journal
 from walletsync_server.storage.sqlite.digest import unseal
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 from walletsync_server.storage.sqlite.files import make_private, refuse_missing
 from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock, cannot_open
 from walletsync_server.storage.sqlite.log import WriteAheadLog
+from walletsync_server.storage.sqlite.no_room import Snapshot, WithoutRoom, lacks_room
 from walletsync_server.storage.sqlite.place import Place
 from walletsync_server.storage.sqlite.readers import Readers
 from walletsync_server.storage.sqlite.storage import SqliteReading, SqliteStorage
-from walletsync_server.storage.sqlite.writer import InlineWriter, ThreadedWriter
+from walletsync_server.storage.sqlite.transaction import SqliteWriteTransaction
+from walletsync_server.storage.sqlite.writer import InlineWriter, Surroundings, ThreadedWriter
 
 READERS = 256
 """Connections for reading, made when needed: more than threads, since the event loop must not wait for one."""
@@ -43,15 +46,31 @@ def open_sqlite(
         inline: run writes in the calling thread instead of one thread that groups commits.
         on_commit: see there.
 
+    Where the disk is full, what is there can be read all the same, and written to once there is room: see `no_room`.
+    That is for `create`, which servers ask for; commands fail.
+
     Raises:
         DatabaseInUse: if its schema is an older one and another process has it open, or if it is being replaced.
         StorageError: with a sentence for the operator, if this cannot be done.
     """
     if not create:
         refuse_missing(file)
+        return _open_whole(file, inline, on_commit)
+    try:
+        return _open_whole(file, inline, on_commit)
+    except StorageError as error:
+        if not lacks_room(error):
+            raise
+        with suppress(StorageError):  # then it cannot be read either
+            return WithoutRoom(lambda: _snapshot(file), lambda: _open_whole(file, inline, on_commit), error)
+        raise
+
+
+def _open_whole(file: Path, inline: bool, on_commit: OnCommit) -> Storage:
     lock, writing, _ = _open_current(file)
     place = Place(writing, file)
-    writer = (InlineWriter if inline else ThreadedWriter)(writing, WriteAheadLog(writing, file), place, on_commit)
+    around = Surroundings(WriteAheadLog(writing, file), _journal(writing, file), place, on_commit)
+    writer = (InlineWriter if inline else ThreadedWriter)(writing, around)
     return SqliteStorage(
         writing=writing,
         writer=writer,
@@ -59,6 +78,15 @@ def open_sqlite(
         place=place,
         lock=lock,
     )
+
+
+def _journal(writing: sa.Engine, file: Path) -> Journal:
+    """Return the journal of deletions, with all in it that the database knows, unless it cannot be written now."""
+    with driver_errors_end_here(file), writing.begin() as connection:
+        journal = Journal(file, SqliteWriteTransaction(connection).deletions())
+    with suppress(StorageError):
+        journal.committed({})
+    return journal
 
 
 def read_sqlite(file: Path) -> Storage:
@@ -69,7 +97,23 @@ def read_sqlite(file: Path) -> Storage:
     """
     refuse_broken_sqlite(sqlite_version())
     refuse_missing(file)
-    reading = engine(file, readonly=True, pool_size=1)
+    _refuse_other_schema(file)
+    return SqliteReading(Readers(engine(file, readonly=True, pool_size=1)))
+
+
+def _snapshot(file: Path) -> Storage:
+    """Open the database as it is, where there is no room for more, if it is one of this version."""
+    snapshot = Snapshot(file, READERS)
+    try:
+        _refuse_other_schema(file, immutable=True)
+    except StorageError:
+        snapshot.close()
+        raise
+    return snapshot
+
+
+def _refuse_other_schema(file: Path, *, immutable: bool = False) -> None:
+    reading = engine(file, readonly=True, pool_size=1, immutable=immutable)
     try:
         with driver_errors_end_here(file), reading.connect() as connection:
             refuse_foreign_tables(driver_of(connection))
@@ -81,7 +125,6 @@ def read_sqlite(file: Path) -> Storage:
             f"The schema of {file} is {revision or 'none'}, not the {newest} of this version. "
             "Make a backup, then run `migrate` or start the server."
         )
-    return SqliteReading(Readers(engine(file, readonly=True, pool_size=1)))
 
 
 def migrate_sqlite(file: Path) -> tuple[str | None, str | None]:

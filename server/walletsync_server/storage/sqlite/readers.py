@@ -28,9 +28,15 @@ class Readers:
     """As many as read at one time. They stay open: taking one from the engine costs more than reading a wallet."""
 
     def __init__(self, engine: sa.Engine) -> None:
+        assert isinstance(engine.pool, sa.QueuePool)  # noqa: S101 - for the type checker
         self._engine = engine
+        self._pool = engine.pool
         self._idle: deque[_Reader] = deque()  # appending and popping need no lock
         self._closed = False
+
+    def places(self) -> tuple[int, int]:
+        """Return how many read now, and how many may."""
+        return self._pool.checkedout() - len(self._idle), self._pool.size()
 
     def read(self, work: Callable[[ReadTransaction], T]) -> T:
         """Return `work(transaction)`, on a connection that nobody else has meanwhile; see `Storage.read`."""

@@ -41,6 +41,10 @@ class SqliteStorage(Storage):
         self._place.check()
 
     @override
+    def readers(self) -> tuple[int, int]:
+        return self._readers.places()
+
+    @override
     def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
         return self._writer.submit(work)
 

@@ -1,5 +1,6 @@
 """What SQLite has of its own in a transaction."""
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,9 +11,16 @@ from walletsync_server.storage.sql.queries import SqlWriteTransaction
 
 
 class SqliteWriteTransaction(SqlWriteTransaction):
-    """Reads and writes on one connection. `erases` says whether it did away with what nobody may find any more."""
+    """Reads and writes on one connection.
+
+    `erases` says whether it did away with what nobody may find any more, `deleted` which accounts, by number, and when.
+    """
 
     erases = False
+
+    def __init__(self, connection: sa.Connection) -> None:
+        super().__init__(connection)
+        self.deleted: dict[int, datetime] = {}
 
     @staticmethod
     @override
@@ -20,9 +28,10 @@ class SqliteWriteTransaction(SqlWriteTransaction):
         return insert(table)
 
     @override
-    def delete_account(self, account_id: int) -> None:
-        super().delete_account(account_id)
+    def delete_account(self, account_id: int, now: datetime) -> None:
+        super().delete_account(account_id, now)
         self.erases = True
+        self.deleted[account_id] = now
 
     @override
     def replace_password(self, account_id: int, password_hash: str, salt_seed: bytes) -> None:

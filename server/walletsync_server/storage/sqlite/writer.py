@@ -12,12 +12,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from typing_extensions import override
 
 from walletsync_server.storage.interface import OnCommit, StorageError, WriteTransaction
+from walletsync_server.storage.sqlite.deletions import Journal
 from walletsync_server.storage.sqlite.failures import failure, translated
 from walletsync_server.storage.sqlite.log import PAUSE_SECONDS, WriteAheadLog
 from walletsync_server.storage.sqlite.place import Place
@@ -50,6 +52,7 @@ class _Job:
     value: Any = None
     error: BaseException | None = None
     erases: bool = False
+    deleted: dict[int, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.future.set_running_or_notify_cancel()  # who waits may give up, but what was submitted is written
@@ -61,7 +64,7 @@ class _Job:
         transaction = SqliteWriteTransaction(connection)
         try:
             self.value = self.work(transaction)
-            self.erases = transaction.erases
+            self.erases, self.deleted = transaction.erases, transaction.deleted
         except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the job was given
             self.error = translated(error)
             driver.execute("ROLLBACK TO job")
@@ -75,14 +78,24 @@ class _Job:
             self.future.set_exception(self.error)
 
 
-def _run_together(engine: sa.Engine, jobs: list[_Job], log: WriteAheadLog, place: Place, on_commit: OnCommit) -> None:
+@dataclass(frozen=True)
+class Surroundings:
+    """What a commit concerns beside the database's file: the log and the journal beside it, the place, who is told."""
+
+    log: WriteAheadLog
+    journal: Journal
+    place: Place
+    on_commit: OnCommit
+
+
+def _run_together(engine: sa.Engine, jobs: list[_Job], around: Surroundings) -> None:
     """Run `jobs` in one commit and answer all of them; if it fails, or is not where it belongs, all of them fail."""
     started = time.perf_counter()
     try:
         with engine.begin() as connection:
             for job in jobs:
                 job.run(connection)
-        place.check()
+        around.place.check()
     except StorageError as error:
         for job in jobs:
             job.error = StorageError(*error.args)
@@ -90,22 +103,23 @@ def _run_together(engine: sa.Engine, jobs: list[_Job], log: WriteAheadLog, place
         for job in jobs:
             job.error = failure(error)
     else:
-        with suppress(StorageError):  # what was written is written; the log is truncated another time
-            log.committed(erased=any(job.erases for job in jobs))
+        # What was written is written: the log is truncated, and the journal written, another time.
+        with suppress(StorageError):
+            around.log.committed(erased=any(job.erases for job in jobs))
+        with suppress(StorageError):
+            around.journal.committed({account: at for job in jobs for account, at in job.deleted.items()})
     seconds = time.perf_counter() - started
     for job in jobs:
         job.answer()
-    on_commit(seconds, len(jobs))
+    around.on_commit(seconds, len(jobs))
 
 
 class InlineWriter(Writer):
     """Runs each job in the calling thread, one at a time: no thread, no grouping, the same promises."""
 
-    def __init__(self, engine: sa.Engine, log: WriteAheadLog, place: Place, on_commit: OnCommit) -> None:
+    def __init__(self, engine: sa.Engine, around: Surroundings) -> None:
         self._engine = engine
-        self._log = log
-        self._place = place
-        self._on_commit = on_commit
+        self._around = around
         self._lock = threading.Lock()
         self._closed = False
 
@@ -115,7 +129,7 @@ class InlineWriter(Writer):
         with self._lock:
             if self._closed:
                 raise StorageError("The database is closed.")
-            _run_together(self._engine, [job], self._log, self._place, self._on_commit)
+            _run_together(self._engine, [job], self._around)
         return job.future
 
     @override
@@ -124,17 +138,15 @@ class InlineWriter(Writer):
             if not self._closed:
                 self._closed = True
                 with suppress(StorageError):
-                    self._log.close()
+                    self._around.log.close()
 
 
 class ThreadedWriter(Writer):
     """Runs jobs in one thread of its own, as many in one commit as have come meanwhile, at most `MAX_BATCH`."""
 
-    def __init__(self, engine: sa.Engine, log: WriteAheadLog, place: Place, on_commit: OnCommit) -> None:
+    def __init__(self, engine: sa.Engine, around: Surroundings) -> None:
         self._engine = engine
-        self._log = log
-        self._place = place
-        self._on_commit = on_commit
+        self._around = around
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -163,12 +175,12 @@ class ThreadedWriter(Writer):
         while going:
             going, jobs = self._take()
             if jobs:
-                _run_together(self._engine, jobs, self._log, self._place, self._on_commit)
+                _run_together(self._engine, jobs, self._around)
             else:
                 with suppress(StorageError):
-                    self._log.retry()
+                    self._around.log.retry()
         with suppress(StorageError):
-            self._log.close()
+            self._around.log.close()
 
     def _take(self) -> tuple[bool, list[_Job]]:
         """Wait for a job and take it with those behind it; False if the end mark was among them.
@@ -177,7 +189,7 @@ class ThreadedWriter(Writer):
         """
         jobs: list[_Job] = []
         try:
-            job = self._jobs.get(timeout=PAUSE_SECONDS if self._log.is_due else None)
+            job = self._jobs.get(timeout=PAUSE_SECONDS if self._around.log.is_due else None)
             while job is not None:
                 jobs.append(job)
                 if len(jobs) == MAX_BATCH:

@@ -1,0 +1,166 @@
+"""The journal of deletions: a restored backup brings nobody back who was deleted since."""
+
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.cheap_server import CheapServer
+from tests.server.helpers import API, PASSWORD, Account, HttpWire, log_in, new_account
+from tests.server.storage.test_deletion import traces
+from walletsync_server.cli import main
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW
+from walletsync_server.storage.interface import StorageError
+from walletsync_server.storage.sqlite.backup import restore
+from walletsync_server.storage.sqlite.deletions import add_to_journal, read_journal
+from walletsync_server.storage.sqlite.files import DELETIONS
+from walletsync_server.storage.sqlite.opening import open_sqlite
+from walletsync_server.testing import RunningServer
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    for name in ("data", "backups"):
+        (tmp_path / name).mkdir()
+    with CheapServer(accounts="open", database=tmp_path / "data" / "walletsync.db") as server:
+        yield server
+
+
+def command(server: RunningServer, *words: str | Path) -> Result:
+    """Run a command on the server's database; options come before the words of `accounts`."""
+    names = 2 if words[0] == "accounts" else 1
+    typed = [*map(str, words[:names]), "--database", f"sqlite:///{server.database}", *map(str, words[names:])]
+    ended = CliRunner().invoke(main, typed)
+    assert ended.exit_code == 0, ended.output
+    return ended
+
+
+def delete(account: Account) -> None:
+    body = {"email": account.email, "password": PASSWORD}
+    assert account.wire("POST", f"{API}/account/delete", body).status == 204
+
+
+def number(account: Account) -> int:
+    return int(log_in(account.wire, account.email, device="other").json["userId"])
+
+
+def test_restored_backup_brings_nobody_back(server: RunningServer, tmp_path: Path) -> None:
+    """Who deleted the account, or was removed, stays so, and is in no file; the command says who. Others are there."""
+    alice, bob, carol = (new_account(HttpWire(server.url)) for _ in range(3))
+    numbers = [number(each) for each in (alice, bob)]
+    assert [each.post(1, "canary").status for each in (alice, bob)] == [200, 200]
+    command(server, "accounts", "add", bob.email)
+    backup = tmp_path / "backups" / "old.db"
+    command(server, "backup", backup)
+    delete(alice)
+    command(server, "accounts", "remove", "--yes", bob.email)
+    server.stop()
+    told = command(server, "restore", backup).stdout
+    for each in numbers:
+        assert f"Account {each} was deleted after this backup" in told
+    server.start()
+    assert [log_in(each.wire, each.email).status for each in (alice, bob, carol)] == [401, 401, 200]
+    assert bob.email not in command(server, "accounts", "list").stdout
+    assert not (traces(server.database) - {each.name for each in server.database.parent.glob("*.before-restore-*")})
+    server.stop()
+    assert "deleted again" in command(server, "restore", backup).stdout  # the new database knows them, too
+
+
+def test_journal_beside_the_last_backup_counts_where_the_disk_is_lost(server: RunningServer, tmp_path: Path) -> None:
+    """Of a database that is gone, and of a last backup that is damaged, the journal beside the backups is enough."""
+    alice, carol = (new_account(HttpWire(server.url)) for _ in range(2))
+    backups = tmp_path / "backups"
+    command(server, "backup", backups / "1.db")
+    assert not (backups / DELETIONS).exists()
+    alices = number(alice)
+    delete(alice)
+    command(server, "backup", backups / "2.db")
+    server.stop()
+    shutil.rmtree(server.database.parent)
+    server.database.parent.mkdir()
+    assert f"Account {alices} was deleted" in command(server, "restore", backups / "1.db").stdout
+    server.start()
+    assert [log_in(each.wire, each.email).status for each in (alice, carol)] == [401, 200]
+    assert list(read_journal(server.database.with_name(DELETIONS))) == [alices]
+
+
+def test_journal_names_nobody(server: RunningServer, tmp_path: Path) -> None:
+    """It has a number and a time of each, is its owner's alone, and is there before the deletion is acknowledged."""
+    alice = new_account(HttpWire(server.url))
+    alices, journal = number(alice), server.database.with_name(DELETIONS)
+    delete(alice)
+    assert server.kill() == -9
+    assert list(read_journal(journal)) == [alices]
+    assert alice.email not in journal.read_text()
+    assert len(journal.read_text().split()) == 2
+    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
+
+
+def test_line_that_is_taken_out_brings_an_account_back(server: RunningServer, tmp_path: Path) -> None:
+    """Who was deleted by mistake is there again after a restore without their line."""
+    alice = new_account(HttpWire(server.url))
+    backup, journal = tmp_path / "backups" / "old.db", server.database.with_name(DELETIONS)
+    command(server, "backup", backup)
+    command(server, "accounts", "remove", "--yes", alice.email)
+    server.stop()
+    journal.write_text("")
+    assert "deleted again" not in command(server, "restore", backup).stdout
+    server.start()
+    assert log_in(alice.wire, alice.email).status == 200
+    assert read_journal(journal) == {}
+
+
+def test_journal_that_could_not_be_written_is_completed(tmp_path: Path) -> None:
+    """With the next deletion, and when the database is opened again; the table decides, not the file."""
+    file, journal = tmp_path / "walletsync.db", tmp_path / DELETIONS
+    storage = open_sqlite(file, inline=True)
+    for account in (ALICE, BOB):
+        storage.write(lambda t, a=account: t.insert_account(a))  # type: ignore[misc]
+    journal.mkdir()
+    storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
+    journal.rmdir()
+    storage.write(lambda t: t.delete_account(BOB.account_id, NOW))
+    both = {ALICE.account_id: NOW, BOB.account_id: NOW}
+    assert read_journal(journal) == both
+    storage.close()
+    journal.unlink()
+    open_sqlite(file).close()
+    assert read_journal(journal) == both
+
+
+def test_deletion_that_fails_is_not_in_the_journal(tmp_path: Path) -> None:
+    """What is not stored is not written down: a restore would delete who is there."""
+    storage = open_sqlite(tmp_path / "walletsync.db", inline=True)
+    storage.write(lambda t: t.insert_account(ALICE))
+    with closing(storage), pytest.raises(ZeroDivisionError):
+        storage.write(lambda t: (t.delete_account(ALICE.account_id, NOW), 1 // 0))
+    assert not (tmp_path / DELETIONS).exists()
+
+
+def test_line_cut_short_by_a_crash_is_written_again(tmp_path: Path) -> None:
+    """The rest of a line counts for nothing, and the next line begins where it began."""
+    journal = tmp_path / DELETIONS
+    add_to_journal(journal, {1: NOW, 22: NOW})
+    journal.write_bytes(journal.read_bytes()[:-2])
+    assert read_journal(journal) == {1: NOW}
+    add_to_journal(journal, {1: NOW, 22: NOW, 3: NOW})
+    assert read_journal(journal) == {1: NOW, 22: NOW, 3: NOW}
+    assert len(journal.read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("line", ["nonsense", "2026-01-02 x", "x 5", f"{NOW.isoformat()} 5 6", "", "\udcff"])
+def test_journal_that_makes_no_sense_is_not_passed_over(tmp_path: Path, line: str) -> None:
+    """A restore stops before it changes anything, and says which line it is."""
+    file, backup = tmp_path / "walletsync.db", tmp_path / "backups" / "backup.db"
+    backup.parent.mkdir()
+    open_sqlite(file).close()
+    shutil.copy(file, backup)
+    (backup.parent / DELETIONS).write_bytes(f"{NOW.isoformat()} 5\n{line}\n".encode(errors="surrogateescape"))
+    before = file.read_bytes()
+    with pytest.raises(StorageError, match="line 2 is none of a journal of deletions"):
+        restore(backup, file, now=NOW, progress=lambda done, total: None)
+    assert file.read_bytes() == before
