@@ -12,6 +12,7 @@ from walletsync_server.observe.reach import look_at_public_url, look_at_server
 from walletsync_server.settings import Settings, SettingsError
 from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.sqlite.connect import refuse_broken_sqlite, sqlite_version
+from walletsync_server.storage.sqlite.deletions import journal_beside, read_journal
 from walletsync_server.storage.sqlite.health import Health, examine
 
 OLD_BACKUP = timedelta(days=3)
@@ -65,6 +66,19 @@ def _database(file: Path, clock: Callable[[], datetime]) -> Iterator[Finding]:
             yield Finding("database", FAIL, f"{error} Restore a backup if it is damaged.")
         else:
             yield from _health(health, clock())  # asked last: the server goes on storing
+        yield from _journal(file)
+
+
+def _journal(file: Path) -> Iterator[Finding]:
+    """Say what keeps the journal of deletions from being written; the server itself goes on without it."""
+    journal = journal_beside(file)
+    try:
+        read_journal(journal)
+    except StorageError as error:
+        yield Finding("deletions", FAIL, str(error))
+    else:
+        if journal.exists() and not os.access(journal, os.W_OK):
+            yield Finding("deletions", FAIL, f"this user cannot write {journal}; run as the server's user.")
 
 
 def _health(health: Health, now: datetime) -> Iterator[Finding]:

@@ -164,3 +164,19 @@ def test_journal_that_makes_no_sense_is_not_passed_over(tmp_path: Path, line: st
     with pytest.raises(StorageError, match="line 2 is none of a journal of deletions"):
         restore(backup, file, now=NOW, progress=lambda done, total: None)
     assert file.read_bytes() == before
+
+
+def test_doctor_sees_a_journal_that_cannot_be_written(tmp_path: Path) -> None:
+    """The server goes on without it, so somebody has to tell; a journal that is well is not worth a line."""
+    file, journal = tmp_path / "walletsync.db", tmp_path / DELETIONS
+    with closing(open_sqlite(file)) as storage:
+        storage.write(lambda t: t.insert_account(ALICE))
+        storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
+    words = ["doctor", "--database", f"sqlite:///{file}"]
+    assert "deletions" not in CliRunner().invoke(main, words).stdout
+    journal.write_text("nonsense\n")
+    ended = CliRunner().invoke(main, words)
+    assert (ended.exit_code, "line 1 is none of a journal of deletions" in ended.stdout) == (1, True)
+    journal.unlink()
+    journal.mkdir()
+    assert f"{journal} cannot be read: Is a directory." in CliRunner().invoke(main, words).stdout

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from walletsync_server.storage.interface import StorageError
-from walletsync_server.storage.sqlite.files import DELETIONS, cannot_write, make_private
+from walletsync_server.storage.sqlite.files import DELETIONS, cannot_write, make_private, sync_folder
 
 _LINE = re.compile(r"(?P<time>\S+) (?P<account>[0-9]{1,19})")
 
@@ -68,6 +68,7 @@ def add_to_journal(journal: Path, deletions: Mapping[int, datetime], *, database
             )
             file.flush()
             os.fsync(descriptor)
+        sync_folder(journal.parent)
     except OSError as error:
         raise cannot_write(journal, error) from error
 

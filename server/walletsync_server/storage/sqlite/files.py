@@ -106,7 +106,7 @@ def put_in_place(draft: Path, target: Path, *, replace: bool) -> None:
             draft.replace(target)
         else:
             _name(draft, target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         raise cannot_write(target, error) from error
 
@@ -138,7 +138,7 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Flush the names in a folder, where the file system knows how to: shares of other machines may not."""
     try:
         _sync(folder)
