@@ -315,7 +315,7 @@ def test_documented_backup_and_restore_work_as_written(home: Path, tmp_path: Pat
         (programs / name).chmod(0o755)
     settings.write_text(EXAMPLE.read_text().replace("/var/lib/walletsync", str(home)))
     page = MANUAL.read_text().split("\n## Backup\n")[1].split("\n## ")[0]
-    make, send, restore = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    make, send, _timer, restore = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     changes = {"/etc/walletsync/walletsync.toml": settings, "/var/backups": tmp_path, "2026-01-31": "$(date +%F)"}
     changes["ssh backup.example.com"] = "sh -c"
     script = f"cd {tmp_path}\n{make}{send}{restore}"
