@@ -26,7 +26,7 @@ SUITE = "bookworm"
 WHEELS = "/srv/wheels"
 """Where a box has the distributions of this project and all that they need, also to be built; its pip looks nowhere
 else."""
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a boot, a stop or a command may take."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENVIRONMENT = {"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8"}
@@ -104,7 +104,10 @@ class Box:
         return _checked([*inside, "env", "-i", "-C", "/root", *variables, *shell], check=check)
 
     def copy_in(self, source: Path, target: str) -> None:
-        """Copy a file, or a folder with all in it, to the path `target` in the box, with the folders above it."""
+        """Copy a file, or a folder with all in it, to the path `target` in the box, with the folders above it.
+
+        The path is without links, as for `write` and `read`, since these would lead to this machine.
+        """
         place = Path(f"/proc/{self._leader}/root{target}")
         place.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

@@ -15,23 +15,16 @@ _WITH_SOCKETS = 'count=$1; shift; LISTEN_FDS=$count LISTEN_PID=$$ exec "$@"'
 
 
 class Supervised:
-    """A server from `serving` on. `said` takes what it says, one message after the other."""
+    """A server from `serving` on, and the ear of its supervisor."""
 
     def __init__(self, process: "subprocess.Popen[str]", ear: socket.socket, log: Path) -> None:
         self.process = process
-        self._ear = ear
+        self.ear = ear
         self._log = log
 
     def said(self) -> list[str]:
-        """Return the lines of the next message that is no sign of life; wait for it."""
-        while True:
-            lines = self._ear.recv(65536).decode().splitlines()
-            if lines != ["WATCHDOG=1"]:
-                return lines
-
-    def next_sign_of_life(self) -> None:
-        """Wait for the next one."""
-        assert self._ear.recv(65536) == b"WATCHDOG=1"
+        """Return the lines of the next message; wait for it."""
+        return self.ear.recv(65536).decode().splitlines()
 
     def log(self) -> str:
         """Return what it has written to stderr."""

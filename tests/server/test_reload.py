@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.server.helpers import HttpWire, log_in, seed_of, sign_up
+from tests.server.helpers import HttpWire, cheap_passwords, log_in, seed_of, sign_up
 from tests.server.supervisor import PATIENCE, Supervised, serving
+from walletsync_server.app import close_app, create_app, reload_settings
 from walletsync_server.cli.reload import TAKEN, WAITING, WRONG
+from walletsync_server.live.hub import AccountIsFull, Hub
 from walletsync_server.reloading import LIVE, CurrentSettings
 from walletsync_server.settings import TABLE, Mistake, Settings, SettingsError
 
@@ -159,5 +162,20 @@ def refuse(settings: Settings) -> None:
     raise SettingsError(Mistake("mail_password_file", "cannot be read."))
 
 
+def test_number_of_sockets_changes_for_those_that_come(tmp_path: Path) -> None:
+    """Who listens already stays; the next one of the account finds the new bound."""
+    hub, settings = Hub(), Settings(database=f"sqlite:///{tmp_path}/walletsync.db")
+    app = create_app(settings, passwords=cheap_passwords(), hub=hub)
+    try:
+        listeners = [hub.listen(1, bytes(32), 0, lambda: None) for _ in range(2)]
+        assert reload_settings(app, replace(settings, sockets_per_account=2)).changed == ("sockets_per_account",)
+        assert not any(each.is_over for each in listeners)
+        with pytest.raises(AccountIsFull):
+            hub.listen(1, bytes(32), 0, lambda: None)
+    finally:
+        close_app(app)
+
+
 def test_live_settings_are_settings() -> None:
+    """No name is misspelt, and not all are live."""
     assert set(LIVE) < set(TABLE)

@@ -19,7 +19,7 @@ def url_printed(server: Supervised) -> str:
 
 @pytest.mark.parametrize("abstract", [False, True], ids=["file", "abstract"])
 def test_ready_is_said_when_it_answers_and_stopping_when_it_stops(tmp_path: Path, abstract: bool) -> None:
-    """READY=1 comes when clients are answered, STOPPING=1 when a signal told it to stop, and nothing else."""
+    """READY=1 comes when clients are answered, STOPPING=1 when a signal told it to stop, and in between nothing."""
     address = f"@walletsync-{uuid.uuid4()}" if abstract else ""
     with serving(tmp_path, address=address) as server:
         assert server.said() == ["READY=1"]
@@ -33,7 +33,7 @@ def test_start_that_fails_says_nothing(tmp_path: Path) -> None:
     """A server that cannot listen never says that it is ready."""
     with bind("127.0.0.1", 0) as taken, serving(tmp_path, "--port", str(taken.getsockname()[1])) as server:
         assert server.process.wait(PATIENCE) == 1
-        server._ear.settimeout(0)
+        server.ear.settimeout(0)
         with pytest.raises(BlockingIOError):
             server.said()
 
@@ -42,18 +42,18 @@ def test_supervisor_that_is_gone_is_none_of_its_business(tmp_path: Path) -> None
     """Where nobody listens to what it says, it serves and stops as ever."""
     with serving(tmp_path) as server:
         assert server.said() == ["READY=1"]
-        server._ear.close()
+        server.ear.close()
         assert HttpWire(url_printed(server))("GET", "/readyz").status == 200
         server.process.terminate()
         assert server.process.wait(PATIENCE) == 0
 
 
 def test_signs_of_life_are_given_to_who_watches(tmp_path: Path) -> None:
-    """With a watchdog it says again and again that its event loop turns; without one, never."""
+    """With a watchdog it says again and again that its event loop turns."""
     with serving(tmp_path, WATCHDOG_USEC="30000000") as server:
         assert server.said() == ["READY=1"]
-        server.next_sign_of_life()
-        server.next_sign_of_life()
+        assert server.said() == ["WATCHDOG=1"]
+        assert server.said() == ["WATCHDOG=1"]
 
 
 @pytest.fixture
