@@ -191,11 +191,12 @@ def _list_places(wallet: Wallet, client: "Client", *, deletions: bool, as_json: 
     """Show what the program has where the document has something else, or what it does not have any more."""
     from walletsync.merge import pointer
 
-    file = wallet.wallet_file()
+    file, document = wallet.wallet_file(), client.get_document()
     if deletions:
-        sides = {path: {"theirs": value} for path, value in ({} if file.held is None else file.held.values).items()}
+        taken = {} if file.held is None else file.held.values
+        records = dict.fromkeys(map(wallet.format.record_at, taken))
+        sides = {path: {"theirs": wallet.format.value_at(document, path)} for path in records}
     else:
-        document = client.get_document()
         sides = {
             path: {"mine": value, "theirs": wallet.format.value_at(document, path)}
             for path, value in file.earlier(client).items()
