@@ -282,6 +282,18 @@ class Client:
         """
         self._device.add_document(document, based_on)
 
+    @one_at_a_time
+    def merge_document(self, merge: Callable[[Any], merge.Merged[Any]]) -> None:
+        """Set the document to what `merge` makes of it, None if there is none yet, and let its conflicts wait; durably.
+
+        For a program that merges by a rule of its own, with nothing in between. A conflict that waits already is not
+        added again.
+
+        Raises what `merge` raises, which leaves all as it was, and:
+            DocumentError: it did not make a document of this client's format; the old one stays.
+        """
+        self._device.merge_document(merge)
+
     @property
     def is_logged_in(self) -> bool:
         """Whether this device has a token that, as far as it knows, still holds."""

@@ -7,7 +7,7 @@ server presents is opened, compared with what this device knows, and only then m
 import itertools
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, Literal
 
@@ -166,11 +166,14 @@ class Device:
     def add_document(self, edited: Any, based_on: Any) -> None:
         """Merge what was changed between two documents into this device's; `Client.add_document` says more."""
         encoded, base = self.format.encode(edited), self.format.encode(based_on)
-        current = self.state.document
-        if current in (None, base):
+        if self.state.document in (None, base):
             self.save(document=encoded)
-            return
-        merged = self.format.merge(based_on, edited, self.document())
+        else:
+            self.merge_document(lambda theirs: self.format.merge(based_on, edited, theirs))
+
+    def merge_document(self, merge: Callable[[Any], Merged[Any]]) -> None:
+        """Put what `merge` makes of the document in its place; `Client.merge_document` says more."""
+        merged = merge(None if self.state.document is None else self.document())
         # The same again, after an interruption, is not a second conflict.
         waiting = self.state.conflicts
         news = tuple(conflict for conflict in merged.conflicts if conflict not in waiting)

@@ -190,17 +190,17 @@ class _Merging:
     def at(self, path: Path, base: Any, mine: Any, theirs: Any) -> Any:
         """Return the merged value for `path`, or MISSING."""
         if same(mine, theirs) or same(base, mine):
-            return _copied(theirs)
+            return copied(theirs)
         if same(base, theirs):
-            return _copied(mine)
+            return copied(mine)
         if type(mine) is dict and type(theirs) is dict:
             return self._objects(path, base if type(base) is dict else {}, mine, theirs)
         if type(mine) is list and type(theirs) is list:
             items = self._items(path, base if type(base) is list else [], mine, theirs)
             if items is not None:
                 return items
-        self.conflicts.append(Conflict(path, _copied(base), _copied(mine), _copied(theirs)))
-        return _copied(theirs)
+        self.conflicts.append(Conflict(path, copied(base), copied(mine), copied(theirs)))
+        return copied(theirs)
 
     def _objects(
         self, path: Path, base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any]
@@ -219,10 +219,10 @@ class _Merging:
 
     def _items(self, path: Path, base: list[Any], mine: list[Any], theirs: list[Any]) -> list[Any] | None:
         """Return the merged list, or None if its items cannot be told apart."""
-        key = self._key_at(path)
+        key = key_at(self._keys, path)
         if key is None:
             return None
-        old, ours, others = _by_key(base, key), _by_key(mine, key), _by_key(theirs, key)
+        old, ours, others = by_key(base, key), by_key(mine, key), by_key(theirs, key)
         if old is None or ours is None or others is None:
             return None
         merged = []
@@ -238,11 +238,13 @@ class _Merging:
                 merged.append(value)
         return merged
 
-    def _key_at(self, path: Path) -> str | None:
-        for steps, field in self._keys:
-            if len(steps) == len(path) and all(want in ("*", step) for want, step in zip(steps, path, strict=True)):
-                return field
-        return None
+
+def key_at(keys: Keys, path: Path) -> str | None:
+    """Return the field that tells the items of the list at `path` apart, None if there is none."""
+    for steps, field in keys:
+        if len(steps) == len(path) and all(want in ("*", step) for want, step in zip(steps, path, strict=True)):
+            return field
+    return None
 
 
 def value_at(document: Any, path: Path) -> Any:
@@ -250,11 +252,11 @@ def value_at(document: Any, path: Path) -> Any:
     value = document
     for step in path:
         if isinstance(step, Item):
-            items = _by_key(value, step.key) or {}
+            items = by_key(value, step.key) or {}
             value = items.get(_identity(step.value), MISSING)
         else:
             value = value.get(step, MISSING) if type(value) is dict else MISSING
-    return _copied(value)
+    return copied(value)
 
 
 def replace(document: Any, path: Path, value: Any) -> Any:
@@ -264,10 +266,15 @@ def replace(document: Any, path: Path, value: Any) -> Any:
     if something on the way has become a value that cannot hold the rest of the path, if a list item
     would lose its key, and for deleting the whole document.
     """
-    replaced = _put(_copied(document), (), path, _copied(value))
+    replaced = put(copied(document), path, copied(value))
     if replaced is MISSING:
         raise DocumentError("The whole document cannot be deleted: put an empty one in its place.")
     return replaced
+
+
+def put(document: Any, path: Path, value: Any) -> Any:
+    """Do what `replace` does, to `document` itself; deleting the whole of it returns MISSING."""
+    return _put(document, (), path, value)
 
 
 def _put(current: Any, done: Path, rest: Path, value: Any) -> Any:
@@ -289,7 +296,7 @@ def _put(current: Any, done: Path, rest: Path, value: Any) -> Any:
 
 
 def _put_into_list(current: Any, done: Path, step: Item, rest: Path, value: Any) -> list[Any]:
-    items = _by_key([] if current is MISSING else current, step.key)
+    items = by_key([] if current is MISSING else current, step.key)
     if items is None:
         raise DocumentError(
             f"{place(done)} is not a list of objects told apart by {step.key!r}, so it has no place for {step}."
@@ -308,7 +315,7 @@ def _put_into_list(current: Any, done: Path, step: Item, rest: Path, value: Any)
     return list(items.values())
 
 
-def _by_key(value: Any, key: str) -> dict[Hashable, dict[str, Any]] | None:
+def by_key(value: Any, key: str) -> dict[Hashable, dict[str, Any]] | None:
     """Return the items of a list by their key; None unless each has one and no two the same."""
     if type(value) is not list:
         return None
@@ -326,14 +333,14 @@ def _are_in_order(items: Mapping[Hashable, Any], before: Mapping[Hashable, Any])
     return [name for name in items if name in before] == [name for name in before if name in items]
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """Return a copy that shares no object and no list with `value`."""
     copy = value
     if type(value) is dict:
         copy = value.copy()
         for name, entry in value.items():
             if type(entry) not in _SCALARS:
-                copy[name] = _copied(entry)
+                copy[name] = copied(entry)
     elif type(value) is list:
-        copy = [item if type(item) in _SCALARS else _copied(item) for item in value]
+        copy = [item if type(item) in _SCALARS else copied(item) for item in value]
     return copy

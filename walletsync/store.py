@@ -24,8 +24,9 @@ from msgspec import Struct
 from walletsync import exactjson
 from walletsync.continuity import Known
 from walletsync.errors import NotReady, StoreLocked, StoreUnusable
-from walletsync.merge import MISSING, Conflict, Item
+from walletsync.merge import MISSING, Conflict
 from walletsync.payload import Restore
+from walletsync.plain import path_of, plain_path
 from walletsync.remedies import Remedy
 
 _APPLICATION_ID = 0x57535931  # "WSY1": tells our files from any other SQLite database
@@ -303,14 +304,13 @@ def _encode_conflicts(conflicts: tuple[Conflict, ...]) -> bytes:
 
 def _plain_conflict(conflict: Conflict) -> dict[str, Any]:
     sides = {"base": conflict.base, "mine": conflict.mine, "theirs": conflict.theirs}
-    path = [{"key": step.key, "value": step.value} if isinstance(step, Item) else step for step in conflict.path]
-    return {"path": path} | {name: side for name, side in sides.items() if side is not MISSING}
+    return {"path": plain_path(conflict.path)} | {name: side for name, side in sides.items() if side is not MISSING}
 
 
 def _decode_conflicts(data: bytes) -> tuple[Conflict, ...]:
     return tuple(
         Conflict(
-            path=tuple(Item(**step) if isinstance(step, dict) else step for step in plain["path"]),
+            path=path_of(plain["path"]),
             base=plain.get("base", MISSING),
             mine=plain.get("mine", MISSING),
             theirs=plain.get("theirs", MISSING),

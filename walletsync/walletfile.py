@@ -1,11 +1,13 @@
 """A wallet's file that another program writes as well: its edits are noticed, and ours put into it.
 
-The file is where the person and their programs work; the device's document is what syncs. `seen` keeps the bytes that
-the file had when the two last agreed, so an edit is whatever the file has beyond them. A process may end between any
-two steps. Two files beside `seen` say what was under way, and the next start finishes it before it looks:
+The file is where the person and their programs work; the device's document is what syncs. `memory` keeps the bytes
+that the file had when we last took from it or put into it, and what the program can know of them: `walletsync.edge` has
+the rule for what a program's write means. A process may end between any two steps. Two files beside `memory` say what
+was under way, and the next start finishes it before it looks:
 
-seen.taking     what the file had, on its way into the document: it is put there again, which changes nothing
-seen.putting    what the file is to have; it has it exactly if the new file, `.NAME.walletsync-new`, is no longer there
+memory.taking     what the file had, on its way into the document: it is put there again, which changes nothing
+memory.putting    the next memory, of what the file is to have; that is so exactly if the new file,
+                  `.NAME.walletsync-new`, is no longer there
 
 A part of a file may be a document as well, as with labels, one a line. So an edit is taken from a file only after that
 has rested: a program that was half way through writing it has not deleted what it has yet to write.
@@ -16,11 +18,15 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from walletsync.edge import Judged, Limit, Values, judge, still_other
 from walletsync.errors import DocumentError, NotReady, WalletFileError
-from walletsync.formats.base import Format
+from walletsync.formats.base import FileFormat
+from walletsync.memory import Memory, remembered
+from walletsync.merge import Merged
 
 if TYPE_CHECKING:
     from walletsync.client import Client
@@ -32,19 +38,32 @@ _MAX_CHECKS = 20
 """How often it is checked until it does."""
 
 
-class WalletFile:
-    """The file at `path`, whose content is a document of `format`. `seen` is a file of our own, in a folder of our own.
+@dataclass(frozen=True)
+class Held:
+    """What a program's write takes away, and waits for a person to confirm: `lost` of the `of` things in the document.
 
-    Every method leaves the file alone if what is in it is not a document: it may be half written. One process at a
-    time; the lock of the client's store sees to that.
+    `values` has them by place.
     """
 
-    def __init__(self, path: Path, *, format: Format[Any], seen: Path) -> None:
+    lost: int
+    of: int
+    values: Values
+
+
+class WalletFile:
+    """The file at `path`, whose content is a document of `format`. `memory` is a file of our own, in our own folder.
+
+    Every method leaves the file alone if what is in it is not a document: it may be half written. One process at a
+    time; the lock of the client's store sees to that. A write that takes away more than `limit` waits: see `held`.
+    """
+
+    def __init__(self, path: Path, *, format: FileFormat[Any], memory: Path, limit: Limit | None = None) -> None:
         self._path = path
         self._format = format
-        self._seen = seen
-        self._taking = seen.with_name(f"{seen.name}.taking")
-        self._putting = seen.with_name(f"{seen.name}.putting")
+        self._limit = limit or Limit()
+        self._memory = memory
+        self._taking = memory.with_name(f"{memory.name}.taking")
+        self._putting = memory.with_name(f"{memory.name}.putting")
 
     def signature(self) -> tuple[int, ...] | None:
         """Return a value that differs once the file was written again; None if there is no file."""
@@ -61,47 +80,78 @@ class WalletFile:
             WalletFileError: it cannot be read.
         """
         content = _read(self._path)
-        return content is not None and content != _read(self._seen)
+        return content is not None and content != self._seen()
 
-    def take_edits(self, client: "Client") -> bool:
+    @property
+    def held(self) -> Held | None:
+        """What the program's write would take away, None if nothing waits.
+
+        Until it is confirmed, by `take_edits`, or put back, by `put`, the document keeps it, and the file stays as it
+        is. All else is taken.
+        """
+        memory = self._remembered()
+        return None if memory is None or not memory.held else Held(*memory.lost, memory.held)
+
+    def earlier(self, client: "Client") -> Values:
+        """Return what the program wrote as it had it before, by place, where the document has something else.
+
+        The document keeps what it has. A place is no longer there once the program has written something else.
+        """
+        memory = self._remembered()
+        if memory is None or not memory.earlier:
+            return {}
+        return still_other(self._format, client.get_document(), memory.earlier)
+
+    def decide_earlier(self, client: "Client", keep: Literal["mine", "theirs"]) -> None:
+        """Put what is `earlier` into the document, "mine", or leave the document as it is; no longer list it."""
+        earlier = self.earlier(client)
+        if keep == "mine" and earlier:
+            client.update_document(lambda document: self._format.with_values(document, earlier))
+        memory = self._remembered()
+        if memory is not None:
+            self._remember(replace(memory, earlier={}))
+
+    def take_edits(self, client: "Client", *, confirm_deletions: bool = False) -> bool:
         """Put what was changed in the file since the last time into the client's document; tell whether there was any.
 
-        A file that is gone is not an edit: deleting a file does not delete a wallet.
+        A file that is gone is not an edit: deleting a file does not delete a wallet. `confirm_deletions`: what the
+        write takes away is taken away, however much.
 
         Raises:
             DocumentError: what is in the file is not a document, as when it is half written.
             WalletFileError: it cannot be read, or another program keeps writing to it.
         """
-        self._recover(client)
-        content, seen = _read(self._path), _read(self._seen)
+        limit = None if confirm_deletions else self._limit
+        self._recover(client, limit)
+        content, seen = _read(self._path), self._seen()
         if content != seen:
             content = self._once_stable(content)
-        if content is None or content == seen:
+        if content is None or (content == seen and not (confirm_deletions and self.held)):
             return False
         self._decoded(content)
-        if seen is not None and seen.strip() and not content.strip():
-            raise DocumentError(
-                f"{self._path} is empty now, as it would be if another program were writing it; it is left as it is. "
-                "To get everything back into it, delete the file; to delete all entries, leave one in it."
-            )
         with self._writing():
             _replace(self._taking, content)
-        self._recover(client)
+        self._recover(client, limit)
         return True
 
-    def put(self, client: "Client") -> bool:
+    def put(self, client: "Client", *, everything: bool = False) -> bool:
         """Bring the file up to the client's document, after taking edits that came meanwhile; tell if it changed.
 
-        The file is replaced as a whole and keeps its permissions. One that says the same in other bytes stays.
+        The file is replaced as a whole and keeps its permissions. One that says the same in other bytes stays, and so
+        does one of which something is `held`, but for `everything`, which puts that back.
 
         Raises:
             DocumentError, WalletFileError: nothing was written.
         """
         while True:
             self.take_edits(client)
-            before = _read(self._path)
-            if before is not None and before != _read(self._seen):
+            before, memory = _read(self._path), self._remembered()
+            if before is not None and (memory is None or before != memory.seen):
                 continue  # written since the edits were taken
+            if before is not None and memory is not None and memory.held:
+                if not everything:
+                    return False
+                self._remember(replace(memory, held={}, lost=(0, 0)))
             try:
                 content = self._format.encode(client.get_document())
             except NotReady:
@@ -122,28 +172,40 @@ class WalletFile:
             f"{self._path} is left as it is: another program keeps writing to it. Try again when it is done."
         )
 
-    def _recover(self, client: "Client") -> None:
+    def _recover(self, client: "Client", limit: Limit | None) -> None:
         """Finish what was begun, here or by a process that ended."""
         with self._writing():
             edited = _read(self._taking)
             if edited is not None:
-                self._add(client, edited)
-                self._taking.replace(self._seen)
+                self._take(client, edited, limit)
+                self._taking.unlink()
             if self._putting.exists():
                 if self._new().exists():
                     self._putting.unlink()
                 else:
-                    self._putting.replace(self._seen)
+                    self._putting.replace(self._memory)
             self._new().unlink(missing_ok=True)
 
-    def _add(self, client: "Client", edited: bytes) -> None:
-        seen = _read(self._seen)
-        based_on = self._format.empty() if seen is None else self._format.decode(seen)
+    def _take(self, client: "Client", edited: bytes, limit: Limit | None) -> None:
+        memory = self._remembered()
+        if memory is not None and memory.seen == edited and not (limit is None and memory.held):
+            return  # all but the last step was done
         try:
-            client.add_document(self._decoded(edited), based_on=based_on)
+            written = self._decoded(edited)
+            judged = Judged(written)
+
+            def merged(document: Any) -> Merged[Any]:
+                nonlocal judged
+                if document is not None:
+                    known = self._remembered_or_nothing().known(self._format)
+                    judged = judge(self._format, known, written, document, limit)
+                return Merged(judged.document, judged.conflicts)
+
+            client.merge_document(merged)
         except DocumentError:
             self._taking.unlink()
             raise
+        self._remember(remembered(judged, edited))
 
     def _replaced(self, before: bytes | None, content: bytes) -> bool:
         """Replace the file by one with `content`, durably, if it still has what it had `before`; tell if so.
@@ -151,17 +213,39 @@ class WalletFile:
         A program that writes in the instant between that look and the renaming loses to us; no system call of POSIX
         does both at once.
         """
+        memory = self._remembered_or_nothing().after_put(self._format, content)
         with self._writing():
             new, target = self._new(), self._path.resolve()
             _write(new, content, mode=self._mode())
-            _replace(self._putting, content)
+            _replace(self._putting, memory.encode())
             if _read(self._path) != before:
                 self._putting.unlink()
                 return False
             new.replace(target)
             _fsync_folder(target.parent)
-            self._putting.replace(self._seen)
+            self._putting.replace(self._memory)
         return True
+
+    def _seen(self) -> bytes | None:
+        memory = self._remembered()
+        return None if memory is None else memory.seen
+
+    def _remembered(self) -> Memory | None:
+        data = _read(self._memory)
+        try:
+            return None if data is None else Memory.decode(data)
+        except ValueError:
+            raise WalletFileError(
+                f"{self._memory} is damaged. Move it away: {self._path} is then merged as on the first day, and "
+                "nothing is deleted."
+            ) from None
+
+    def _remembered_or_nothing(self) -> Memory:
+        return self._remembered() or Memory(self._format.encode(self._format.empty()))
+
+    def _remember(self, memory: Memory) -> None:
+        with self._writing():
+            _replace(self._memory, memory.encode())
 
     def _new(self) -> Path:
         target = self._path.resolve()

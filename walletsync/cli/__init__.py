@@ -19,7 +19,7 @@ from walletsync.cli.account import (
     register_command,
 )
 from walletsync.cli.errors import EXIT_CODES, Commands
-from walletsync.cli.sync import pull_command, push_command, sync_command, watch_command
+from walletsync.cli.sync import pull_command, push_command, put_command, sync_command, watch_command
 from walletsync.cli.versions import (
     conflicts_command,
     export_command,
@@ -68,6 +68,7 @@ for command in (
     status_command,
     pull_command,
     push_command,
+    put_command,
     sync_command,
     watch_command,
     conflicts_command,

@@ -29,6 +29,22 @@ from walletsync.remedies import Remedy
 @click.option(
     "--allow-plain-http", is_flag=True, help="Send tokens unencrypted to a server that is not on this machine."
 )
+@click.option(
+    "--max-deletions",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    metavar="NUMBER",
+    help="A program that takes away more than this many entries of the file at once is asked about first …",
+)
+@click.option(
+    "--max-deletions-percent",
+    type=click.IntRange(0, 100),
+    default=10,
+    show_default=True,
+    metavar="PERCENT",
+    help="… if that is also more than this part of all.",
+)
 @as_json
 def init_command(
     file: Path,
@@ -39,6 +55,8 @@ def init_command(
     realm: str | None,
     ca_file: str | None,
     allow_plain_http: bool,
+    max_deletions: int,
+    max_deletions_percent: int,
     as_json: bool,
 ) -> None:
     """Set up a wallet's FILE on this device. Nothing is sent.
@@ -54,6 +72,8 @@ def init_command(
         realm=realm,
         ca_file=None if ca_file is None else str(Path(ca_file).absolute()),
         allow_plain_http=allow_plain_http,
+        max_deletions=max_deletions,
+        max_deletions_percent=max_deletions_percent,
     )
     wallet = Wallet.create(file, settings, device)
     show(

@@ -12,13 +12,13 @@ from walletsync.cli.output import wants_json
 from walletsync.cli.wallet import FORMATS
 from walletsync.remedies import Remedy
 
-FAILED, USAGE, NETWORK, REFUSED, INTEGRITY, FILE, BUSY, CONFLICTS = 1, 2, 3, 4, 5, 6, 7, 8
+FAILED, USAGE, NETWORK, REFUSED, INTEGRITY, FILE, BUSY, CONFLICTS, DELETIONS = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 EXIT_CODES = (
     "Exit status: 0 done; 1 failed; 2 called wrongly, or an earlier step is missing; 3 the server cannot be reached, "
     "or asks to come back later; 4 the server refused, or the password is wrong; 5 what the server presents cannot be "
     "trusted; 6 the wallet's file cannot be used; 7 another process is at work on this wallet; 8 conflicts wait for a "
-    "decision (sync --check-conflicts)."
+    "decision (sync --check-conflicts); 9 done, but for deletions that wait to be confirmed."
 )
 
 _SERVER_FAILED = 500

@@ -49,10 +49,14 @@ def show(value: Any, text: str, *, as_json: bool) -> None:
 
 def conflict_as_json(conflict: "Conflict") -> dict[str, Any]:
     """Return a conflict for programs; a side that has nothing there is left out."""
+    return {"at": conflict.at} | present({"base": conflict.base, "mine": conflict.mine, "theirs": conflict.theirs})
+
+
+def present(sides: dict[str, Any]) -> dict[str, Any]:
+    """Return the sides that have something there."""
     from walletsync.merge import MISSING
 
-    sides = {"base": conflict.base, "mine": conflict.mine, "theirs": conflict.theirs}
-    return {"at": conflict.at} | {name: side for name, side in sides.items() if side is not MISSING}
+    return {name: side for name, side in sides.items() if side is not MISSING}
 
 
 @contextmanager

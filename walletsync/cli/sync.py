@@ -1,10 +1,10 @@
-"""Commands that move versions: pull, push, sync, watch."""
+"""Commands that move versions: pull, push, sync, watch; and put, between file and device."""
 
 import random
 import signal
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 
 from walletsync import errors
 from walletsync.cli import secrets
+from walletsync.cli.edge import NOTHING, Notices
 from walletsync.cli.errors import CONFLICTS, FAILED, Failure, is_passing
 from walletsync.cli.output import as_json, conflict_as_json, say, show
 from walletsync.cli.wallet import Wallet, WalletSelector
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _CHECK_SECONDS = 0.2
 _POLL_SECONDS = 60.0
+_FIRST_PAUSE_SECONDS = 2.0
+"""How long to wait after a first failure; twice as long after each further one, up to what --every says."""
 _MAX_SYNCS = 8
 """How many syncs there are at most if the file is edited during each."""
 
@@ -41,9 +44,11 @@ def pull_command(selector: WalletSelector, as_json: bool) -> None:
         file.take_edits(client)
         fetched = wallet.with_valid_token(client, client.get_wallet)
         file.put(client)
+        notices = Notices.of(wallet, client)
     _report_conflicts(len(fetched.conflicts))
     news = "new" if fetched.newer else "already known"
     show({"sequence": fetched.sequence, "newer": fetched.newer}, f"version {fetched.sequence}, {news}", as_json=as_json)
+    notices.check()
 
 
 @click.command("push")
@@ -64,6 +69,7 @@ def push_command(selector: WalletSelector, as_json: bool) -> None:
         file.take_edits(client)
         posted = wallet.with_valid_token(client, client.post_wallet)
         file.put(client)
+        notices = Notices.of(wallet, client)
     if isinstance(posted, OutOfDate):
         _report_conflicts(len(posted.conflicts))
         raise Failure(
@@ -72,6 +78,24 @@ def push_command(selector: WalletSelector, as_json: bool) -> None:
             hint="walletsync push again, or walletsync sync",
         )
     show({"sequence": posted.sequence}, f"version {posted.sequence}", as_json=as_json)
+    notices.check()
+
+
+@click.command("put")
+@as_json
+@click.pass_obj
+def put_command(selector: WalletSelector, as_json: bool) -> None:
+    """Put everything that this device has into the file, also what a program has taken out and nobody has confirmed.
+
+    What else the program has written stays. Neither the server nor the password is needed.
+
+    Example: walletsync put
+    """
+    wallet = selector.wallet()
+    with wallet.without_password() as client:
+        is_changed = wallet.wallet_file().put(client, everything=True)
+    text = f"{wallet.file} has all that this device has{'' if is_changed else ' already'}."
+    show({"changed": is_changed}, text, as_json=as_json)
 
 
 @click.command("sync")
@@ -83,14 +107,21 @@ def push_command(selector: WalletSelector, as_json: bool) -> None:
     help="The server was restored from a backup: go on from what it has, with everything that this device has. Asks "
     "for the password of that time, and for a new one if it was changed since.",
 )
+@click.option("--confirm-deletions", is_flag=True, help="What a program has taken out of the file shall go, all of it.")
 @as_json
 @click.pass_obj
 def sync_command(
-    selector: WalletSelector, on_conflict: Any, check_conflicts: bool, accept_restored_server: bool, as_json: bool
+    selector: WalletSelector,
+    on_conflict: Any,
+    check_conflicts: bool,
+    accept_restored_server: bool,
+    confirm_deletions: bool,
+    as_json: bool,
 ) -> None:
     """Bring the file and the server to the same version, with the edits of both.
 
-    Where both sides changed the same thing, the file gets theirs and mine waits: walletsync conflicts.
+    Where both sides changed the same thing, the file gets theirs and mine waits: walletsync conflicts. A program that
+    takes away much at once changes nothing but the file, until you say --confirm-deletions, or walletsync put.
 
     Example: walletsync sync
     """
@@ -98,13 +129,22 @@ def sync_command(
         raise click.UsageError("--accept-restored-server does not decide conflicts; sync once more with --on-conflict.")
     wallet = selector.wallet()
     with wallet.with_password(ignore_keyring=accept_restored_server) as client:
-        synced = _sync_file(wallet, client, on_conflict, accept_restored_server=accept_restored_server)
-        waiting = len(client.conflicts)
+        before = Notices.of(wallet, client)
+        synced = _sync_file(
+            wallet,
+            client,
+            on_conflict,
+            accept_restored_server=accept_restored_server,
+            confirm_deletions=confirm_deletions,
+        )
+        waiting, notices = len(client.conflicts), Notices.of(wallet, client)
     _report_conflicts(len(synced.conflicts))
+    notices.tell_earlier(before)
     result = {"sequence": synced.sequence, "conflicts": [conflict_as_json(each) for each in synced.conflicts]}
     show(result, f"version {synced.sequence}", as_json=as_json)
     if check_conflicts and waiting:
         raise Failure(f"Conflicts that wait for a decision: {waiting}.", code=CONFLICTS, hint="walletsync conflicts")
+    notices.check()
 
 
 @click.command("watch")
@@ -124,42 +164,49 @@ def watch_command(selector: WalletSelector, every: float, as_json: bool) -> None
     Example: walletsync watch
     """
     wallet = selector.wallet()
-    news = threading.Event()
     with wallet.with_password() as client, suppress(KeyboardInterrupt):
         # Wherever the signal comes: the process may end between any two steps, and must not wait for a slow network.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        _sync_and_report(wallet, client, as_json)
-        with client.listen(news.set):
-            say("Watching; Ctrl-C ends it.")
-            _watch(wallet, client, news, every=every, as_json=as_json)
+        with ExitStack() as listening:
+            _watch(wallet, client, listening, every=every, as_json=as_json)
 
 
-def _watch(wallet: Wallet, client: "Client", news: threading.Event, *, every: float, as_json: bool) -> None:
+def _watch(wallet: Wallet, client: "Client", listening: ExitStack, *, every: float, as_json: bool) -> None:
     """Sync again and again: when the file was written, when there may be news, and from time to time."""
-    file = wallet.wallet_file()
-    synced = file.signature()
-    is_edited = file.is_edited()  # since the sync, and before that look
-    checks_left, trouble = _checks_until_sync(every), ""
+    file, news = wallet.wallet_file(), threading.Event()
+    synced: tuple[int, ...] | None = None
+    is_listening, is_edited = False, True
+    checks_left, failures, trouble, told = 0, 0, "", NOTHING
     while True:
+        last = file.signature()
+        if is_edited or last != synced or news.is_set() or checks_left <= 0:
+            news.clear()
+            synced, is_edited = last, False
+            try:
+                told = _sync_and_report(wallet, client, told, as_json)
+                synced = file.signature()
+                is_edited = file.is_edited()  # since the sync, and before that look
+                trouble, failures = "", 0
+                if not is_listening:
+                    listening.enter_context(client.listen(news.set))
+                    is_listening = True
+                    say("Watching; Ctrl-C ends it.")
+            except errors.WalletSyncError as error:
+                if not _may_pass(error):
+                    raise
+                # The server may be back the next time, and the file complete when it is written again.
+                failures += 1
+                if error.message != trouble:
+                    trouble = error.message
+                    say(f"{trouble} Watching goes on.")
+            checks_left = _checks_until_sync(min(every, _FIRST_PAUSE_SECONDS * 2**failures) if failures else every)
         time.sleep(_CHECK_SECONDS)
         checks_left -= 1
-        last = file.signature()
-        if not (is_edited or last != synced or news.is_set() or checks_left <= 0):
-            continue
-        news.clear()
-        synced, is_edited, checks_left = last, False, _checks_until_sync(every)
-        try:
-            _sync_and_report(wallet, client, as_json)
-            synced = file.signature()
-            is_edited = file.is_edited()
-            trouble = ""
-        except errors.WalletSyncError as error:
-            if not is_passing(error) and not isinstance(error, errors.DocumentError | errors.WalletFileError):
-                raise
-            # The server may be back the next time, and the file complete when it is written again.
-            if error.message != trouble:
-                trouble = error.message
-                say(f"{trouble} Watching goes on.")
+
+
+def _may_pass(error: errors.WalletSyncError) -> bool:
+    is_of_file = isinstance(error, errors.DocumentError | errors.WalletFileError)
+    return is_passing(error) or (is_of_file and not isinstance(error, errors.OtherFormat))
 
 
 def _checks_until_sync(every: float) -> int:
@@ -167,16 +214,24 @@ def _checks_until_sync(every: float) -> int:
     return max(1, round(every * random.uniform(0.75, 1.25) / _CHECK_SECONDS))  # noqa: S311
 
 
-def _sync_and_report(wallet: Wallet, client: "Client", as_json: bool) -> None:
+def _sync_and_report(wallet: Wallet, client: "Client", told: Notices, as_json: bool) -> Notices:
+    """Sync, say what is new, and return what there is to tell in all."""
     before = client.wallet_state
-    synced = _sync_file(wallet, client)
+    synced, notices = _sync_file(wallet, client), Notices.of(wallet, client)
     _report_conflicts(len(synced.conflicts))
+    notices.tell(told)
     if client.wallet_state != before:
         show({"sequence": synced.sequence}, f"version {synced.sequence}", as_json=as_json)
+    return notices
 
 
 def _sync_file(
-    wallet: Wallet, client: "Client", on_conflict: Any = None, *, accept_restored_server: bool = False
+    wallet: Wallet,
+    client: "Client",
+    on_conflict: Any = None,
+    *,
+    accept_restored_server: bool = False,
+    confirm_deletions: bool = False,
 ) -> "Synced":
     """Take the file's edits, sync, and put the result into the file; again while it was edited meanwhile.
 
@@ -186,7 +241,7 @@ def _sync_file(
     from walletsync.results import Synced
 
     file, waiting = wallet.wallet_file(), client.conflicts
-    file.take_edits(client)
+    file.take_edits(client, confirm_deletions=confirm_deletions)
     for number in range(_MAX_SYNCS):
         consents = accept_restored_server and number == 0  # once, to what the server has now
         try:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from walletsync import exactjson
-from walletsync.cli.output import as_json, conflict_as_json, show
-from walletsync.cli.wallet import WalletSelector
+from walletsync.cli.edge import earlier_records
+from walletsync.cli.output import as_json, conflict_as_json, present, show
+from walletsync.cli.wallet import Wallet, WalletSelector
 from walletsync.errors import UsageError
 
 if TYPE_CHECKING:
+    from walletsync.client import Client
     from walletsync.merge import Conflict
 
 
@@ -37,6 +39,8 @@ def status_command(selector: WalletSelector, as_json: bool) -> None:
             "sequence": 0 if state is None else state.sequence,
             "edited": file.is_edited() or client.has_local_changes,
             "conflicts": len(client.conflicts),
+            "earlier": earlier_records(wallet, client),
+            "deletions": 0 if file.held is None else file.held.lost,
             "loggedIn": client.has_token,
             "passwordChangeIsOpen": client.has_open_password_change,
         }
@@ -44,15 +48,23 @@ def status_command(selector: WalletSelector, as_json: bool) -> None:
 
 
 @click.command("conflicts")
+@click.option("--earlier", is_flag=True, help="List what your program wrote as it was before; nobody has to decide it.")
+@click.option("--deletions", is_flag=True, help="List what your program took away and nobody has confirmed.")
 @as_json
 @click.pass_obj
-def conflicts_command(selector: WalletSelector, as_json: bool) -> None:
+def conflicts_command(selector: WalletSelector, earlier: bool, deletions: bool, as_json: bool) -> None:
     """List the conflicts that wait for a decision.
 
     Example: walletsync conflicts
     """
-    with selector.wallet().without_password() as client:
+    if earlier and deletions:
+        raise click.UsageError("One list at a time: --earlier or --deletions.")
+    wallet = selector.wallet()
+    with wallet.without_password() as client:
         conflicts = client.conflicts
+        if earlier or deletions:
+            _list_places(wallet, client, deletions=deletions, as_json=as_json)
+            return
     shown = [{"number": number} | conflict_as_json(each) for number, each in enumerate(conflicts, 1)]
     lines = [f"{each['number']}  {each['at'] or 'the whole file'}\n{_describe_sides(each)}" for each in shown]
     show(shown, "\n".join(lines) or "No conflicts wait for a decision.", as_json=as_json)
@@ -66,7 +78,8 @@ def conflicts_command(selector: WalletSelector, as_json: bool) -> None:
 def resolve_command(selector: WalletSelector, number: str, keep: Any, as_json: bool) -> None:
     """Decide the conflict with this NUMBER, or `all` of them, for mine or theirs.
 
-    The file changes at once, the other devices after the next sync.
+    NUMBER can be `earlier`: mine makes all that your program wrote as it was before the current state again, and theirs
+    takes it off the list. The file changes at once, the other devices after the next sync.
 
     Example: walletsync resolve 1 mine
     """
@@ -74,7 +87,9 @@ def resolve_command(selector: WalletSelector, number: str, keep: Any, as_json: b
     with wallet.without_password() as client:
         file = wallet.wallet_file()
         file.take_edits(client)
-        if number == "all":
+        if number == "earlier":
+            file.decide_earlier(client, keep)
+        elif number == "all":
             for _ in client.conflicts:  # each decision may change what the others say is there
                 client.resolve(client.conflicts[0], keep)
         else:
@@ -172,17 +187,38 @@ def export_command(selector: WalletSelector, output: Path | None, sequence: int 
         show({"file": str(output)}, "", as_json=True)
 
 
+def _list_places(wallet: Wallet, client: "Client", *, deletions: bool, as_json: bool) -> None:
+    """Show what the program has where the document has something else, or what it does not have any more."""
+    from walletsync.merge import pointer
+
+    file, document = wallet.wallet_file(), client.get_document()
+    if deletions:
+        taken = {} if file.held is None else file.held.values
+        records = dict.fromkeys(map(wallet.format.record_at, taken))
+        sides = {path: {"theirs": wallet.format.value_at(document, path)} for path in records}
+    else:
+        sides = {
+            path: {"mine": value, "theirs": wallet.format.value_at(document, path)}
+            for path, value in file.earlier(client).items()
+        }
+    shown = [{"at": pointer(path)} | present(values) for path, values in sides.items()]
+    lines = [
+        f"{each['at']}\n{_describe_sides(each, tuple(sides[path]))}" for path, each in zip(sides, shown, strict=True)
+    ]
+    show(shown, "\n".join(lines) or "There is nothing on this list.", as_json=as_json)
+
+
 def _conflict_number(conflicts: "tuple[Conflict, ...]", number: str) -> "Conflict":
     if not number.isdecimal() or not 1 <= int(number) <= len(conflicts):
         raise UsageError(f"There is no conflict {number}; walletsync conflicts lists those that wait.")
     return conflicts[int(number) - 1]
 
 
-def _describe_sides(conflict: dict[str, Any]) -> str:
+def _describe_sides(conflict: dict[str, Any], names: tuple[str, ...] = ("base", "mine", "theirs")) -> str:
     def written(name: str) -> str:
         return exactjson.dumps(conflict[name]) if name in conflict else "(nothing)"
 
-    return "\n".join(f"   {name + ':':8}{written(name)}" for name in ("base", "mine", "theirs"))
+    return "\n".join(f"   {name + ':':8}{written(name)}" for name in names)
 
 
 def _as_text(value: object) -> str:

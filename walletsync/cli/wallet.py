@@ -4,7 +4,7 @@ labels.jsonl                     the wallet's file
 labels.jsonl.walletsync/         mode 0700
     settings.json                server, address, format
     store                        the device's state
-    seen                         what the file had when it last agreed with the store
+    memory                       what the file had when we last took from it or put into it, and what the program knows
 """
 
 import json
@@ -22,6 +22,7 @@ from walletsync.errors import StoreUnusable, Unauthorized, UsageError
 
 if TYPE_CHECKING:
     from walletsync.client import Client
+    from walletsync.formats.base import FileFormat
     from walletsync.walletfile import WalletFile
 
 T = TypeVar("T")
@@ -39,6 +40,9 @@ class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     realm: str | None = None
     ca_file: str | None = None
     allow_plain_http: bool = False
+    max_deletions: int = 5
+    """A write that takes away more than this, and more than `max_deletions_percent` of all, waits to be confirmed."""
+    max_deletions_percent: int = 10
 
 
 class WalletSelector:
@@ -168,13 +172,25 @@ class Wallet:
 
     def encoded(self, document: Any) -> bytes:
         """Return a document as the file would have it."""
-        return bytes(_format(self.settings.format).encode(document))
+        return self.format.encode(document)
 
     def wallet_file(self) -> "WalletFile":
         """Return the wallet's file."""
+        from walletsync.edge import Limit
         from walletsync.walletfile import WalletFile
 
-        return WalletFile(self.file, format=_format(self.settings.format), seen=_folder(self.file) / "seen")
+        settings = self.settings
+        return WalletFile(
+            self.file,
+            format=self.format,
+            memory=_folder(self.file) / "memory",
+            limit=Limit(settings.max_deletions, settings.max_deletions_percent),
+        )
+
+    @property
+    def format(self) -> "FileFormat[Any]":
+        """The format of the file."""
+        return _format(self.settings.format)
 
     @contextmanager
     def _client(self, device: str | None, *, in_memory: bool = False) -> Iterator["Client"]:
@@ -183,7 +199,7 @@ class Wallet:
         settings = self.settings
         with Client(
             settings.server,
-            format=_format(settings.format),
+            format=self.format,
             store=None if in_memory else _folder(self.file) / "store",
             device_id=device,
             realm=settings.realm,
@@ -213,8 +229,9 @@ def _reporting_os_errors(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _format(name: str) -> Any:
+def _format(name: str) -> "FileFormat[Any]":
     from walletsync.formats.bip329 import BIP329Format
     from walletsync.formats.json import JSONFormat
 
-    return {"json": JSONFormat, "bip329": BIP329Format}[name]()
+    formats: dict[str, type[FileFormat[Any]]] = {"json": JSONFormat, "bip329": BIP329Format}
+    return formats[name]()

@@ -5,6 +5,7 @@ calls, and two devices given the same arguments get the same result. `AppendLog`
 notebooks, is a small one to begin from, and `walletsync.formats.testing.check` runs the contract over yours.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from walletsync.merge import D, Merged, Path
@@ -70,4 +71,48 @@ class Format(Protocol[D]):
         conflict (MISSING deletes), or another. Raises DocumentError if the document has changed
         such that it has no place for it, or would not be a valid one.
         """
+        ...
+
+
+class FileFormat(Format[D], Protocol[D]):
+    """A format of files that a program of its own reads and writes: what `walletsync.edge` has to know of it.
+
+    A place is the smallest thing that a program gives, changes or takes away by itself, such as a field of a record.
+    """
+
+    content: str
+    """What a person would miss in a document, as a plural for sentences: "labels"."""
+
+    absence_is_news: bool
+    """Whether a program that reads a file takes over that something is no longer in it. If not, it goes on having it,
+    and shows with that only that it could not know."""
+
+    def differences(self, documents: Sequence[D]) -> list[dict[Path, Any]]:
+        """Return, for each document, what it has at the places where they are not all the same.
+
+        What a document does not have there is not in its dict. `value_at` and `replace` take a place, too.
+        """
+        ...
+
+    def with_values(self, document: D, values: Mapping[Path, Any]) -> D:
+        """Return a copy with other `values` at places that `differences` named; MISSING takes away what is there.
+
+        Raises DocumentError as `replace` does.
+        """
+        ...
+
+    def is_derived(self, path: Path) -> bool:
+        """Tell whether what is at a place is worked out by each program for itself, so that nobody edits it."""
+        ...
+
+    def is_telling(self, path: Path, value: Any) -> bool:
+        """Tell whether a program that has this value at a place must have read it there."""
+        ...
+
+    def record_at(self, path: Path) -> Path:
+        """Return the place of the record that a place belongs to, which is what a person counts."""
+        ...
+
+    def contents(self, document: D) -> set[Path]:
+        """Return the places of all that a person would miss in a document."""
         ...

@@ -7,12 +7,13 @@ the rest. Neither puts text of the document into an error, except the names on t
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
 
 from walletsync import merge
 from walletsync.errors import DocumentError
+from walletsync.formats import places
 from walletsync.merge import Merged, Path, place
 
 MAX_DEPTH: Final = 100
@@ -32,6 +33,8 @@ class JSONFormat:
     """
 
     name = "json"
+    content = "entries"
+    absence_is_news = True
 
     def __init__(self, keys: Mapping[str, str] | None = None) -> None:
         """Take the lists of objects to be merged item by item.
@@ -41,7 +44,7 @@ class JSONFormat:
         have the same. Raises UsageError for what is not a place.
         """
         self._keys = dict(keys or {})
-        merge.parse_keys(self._keys)
+        self._parsed_keys = merge.parse_keys(self._keys)
 
     def empty(self) -> dict[str, Any]:
         """Return a new {}."""
@@ -70,6 +73,32 @@ class JSONFormat:
         if value is not merge.MISSING:
             _check(value, path)
         return _checked(merge.replace(document, path, value))
+
+    # For files that other programs write: `walletsync.formats.base.FileFormat`.
+
+    def differences(self, documents: Sequence[dict[str, Any]]) -> list[dict[Path, Any]]:
+        """Return what each has where they differ: values, items of keyed lists, and objects by themselves."""
+        return places.differences(documents, self._parsed_keys)
+
+    def with_values(self, document: dict[str, Any], values: Mapping[Path, Any]) -> dict[str, Any]:
+        """Return a copy with other values at some places."""
+        return _checked(places.with_values(document, values))
+
+    def is_derived(self, path: Path) -> bool:
+        """Return False: nothing is known of who makes an entry."""
+        return False
+
+    def is_telling(self, path: Path, value: Any) -> bool:
+        """Tell whether it is text, a number or a list, and not blank: true, false and null are anybody's."""
+        return type(value) is not bool and not places.is_blank(value)
+
+    def record_at(self, path: Path) -> Path:
+        """Return the place itself: each entry is a record."""
+        return path
+
+    def contents(self, document: dict[str, Any]) -> set[Path]:
+        """Return the places of all entries that are not blank."""
+        return places.leaves(document)
 
 
 def _parsed(data: bytes) -> Any:

@@ -30,6 +30,8 @@ def test_init_keeps_what_it_was_told(make: Make) -> None:
         "sequence": 0,
         "edited": False,
         "conflicts": 0,
+        "earlier": 0,
+        "deletions": 0,
         "loggedIn": False,
         "passwordChangeIsOpen": False,
     }

@@ -67,11 +67,11 @@ def test_a_file_that_is_being_written_is_taken_by_no_command(laptop: Machine, mo
 def test_a_sync_decides_if_it_is_told_how(laptop: Machine, phone: Machine) -> None:
     """For scripts that nobody watches."""
     for number, keep in enumerate(("mine", "theirs")):
-        laptop.write({"a": f"laptop {number}"})
+        laptop.write(laptop.read() | {"a": f"laptop {number}"})
         laptop.ok("sync")
-        phone.write({"a": f"phone {number}"})
+        phone.write({"a": f"phone {number}", "of the phone": number})
         phone.ok(f"sync --on-conflict {keep} --check-conflicts")
-        assert phone.read() == {"a": f"{'phone' if keep == 'mine' else 'laptop'} {number}"}
+        assert phone.read()["a"] == f"{'phone' if keep == 'mine' else 'laptop'} {number}"
         laptop.ok("sync")
 
 
@@ -79,14 +79,14 @@ def test_an_edit_during_a_sync_is_synced_with_it(make: Make, middle: Middle) -> 
     """When the command ends, the server has all that is in the file; a conflict that the edit made is told."""
     laptop, phone = make("laptop", middle.url), make("phone", middle.url)
     laptop.ok("register")
-    laptop.write({"a": 1})
+    laptop.write({"a": 1, "c": 3})
     laptop.ok("sync")
     phone.ok("sync")
-    phone.write({"a": "phone"})
+    phone.write({"a": "phone", "c": 3})
     phone.ok("sync")
 
     def edited_meanwhile(answer: Answer) -> Answer:
-        laptop.write({"a": "laptop", "b": 2})
+        laptop.write({"a": "laptop", "b": 2, "c": 3})
         middle.honest()
         return answer
 
@@ -94,8 +94,8 @@ def test_an_edit_during_a_sync_is_synced_with_it(make: Make, middle: Middle) -> 
     conflict = {"at": "/a", "base": 1, "mine": "laptop", "theirs": "phone"}
     assert laptop.json("sync") == {"sequence": 3, "conflicts": [conflict]}
     phone.ok("sync")
-    assert phone.read() == laptop.read() == {"a": "phone", "b": 2}
-    phone.write({"a": "phone again", "b": 2})
+    assert phone.read() == laptop.read() == {"a": "phone", "b": 2, "c": 3}
+    phone.write({"a": "phone again", "b": 2, "c": 3})
     phone.ok("sync")
     assert laptop.json("sync") == {"sequence": 4, "conflicts": []}  # it waits, and was told
     assert laptop.json("conflicts")[0]["theirs"] == "phone again"

@@ -20,7 +20,7 @@ def test_a_conflict_waits_until_it_is_decided(keep: str, laptop: Machine, phone:
     assert json.loads(result.stderr.splitlines()[-1])["hint"] == "walletsync conflicts"
     assert phone.read() == {"a": "laptop", "b": "laptop"}
     first, _ = phone.json("conflicts")
-    assert first == {"number": 1, "at": "/a", "base": 1, "mine": "phone", "theirs": "laptop"}
+    assert first == {"number": 1, "at": "/a", "mine": "phone", "theirs": "laptop"}  # of what it had, it has nothing
     assert 'mine:   "phone"' in phone.ok("conflicts")
     assert "There is no conflict 3" in phone.fails("resolve 3 mine", 2)
     assert phone.json(f"resolve 1 {keep}") == {"conflicts": 1}

@@ -123,7 +123,7 @@ def test_a_token_that_became_void_while_the_server_was_away_is_noticed(
         laptop, phone = (Machine(tmp_path / name, server.url, email) for name in ("laptop", "phone"))
         laptop.init()
         laptop.ok("register")
-        laptop.write({"a": 1})
+        laptop.write({"a": 1, "b": 1})
         with watching(laptop) as watch:
             server.stop()
             watch.says("Check that the server is running")
@@ -132,9 +132,9 @@ def test_a_token_that_became_void_while_the_server_was_away_is_noticed(
             server.start()
             phone.init()
             phone.ok("sync")
-            phone.write({"a": 2})
+            phone.write({"a": 2, "b": 1})
             phone.ok("sync")
-            until(lambda: laptop.read() == {"a": 2})
+            until(lambda: laptop.read() == {"a": 2, "b": 1})
             until(lambda: watch.told == ["version 1", "version 2"])
 
 

@@ -1,0 +1,291 @@
+"""The rule at the edge: a program can change only what it has shown that it knows.
+
+A program writes a file that we write as well. A device remembers, `Known`, what the program itself wrote last (P), and
+what was put into the file since, one put after the other (S1, S2, …). What it writes now (W) is merged into the
+document as any edit is, with a base, mine and theirs. The rule chooses the base, place by place, and that is all:
+
+1. The program has read the last put of which W has something that was in none of the states before. Up to that state
+   it knows the file; if there is none, it knows only P, as one that saves from memory does.
+2. Where W has what the file had in any of the states that the program knows, it is no edit: the base is W. If it is an
+   earlier one, though the program has read a later, somebody may have taken that back: a conflict, with all three.
+   Not so where the later one is that something is gone, if programs of this format do not take that over.
+3. Where the program did not have something in P, it cannot delete it by leaving it out.
+4. Elsewhere it is an edit of what the program knows. Where it shows that it has read only a part, of P.
+
+What W has otherwise than the file had it, and the document has otherwise than W, without a conflict, is `earlier`: what
+the program had before, or never had. Nobody has to look at it, and everybody can.
+
+A write that takes away much, see `Limit`, is `held`: the document keeps that, and takes only the rest.
+
+Everything here is pure. Places, and what a program can know, are the format's: `walletsync.formats.base.FileFormat`.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeAlias
+
+from walletsync import exactjson
+from walletsync.errors import DocumentError
+from walletsync.formats.base import FileFormat
+from walletsync.formats.places import is_blank
+from walletsync.merge import MISSING, Conflict, D, Merged, Path, pointer, same
+
+MAX_PUTS: Final = 16
+"""How many puts are told apart; of more, the older half counts as one, which only its last news show to be read."""
+
+MAX_MARKS: Final = 10_000
+
+Values: TypeAlias = Mapping[Path, Any]
+_NOTHING: Final[Values] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Put:
+    """News that were put into the file: what it had `before` at the places that changed, MISSING for nothing.
+
+    A program that has what was put at one of `shown_by` has read it.
+    """
+
+    before: Values
+    shown_by: frozenset[Path]
+
+
+@dataclass(frozen=True)
+class Known(Generic[D]):
+    """What a device knows of a file: what is in it `now`, and the `puts` that lead back to what the program wrote."""
+
+    now: D
+    puts: tuple[Put, ...] = ()
+    earlier: Values = field(default_factory=dict)
+    """What the program has, as far as the document is known to have something else."""
+    held: Values = field(default_factory=dict)
+    """What the program took away that nobody has confirmed: it counts as being there, until the program has another."""
+    had: tuple[str, ...] = ()
+    """Marks of what stood in the file and does so no more: to have it again does not show that it was read again."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A write may take away up to `handful` things, or up to `percent` of all; but never the last one."""
+
+    handful: int = 5
+    percent: int = 10
+
+    def is_much(self, lost: int, of: int) -> bool:
+        """Tell whether to take away `lost` things of so many is more than nobody has to confirm."""
+        return lost > self.handful and 100 * lost > self.percent * of
+
+
+@dataclass(frozen=True)
+class Judged(Generic[D]):
+    """What a write makes of the document, and what it does not make of it.
+
+    `earlier` is what the program has, by place, where the document has something else. `held` is what the write would
+    take away, with the values; `lost` says how much that is, of how much.
+    """
+
+    document: D
+    conflicts: tuple[Conflict, ...] = ()
+    earlier: Values = field(default_factory=dict)
+    held: Values = field(default_factory=dict)
+    lost: tuple[int, int] = (0, 0)
+    had: tuple[str, ...] = ()
+
+
+def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit: Limit | None) -> Judged[D]:
+    """Return what becomes of `document` when the program has `written` the file; no `limit`: a person has confirmed."""
+    states, there = _states(format, known), format.contents(document)
+    has_nothing = not format.contents(written)
+    # What never came from the program cannot go with it, but its first file, with nothing in it, may be a mistake.
+    is_new = has_nothing and not known.held and format.encode(states[0]) == format.encode(format.empty())
+    if is_new and limit is None:
+        states = [known.now]
+    *views, mine, theirs = format.differences([*states, written, document])
+    read = _last_read(known.puts, views, mine)
+    judging = _Judging(format, (states[0], states[read], written), views, read, mine, theirs, known.held)
+    merged, held = format.merge(judging.based_on(_NOTHING), written, document), _NOTHING
+    lost = there & format.contents(known.now) if is_new else there - format.contents(merged.document)
+    waits = has_nothing or any(is_blank(mine.get(path, MISSING)) for path in known.held)
+    if limit is not None and lost and (waits or limit.is_much(len(lost), len(there))):
+        held = judging.taken_away(views[-1] if is_new else _NOTHING)
+        merged = format.merge(judging.based_on(held), written, document)
+    conflicts = merged.conflicts + judging.asked(merged)
+    earlier = _earlier(format, known, written, merged.document, [*held, *(each.path for each in conflicts)])
+    had = _with_marks(
+        format,
+        known.had,
+        {path: value for path, value in views[-1].items() if path not in mine or not same(mine[path], value)},
+    )
+    return Judged(merged.document, conflicts, earlier, held, (len(lost), len(there)) if held else (0, 0), had)
+
+
+def after_put(format: FileFormat[D], known: Known[D], after: D) -> Known[D]:
+    """Return what is known of the file once something else was put into it."""
+    puts = known.puts
+    if len(puts) >= MAX_PUTS:
+        half = MAX_PUTS // 2
+        states = _states(format, known)
+        old, _ = _changes(format, states[0], states[half])
+        puts = (Put(old, puts[half - 1].shown_by), *puts[half:])
+    old, new = _changes(format, known.now, after)
+    had = _with_marks(format, known.had, old)
+    marks = set(had)
+    is_new = {path for path, value in new.items() if value is not MISSING and _mark(path, value) not in marks}
+    shown_by = frozenset(path for path in is_new if format.is_telling(path, new[path]))
+    return Known(after, (*puts, Put(old, shown_by)) if old else puts, had=had)
+
+
+def _with_marks(format: FileFormat[D], had: tuple[str, ...], values: Values) -> tuple[str, ...]:
+    marks = [
+        _mark(path, value) for path, value in values.items() if value is not MISSING and format.is_telling(path, value)
+    ]
+    return tuple(dict.fromkeys((*had, *marks)))[-MAX_MARKS:]
+
+
+def _mark(path: Path, value: Any) -> str:
+    return hashlib.sha256(f"{pointer(path)} {exactjson.dumps(value)}".encode()).hexdigest()[:16]
+
+
+def _changes(format: FileFormat[D], before: D, after: D) -> tuple[Values, Values]:
+    """Return what either has at the places where they differ."""
+    old, new = format.differences([before, after])
+    paths = old | new
+    return {path: old.get(path, MISSING) for path in paths}, {path: new.get(path, MISSING) for path in paths}
+
+
+def _states(format: FileFormat[D], known: Known[D]) -> list[D]:
+    """Return what the file had: first what the program wrote, last what it has now."""
+    states = [known.now]
+    for put in reversed(known.puts):
+        states.append(format.with_values(states[-1], put.before))
+    return states[::-1]
+
+
+def _last_read(puts: Sequence[Put], views: Sequence[Values], mine: Values) -> int:
+    """Return how many of the puts the program has read, as far as what it wrote shows."""
+    for number in range(len(puts), 0, -1):
+        for path in puts[number - 1].shown_by:
+            value = mine.get(path, MISSING)
+            is_there = value is not MISSING and same(value, views[number].get(path, MISSING))
+            if is_there and not any(same(value, view.get(path, MISSING)) for view in views[:number]):
+                return number
+    return 0
+
+
+class _Judging(Generic[D]):
+    """What a program's write is based on, place by place.
+
+    `documents` are what it wrote last, the last that it has read, and what it writes, `views` are all states,
+    of which it has read the first and `read` more.
+    """
+
+    def __init__(
+        self,
+        format: FileFormat[D],
+        documents: tuple[D, D, D],
+        views: Sequence[Values],
+        read: int,
+        mine: Values,
+        theirs: Values,
+        held: Values,
+    ) -> None:
+        self._format = format
+        self._before, self._known, self._written = documents
+        self._all_views, self._views = views, views[: read + 1]
+        self._mine, self._theirs, self._held = mine, theirs, held
+        self._paths = dict.fromkeys(path for values in (*views, mine, theirs, held) for path in values)
+        self._returned = [path for path in self._paths if self._is_returned(path)]
+        self._bases = {path: self._base(path) for path in self._paths}
+
+    @cached_property
+    def _deleted(self) -> set[Path]:
+        """The places of the records that the program had, and has no more."""
+        *both, _ = self._format.differences([self._before, self._written, self._format.empty()])
+        before, now = ({self._format.record_at(path) for path in each} for each in both)
+        return before - now
+
+    def based_on(self, held: Values) -> D:
+        """Return the document that the write is an edit of; it does not take away what is `held`."""
+        changes = {
+            path: self._mine.get(path, MISSING) if path in held else base
+            for path, base in self._bases.items()
+            if path in held or not same(base, self._views[-1].get(path, MISSING))
+        }
+        return self._format.with_values(self._known, changes)
+
+    def asked(self, merged: Merged[D]) -> tuple[Conflict, ...]:
+        """Return the conflicts of what the program has read, and written as it was before."""
+        is_known = _within(each.path for each in merged.conflicts)
+        return tuple(
+            Conflict(path, self._views[-1].get(path, MISSING), self._mine[path], theirs)
+            for path in self._returned
+            if not is_known(path) and not same(self._mine[path], theirs := self._format.value_at(merged.document, path))
+        )
+
+    def taken_away(self, put: Values) -> Values:
+        """Return what the write takes away or leaves blank, of what the program knew or was `put` for it, by place."""
+        blank = [path for path in dict.fromkeys((*self._paths, *put)) if is_blank(self._mine.get(path, MISSING))]
+        before = {path: self._bases.get(path, MISSING) for path in blank}
+        before = {path: put.get(path, MISSING) if is_blank(value) else value for path, value in before.items()}
+        return {path: value for path, value in before.items() if not is_blank(value)}
+
+    def _is_returned(self, path: Path) -> bool:
+        *earlier, last = (view.get(path, MISSING) for view in self._views)
+        value = self._mine.get(path, MISSING)
+        if self._format.is_derived(path) or value is MISSING or same(value, last):
+            return False
+        can_be_known = last is not MISSING or self._format.absence_is_news
+        return can_be_known and any(same(value, each) for each in earlier)
+
+    def _base(self, path: Path) -> Any:
+        first, *_, last = states = [view.get(path, MISSING) for view in (self._views[0], *self._views)]
+        value = self._mine.get(path, MISSING)
+        if is_blank(value) and path in self._held:
+            return self._held[path]
+        if value is MISSING and self._format.is_derived(path) and self._format.record_at(path) in self._deleted:
+            return self._theirs.get(path, MISSING)  # it goes with its record, whoever has worked it out anew
+        if any(same(value, view.get(path, MISSING)) for view in self._all_views):
+            return value
+        if last is MISSING and not self._format.absence_is_news:
+            # It goes on having what is gone elsewhere, so that is what it edits.
+            last = next((state for state in reversed(states) if state is not MISSING), MISSING)
+            return value if self._format.is_derived(path) and last is not MISSING else last
+        return first if self._returned and not self._format.is_derived(path) else last
+
+
+def _earlier(format: FileFormat[D], known: Known[D], written: D, document: D, told: Iterable[Path]) -> Values:
+    """Return what was written otherwise than the file had it, or is so still, where the document has something else."""
+    is_told = _within(told)
+    was, mine, ours = format.differences([known.now, written, document])
+    found = {}
+    for path in was | mine | ours:
+        value = mine.get(path, MISSING)
+        is_edit = not same(value, was.get(path, MISSING))
+        is_still = path in known.earlier and same(value, known.earlier[path])
+        if (is_edit or is_still) and not (
+            same(value, ours.get(path, MISSING)) or format.is_derived(path) or is_told(path)
+        ):
+            found[path] = value
+    return found
+
+
+def still_other(format: FileFormat[D], document: D, earlier: Values) -> Values:
+    """Return those of `earlier` that the document has otherwise, and can have as they are."""
+    with suppress(DocumentError):
+        return _changes(format, document, format.with_values(document, earlier))[1]
+    found: dict[Path, Any] = {}  # one of them has no place any more
+    for path, value in earlier.items():
+        with suppress(DocumentError):
+            found |= _changes(format, document, format.with_values(document, {path: value}))[1]
+    return found
+
+
+def _within(known: Iterable[Path]) -> Callable[[Path], bool]:
+    """Return a function that tells whether a place is one of those `known`, or inside of one, or around it."""
+    places = set(known)
+    around = {place[:length] for place in places for length in range(len(place))}
+    return lambda path: path in around or any(path[:length] in places for length in range(len(path) + 1))

@@ -1,0 +1,145 @@
+"""The places of a label file: fields of records, told apart as they are where label files merge.
+
+Where several records of a type and ref have no telling origins, all of them together are one place.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from walletsync import exactjson
+from walletsync.errors import DocumentError
+from walletsync.formats.label_lines import (
+    NO_LINES,
+    Key,
+    LabelFile,
+    keyed,
+    lines_of,
+    listed,
+    loaded,
+    value_of,
+    written,
+)
+from walletsync.formats.places import is_blank
+from walletsync.merge import MISSING, Item, Path, by_key, place, same
+
+DERIVED: Final = frozenset({"rate", "fmv", "heights", "height", "time", "fee", "value", "keypath"})
+"""Fields that each program works out from the chain and from prices (BIP-329, additional fields)."""
+_KEY_STEPS: Final = 2
+_SAYS_NOTHING: Final = DERIVED | {"type", "ref", "origin"}
+
+
+def differences(documents: Sequence[str]) -> list[dict[Path, Any]]:
+    """Return for each document what it has at the places where they are not all the same."""
+    found: list[dict[Path, Any]] = [{} for _ in documents]
+    line_lists = [lines_of(document) for document in documents]
+    keys = dict(keyed({line for lines in line_lists for line in lines}))
+    files = [LabelFile(lines, keys).records for lines in line_lists]
+    load = cache(exactjson.loads)
+    for key in dict.fromkeys(key for records in files for key in records):
+        sides = [records.get(key, NO_LINES) for records in files]
+        if any(side != sides[0] for side in sides):
+            _compare(found, key, [[load(line) for line in side] for side in sides])
+    return found
+
+
+def _compare(found: list[dict[Path, Any]], key: Key, sides: list[list[Any]]) -> None:
+    if all(len(records) <= 1 for records in sides):
+        _compare_fields(found, (key.type, key.ref), [records[0] if records else {} for records in sides], but={"ref"})
+        return
+    by_origin = [by_key(records, "origin") for records in sides]
+    told_apart = [records for records in by_origin if records is not None]
+    if len(told_apart) < len(sides):
+        _note(found, (key.type, key.ref), [value_of(records) for records in sides])
+        return
+    for name in dict.fromkeys(name for records in told_apart for name in records):
+        of_all = [records.get(name, {}) for records in told_apart]
+        origin = next(record["origin"] for record in of_all if record)
+        path = (key.type, key.ref, Item("origin", origin))
+        _compare_fields(found, path, of_all, but={"ref", "origin"})
+
+
+def _compare_fields(
+    found: list[dict[Path, Any]], path: Path, records: Sequence[dict[str, Any]], *, but: set[str]
+) -> None:
+    for name in dict.fromkeys(name for record in records for name in record if name not in but):
+        _note(found, (*path, name), [record.get(name, MISSING) for record in records])
+
+
+def _note(found: list[dict[Path, Any]], path: Path, values: Sequence[Any]) -> None:
+    if all(same(values[0], value) for value in values):
+        return
+    for each, value in zip(found, values, strict=True):
+        if value is not MISSING:
+            each[path] = value
+
+
+def with_values(document: str, values: Mapping[Path, Any]) -> str:
+    """Return the file with other values at some places; a record of which nothing is left but what is derived goes.
+
+    Raises DocumentError if the records that are there now cannot be told apart as the places do it.
+    """
+    wanted: dict[Key, dict[Path, Any]] = {}
+    for path, value in values.items():
+        wanted.setdefault(Key(str(path[0]), str(path[1])), {})[path[2:]] = value
+    lines = lines_of(document)
+    file = LabelFile(lines, {line: key for line, key in keyed(lines) if key in wanted})
+    changed = {}
+    for key, changes in wanted.items():
+        before = file.records.get(key, NO_LINES)
+        changed[key] = written(_changed(key, loaded(before), changes), before)
+    order = [line for records in changed.values() for line in records]
+    return file.with_records(changed, order=LabelFile(order, dict(keyed(order))))
+
+
+def _changed(key: Key, records: list[Any], changes: dict[Path, Any]) -> list[dict[str, Any]]:
+    if () in changes:
+        return listed(changes[()])
+    is_told_apart = any(isinstance(path[0], Item) for path in changes)
+    by_origin = by_key(records, "origin") if is_told_apart else None
+    if by_origin is None and (is_told_apart or len(records) > 1):
+        raise DocumentError(
+            f"{place((key.type, key.ref))} has other records now, of which nobody can tell which one is meant."
+        )
+    found: dict[Item | None, dict[str, Any]] = {
+        Item("origin", record["origin"]) if is_told_apart else None: record for record in records
+    }
+    for path, value in changes.items():
+        item = path[0] if isinstance(path[0], Item) else None
+        start = {} if item is None else {"origin": item.value}
+        record = found.setdefault(item, {"type": key.type, "ref": key.ref, **start})
+        record[str(path[-1])] = value
+    return list(_left(key, found.values()))
+
+
+def _left(key: Key, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for record in records:
+        is_gone = record["type"] is MISSING
+        left = {name: value for name, value in record.items() if value is not MISSING}
+        if not is_gone:
+            yield left
+        elif not left.keys() <= _SAYS_NOTHING:
+            yield {"type": key.type, **left}
+
+
+def is_derived(path: Path) -> bool:
+    """Tell whether a place is a field that each program works out."""
+    return path[-1] in DERIVED
+
+
+def is_telling(path: Path, value: Any) -> bool:
+    """Tell whether a value is a label, or records with one: only those are somebody's own words."""
+    if len(path) == _KEY_STEPS:
+        return any(not is_blank(record.get("label")) for record in listed(value))
+    return path[-1] == "label" and not is_blank(value)
+
+
+def contents(document: str) -> set[Path]:
+    """Return the places of labels, of frozen coins, and of fields that only one program knows, whatever the origin."""
+    found: set[Path] = set()
+    for line in lines_of(document):
+        if not line.isspace():
+            record = exactjson.loads(line)
+            kept = {name for name, value in record.items() if not (is_blank(value) or value is True)}
+            found |= {(record["type"], record["ref"], name) for name in kept - _SAYS_NOTHING}
+    return found

@@ -1,0 +1,72 @@
+"""Places in JSON values: where several documents differ, and a document with other values there.
+
+A place is the smallest thing that is given, changed or taken away by itself: a value that is no object, an item of a
+list that has a key, or an object without what is in it. A list without a key is one value.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from walletsync.merge import MISSING, Item, Keys, Path, by_key, copied, key_at, put, same
+
+
+def is_blank(value: Any) -> bool:
+    """Tell whether nobody would miss a value: there is none, or it is null, empty, or blank text."""
+    if type(value) is str:
+        return not value.strip()
+    return value is MISSING or value is None or value == [] or value == {}
+
+
+def differences(documents: Sequence[Any], keys: Keys) -> list[dict[Path, Any]]:
+    """Return for each document what it has at the places where they are not all the same."""
+    found: list[dict[Path, Any]] = [{} for _ in documents]
+    _compare(found, (), documents, keys)
+    return found
+
+
+def with_values(document: Any, values: Mapping[Path, Any]) -> Any:
+    """Return a copy of `document` with `values`, of places that `differences` named; MISSING takes away."""
+    changed = copied(document)
+    gone = [path for path, value in values.items() if value is MISSING]
+    for path in sorted(gone, key=len, reverse=True):  # what is in an object, then the object
+        changed = put(changed, path, MISSING)
+    for path in sorted(values.keys() - set(gone), key=len):
+        changed = put(changed, path, copied(values[path]))
+    return changed
+
+
+def leaves(value: Any, path: Path = ()) -> set[Path]:
+    """Return the places of all values that somebody would miss; what is in a list belongs to the list."""
+    if type(value) is dict:
+        return {leaf for name, entry in value.items() for leaf in leaves(entry, (*path, name))}
+    return set() if is_blank(value) else {path}
+
+
+def _compare(found: list[dict[Path, Any]], path: Path, values: Sequence[Any], keys: Keys) -> None:
+    if all(same(values[0], value) for value in values):
+        return
+    there = [value for value in values if value is not MISSING]
+    if all(type(value) is dict for value in there):
+        if len(there) < len(values):
+            _note(found, path, [{} if type(value) is dict else MISSING for value in values])
+        for name in dict.fromkeys(name for value in there for name in value):
+            inside = [value.get(name, MISSING) if type(value) is dict else MISSING for value in values]
+            _compare(found, (*path, name), inside, keys)
+        return
+    key = key_at(keys, path)
+    lists = [None if key is None else by_key(value, key) for value in values]
+    items = [each for each in lists if each is not None]
+    if key is None or len(items) < len(values):
+        _note(found, path, values)
+        return
+    for name in dict.fromkeys(name for each in items for name in each):
+        of_all = [each.get(name, MISSING) for each in items]
+        if not all(same(of_all[0], item) for item in of_all):
+            value = next(item[key] for item in of_all if item is not MISSING)
+            _note(found, (*path, Item(key, value)), of_all)
+
+
+def _note(found: list[dict[Path, Any]], path: Path, values: Sequence[Any]) -> None:
+    for each, value in zip(found, values, strict=True):
+        if value is not MISSING:
+            each[path] = copied(value)
