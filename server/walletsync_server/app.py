@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import flask
@@ -19,6 +20,7 @@ from walletsync_server.mail.mailer import Mailer
 from walletsync_server.mail.smtp import route_of
 from walletsync_server.observe import logs
 from walletsync_server.observe.metrics import Metrics
+from walletsync_server.reloading import CurrentSettings, Reloaded
 from walletsync_server.services import Services, build_services, utc_now
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.settings import EMAIL, Settings
@@ -27,7 +29,7 @@ from walletsync_server.storage.interface import take_no_notice
 
 VOID_SECONDS = 20.0
 """How often to look for listeners whose token was made void by another process; our own are told at once."""
-_API, _CLOSING, _ROOM = "walletsync_api", "walletsync_closing", "walletsync_room"
+_API, _CLOSING, _ROOM, _SETTINGS = "walletsync_api", "walletsync_closing", "walletsync_room", "walletsync_settings"
 
 
 def create_app(
@@ -51,13 +53,14 @@ def create_app(
         StorageError: if the database cannot be opened.
         Unavailable: if it was opened and does not answer.
     """
+    current = CurrentSettings(settings)
     metrics = Metrics() if settings.metrics_port else None
     storage = open_storage(settings.database, on_commit=metrics.committed if metrics else take_no_notice)
     with ExitStack() as undo:
         undo.callback(storage.close)
         services = build_services(
             storage,
-            may_sign_up=settings.may_sign_up,
+            may_sign_up=lambda email: current.now.may_sign_up(email),
             max_wallet_bytes=settings.max_wallet_bytes,
             confirm_addresses=settings.accounts == EMAIL,
             clock=clock,
@@ -84,15 +87,15 @@ def create_app(
             mailer = Mailer(services.mail_queue, route_of(settings), clock=clock, on_try=on_mail)
             mailer.start()
             undo.callback(mailer.close)
+            current.on_change(partial(_take_route, mailer))
         closing = undo.pop_all()
-    edge = Edge(
-        trusted_proxies=settings.trusted_proxies, public_url=settings.public_url, cors_origins=settings.cors_origins
-    )
     app = flask.Flask(__name__, static_folder=None)
     app.extensions[_CLOSING] = closing
     app.extensions[_ROOM] = {"hashing": services.passwords.places, "memory": settings.body_memory}
-    app.extensions[_API] = api = Api(services, edge, on_answer=metrics.answered if metrics else None)
+    app.extensions[_API] = api = Api(services, _edge(settings), on_answer=metrics.answered if metrics else None)
     flask_adapter.attach(app, api)
+    app.extensions[_SETTINGS] = current
+    current.on_change(partial(_take_settings, api, services, hub))
     return app
 
 
@@ -101,10 +104,37 @@ def create_front_door(app: flask.Flask) -> FrontDoor:
     return FrontDoor(app.extensions[_API], app, **app.extensions[_ROOM])
 
 
+def reload_settings(app: flask.Flask, settings: Settings) -> Reloaded:
+    """Have an application that runs take new settings, unless some need a restart; return what became of them.
+
+    Raises:
+        SettingsError: if the password of the mail server cannot be read; then nothing has changed.
+    """
+    current: CurrentSettings = app.extensions[_SETTINGS]
+    return current.take(settings)
+
+
 def close_app(app: flask.Flask) -> None:
     """Finish the mail and the writes that were begun, and release the database. Twice is fine."""
     closing: ExitStack = app.extensions[_CLOSING]
     closing.close()
+
+
+def _edge(settings: Settings) -> Edge:
+    return Edge(
+        trusted_proxies=settings.trusted_proxies, public_url=settings.public_url, cors_origins=settings.cors_origins
+    )
+
+
+def _take_route(mailer: Mailer, settings: Settings) -> None:
+    mailer.route = route_of(settings)
+
+
+def _take_settings(api: Api, services: Services, hub: Hub | None, settings: Settings) -> None:
+    api.edge = _edge(settings)
+    services.throttle.apply(settings.rates)
+    if hub is not None:
+        hub.per_account = settings.sockets_per_account
 
 
 def _take_no_notice(outcome: str) -> None:

@@ -3,8 +3,9 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ _PLACE_OF_A_SERVICE = re.compile("(tcp|udp|sctp)://.*")
 class Configuration:
     """Settings, and for each where it came from: an option, a variable, a file, or `default`.
 
-    `of_services` names variables that look like ours and are Kubernetes' own.
+    `of_services` names variables that look like ours and are Kubernetes' own. `load_again` does what `load` did.
     """
 
     settings: Settings
     origins: Mapping[str, str]
     of_services: Collection[str] = ()
+    load_again: Callable[[], "Configuration"] = field(kw_only=True, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: str | N
     if mistakes:
         raise SettingsError(*mistakes)
     origins = {name: given[name].origin if name in given else DEFAULT for name in TABLE}
-    return Configuration(Settings(**values), origins, of_services)
+    return Configuration(Settings(**values), origins, of_services, load_again=partial(load, flags, environment, file))
 
 
 def _is_of_a_service(variable: str, written: str) -> bool:

@@ -223,9 +223,9 @@ def new_account(wire: Wire) -> Account:
     return Account(wire, email, answer.json["token"])
 
 
-def seed_of(wire: Wire, email: str) -> Answer:
+def seed_of(wire: Wire, email: str, headers: Mapping[str, str] | None = None) -> Answer:
     encoded = base64.b64encode(email.encode()).decode()
-    return wire("GET", f"{API}/client-salt-seed", query={"email": encoded})
+    return wire("GET", f"{API}/client-salt-seed", query={"email": encoded}, headers=headers)
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -34,13 +34,14 @@ http {{
 """
 
 
-def require(program: str) -> str:
-    """Return where a program of the Debian package of the same name is, after installing it if it may be."""
+def require(program: str, package: str = "") -> str:
+    """Return where a program of a Debian package, by default that of its name, is, after installing it if it may be."""
+    package = package or program
     if shutil.which(program) is None and os.geteuid() == 0:
-        for command in (["update"], ["-o", "DPkg::Lock::Timeout=120", "install", "-y", program]):
+        for command in (["update"], ["-o", "DPkg::Lock::Timeout=120", "install", "-y", package]):
             subprocess.run(["apt-get", *command], check=True, capture_output=True)  # noqa: S607 - wherever it is
     found = shutil.which(program)
-    assert found, f"this test runs {program}: install it, on Debian with `apt-get install {program}`"
+    assert found, f"this test runs {program}: install it, on Debian with `apt-get install {package}`"
     return found
 
 

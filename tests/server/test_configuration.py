@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from walletsync_server.configuration import Configuration, load
+from walletsync_server.configuration import load
 from walletsync_server.settings import TABLE, Settings, SettingsError
 
 
@@ -23,7 +23,8 @@ def mistakes(environment: Mapping[str, str], file: str | None = None) -> list[st
 
 def test_nothing_given_means_defaults() -> None:
     """Without flags, variables and a file all is as `Settings()` says, and says so."""
-    assert load({}, {}) == Configuration(Settings(), dict.fromkeys(TABLE, "default"))
+    loaded = load({}, {})
+    assert (loaded.settings, loaded.origins) == (Settings(), dict.fromkeys(TABLE, "default"))
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from tests.server.helpers import (
     PASSWORD,
     SEED,
     Answer,
+    FlaskWire,
     HttpWire,
     Wire,
+    cheap_passwords,
     fresh_email,
     log_in,
     seed_of,
@@ -23,7 +26,9 @@ from tests.server.helpers import (
 )
 from tests.server.smtp import HOST, USERNAME, Certificates, MailServer, Received
 from tests.server.smtp import PASSWORD as MAIL_PASSWORD
-from walletsync_server.settings import STARTTLS
+from walletsync_server.app import close_app, create_app, reload_settings
+from walletsync_server.reloading import Reloaded
+from walletsync_server.settings import NO_TLS, STARTTLS, Settings, SettingsError
 from walletsync_server.testing import RunningServer
 
 VERIFY = f"{API}/verify"
@@ -260,3 +265,35 @@ def test_email_mode_without_its_settings_does_not_start(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "mail_password_file cannot be read" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_reload_changes_the_way_of_mails(tmp_path: Path) -> None:
+    """New settings of the mail server hold for the next mail; a password that cannot be read changes nothing at all."""
+    with MailServer() as first, MailServer() as second:
+        settings = Settings(
+            database=f"sqlite:///{tmp_path}/walletsync.db",
+            accounts="email",
+            public_url="https://sync.example.com",
+            mail_server=HOST,
+            mail_port=first.start().port,
+            mail_security=NO_TLS,
+            mail_from="noreply@example.com",
+        )
+        app = create_app(settings, passwords=cheap_passwords())
+        try:
+            wire = FlaskWire(app)
+            missing = str(tmp_path / "missing")
+            new = replace(settings, mail_username=USERNAME, mail_password_file=missing, mail_security=STARTTLS)
+            with pytest.raises(SettingsError, match="mail_password_file"):
+                reload_settings(app, replace(new, rate_signup="1/hour"))
+            for email in (fresh_email(), fresh_email()):
+                assert sign_up(wire, email).status == 201
+                arrived(first, email)
+            moved = replace(settings, mail_port=second.start().port, mail_from="other@example.com")
+            assert reload_settings(app, moved) == Reloaded(changed=("mail_port", "mail_from"))
+            email = fresh_email()
+            assert sign_up(wire, email).status == 201
+            assert arrived(second, email).message["From"] == "other@example.com"
+            assert len(first.inbox) == 2
+        finally:
+            close_app(app)

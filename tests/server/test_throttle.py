@@ -14,6 +14,7 @@ from walletsync_server.services.memory_counters import MemoryCounters
 from walletsync_server.services.throttle import (
     MOST_KEYS,
     NO_RATES,
+    OFF,
     Rates,
     Standing,
     Throttle,
@@ -387,3 +388,23 @@ def test_one_network_cannot_use_up_the_mails_of_an_address(throttle: Throttle, c
     assert allowed(lambda: throttle.ask_for_mail(strange_network(1), ALICE)) == 3
     clock.now += 3600
     assert allowed(lambda: throttle.ask_for_mail(HOME, ALICE)) == 3
+
+
+def test_new_rates_apply_at_once_and_forget_nothing(clock: Seconds) -> None:
+    """What was counted under a rate that stays still counts; what was begun under another is taken back there."""
+    throttle = throttle_with(Rates(seed="3/hour", signup="2/hour", login=OFF, resend=OFF), clock)
+    assert allowed(lambda: throttle.ask_for_seed(HOME)) == 3
+
+    def apply_and_fail() -> None:
+        with throttle.sign_up(HOME):
+            throttle.apply(Rates(seed="3/hour", signup="1/hour", login=OFF, resend="1/hour"))
+            raise Busy(1)
+
+    with pytest.raises(Busy):
+        apply_and_fail()
+    assert allowed(lambda: throttle.ask_for_seed(HOME)) == 0
+    assert allowed(lambda: throttle.sign_up(HOME)) == 1
+    assert allowed(lambda: throttle.ask_for_mail_again(HOME)) == 1
+    throttle.apply(Rates(seed=OFF, signup="2/hour", login=OFF, resend=OFF))
+    assert allowed(lambda: throttle.ask_for_seed(HOME), most=10) == 10
+    assert allowed(lambda: throttle.sign_up(HOME)) == 2

@@ -58,16 +58,20 @@ class OnAnswer(Protocol):
 
 
 class Api:
-    """Answers requests; every adapter hands them here. `largest_body` is in bytes."""
+    """Answers requests; every adapter hands them here. `largest_body` is in bytes; `edge` may be set anew."""
 
     def __init__(self, services: Services, edge: Edge | None = None, on_answer: OnAnswer | None = None) -> None:
         self._services = services
         self._on_answer = on_answer
-        self._edge = edge or Edge()
+        self.edge = edge or Edge()
         self._table = Table(ROUTES)
         self._with_wallet = body_limit(services.about.description.limits.encrypted_wallet_bytes)
         self.largest_body = self._with_wallet.raw
-        self.trusts_proxies = self._edge.proxies.are_any
+
+    @property
+    def trusts_proxies(self) -> bool:
+        """Whether any proxy is trusted to say where requests come from."""
+        return self.edge.proxies.are_any
 
     def answer(self, request: Request) -> Response:
         """Return the answer to any request, and log that it came. Never raises."""
@@ -76,7 +80,7 @@ class Api:
     def answering(self, request: Request) -> GeneratorCoroutine[Response]:
         """Do what `answer` does without holding the thread while the disk works."""
         started = time.perf_counter()
-        request_id = self._edge.request_id_of(request)
+        request_id = self.edge.request_id_of(request)
         if request.method not in METHODS:  # the parser of the front door knows some more, and no others
             return self._completed(request, errors.unreadable(400), None, 0.0, request_id)
         match = self._table.find(request.path)
@@ -94,18 +98,18 @@ class Api:
         logs.request(method=method, route=route, status=status, code=code, seconds=seconds, request_id=request_id)
         if self._on_answer is not None:
             self._on_answer(method=method, route=route, status=status, code=code, seconds=seconds)
-        headers = {**response.headers, **self._edge.headers_for(request), "X-Request-Id": request_id}
+        headers = {**response.headers, **self.edge.headers_for(request), "X-Request-Id": request_id}
         body = b"" if request.method == "HEAD" else response.body
         return Response(status=status, headers=headers, body=body, code=code, subscription=response.subscription)
 
     def unreadable(self, status: int) -> Response:
         """Return the answer to what never became a `Request`, with the adapter's own status, and log it."""
         nothing = Request(method="", path="")
-        return self._completed(nothing, errors.unreadable(status), None, 0.0, self._edge.request_id_of(nothing))
+        return self._completed(nothing, errors.unreadable(status), None, 0.0, self.edge.request_id_of(nothing))
 
     def network_of(self, request: Request) -> str:
         """Return the network that shares with nobody what the server gives to each, as far as it is known."""
-        return neighbourhood_of(self._edge.proxies.client_of(request))
+        return neighbourhood_of(self.edge.proxies.client_of(request))
 
     def holder_of(self, request: Request) -> Holder:
         """Return who is to answer for the memory that a request takes, asked before its body is read.
@@ -128,13 +132,13 @@ class Api:
             return errors.not_found()
         handler = match.methods.get(request.method)
         if handler is None:
-            return self._edge.preflight(request, match.methods) or errors.method_not_allowed(match.methods)
+            return self.edge.preflight(request, match.methods) or errors.method_not_allowed(match.methods)
         try:
             if request.refusal is not None:
                 raise request.refusal
             if not self.limit_of(request).allows(request.body):
                 raise TooLarge
-            request.argument, request.client = match.argument, self._edge.proxies.client_of(request)
+            request.argument, request.client = match.argument, self.edge.proxies.client_of(request)
             answer = handler(self._services, request)
             return answer if isinstance(answer, Response) else (yield from answer)
         except Unavailable as error:

@@ -59,7 +59,11 @@ class FrontDoor:
         self.websockets = WebSockets()
         self.discards_up_to = api.largest_body + SLACK
         self.unreadable = api.unreadable
-        self.trusts_proxies = api.trusts_proxies
+
+    @property
+    def trusts_proxies(self) -> bool:
+        """Whether a request's network is known only once its head is there."""
+        return self._api.trusts_proxies
 
     def network_of(self, scope: Scope) -> str:
         """Return the network that a request comes from, once its head is there."""

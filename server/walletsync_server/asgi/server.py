@@ -88,6 +88,7 @@ def serve(
     connections: int,
     stopping: threading.Event,
     on_ready: Callable[[], None],
+    on_second: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer requests on `listener` until `stopping` is set; then finish those that have begun.
 
@@ -97,6 +98,7 @@ def serve(
         connections: how many may be open at once, if the process may have as many files.
         stopping: set it to end; that is noticed within a tenth of a second.
         on_ready: called once when clients are served.
+        on_second: called about once a second while they are.
 
     Raises:
         TooFewFiles: if too few files may be open.
@@ -125,17 +127,23 @@ def serve(
         ws_ping_timeout=PONG_SECONDS,
         ws_per_message_deflate=False,
     )
-    _Server(config, front_door, stopping, on_ready).run(sockets=[listener])
+    _Server(config, front_door, stopping, on_ready, on_second).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, config: uvicorn.Config, front_door: FrontDoor, stopping: threading.Event, on_ready: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        front_door: FrontDoor,
+        stopping: threading.Event,
+        on_ready: Callable[[], None],
+        on_second: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._front_door = front_door
         self._stopping = stopping
         self._on_ready = on_ready
+        self._on_second = on_second
 
     @contextmanager
     @override
@@ -154,6 +162,7 @@ class _Server(uvicorn.Server):
         if counter % 10 == 0:
             now = asyncio.get_running_loop().time()
             self._cut(lambda connection: connection.overdue(now))
+            self._on_second()
         return await super().on_tick(counter) or self._stopping.is_set()
 
     @override

@@ -5,21 +5,24 @@ import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext
+from functools import partial
 from typing import TextIO
 
 import click
 
 from walletsync_server import __version__
-from walletsync_server.app import close_app, create_app, create_front_door
+from walletsync_server.app import close_app, create_app, create_front_door, reload_settings
 from walletsync_server.asgi.server import CannotListen, TooFewFiles, bind, serve, url_of
 from walletsync_server.cli.options import settings_options
+from walletsync_server.cli.reload import hold_hangups, reloading
 from walletsync_server.configuration import Configuration
 from walletsync_server.live.hub import Hub
 from walletsync_server.observe import logs
 from walletsync_server.observe.lines import Lines
 from walletsync_server.observe.metrics import CannotServeMetrics
 from walletsync_server.services.errors import Unavailable
-from walletsync_server.settings import Settings
+from walletsync_server.systemd import is_watched, notify, passed_listener
 
 SWITCH_SECONDS = 0.0005
 """How long the event loop may have to wait until another thread that computes makes room for it. By default Python lets
@@ -42,7 +45,7 @@ PLAIN = (
     help="Stop when standard input is closed; for supervisors and test harnesses that hold the other end.",
 )
 def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; on SIGHUP, take new settings.
 
     Example: walletsync-server serve --allow alice@example.com
     """
@@ -51,18 +54,20 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
         raise click.UsageError("--stop-with-stdin needs a standard input that is open.")
     logs.configure(settings.log_format, settings.log_level)
     try:
-        _run(settings, stop_with_stdin=stop_with_stdin)
+        _run(configuration, stop_with_stdin=stop_with_stdin)
     except (CannotListen, CannotServeMetrics, TooFewFiles) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
         raise click.ClickException(f"{settings.database_file}: {error} {error.__cause__}") from None
 
 
-def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
+def _run(configuration: Configuration, *, stop_with_stdin: bool) -> None:
+    settings = configuration.settings
     stopping = threading.Event()
 
     def stop(*_signal: object) -> None:
         stopping.set()
+        notify("STOPPING=1")
 
     def ready() -> None:
         if stop_with_stdin:
@@ -73,20 +78,37 @@ def _run(settings: Settings, *, stop_with_stdin: bool) -> None:
             _tell(sys.stderr, PLAIN)
         logs.event("started", version=__version__, accounts=settings.accounts)
         _tell(sys.stdout, f"Listening on {url}")
+        notify("READY=1")
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    with bind(settings.host, settings.port) as listener:
+    if reloads := not _is_in_a_terminal():
+        hold_hangups()
+    else:
+        signal.signal(signal.SIGHUP, stop)  # the terminal was closed
+    with passed_listener() or bind(settings.host, settings.port) as listener:
         url = url_of(listener)
         app = create_app(settings, hub=Hub(per_account=settings.sockets_per_account))
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # what lives as long as the process; looking through it for garbage took all clients 60 ms
         try:
             door = create_front_door(app)
-            serve(door, listener, connections=settings.connections, stopping=stopping, on_ready=ready)
+            with reloading(configuration, partial(reload_settings, app)) if reloads else nullcontext():
+                serve(
+                    door,
+                    listener,
+                    connections=settings.connections,
+                    stopping=stopping,
+                    on_ready=ready,
+                    on_second=partial(notify, "WATCHDOG=1", patience=0) if is_watched() else lambda: None,
+                )
         finally:
             close_app(app)
     logs.event("stopped")
+
+
+def _is_in_a_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _tell(stream: TextIO | None, line: str) -> None:

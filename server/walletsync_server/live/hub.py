@@ -79,12 +79,12 @@ class Hub(Publisher):
     """All listeners of this process.
 
     Args:
-        per_account: how many one account may have.
+        per_account: how many one account may have; may be set anew, for those that come.
         in_all: how many there may be.
     """
 
     def __init__(self, *, per_account: int = MAX_LISTENERS_PER_ACCOUNT, in_all: int = MAX_LISTENERS) -> None:
-        self._per_account = per_account
+        self.per_account = per_account
         self._in_all = in_all
         self._listeners: dict[int, set[Listener]] = {}
         self._count = 0
@@ -112,7 +112,7 @@ class Hub(Publisher):
             if self._count >= self._in_all:
                 raise HubIsFull
             of_account = self._listeners.setdefault(account_id, set())
-            if len(of_account) >= self._per_account:
+            if len(of_account) >= self.per_account:
                 raise AccountIsFull
             of_account.add(listener)
             self._count += 1

@@ -24,14 +24,15 @@ _CLOSING = 421  # the mail server's code for an end of the connection
 class Mailer:
     """The thread, from `start` to `close`. It outlives every failure, of the mail server and of the database.
 
-    `on_try` is told what became of each try: `sent`, `failed` if there will be another, `refused` if not.
+    `route` may be set anew, for the next connection. `on_try` is told what became of each try: `sent`, `failed` if
+    there will be another, `refused` if not.
     """
 
     def __init__(
         self, mails: MailQueue, route: Route, *, clock: Callable[[], datetime], on_try: Callable[[str], None]
     ) -> None:
         self._mails = mails
-        self._route = route
+        self.route = route
         self._clock = clock
         self._on_try = on_try
         self._stopping = threading.Event()
@@ -62,15 +63,16 @@ class Mailer:
         """Send what is due, over one connection."""
         if not self._mails.are_due():
             return
-        with connect(self._route) as connection:
+        route = self.route
+        with connect(route) as connection:
             while not self._stopping.is_set() and (outgoing := self._mails.take()):
-                self._send(connection, outgoing)
+                self._send(connection, route, outgoing)
 
-    def _send(self, connection: smtplib.SMTP, outgoing: Outgoing) -> None:
+    def _send(self, connection: smtplib.SMTP, route: Route, outgoing: Outgoing) -> None:
         """Send one mail and say what became of it; raise what ends the connection."""
         try:
-            message = compose(outgoing, sender=self._route.sender, public_url=self._route.public_url, now=self._clock())
-            connection.send_message(message, self._route.sender, [outgoing.to])
+            message = compose(outgoing, sender=route.sender, public_url=route.public_url, now=self._clock())
+            connection.send_message(message, route.sender, [outgoing.to])
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
             code = _code_of(error)
             logs.event("mail_refused", smtp_code=code)

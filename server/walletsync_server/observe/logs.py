@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
 import msgspec
@@ -39,16 +39,13 @@ def configure(format: str = "logfmt", level: str = "info") -> None:
         level: the least that is told of: `debug`, `info`, `warning` or `error`. Other libraries begin at warnings,
             unless it is `debug`.
     """
-    least = logging.getLevelNamesMapping()[level.upper()]
     render = _json if format == "json" else _logfmt
     global _lines, _write_request
     _lines = lines = _LogLines(sys.stderr.fileno(), render)
     handler = _ToLines(lines)
     handler.setFormatter(_WithoutWords(render))
-    logging.basicConfig(
-        handlers=[handler], level=least if level == "debug" else max(least, logging.WARNING), force=True
-    )
-    _log.setLevel(least)
+    logging.basicConfig(handlers=[handler], force=True)
+    set_level(level)
     render_request = _json if format == "json" else _logfmt_of_request
 
     def write_request(line: dict[str, object]) -> None:
@@ -57,6 +54,13 @@ def configure(format: str = "logfmt", level: str = "info") -> None:
     _write_request = write_request
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+
+
+def set_level(level: str) -> None:
+    """Tell of no less than `level` from now on; see `configure`."""
+    least = logging.getLevelNamesMapping()[level.upper()]
+    logging.getLogger().setLevel(least if level == "debug" else max(least, logging.WARNING))
+    _log.setLevel(least)
 
 
 def dropped() -> int:
@@ -83,6 +87,18 @@ def request(*, method: str, route: str, status: int, code: str, seconds: float, 
 def event(name: str, **values: object) -> None:
     """Log something of the server's own life. The values must not come from clients."""
     _log_event(logging.INFO, name, **values)
+
+
+def restart_needed(waiting: Iterable[str]) -> None:
+    """Log that new settings, some of which are named, do not apply yet."""
+    reason = "These need a restart; until then, nothing changes."
+    _log_event(logging.WARNING, "restart_needed", settings=",".join(waiting), reason=reason)
+
+
+def not_reloaded(mistakes: Iterable[object]) -> None:
+    """Log what is wrong with new settings, so that those before still apply. Mistakes have no values in them."""
+    for mistake in mistakes:
+        _log_event(logging.ERROR, "not_reloaded", reason=str(mistake))
 
 
 def unavailable(reason: str, request_id: str = "") -> None:

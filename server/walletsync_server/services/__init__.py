@@ -42,6 +42,7 @@ class Services:
     readiness: Readiness
     seeds: Seeds
     signups: Signups
+    throttle: Throttle
     tokens: Tokens
     updates: Updates
     wallets: Wallets
@@ -119,6 +120,7 @@ def build_services(
         readiness=Readiness(store, clock, seconds),
         seeds=Seeds(store, secret, throttle),
         signups=signups,
+        throttle=throttle,
         tokens=tokens,
         updates=Updates(store, tokens=tokens, hub=hub, clock=clock),
         wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, publisher=hub),

@@ -109,10 +109,17 @@ class Throttle:
     def __init__(
         self, rates: Rates, *, secret: bytes, counters: MakeCounters, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        def rule(kind: str, rate: str, most: int = MOST_KEYS) -> _Rule:
-            return _Rule(rate, counters(kind, most), clock)
-
         self._secret = secret
+        self._counters = functools.cache(counters)
+        self._clock = clock
+        self.apply(rates)
+
+    def apply(self, rates: Rates) -> None:
+        """Have these rates instead, from the next attempt on. What was counted under a rate that stays still counts."""
+
+        def rule(kind: str, rate: str, most: int = MOST_KEYS) -> _Rule:
+            return _Rule(rate, self._counters(kind, most), self._clock)
+
         guesses = rates.login != OFF
         self._signup = rule("signup", rates.signup)
         self._seed = rule("seed", rates.seed)
