@@ -4,7 +4,8 @@
         box.copy_in(file, "/etc/walletsync/walletsync.toml")
         box.run("systemctl start walletsync")
 
-A box has a copy of the tree for itself and a network of its own, with nothing in it but localhost. It needs root.
+A box has a disk of its own, which begins as the tree, and a network of its own with nothing in it but localhost. It
+needs root, and a folder for temporary files on a disk that an overlay may be made on.
 """
 
 import os
@@ -25,11 +26,16 @@ SUITE = "bookworm"
 WHEELS = "/srv/wheels"
 """Where a box has the distributions of this project and all that they need, also to be built; its pip looks nowhere
 else."""
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Seconds that a boot, a stop or a command may take."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENVIRONMENT = {"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8"}
 _PIP = f"[global]\nno-index = true\nfind-links = {WHEELS}\ndisable-pip-version-check = true\n"
+_BOOT = """
+    exec unshare --mount sh -euc '
+        mount -t overlay -o "$1" overlay "$2"; shift 2; exec setpriv --pdeathsig TERM "$@"' sh "$@"
+"""
+"""The mount is seen by the box alone and ends with it, and the box ends with the tests, however these do."""
 _REBOOT = 133  # what nspawn ends with where somebody else has to boot it again
 _LEADER = re.compile(r"^X_NSPAWN_LEADER_PID=(\d+)$", re.MULTILINE)
 
@@ -58,23 +64,23 @@ def run_in_tree(tree: Path, wheels: Path, command: str) -> str:
 
 
 class Box:
-    """A Debian that runs, from `with` to its end, in a copy of `tree`, with the folder `wheels` at `WHEELS`."""
+    """A Debian that runs, from `with` to its end. It begins as `tree`, which stays so; `wheels` are at `WHEELS`."""
 
     def __init__(self, tree: Path, wheels: Path) -> None:
         self._tree = tree
         self._wheels = wheels
         self._folder = tempfile.TemporaryDirectory(prefix="walletsync-box-")
         self._disk = Path(self._folder.name) / "disk"
+        self._changes = Path(self._folder.name) / "changes"
+        self._work = Path(self._folder.name) / "work"
         self._console = Path(self._folder.name) / "console.log"
-        self._said = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
     def __enter__(self) -> Self:
         try:
-            copy_tree(self._tree, self._disk)
-            self._said.bind(self._notify)
-            self._said.settimeout(1)
+            for folder in (self._disk, self._changes, self._work):
+                folder.mkdir()
             self._boot()
         except BaseException:
             self.stop()
@@ -85,10 +91,6 @@ class Box:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    @property
-    def _notify(self) -> str:
-        return f"{self._folder.name}/notify"
 
     def run(self, command: str, *, check: bool = True, user: str = "root") -> subprocess.CompletedProcess[str]:
         """Run a command of the shell in the box as a login of `user` would; what it wrote is text.
@@ -138,32 +140,36 @@ class Box:
             finally:
                 process.kill()
                 process.wait()
-        self._said.close()
         self._folder.cleanup()
 
     def _boot(self) -> None:
+        layers = f"lowerdir={self._tree},upperdir={self._changes},workdir={self._work}"
         words = [*_nspawn(self._disk, self._wheels), "--boot", "--notify-ready=yes", "--private-network"]
-        with self._console.open("ab") as console:
+        address = Path(self._folder.name) / "notify"
+        # Only until it has booted: later messages, which nobody would read, would hold it up.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear, self._console.open("ab") as console:
+            ear.bind(str(address))
+            ear.settimeout(1)
             self._process = subprocess.Popen(
-                # It must not outlive the tests, however these end.
-                ["setpriv", "--pdeathsig", "TERM", *words],  # noqa: S607 - wherever it is
+                ["sh", "-euc", _BOOT, "sh", layers, str(self._disk), *words],  # noqa: S607 - wherever it is
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
-                env={**os.environ, "NOTIFY_SOCKET": self._notify},
+                env={**os.environ, "NOTIFY_SOCKET": str(address)},
             )
-        self._wait_until_booted(self._process)
+            self._leader = self._wait_until_booted(self._process, ear)
+        address.unlink()
 
-    def _wait_until_booted(self, process: "subprocess.Popen[bytes]") -> None:
-        """Wait until nspawn hands on systemd's word that all has started that is to start."""
+    def _wait_until_booted(self, process: "subprocess.Popen[bytes]", ear: socket.socket) -> int:
+        """Wait until nspawn hands on systemd's word that all has started that is to start; return systemd's number."""
         deadline, said = time.monotonic() + PATIENCE, ""
         while "\nREADY=1\n" not in said:
             with suppress(TimeoutError):
-                said += f"\n{self._said.recv(65536).decode()}\n"
+                said += f"\n{ear.recv(65536).decode()}\n"
             if process.poll() is not None or time.monotonic() > deadline:
                 raise BoxFailed(f"The box did not boot. Its console has:\n{self._console.read_text()}")
         (leader,) = _LEADER.findall(said)
-        self._leader = int(leader)
+        return int(leader)
 
 
 def _nspawn(tree: Path, wheels: Path) -> list[str]:

@@ -252,14 +252,15 @@ def test_daemon_needs_no_stdout(tmp_path: Path, port: int, stdout: str) -> None:
     assert "internal" not in err
 
 
-def test_too_few_files_are_a_clear_failure(tmp_path: Path, port: int) -> None:
+@pytest.mark.parametrize("files", [24, 64, 120])
+def test_too_few_files_are_a_clear_failure(tmp_path: Path, port: int, files: int) -> None:
     """A server that could serve nobody, since it may open so few files, says so and what to do, with status 1."""
-    limited = 'ulimit -n 120 && exec "$@"'
+    limited = f'ulimit -n {files} && exec "$@"'
     command = ["/bin/sh", "-c", limited, "sh", *COMMAND, "serve", "--port", str(port)]
     with started(tmp_path, *command) as process:
         _, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "only 120 files open" in err
+    assert f"only {files} files open" in err
     assert "LimitNOFILE" in err
 
 

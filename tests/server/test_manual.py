@@ -16,6 +16,7 @@ from walletsync_server.asgi.body_budget import SHARES, STRANGERS
 from walletsync_server.asgi.front_door import PLACES, PLACES_SHARE
 from walletsync_server.asgi.http_protocol import BODY_SECONDS
 from walletsync_server.cli import main
+from walletsync_server.reloading import LIVE
 from walletsync_server.settings import TABLE
 
 FOLDER = Path(__file__).parents[2] / "server"
@@ -50,6 +51,24 @@ def test_bounds_are_those_of_the_code() -> None:
     assert "a quarter of it is for clients without a token" in said
     assert f"{PLACES_SHARE} of the {PLACES:,} requests" in said
     assert f"stops for {BODY_SECONDS:.0f} seconds is given up" in said
+
+
+def test_settings_that_need_a_restart_are_named() -> None:
+    """Those that a reload does not take are listed, and no others."""
+    (said,) = re.findall(r"A few need a restart: (.*?)\.", " ".join(MANUAL.split()))
+    assert re.findall("`([a-z_]+)`", said) == [name for name in TABLE if name not in LIVE]
+
+
+def test_units_do_what_is_said() -> None:
+    """When systemd starts a server again, when it gives up, and how long backups are kept, the units say as well."""
+    said = " ".join(MANUAL.split())
+    unit, backup = [(FOLDER / f"examples/walletsync{name}.service").read_text() for name in ("", "-backup")]
+    assert "stood still for a minute" in said
+    assert "WatchdogSec=60\n" in unit
+    assert "after ten starts within five minutes" in said
+    assert "StartLimitIntervalSec=5min\nStartLimitBurst=10\n" in unit
+    assert "older than 30 days" in said
+    assert " -mtime +30 -delete" in backup
 
 
 @pytest.mark.parametrize("line", LINES)
