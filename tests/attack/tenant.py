@@ -223,6 +223,7 @@ TRIES: dict[tuple[str, str], Callable[[Attacker], Try]] = {
     ("GET", "/verify"): lambda a: Try(query={"verifyToken": a.token()}),
     ("POST", "/verify"): lambda a: Try(query={"verifyToken": a.token()}),
     ("GET", "/websocket"): lambda a: a.signed(socket=True),
+    ("GET", "/"): lambda a: a.signed(),
     ("GET", "/.well-known/walletsync"): lambda a: a.signed(),
     ("GET", "/openapi.json"): lambda a: a.signed(),
     ("GET", "/docs"): lambda a: a.signed(),

@@ -96,5 +96,6 @@ def _collect(folder: Path) -> None:
     lines = re.findall(r"^([\w.-]+==[^\\\n]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     pinned.write_text("\n".join(lines))  # without the hashes, since pip wants all or none, and ours have none
     ours = [str(wheel) for wheel in folder.glob("*.whl")]
+    ours += [f"{wheel}[cli]" for wheel in ours if "/walletsync-" in wheel]
     words = ["--only-binary=:all:", f"--python-version={DEBIAN_PYTHON}", f"--constraint={pinned}", f"--dest={folder}"]
     subprocess.run([sys.executable, "-m", "pip", "--quiet", "download", *words, *ours, "hatchling"], check=True)

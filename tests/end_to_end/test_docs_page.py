@@ -1,18 +1,22 @@
-"""The protocol's page in a real browser."""
+"""The pages for people in a real browser."""
 
 from tests.browser import PHONE, phone
 from walletsync_server.testing import RunningServer
 
+SHOWN = """return [
+    document.documentElement.scrollWidth,
+    getComputedStyle(document.querySelector("code")).fontFamily,
+    performance.getEntriesByType("resource").length,
+]"""
 
-def test_page_is_readable_on_a_phone(running_server: RunningServer) -> None:
-    """It has its style, fits a narrow window, fetches nothing, and its own policy refuses nothing of it."""
+
+def test_pages_are_readable_on_a_phone(running_server: RunningServer) -> None:
+    """They have their style, fit a narrow window, fetch nothing, and their own policy refuses nothing of them."""
     with phone() as browser:
-        browser.get(f"{running_server.url}/docs")
-        assert browser.title == "The protocol of walletsync"
-        assert browser.get_log("browser") == []  # type: ignore[no-untyped-call] # selenium does not type it
-        script = """return [
-            document.documentElement.scrollWidth,
-            getComputedStyle(document.querySelector("table")).borderCollapse,
-            performance.getEntriesByType("resource").length,
-        ]"""
-        assert browser.execute_script(script) == [PHONE[0], "collapse", 0]
+        for path, title in (("/", "A walletsync server"), ("/docs", "The protocol of walletsync")):
+            browser.get(f"{running_server.url}{path}")
+            assert browser.title == title
+            assert browser.get_log("browser") == []  # type: ignore[no-untyped-call] # selenium does not type it
+            assert browser.execute_script(SHOWN) == [PHONE[0], "ui-monospace, monospace", 0]
+        collapse = 'return getComputedStyle(document.querySelector("table")).borderCollapse'
+        assert browser.execute_script(collapse) == "collapse"

@@ -55,9 +55,10 @@ class TlsWire(Wire):
         self.source = source
 
     def send(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
-        connection = http.client.HTTPSConnection(
-            HOST, self.port, timeout=60, context=self.context, source_address=(self.source, 0)
-        )
+        connection = http.client.HTTPSConnection(HOST, self.port, context=self.context)
+        here = "::1" if ":" in self.source else "127.0.0.1"
+        plain = socket.create_connection((here, self.port), timeout=60, source_address=(self.source, 0))
+        connection.sock = self.context.wrap_socket(plain, server_hostname=HOST)
         try:
             connection.request(method, target, body or None, headers)
             response = connection.getresponse()
@@ -68,14 +69,15 @@ class TlsWire(Wire):
 
 
 class Proxy:
-    """A proxy that runs. `port` speaks TLS; `log` is everything that it has written."""
+    """A proxy that runs. `port` speaks TLS, `plain` does not; `log` is everything that it has written."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, plain: int = 0) -> None:
         self.port = port
-        self._folder = folder
+        self.plain = plain
+        self.folder = folder
 
     def log(self) -> str:
-        return "".join(file.read_text() for file in self._folder.glob("*.log"))
+        return "".join(file.read_text() for file in self.folder.glob("*.log"))
 
 
 @contextmanager
@@ -85,7 +87,10 @@ def nginx(folder: Path, server: str, authority: trustme.CA) -> Iterator[Proxy]:
     with _free_port() as port, _free_port() as plain:
         changes = {
             "listen 80;": f"listen 127.0.0.1:{plain};",
+            "listen [::]:80;": f"listen [::1]:{plain};",
             "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+            "listen [::]:443 ssl": f"listen [::1]:{port} ssl",
+            "/var/www/html": f"{folder}/html",
             f"server_name {NAME_IN_EXAMPLES};": f"server_name {HOST};",
             SERVER_IN_EXAMPLES: server,
             "/var/log/nginx/walletsync.log": f"{folder}/site.log",
@@ -96,7 +101,7 @@ def nginx(folder: Path, server: str, authority: trustme.CA) -> Iterator[Proxy]:
         user = "user root;" if os.geteuid() == 0 else ""  # the folder of a test is its user's only
         main.write_text(_NGINX.format(folder=folder, site=site, user=user))
         with _running([program, "-p", str(folder), "-c", str(main)], folder, port):
-            yield Proxy(folder, port)
+            yield Proxy(folder, port, plain)
 
 
 @contextmanager
@@ -105,9 +110,10 @@ def caddy(folder: Path, server: str, authority: trustme.CA) -> Iterator[Proxy]:
     program = require("caddy")
     with _free_port() as port:
         certificate, key = _certificate(folder, authority).values()
+        address = f"https://{HOST}:{port} {{\n\tbind 127.0.0.1 [::1]"
         changes = {
             "{\n\t# Req": "{\n\tadmin off\n\tauto_https disable_redirects\n\t# Req",
-            f"\n{NAME_IN_EXAMPLES} {{": f"\nhttps://{HOST}:{port} {{\n\tbind 127.0.0.1\n\ttls {certificate} {key}",
+            f"\n{NAME_IN_EXAMPLES} {{": f"\n{address}\n\ttls {certificate} {key}",
             SERVER_IN_EXAMPLES + " {": server + " {",
         }
         site = _changed("Caddyfile", folder, changes)

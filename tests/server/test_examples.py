@@ -1,5 +1,6 @@
 """The examples for operators: each is run, or checked by the program that reads it."""
 
+import http.client
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -95,6 +96,33 @@ def test_each_client_has_its_own_limits(deployment: Deployment) -> None:
     target = f"{API}/client-salt-seed?email=YUBleGFtcGxlLmNvbQ=="
     assert [first("GET", target, headers=claim).status for claim in claims] == [200, 200, 429]
     assert seed_of(second, "a@example.com").status == 200
+
+
+def test_clients_with_ipv6_meet_the_server(deployment: Deployment) -> None:
+    """And not what else the machine has; the server knows them by their own addresses."""
+    wire = deployment.wire("::1")
+    assert wire("GET", "/healthz").json == {"status": "ok"}
+    account = deployment.account()
+    assert Account(wire, account.email, account.token).post(1).status == 200
+    target = f"{API}/client-salt-seed?email=YUBleGFtcGxlLmNvbQ=="
+    assert [wire("GET", target).status for _ in range(3)] == [200, 200, 429]
+
+
+def test_plain_http_leads_to_https_but_for_certbot(tmp_path: Path) -> None:
+    """nginx sends browsers on, by IPv4 and IPv6, and shows what renews the certificate."""
+    with nginx(tmp_path, "127.0.0.1:9", trustme.CA()) as proxy:
+        shown = tmp_path / "html/.well-known/acme-challenge/word"
+        shown.parent.mkdir(parents=True)
+        shown.write_text("proof")
+        for address in ("127.0.0.1", "::1"):
+            connection = http.client.HTTPConnection(address, proxy.plain, timeout=60)
+            connection.request("GET", "/docs?a", headers={"Host": HOST})
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers["location"]) == (301, f"https://{HOST}/docs?a")
+            answer.read()
+            connection.request("GET", "/.well-known/acme-challenge/word", headers={"Host": HOST})
+            assert connection.getresponse().read() == b"proof"
+            connection.close()
 
 
 def test_request_ids_are_the_proxys(deployment: Deployment) -> None:

@@ -263,7 +263,7 @@ def test_largest_body_holds_the_largest_wallet(account: Account) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/api/3", "/api/3/", "/api/2/wallet", "/wallet/", "/Wallet", "/client-salt-seed"),
+        *("/api/3", "/api/3/", "/index.html", "/api/2/wallet", "/wallet/", "/Wallet", "/client-salt-seed"),
         *("/api/3/healthz", "/api/3/.well-known/walletsync", "/%00", "/%0A", "/%ff", "/static/x", "/a/../b"),
     ],
 )

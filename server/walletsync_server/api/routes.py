@@ -44,6 +44,7 @@ from walletsync_server.api import (
     devices,
     docs,
     history,
+    home,
     openapi,
     passwords,
     seeds,
@@ -329,6 +330,15 @@ ROUTES = (
         answers={101: Answer("From here on it is a WebSocket.")},
         needs_token=True,
         refusals=(UpgradeRequired, TooManySockets, Unavailable),
+    ),
+    Route(
+        method="GET",
+        path="/",
+        handler=home.show_home,
+        prefixes=ROOT,
+        quick=True,
+        summary="Read in a browser what this server is, and where its address belongs.",
+        answers={200: Answer("A page.", PAGE)},
     ),
     Route(
         method="GET",

@@ -10,17 +10,14 @@ from unittest.mock import Mock
 
 import apsw
 import pytest
-from alembic import command
 from click.testing import CliRunner, Result
 
 from tests.server.helpers import HttpWire, log_in, new_account
 from walletsync_server.cli import main
 from walletsync_server.storage.contract_tests.records import ALICE, BOB, append, token, wallet
 from walletsync_server.storage.interface import Storage, StorageError
-from walletsync_server.storage.sql.migrate import configuration
 from walletsync_server.storage.sqlite import backup as module
 from walletsync_server.storage.sqlite.backup import back_up, restore
-from walletsync_server.storage.sqlite.connect import engine
 from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock
 from walletsync_server.storage.sqlite.opening import open_sqlite
 from walletsync_server.storage.sqlite.verify import verify
@@ -257,25 +254,6 @@ def test_restore_brings_an_older_schema_up_to_date(backup: Path, file: Path, at_
     storage = open_sqlite(file)
     assert storage.read(lambda t: t.current_wallet(1)) is not None
     storage.close()
-
-
-@pytest.fixture
-def at_first_schema(tmp_path: Path) -> Path:
-    """A database as the first version of the schema made it, with one account and one wallet."""
-    file = tmp_path / "first.db"
-    file.touch()
-    made = engine(file, readonly=False, pool_size=1)
-    one = wallet(1)
-    with made.begin() as connection:
-        command.upgrade(configuration(connection), "0001")
-        connection.exec_driver_sql("INSERT INTO accounts VALUES (1, 'a@example.com', 'hash', NULL, 1, 1, 0)")
-        connection.exec_driver_sql("INSERT INTO tokens VALUES (1, X'61', X'00', 0, 0)")
-        connection.exec_driver_sql(
-            "INSERT INTO wallets VALUES (1, 1, ?, 0, X'61', ?, ?)",
-            (one.digest, one.hmac.encode(), one.encrypted_wallet.encode()),
-        )
-    made.dispose()
-    return file
 
 
 def test_server_and_restore_exclude_each_other(file: Path, backup: Path) -> None:

@@ -37,7 +37,7 @@ from walletsync_server.storage.sqlite.files import (
     put_in_place,
     refuse_missing,
 )
-from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock
+from walletsync_server.storage.sqlite.lock import DatabaseLock, end_log
 from walletsync_server.storage.sqlite.transaction import SqliteWriteTransaction
 from walletsync_server.storage.sqlite.verify import verify
 
@@ -158,7 +158,7 @@ def restore(backup: Path, file: Path, *, now: datetime, progress: Progress) -> R
         progress: of checking the backup.
 
     Raises:
-        DatabaseInUse: if a server or another command has the database open.
+        DatabaseInUse: if a server or another program has the database open.
         StorageError: with a sentence for the operator. The database is as it was.
     """
     refuse_broken_sqlite(sqlite_version())
@@ -229,9 +229,7 @@ def _set_aside(file: Path, now: datetime) -> Path | None:
     aside = file.with_name(f"{file.name}.before-restore-{now:%Y%m%dT%H%M%SZ}")
     try:
         with closing(connect(file)) as connection:
-            connection.execute("PRAGMA journal_mode = DELETE")  # what is in its log goes into the file
-    except apsw.BusyError as error:
-        raise DatabaseInUse(f"Another program has {file} open; stop it, then try again.") from error
+            end_log(connection, file)
     except apsw.Error:
         pass  # it is broken, and kept as it is
     try:

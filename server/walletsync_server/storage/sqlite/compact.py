@@ -11,7 +11,7 @@ from walletsync_server.storage.sqlite.connect import (
 )
 from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 from walletsync_server.storage.sqlite.files import draft_beside, put_in_place, refuse_missing
-from walletsync_server.storage.sqlite.lock import DatabaseLock
+from walletsync_server.storage.sqlite.lock import DatabaseLock, end_log
 
 
 def compact(file: Path) -> tuple[int, int]:
@@ -21,7 +21,7 @@ def compact(file: Path) -> tuple[int, int]:
         How many bytes it had, and has.
 
     Raises:
-        DatabaseInUse: if a server or another command has the database open.
+        DatabaseInUse: if a server or another program has the database open.
         StorageError: with a sentence for the operator. The database is as it was.
     """
     refuse_broken_sqlite(sqlite_version())
@@ -31,7 +31,7 @@ def compact(file: Path) -> tuple[int, int]:
         with draft_beside(file, database=file) as draft, driver_errors_end_here(file):
             with closing(connect(file)) as connection:
                 refuse_foreign_tables(connection)
-                connection.execute("PRAGMA journal_mode = DELETE")  # what is in its log goes into the file
+                end_log(connection, file)
                 before = file.stat().st_size
                 connection.execute("VACUUM INTO ?", [str(draft)])
             after = draft.stat().st_size

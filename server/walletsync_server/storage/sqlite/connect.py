@@ -17,6 +17,7 @@ from walletsync_server.storage.sqlite.failures import error_name
 BUSY_SECONDS = 10.0
 """How long a write waits for another process that writes to the same file."""
 _PAUSE_SECONDS = 0.01
+_LITESTREAM = "_litestream_"
 
 _FIRST_BROKEN, _FIRST_MENDED = (3, 7, 0), (3, 51, 3)
 _ALSO_MENDED = ((3, 44), 6), ((3, 50), 7)
@@ -120,9 +121,13 @@ def driver_of(connection: sa.Connection) -> apsw.Connection:
 
 
 def refuse_foreign_tables(connection: apsw.Connection) -> None:
-    """Raise `StorageError` if another program has made tables in the file; nothing is written to it."""
+    """Raise `StorageError` if the file is another program's database; nothing is written to it.
+
+    Litestream, which replicates a database, keeps tables of its own in it, perhaps before we have made ours.
+    """
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    if names and "alembic_version" not in names:
+    foreign = {name for name in names if not name.startswith(_LITESTREAM)}
+    if foreign and "alembic_version" not in names:
         raise StorageError("It holds the tables of another program; name another file.")
 
 

@@ -47,7 +47,9 @@ def _values(connection: apsw.Connection, table: str) -> Iterator[bytes]:
     """Return kind and bytes of each value, whatever they are: damaged text may be none."""
     columns: list[Any] = connection.execute("SELECT name, pk FROM pragma_table_info(?)", (table,)).fetchall()
     chosen = ", ".join(f'typeof("{name}"), CAST("{name}" AS BLOB)' for name, _ in columns)
-    order = ", ".join(f'"{name}"' for name, place in sorted(columns, key=lambda column: column[1]) if place)
+    keys = [name for name, place in sorted(columns, key=lambda column: column[1]) if place]
+    # Only tables of other programs, such as litestream's, have no key; rows that are alike in all have no order.
+    order = ", ".join(f'"{name}"' for name in keys or [name for name, _ in columns])
     but_the_digest = f"WHERE name IS NOT '{_ROW}'" if table == _TABLE else ""
     # The names are those of our own schema, or of a file that is found damaged for it.
     for row in connection.execute(f'SELECT {chosen} FROM "{table}" {but_the_digest} ORDER BY {order}'):  # noqa: S608

@@ -4,6 +4,8 @@ import fcntl
 import os
 from pathlib import Path
 
+import apsw
+
 from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.sqlite.files import LOCK, make_private
 
@@ -40,6 +42,19 @@ class DatabaseLock:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def end_log(connection: apsw.Connection, database: Path) -> None:
+    """Put what is in the log of a database into its file, so that this is all there is.
+
+    Raises:
+        DatabaseInUse: if a program has it open that knows nothing of our lock, such as litestream.
+        apsw.Error: if it is broken.
+    """
+    try:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    except apsw.BusyError as error:
+        raise DatabaseInUse(f"Another program has {database} open; stop it, then try again.") from error
 
 
 def cannot_open(database: Path, error: OSError) -> str:

@@ -16,9 +16,12 @@ from walletsync_server.storage.sqlite.failures import driver_errors_end_here
 MOST_BYTES = 64 * 1024 * 1024
 """How large the log may become; only while somebody reads for long, as a backup does, it becomes larger."""
 PAUSE_SECONDS = 0.5
-"""How long after one try in vain the next one is."""
+"""How long after the first try in vain the next one is; each further time twice as long."""
+_LONGEST_PAUSE_SECONDS = 8.0
 _PATIENCE_SECONDS = 0.05
 """How long a try waits for those who read what the log has; meanwhile nobody writes."""
+_LAST_PATIENCE_SECONDS = 2.0
+"""How long the last try does. Some read for as long as they run, such as litestream."""
 
 
 class WriteAheadLog:
@@ -28,34 +31,39 @@ class WriteAheadLog:
         self._writing = writing
         self._file = file.with_name(f"{file.name}-wal")
         self._next_try = 0.0
+        self._pause = PAUSE_SECONDS / 2  # doubled by a try
         self.is_due = False
+
+    def opened(self) -> None:
+        """Take over the log of an earlier process, which may not have come to truncate it."""
+        self.is_due = self._bytes() > 0
 
     def committed(self, *, erased: bool) -> None:
         """Take note of a commit: whether it erased something. Truncate the log now if there is a reason, and it may be.
 
         Otherwise `is_due` is True from then on, and `retry` is to be called.
         """
-        if erased or self._is_large():
+        if erased or self._bytes() > MOST_BYTES:
             self.is_due = True
             if erased:
                 self._next_try = 0.0
         self.retry()
 
     def retry(self) -> None:
-        """Try again if it is due, and the last try was some time ago."""
+        """Try again if it is due, and the last try was some time ago: the longer, the more were in vain."""
         if self.is_due and time.monotonic() >= self._next_try:
             self._truncate(_PATIENCE_SECONDS)
 
     def close(self) -> None:
         """Try for the last time, with more patience."""
         if self.is_due:
-            self._truncate(BUSY_SECONDS)
+            self._truncate(_LAST_PATIENCE_SECONDS)
 
-    def _is_large(self) -> bool:
+    def _bytes(self) -> int:
         try:
-            return self._file.stat().st_size > MOST_BYTES
+            return self._file.stat().st_size
         except FileNotFoundError:
-            return False
+            return 0
 
     def _truncate(self, patience: float) -> None:
         with driver_errors_end_here(), self._writing.connect() as connection:
@@ -66,4 +74,5 @@ class WriteAheadLog:
             finally:
                 driver.set_busy_timeout(round(BUSY_SECONDS * 1000))
         self.is_due = bool(is_busy)
-        self._next_try = time.monotonic() + PAUSE_SECONDS
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS) if is_busy else PAUSE_SECONDS / 2
+        self._next_try = time.monotonic() + self._pause
