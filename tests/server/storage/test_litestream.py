@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from tests.server.helpers import until
 from tests.server.storage.test_deletion import traces
 from walletsync_server.cli import main
-from walletsync_server.storage.contract_tests.records import ALICE, BOB, append, wallet
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, append, wallet
 from walletsync_server.storage.interface import Storage
 from walletsync_server.storage.sqlite import log
 from walletsync_server.storage.sqlite.log import WriteAheadLog
@@ -131,7 +131,7 @@ def test_its_transaction_neither_fails_nor_holds_what_is_written(storage: Storag
     """Deletions are acknowledged beside it; what was deleted leaves the log as soon as the transaction ends."""
     append(storage, ALICE.account_id, wallet(3, "canary " * 2000))
     with reading_for_ever(file):
-        storage.write(lambda transaction: transaction.delete_account(ALICE.account_id))
+        storage.write(lambda transaction: transaction.delete_account(ALICE.account_id, NOW))
         storage.write(lambda transaction: transaction.insert_account(BOB))
         assert "walletsync.db-wal" in traces(file)
     until(lambda: traces(file) == set(), PATIENT)
@@ -141,7 +141,7 @@ def test_server_that_was_restarted_meanwhile_clears_the_log_as_well(storage: Sto
     """What an earlier process could not truncate, the next one does once it may."""
     append(storage, ALICE.account_id, wallet(3, "canary " * 2000))
     with reading_for_ever(file):
-        storage.write(lambda transaction: transaction.delete_account(ALICE.account_id))
+        storage.write(lambda transaction: transaction.delete_account(ALICE.account_id, NOW))
         storage.close()
         assert "walletsync.db-wal" in traces(file)
         again = open_sqlite(file)
@@ -154,7 +154,7 @@ def test_server_that_was_restarted_meanwhile_clears_the_log_as_well(storage: Sto
 def test_closing_waits_little_for_it(storage: Storage, file: Path) -> None:
     """A server ends within seconds beside a transaction that does not, however much it would like to truncate."""
     with reading_for_ever(file):
-        storage.write(lambda transaction: transaction.delete_account(ALICE.account_id))
+        storage.write(lambda transaction: transaction.delete_account(ALICE.account_id, NOW))
         started = time.monotonic()
         storage.close()
         assert time.monotonic() - started < 5
@@ -176,7 +176,7 @@ def test_tries_become_rare_while_they_are_in_vain(
     monkeypatch.setattr(WriteAheadLog, "_truncate", counted)
     with closing(open_sqlite(file, inline=True)) as inline:
         with reading_for_ever(file):
-            inline.write(lambda transaction: transaction.delete_account(ALICE.account_id))
+            inline.write(lambda transaction: transaction.delete_account(ALICE.account_id, NOW))
             for _ in range(120):
                 now[0] += 0.5
                 inline.write(lambda transaction: transaction.find_account(BOB.email))

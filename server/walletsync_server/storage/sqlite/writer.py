@@ -171,7 +171,7 @@ class ThreadedWriter(Writer):
         self._thread.join()
 
     def _loop(self) -> None:
-        self._log.opened()
+        self._around.log.opened()
         going = True
         while going:
             going, jobs = self._take()
