@@ -4,12 +4,14 @@ import sqlalchemy as sa
 from typing_extensions import override
 
 from walletsync_server.storage.interface import Account, AddressTaken, ReadTransaction, WriteTransaction
+from walletsync_server.storage.sql.erasing import IS_THERE
 from walletsync_server.storage.sql.prepared import Prepared
-from walletsync_server.storage.sql.schema import accounts, known_clients, mails, tokens, wallets
+from walletsync_server.storage.sql.schema import accounts
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 
 # Built once: making a statement costs more than running it.
-_ACCOUNT_OF_EMAIL = Prepared(sa.select(accounts).where(accounts.c.email == sa.bindparam("email")))
+_ACCOUNTS = sa.select(*(column for column in accounts.c if column.name != "erase_before")).where(IS_THERE)
+_ACCOUNT_OF_EMAIL = Prepared(_ACCOUNTS.where(accounts.c.email == sa.bindparam("email")))
 _SALT_SEED = Prepared(
     sa.select(
         sa.func.coalesce(
@@ -18,9 +20,7 @@ _SALT_SEED = Prepared(
         )
     )
 )
-_ACCOUNT_LOCKED = Prepared(
-    sa.select(accounts).where(accounts.c.account_id == sa.bindparam("account")).with_for_update()
-)
+_ACCOUNT_LOCKED = Prepared(_ACCOUNTS.where(accounts.c.account_id == sa.bindparam("account")).with_for_update())
 
 
 class SqlAccountReads(SqlTransaction, ReadTransaction):
@@ -62,10 +62,3 @@ class SqlAccountWrites(SqlAccountReads, SqlWrites, WriteTransaction):
     @override
     def renew_password_hash(self, account_id: int, password_hash: str) -> None:
         self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(password_hash=password_hash))
-
-    @override
-    def delete_account(self, account_id: int) -> None:
-        email = sa.select(accounts.c.email).where(accounts.c.account_id == account_id).scalar_subquery()
-        self._run(sa.delete(mails).where(mails.c.email == email))
-        for table in (known_clients, tokens, wallets, accounts):
-            self._run(sa.delete(table).where(table.c.account_id == account_id))

@@ -10,6 +10,7 @@ from alembic.util import CommandError
 
 from walletsync_server.storage.interface import OnCommit, Storage, StorageError, take_no_notice
 from walletsync_server.storage.sql.migrate import is_known, migrate, newest_revision, revision_of
+from walletsync_server.storage.sqlite.commits import Commits
 from walletsync_server.storage.sqlite.connect import (
     driver_of,
     engine,
@@ -52,10 +53,10 @@ def open_sqlite(
         refuse_missing(file)
     lock, writing, _ = _open_current(file)
     place = Place(writing, file)
-    writer = (InlineWriter if inline else ThreadedWriter)(writing, WriteAheadLog(writing, file), place, on_commit)
+    commits = Commits(writing, WriteAheadLog(writing, file), place, on_commit)
     return SqliteStorage(
         writing=writing,
-        writer=writer,
+        writer=InlineWriter(commits) if inline else ThreadedWriter(commits),
         readers=Readers(engine(file, readonly=True, pool_size=READERS)),
         place=place,
         lock=lock,

@@ -10,9 +10,11 @@ from walletsync_server.storage.sql.queries import SqlWriteTransaction
 
 
 class SqliteWriteTransaction(SqlWriteTransaction):
-    """Reads and writes on one connection. `erases` says whether it did away with what nobody may find any more."""
+    """Reads and writes on one connection. `erased` are the accounts of which nobody may find something any more."""
 
-    erases = False
+    def __init__(self, connection: sa.Connection) -> None:
+        super().__init__(connection)
+        self.erased: set[int] = set()
 
     @staticmethod
     @override
@@ -22,9 +24,14 @@ class SqliteWriteTransaction(SqlWriteTransaction):
     @override
     def delete_account(self, account_id: int) -> None:
         super().delete_account(account_id)
-        self.erases = True
+        self.erased.add(account_id)
+
+    @override
+    def discard_wallets(self, account_id: int) -> None:
+        super().discard_wallets(account_id)
+        self.erased.add(account_id)
 
     @override
     def replace_password(self, account_id: int, password_hash: str, salt_seed: bytes) -> None:
         super().replace_password(account_id, password_hash, salt_seed)
-        self.erases = True
+        self.erased.add(account_id)
