@@ -16,7 +16,7 @@ from a2wsgi import WSGIMiddleware
 from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import QUICK
-from walletsync_server.asgi.body_budget import CUT, FREE, BodyBudgets, ClientDisconnected, HeldBodies
+from walletsync_server.asgi.body_budget import CUT, FREE, SMALL, BodyBudgets, ClientDisconnected, HeldBodies
 from walletsync_server.asgi.event_loop import run_on_loop
 from walletsync_server.asgi.rooms import Place, Places
 from walletsync_server.asgi.websockets import WebSocket, WebSockets
@@ -33,8 +33,6 @@ PLACES = 2048
 """How many requests may be in work at once, beyond those that are answered from memory."""
 PLACES_SHARE = 128
 """How many of these one network may have."""
-SMALL = 64 * 1024
-"""Bytes of a body that may be decoded on the event loop."""
 SLACK = 1024 * 1024
 """Bytes that a body may be over the limit and still be read to its end, so that its sender gets to see the answer."""
 
