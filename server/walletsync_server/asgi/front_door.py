@@ -50,8 +50,9 @@ class FrontDoor:
     def __init__(self, api: Api, app: WSGIApplication, *, hashing: int, memory: int) -> None:
         self._api = api
         self._flask: Any = WSGIMiddleware(cast(Any, app), workers=THREADS + hashing)
-        # Reading a large wallet or its JSON takes milliseconds, for which the event loop must not stand still.
-        self._large = ThreadPoolExecutor(2, "large-wallets")
+        # Reading a large wallet or its JSON takes milliseconds, for which the event loop must not stand still. A second
+        # thread would do no more: both compute most of the time, and the event loop waits for each that does.
+        self._large = ThreadPoolExecutor(1, "large-wallets")
         self.budgets = BodyBudgets(memory, api.largest_body)
         self.places = Places(PLACES, PLACES_SHARE)
         self.websockets = WebSockets()
