@@ -48,7 +48,11 @@ class DatabaseInMemory(Storage):
         self._driver.execute("BEGIN")
         try:
             with driver_errors_end_here():
-                done = work(SqliteWriteTransaction(self._connection))
+                transaction = SqliteWriteTransaction(self._connection)
+                done = work(transaction)
+                for account_id in transaction.erased:
+                    while transaction.erase_piece(account_id):
+                        pass
         except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the result is asked for
             self._driver.execute("ROLLBACK")
             future.set_exception(error)

@@ -13,6 +13,8 @@ Receive = Callable[[], Awaitable[Any]]
 
 FREE = 8 * 1024
 """Bytes of a body that need no room: more than most have, so that nobody who logs in is asked for room."""
+SMALL = 64 * 1024
+"""Bytes of a body that may be decoded on the event loop."""
 STRANGERS = 4
 """What part of the memory strangers share, as a divisor."""
 SHARES = 4
@@ -53,7 +55,9 @@ _NOBODY = Holder("")
 
 
 class HeldBodies:
-    """One request's body and its answer's: held inside of a `with` block, at whose end their bytes are free again.
+    """One request's body, what is made of it, and its answer's: held inside of a `with` block.
+
+    At its end their bytes are free again.
 
     While either is on its way it can be asked to give way: the request is refused then, the answer cut.
 
@@ -120,7 +124,7 @@ class HeldBodies:
             more: bool = message.get("more_body", False)
             if decoded is None:
                 if not more and len(piece) <= FREE:
-                    return piece  # as nearly all of them
+                    return self._with_what_is_made_of(piece)  # as nearly all of them
                 decoded = DecodedSize()
             size = len(self._read) + len(piece)
             if size > limit.raw or decoded.add(piece) > limit.decoded:
@@ -128,7 +132,7 @@ class HeldBodies:
             self._hold(size - FREE - self._held)
             self._read += piece
             if not more:
-                return self._take()
+                return self._with_what_is_made_of(self._take())
 
     def hold_answer(self, size: int) -> None:
         """Hold an answer of so many bytes, too.
@@ -162,15 +166,31 @@ class HeldBodies:
         self._room.reserve(size, self._holder)
         self._held += size
 
+    def _with_what_is_made_of(self, body: bytes) -> bytes:
+        """Return `body`, and hold room for its decoded texts: both are there while the request waits for the disk.
+
+        Of those that are not small only a few are decoded at a time.
+        """
+        if len(body) <= SMALL:
+            # A single character beyond the basic plane makes Python take four bytes for each of a text.
+            is_plain = body.isascii() and rb"\u" not in body
+            self._hold((2 if is_plain else 5) * len(body) - 2 * FREE - self._held)
+            self._be_left_alone()
+        return body
+
     def _take(self) -> bytes:
-        """Return what was read; now it is the server that is at work, which is not interrupted."""
-        if self._room is not None:
-            self._room.leave(self, self._holder)
+        """Return what was read."""
+        self._be_left_alone()
         read, self._read = bytes(self._read), bytearray()
         return read
 
-    def _release(self) -> None:
+    def _be_left_alone(self) -> None:
+        """Do not give way: now it is the server that is at work, which is not interrupted."""
         if self._room is not None:
             self._room.leave(self, self._holder)
+
+    def _release(self) -> None:
+        self._be_left_alone()
+        if self._room is not None:
             self._room.release(self._held, self._holder)
             self._held = 0

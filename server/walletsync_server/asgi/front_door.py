@@ -16,7 +16,7 @@ from a2wsgi import WSGIMiddleware
 from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import QUICK
-from walletsync_server.asgi.body_budget import CUT, FREE, BodyBudgets, ClientDisconnected, HeldBodies
+from walletsync_server.asgi.body_budget import CUT, FREE, SMALL, BodyBudgets, ClientDisconnected, HeldBodies
 from walletsync_server.asgi.event_loop import run_on_loop
 from walletsync_server.asgi.rooms import Place, Places
 from walletsync_server.asgi.websockets import WebSocket, WebSockets
@@ -33,8 +33,6 @@ PLACES = 2048
 """How many requests may be in work at once, beyond those that are answered from memory."""
 PLACES_SHARE = 128
 """How many of these one network may have."""
-SMALL = 64 * 1024
-"""Bytes of a body that may be decoded on the event loop."""
 SLACK = 1024 * 1024
 """Bytes that a body may be over the limit and still be read to its end, so that its sender gets to see the answer."""
 
@@ -52,8 +50,9 @@ class FrontDoor:
     def __init__(self, api: Api, app: WSGIApplication, *, hashing: int, memory: int) -> None:
         self._api = api
         self._flask: Any = WSGIMiddleware(cast(Any, app), workers=THREADS + hashing)
-        # Reading a large wallet or its JSON takes milliseconds, for which the event loop must not stand still.
-        self._large = ThreadPoolExecutor(2, "large-wallets")
+        # Reading a large wallet or its JSON takes milliseconds, for which the event loop must not stand still. A second
+        # thread would do no more: both compute most of the time, and the event loop waits for each that does.
+        self._large = ThreadPoolExecutor(1, "large-wallets")
         self.budgets = BodyBudgets(memory, api.largest_body)
         self.places = Places(PLACES, PLACES_SHARE)
         self.websockets = WebSockets()

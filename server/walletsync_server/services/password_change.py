@@ -89,7 +89,7 @@ class PasswordChange:
             transaction.delete_tokens(account.account_id)
             self._known.remember(transaction, account.account_id, client)
             if wallet is not None:
-                transaction.prune_wallets(account.account_id, 0)  # they are under the old key
+                transaction.discard_wallets(account.account_id)  # they are under the old key
                 append(transaction, account, wallet)
             return True
 

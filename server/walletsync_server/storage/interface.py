@@ -203,7 +203,7 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
     def replace_password(self, account_id: int, password_hash: str, salt_seed: bytes) -> None:
         """Set both and raise the epoch by one, which voids every token. The caller holds the lock.
 
-        What is replaced and deleted in this transaction leaves the storage's files as with `delete_account`.
+        What is replaced and discarded in this transaction leaves the storage's files as with `delete_account`.
         """
 
     @abstractmethod
@@ -224,13 +224,18 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
 
         Sign-ups of its address that wait are their makers'. Of the account its number stays, see `deletions`.
 
-        Once `Storage.write` returns, none of the storage's files has any of it; as long as somebody reads an earlier
-        state, soon after.
+        Nobody finds any of it, and its address is free, as soon as the transaction is committed. Once `Storage.write`
+        returns, none of the storage's files has any of it; as long as somebody reads an earlier state, or the disk
+        fails, soon after. In between others write. Where the process ends there, the next one goes on.
         """
 
     @abstractmethod
     def append_wallet(self, account_id: int, wallet: Wallet) -> None:
         """Add a version and make it the current one. The caller holds the lock and has checked the sequence."""
+
+    @abstractmethod
+    def discard_wallets(self, account_id: int) -> None:
+        """Remove all versions, as `delete_account` does; the next one follows them. The caller holds the lock."""
 
     @abstractmethod
     def prune_wallets(self, account_id: int, kept: int) -> None:

@@ -47,7 +47,7 @@ def test_wallets_under_an_old_password_are_gone_while_the_database_is_open(tmp_p
 
     def change(transaction: WriteTransaction) -> None:
         transaction.replace_password(ALICE.account_id, "new hash", bytes(32))
-        transaction.prune_wallets(ALICE.account_id, 0)
+        transaction.discard_wallets(ALICE.account_id)
 
     storage.write(change)
     assert traces(file) == set()

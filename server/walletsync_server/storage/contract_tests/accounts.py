@@ -222,6 +222,28 @@ class AccountContract(StorageContract):
         assert storage.read(lambda t: t.current_wallet(BOB.account_id)) == wallet(2)
         assert storage.read(lambda t: len(t.tokens_of(BOB.account_id))) == 1
 
+    def test_discarded_versions_are_gone(self, storage: Storage, alice: Account) -> None:
+        """`discard_wallets` leaves none, large or small, but the account; the next one follows them."""
+        storage.write(lambda transaction: transaction.insert_account(BOB))
+        append(storage, alice.account_id, *(wallet(n, "x" * 700_000) for n in range(1, 5)))
+        append(storage, BOB.account_id, wallet(1))
+        storage.write(lambda t: t.discard_wallets(alice.account_id))
+        assert storage.read(lambda t: t.history(alice.account_id)) == []
+        assert storage.read(lambda t: t.current_wallet(alice.account_id)) is None
+        assert storage.write(lambda t: t.lock_account(alice.account_id)) == replace(alice, current_sequence=4)
+        append(storage, alice.account_id, wallet(5))
+        assert storage.read(lambda t: t.current_wallet(alice.account_id)) == wallet(5)
+        storage.write(lambda t: t.discard_wallets(alice.account_id))
+        assert storage.read(lambda t: t.history(alice.account_id)) == []
+        assert storage.read(lambda t: t.current_wallet(BOB.account_id)) == wallet(1)
+
+    def test_large_account_is_deleted_like_a_small_one(self, storage: Storage, alice: Account) -> None:
+        """When `write` returns, its row is gone, too: even the same id may be used again."""
+        append(storage, alice.account_id, *(wallet(n, "x" * 700_000) for n in range(1, 5)))
+        storage.write(lambda t: t.delete_account(alice.account_id, NOW))
+        storage.write(lambda t: t.insert_account(alice))
+        assert storage.read(lambda t: t.history(alice.account_id)) == []
+
     def test_secret_is_made_once(self, storage: Storage) -> None:
         """The first secret stays."""
         assert storage.write(lambda t: t.keep_secret(b"first")) == b"first"

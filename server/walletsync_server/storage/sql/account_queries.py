@@ -6,12 +6,14 @@ import sqlalchemy as sa
 from typing_extensions import override
 
 from walletsync_server.storage.interface import Account, AddressTaken, ReadTransaction, WriteTransaction
+from walletsync_server.storage.sql.erasing import IS_THERE
 from walletsync_server.storage.sql.prepared import Prepared
-from walletsync_server.storage.sql.schema import accounts, deletions, known_clients, mails, tokens, wallets
+from walletsync_server.storage.sql.schema import accounts, deletions
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 
 # Built once: making a statement costs more than running it.
-_ACCOUNT_OF_EMAIL = Prepared(sa.select(accounts).where(accounts.c.email == sa.bindparam("email")))
+_ACCOUNTS = sa.select(*(column for column in accounts.c if column.name != "erase_before")).where(IS_THERE)
+_ACCOUNT_OF_EMAIL = Prepared(_ACCOUNTS.where(accounts.c.email == sa.bindparam("email")))
 _SALT_SEED = Prepared(
     sa.select(
         sa.func.coalesce(
@@ -21,9 +23,7 @@ _SALT_SEED = Prepared(
     )
 )
 _DELETIONS = sa.select(deletions).order_by(deletions.c.deleted_at, deletions.c.account_id)
-_ACCOUNT_LOCKED = Prepared(
-    sa.select(accounts).where(accounts.c.account_id == sa.bindparam("account")).with_for_update()
-)
+_ACCOUNT_LOCKED = Prepared(_ACCOUNTS.where(accounts.c.account_id == sa.bindparam("account")).with_for_update())
 
 
 class SqlAccountReads(SqlTransaction, ReadTransaction):
@@ -77,16 +77,3 @@ class SqlAccountWrites(SqlAccountReads, SqlWrites, WriteTransaction):
     @override
     def set_quota(self, account_id: int, quota: int | None) -> None:
         self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(quota=quota))
-
-    @override
-    def delete_account(self, account_id: int, now: datetime) -> None:
-        email = sa.select(accounts.c.email).where(accounts.c.account_id == account_id).scalar_subquery()
-        self._run(sa.delete(mails).where(mails.c.email == email))
-        for table in (known_clients, tokens, wallets, accounts):
-            self._run(sa.delete(table).where(table.c.account_id == account_id))
-        self.note_deletion(account_id, now)
-
-    def note_deletion(self, account_id: int, deleted_at: datetime) -> None:
-        """Note that there was such an account; the first time counts."""
-        noted = self._insert(deletions).on_conflict_do_nothing()
-        self._run(noted, account_id=account_id, deleted_at=deleted_at)

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from typing_extensions import override
 
 from walletsync_server.storage.interface_addresses import AddressReads, AddressSummary, AddressWrites
+from walletsync_server.storage.sql.erasing import IS_KEPT, IS_THERE
 from walletsync_server.storage.sql.schema import accounts, allowed_addresses, known_clients, tokens, wallets
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 
@@ -15,15 +16,17 @@ _MOST: sa.BindParameter[int] = sa.bindparam("most")
 _NOW: sa.BindParameter[datetime] = sa.bindparam("now")
 
 
-def _next(table: sa.Table) -> sa.Select[tuple[str]]:
-    return sa.select(table.c.email).where(table.c.email > _EMAIL).order_by(table.c.email).limit(_MOST)
+def _next(emails: sa.Select[tuple[str]], email: sa.Column[str]) -> sa.Select[tuple[str]]:
+    return emails.where(email > _EMAIL).order_by(email).limit(_MOST)
 
 
+_KNOWN = (
+    (sa.select(accounts.c.email).where(IS_THERE), accounts.c.email),
+    (sa.select(allowed_addresses.c.email), allowed_addresses.c.email),
+)
 # Both halves end after `most` rows each, so that a page costs the same however many addresses there are.
-_EMAILS = sa.union(*(sa.select(_next(table).subquery().c.email) for table in (accounts, allowed_addresses))).subquery()
-_ONE = sa.union(
-    *(sa.select(table.c.email).where(table.c.email == _EMAIL) for table in (accounts, allowed_addresses))
-).subquery()
+_EMAILS = sa.union(*(sa.select(_next(*known).subquery().c.email) for known in _KNOWN)).subquery()
+_ONE = sa.union(*(emails.where(email == _EMAIL) for emails, email in _KNOWN)).subquery()
 
 
 def _of_account(what: sa.ColumnElement[Any], table: sa.Table, *where: sa.ColumnElement[bool]) -> Any:
@@ -42,9 +45,9 @@ def _summaries(emails: sa.Subquery) -> sa.Select[Any]:
             accounts.c.quota,
             sa.func.coalesce(accounts.c.current_sequence, 0).label("current_sequence"),
             _of_account(sa.func.count(), tokens, *is_alive).label("devices"),
-            _of_account(sa.func.count(), wallets).label("versions"),
-            sa.func.coalesce(_of_account(sa.func.sum(sa.func.length(wallet)), wallets), 0).label("size"),
-            _of_account(sa.func.max(wallets.c.stored_at), wallets).label("stored_at"),
+            _of_account(sa.func.count(), wallets, IS_KEPT).label("versions"),
+            sa.func.coalesce(_of_account(sa.func.sum(sa.func.length(wallet)), wallets, IS_KEPT), 0).label("size"),
+            _of_account(sa.func.max(wallets.c.stored_at), wallets, IS_KEPT).label("stored_at"),
             _of_account(sa.func.max(known_clients.c.came_at), known_clients).label("came_at"),
         )
         .join_from(emails, accounts, accounts.c.email == emails.c.email, isouter=True)

@@ -9,6 +9,7 @@ from walletsync_server.storage.interface import ReadTransaction, WriteTransactio
 from walletsync_server.storage.sql.account_queries import SqlAccountReads, SqlAccountWrites
 from walletsync_server.storage.sql.address_queries import SqlAddressReads, SqlAddressWrites
 from walletsync_server.storage.sql.client_queries import SqlClientReads, SqlClientWrites
+from walletsync_server.storage.sql.erasing import IS_THERE, SqlErasing
 from walletsync_server.storage.sql.prepared import Prepared
 from walletsync_server.storage.sql.schema import accounts, server_values
 from walletsync_server.storage.sql.signup_queries import SqlSignupReads, SqlSignupWrites
@@ -33,7 +34,7 @@ class SqlReadTransaction(
 
     @override
     def count_accounts(self) -> int:
-        return self._connection.execute(sa.select(sa.func.count()).select_from(accounts)).scalar_one()
+        return self._connection.execute(sa.select(sa.func.count()).select_from(accounts).where(IS_THERE)).scalar_one()
 
     @override
     def backed_up_at(self) -> datetime | None:
@@ -61,6 +62,7 @@ class SqlWriteTransaction(
     SqlWalletWrites,
     SqlSignupWrites,
     SqlAddressWrites,
+    SqlErasing,
     WriteTransaction,
 ):
     """Reads and writes on one connection; an engine says what its INSERT is."""

@@ -49,6 +49,10 @@ metadata = sa.MetaData(
     }
 )
 
+EVERYTHING = 2**63 - 1
+"""The value of `erase_before` of an account that is gone."""
+
+# Versions before `erase_before` are of nobody any more, and are being removed; 0 if there are none.
 accounts = sa.Table(
     "accounts",
     metadata,
@@ -61,6 +65,10 @@ accounts = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("disabled_at", Moment, nullable=True),
     sa.Column("quota", sa.BigInteger, nullable=True),
+    sa.Column("erase_before", sa.BigInteger, nullable=False, server_default="0"),
+)
+sa.Index(
+    "ix_accounts_erase_before", accounts.c.erase_before, sqlite_where=accounts.c.erase_before > sa.literal_column("0")
 )
 
 # The wallet comes last in its row: SQLite then reaches the columns before it without reading its pages.

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from typing_extensions import override
 
 from walletsync_server.storage.interface import KeptVersion, LargeWallet, ReadTransaction, Wallet, WriteTransaction
+from walletsync_server.storage.sql.erasing import IS_KEPT
 from walletsync_server.storage.sql.prepared import Prepared
 from walletsync_server.storage.sql.schema import accounts, wallets
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
@@ -14,14 +15,13 @@ _ANY_SIZE = 2**63 - 1
 _CURRENT_SEQUENCE = Prepared(
     sa.select(accounts.c.current_sequence).where(accounts.c.account_id == sa.bindparam("account"))
 )
-_IS_CURRENT = (wallets.c.account_id == accounts.c.account_id) & (wallets.c.sequence == accounts.c.current_sequence)
+_IS_CURRENT = IS_KEPT & (wallets.c.sequence == accounts.c.current_sequence)
 _CURRENT_DIGEST = Prepared(
     sa.select(wallets.c.digest)
     .join_from(accounts, wallets, _IS_CURRENT)
     .where(accounts.c.account_id == sa.bindparam("account"))
 )
 _SIZE = sa.func.length(sa.type_coerce(wallets.c.encrypted_wallet, sa.LargeBinary))
-_WALLET = sa.select(*(column for column in wallets.c if column.name != "account_id"))
 _CURRENT_WALLET = Prepared(
     # One that is too large is not read: its length stands before it.
     sa.select(
@@ -34,8 +34,12 @@ _CURRENT_WALLET = Prepared(
     .where(accounts.c.account_id == sa.bindparam("account"))
 )
 _IS_AT = (wallets.c.account_id == sa.bindparam("account")) & (wallets.c.sequence == sa.bindparam("sequence"))
-_DIGEST_AT = Prepared(sa.select(wallets.c.digest).where(_IS_AT))
-_WALLET_AT = Prepared(_WALLET.where(_IS_AT))
+_DIGEST_AT = Prepared(sa.select(wallets.c.digest).join_from(wallets, accounts, IS_KEPT).where(_IS_AT))
+_WALLET_AT = Prepared(
+    sa.select(*(column for column in wallets.c if column.name != "account_id"))
+    .join_from(wallets, accounts, IS_KEPT)
+    .where(_IS_AT)
+)
 _HISTORY = (
     sa.select(
         wallets.c.sequence,
@@ -43,6 +47,7 @@ _HISTORY = (
         wallets.c.device_id,
         _SIZE.label("size"),
     )
+    .join_from(wallets, accounts, IS_KEPT)
     .where(wallets.c.account_id == sa.bindparam("account"))
     .order_by(wallets.c.sequence.desc())
 )

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.sql.migrate import migrate
-from walletsync_server.storage.sql.schema import metadata
+from walletsync_server.storage.sql.schema import EVERYTHING, accounts, metadata
 from walletsync_server.storage.sqlite.connect import (
     connect,
     connect_alone,
@@ -109,11 +109,26 @@ def _write_sealed(file: Path, draft: Path, target: Path, progress: Progress) -> 
                 refuse_foreign_tables(source)
                 _copy(source, draft, progress)
             with closing(connect_alone(draft)) as copy:
+                _erase(copy)
                 seal(copy)
     except StorageError as error:
         if isinstance(error.__cause__, apsw.FullError):
             raise StorageError(f"{target} cannot be written: the disk is full. Make room.") from error
         raise
+
+
+def _erase(copy: apsw.Connection) -> None:
+    """Finish the deletions that were being carried out: what is gone for everybody is not in a backup either."""
+    columns = {name for (name,) in copy.execute("SELECT name FROM pragma_table_info('accounts')")}
+    if accounts.c.erase_before.name not in columns:
+        return  # an older schema, of which deletions leave nothing
+    copy.execute("PRAGMA secure_delete = ON").fetchall()
+    copy.execute(
+        "DELETE FROM wallets WHERE (account_id, sequence) IN (SELECT account_id, sequence FROM accounts"
+        " JOIN wallets USING (account_id) WHERE erase_before > 0 AND sequence < erase_before)"
+    )
+    copy.execute("DELETE FROM accounts WHERE erase_before = ?", (EVERYTHING,))
+    copy.execute("UPDATE accounts SET erase_before = 0 WHERE erase_before > 0")
 
 
 def _refuse_target(file: Path, target: Path, *, replace: bool) -> None:
@@ -217,6 +232,8 @@ def _delete_again(connection: sa.Connection, deletions: Mapping[int, datetime]) 
         if account is not None:
             transaction.disallow(account.email)  # which would keep the address
             transaction.delete_account(account_id, deleted_at)
+            while transaction.erase_piece(account_id):
+                pass  # nobody waits for the next one here
             again[account_id] = deleted_at
         transaction.note_deletion(account_id, deleted_at)
     return again

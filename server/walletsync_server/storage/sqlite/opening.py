@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from walletsync_server.storage.interface import OnCommit, Storage, StorageError, take_no_notice
 from walletsync_server.storage.sql.migrate import UnknownRevision, is_known, migrate, newest_revision, revision_of
+from walletsync_server.storage.sqlite.commits import Commits, Surroundings
 from walletsync_server.storage.sqlite.connect import (
     driver_of,
     engine,
@@ -27,7 +28,7 @@ from walletsync_server.storage.sqlite.place import Place
 from walletsync_server.storage.sqlite.readers import Readers
 from walletsync_server.storage.sqlite.storage import SqliteReading, SqliteStorage
 from walletsync_server.storage.sqlite.transaction import SqliteWriteTransaction
-from walletsync_server.storage.sqlite.writer import InlineWriter, Surroundings, ThreadedWriter
+from walletsync_server.storage.sqlite.writer import InlineWriter, ThreadedWriter
 
 READERS = 256
 """Connections for reading, made when needed: more than threads, since the event loop must not wait for one."""
@@ -70,10 +71,10 @@ def _open_whole(file: Path, inline: bool, on_commit: OnCommit) -> Storage:
     lock, writing, _ = _open_current(file)
     place = Place(writing, file)
     around = Surroundings(WriteAheadLog(writing, file), _journal(writing, file), place, on_commit)
-    writer = (InlineWriter if inline else ThreadedWriter)(writing, around)
+    commits = Commits(writing, around)
     return SqliteStorage(
         writing=writing,
-        writer=writer,
+        writer=InlineWriter(commits) if inline else ThreadedWriter(commits),
         readers=Readers(engine(file, readonly=True, pool_size=READERS)),
         place=place,
         lock=lock,

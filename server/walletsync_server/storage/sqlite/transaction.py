@@ -13,13 +13,13 @@ from walletsync_server.storage.sql.queries import SqlWriteTransaction
 class SqliteWriteTransaction(SqlWriteTransaction):
     """Reads and writes on one connection.
 
-    `erases` says whether it did away with what nobody may find any more, `deleted` which accounts, by number, and when.
+    `erased` are the accounts of which nobody may find something any more, by number, `deleted` those that are gone, and
+    since when.
     """
-
-    erases = False
 
     def __init__(self, connection: sa.Connection) -> None:
         super().__init__(connection)
+        self.erased: set[int] = set()
         self.deleted: dict[int, datetime] = {}
 
     @staticmethod
@@ -30,10 +30,15 @@ class SqliteWriteTransaction(SqlWriteTransaction):
     @override
     def delete_account(self, account_id: int, now: datetime) -> None:
         super().delete_account(account_id, now)
-        self.erases = True
+        self.erased.add(account_id)
         self.deleted[account_id] = now
+
+    @override
+    def discard_wallets(self, account_id: int) -> None:
+        super().discard_wallets(account_id)
+        self.erased.add(account_id)
 
     @override
     def replace_password(self, account_id: int, password_hash: str, salt_seed: bytes) -> None:
         super().replace_password(account_id, password_hash, salt_seed)
-        self.erases = True
+        self.erased.add(account_id)

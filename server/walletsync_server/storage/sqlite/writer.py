@@ -1,29 +1,20 @@
 """Who runs the writes: one thread that groups commits, or the caller itself. Both on one connection.
 
 SQLite lets one transaction write at a time and a durable commit costs a flush of the disk. So one thread owns the
-writing connection: it takes whatever is queued, runs each job in a savepoint, commits once, and only then answers.
+writing connection: it takes whatever is queued, commits it at once, and only then answers.
 """
 
 import queue
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import sqlalchemy as sa
 from typing_extensions import override
 
-from walletsync_server.storage.interface import OnCommit, StorageError, WriteTransaction
-from walletsync_server.storage.sqlite.deletions import Journal
-from walletsync_server.storage.sqlite.failures import failure, translated
-from walletsync_server.storage.sqlite.log import PAUSE_SECONDS, WriteAheadLog
-from walletsync_server.storage.sqlite.place import Place
-from walletsync_server.storage.sqlite.transaction import SqliteWriteTransaction
+from walletsync_server.storage.interface import StorageError, WriteTransaction
+from walletsync_server.storage.sqlite.commits import Commits, Job
 
 T = TypeVar("T")
 MAX_BATCH = 64
@@ -45,91 +36,23 @@ class Writer(ABC):
         """Finish the jobs that were given, refuse those that come, release the connection."""
 
 
-@dataclass
-class _Job:
-    work: Callable[[WriteTransaction], Any]
-    future: Future[Any] = field(default_factory=Future)
-    value: Any = None
-    error: BaseException | None = None
-    erases: bool = False
-    deleted: dict[int, datetime] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.future.set_running_or_notify_cancel()  # who waits may give up, but what was submitted is written
-
-    def run(self, connection: sa.Connection) -> None:
-        """Run in a savepoint and remember how it went; only a broken connection raises."""
-        driver: Any = connection.connection.driver_connection
-        driver.execute("SAVEPOINT job")
-        transaction = SqliteWriteTransaction(connection)
-        try:
-            self.value = self.work(transaction)
-            self.erases, self.deleted = transaction.erases, transaction.deleted
-        except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the job was given
-            self.error = translated(error)
-            driver.execute("ROLLBACK TO job")
-        driver.execute("RELEASE job")
-
-    def answer(self) -> None:
-        """Tell the one who waits, after the commit."""
-        if self.error is None:
-            self.future.set_result(self.value)
-        else:
-            self.future.set_exception(self.error)
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a commit concerns beside the database's file: the log and the journal beside it, the place, who is told."""
-
-    log: WriteAheadLog
-    journal: Journal
-    place: Place
-    on_commit: OnCommit
-
-
-def _run_together(engine: sa.Engine, jobs: list[_Job], around: Surroundings) -> None:
-    """Run `jobs` in one commit and answer all of them; if it fails, or is not where it belongs, all of them fail."""
-    started = time.perf_counter()
-    try:
-        with engine.begin() as connection:
-            for job in jobs:
-                job.run(connection)
-        around.place.check()
-    except StorageError as error:
-        for job in jobs:
-            job.error = StorageError(*error.args)
-    except Exception as error:  # noqa: BLE001 - not swallowed: every one who waits gets an error of its own
-        for job in jobs:
-            job.error = failure(error)
-    else:
-        # What was written is written: the log is truncated, and the journal written, another time.
-        with suppress(StorageError):
-            around.log.committed(erased=any(job.erases for job in jobs))
-        with suppress(StorageError):
-            around.journal.committed({account: at for job in jobs for account, at in job.deleted.items()})
-    seconds = time.perf_counter() - started
-    for job in jobs:
-        job.answer()
-    around.on_commit(seconds, len(jobs))
-
-
 class InlineWriter(Writer):
     """Runs each job in the calling thread, one at a time: no thread, no grouping, the same promises."""
 
-    def __init__(self, engine: sa.Engine, around: Surroundings) -> None:
-        self._engine = engine
-        self._around = around
+    def __init__(self, commits: Commits) -> None:
+        self._commits = commits
         self._lock = threading.Lock()
         self._closed = False
 
     @override
     def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
-        job = _Job(work)
+        job = Job(work)
         with self._lock:
             if self._closed:
                 raise StorageError("The database is closed.")
-            _run_together(self._engine, [job], self._around)
+            self._commits.run([job])
+            while self._commits.is_erasing:
+                self._commits.erase_piece()
         return job.future
 
     @override
@@ -137,17 +60,18 @@ class InlineWriter(Writer):
         with self._lock:
             if not self._closed:
                 self._closed = True
-                with suppress(StorageError):
-                    self._around.log.close()
+                self._commits.close()
 
 
 class ThreadedWriter(Writer):
-    """Runs jobs in one thread of its own, as many in one commit as have come meanwhile, at most `MAX_BATCH`."""
+    """Runs jobs in one thread of its own, as many in one commit as have come meanwhile, at most `MAX_BATCH`.
 
-    def __init__(self, engine: sa.Engine, around: Surroundings) -> None:
-        self._engine = engine
-        self._around = around
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+    Between two commits it removes a piece of what is gone, also of what an earlier process did not come to.
+    """
+
+    def __init__(self, commits: Commits) -> None:
+        self._commits = commits
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name="storage-writer", daemon=True)
@@ -155,7 +79,7 @@ class ThreadedWriter(Writer):
 
     @override
     def submit(self, work: Callable[[WriteTransaction], T]) -> Future[T]:
-        job = _Job(work)
+        job = Job(work)
         with self._lock:  # so that no job lands behind the end mark
             if self._closed:
                 raise StorageError("The database is closed.")
@@ -171,26 +95,29 @@ class ThreadedWriter(Writer):
         self._thread.join()
 
     def _loop(self) -> None:
-        self._around.log.opened()
+        self._commits.begin()
         going = True
         while going:
+            self._commits.look_for_unfinished()
             going, jobs = self._take()
             if jobs:
-                _run_together(self._engine, jobs, self._around)
-            else:
-                with suppress(StorageError):
-                    self._around.log.retry()
-        with suppress(StorageError):
-            self._around.log.close()
+                self._commits.run(jobs)
+            if self._commits.is_erasing:
+                self._commits.erase_piece()
+            elif not jobs:
+                self._commits.truncate_log()
+        while self._commits.is_erasing:
+            self._commits.erase_piece()
+        self._commits.close()
 
-    def _take(self) -> tuple[bool, list[_Job]]:
+    def _take(self) -> tuple[bool, list[Job]]:
         """Wait for a job and take it with those behind it; False if the end mark was among them.
 
-        If the log is to be truncated, there may be none.
+        If there is something else to do, there may be none.
         """
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         try:
-            job = self._jobs.get(timeout=PAUSE_SECONDS if self._around.log.is_due else None)
+            job = self._jobs.get(timeout=self._commits.seconds_to_rest)
             while job is not None:
                 jobs.append(job)
                 if len(jobs) == MAX_BATCH:
