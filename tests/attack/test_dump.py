@@ -17,6 +17,7 @@ from tests.server.smtp import HOST, MailServer
 from walletsync_server.cli import main
 
 ALICE, BOB, CAROL, DAVE = "alice@example.com", "bob@example.com", "carol@example.com", "dave@example.com"
+ERIN = "erin@example.com"
 PASSWORD = "derived login password"
 
 
@@ -31,7 +32,7 @@ class Loot:
 
 @pytest.fixture(scope="module")
 def loot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loot]:
-    """An account with devices and wallets, a sign-up whose mail was sent, one whose mail waits, an invitation."""
+    """An account with devices and wallets, a sign-up whose mail was sent, one whose mail waits, an invitation, a deletion."""
     database = tmp_path_factory.mktemp("dump") / "walletsync.db"
     with MailServer() as mails:
         mails.start()
@@ -47,9 +48,10 @@ def loot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loot]:
         server = ForkedServer(database, *options)
         assert server.wait_until_ready(), server.log.read_text()
         with closing(KeptWire(server.url)) as wire:
-            sign_up(wire, ALICE, PASSWORD, clientSaltSeed="a1" * 32)
-            until(lambda: bool(mails.to(ALICE)))
-            wire("POST", f"{API}/verify", query={"verifyToken": mails.to(ALICE)[0].token})
+            for email in (ALICE, ERIN):
+                sign_up(wire, email, PASSWORD, clientSaltSeed="a1" * 32)
+                until(lambda email=email: bool(mails.to(email)))
+                wire("POST", f"{API}/verify", query={"verifyToken": mails.to(email)[0].token})
             token = log_in(wire, ALICE, PASSWORD).json["token"]
             for sequence in (1, 2):
                 wire("POST", f"{API}/wallet", wallet_body(sequence, f"wallet {sequence}"), token=token)
@@ -58,7 +60,8 @@ def loot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loot]:
             mails.says = lambda command, address: "451 try again later"
             sign_up(wire, CAROL, PASSWORD, clientSaltSeed="ca" * 32)
         assert server.kill() == -9
-        main(["accounts", "add", DAVE, "--database", f"sqlite:///{database}"], standalone_mode=False)
+        for words in (["add", DAVE], ["remove", ERIN, "--yes"]):
+            main(["accounts", *words, "--database", f"sqlite:///{database}"], standalone_mode=False)
         yield Loot(database, options, {"token": token, "password": PASSWORD, "link": mails.to(BOB)[0].token})
 
 
