@@ -45,13 +45,14 @@ _NOTHING: Final[Values] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Put:
-    """News that were put into the file: what it had `before` at the places that changed, MISSING for nothing.
+    """News that were put into the file: what it had `before` at the places that changed, MISSING for nothing there.
 
-    A program that has what was put at one of `shown_by` has read it.
+    A program that has what was put at one of `shown_by` has read it. Where there was nothing at all, both are None: all
+    that was put is news.
     """
 
-    before: Values
-    shown_by: frozenset[Path]
+    before: Values | None
+    shown_by: frozenset[Path] | None
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit
     if is_new and limit is None:
         states = [known.now]
     *views, mine, theirs = format.differences([*states, written, document])
-    read = _last_read(known.puts, views, mine)
+    read = _last_read(format, known.puts, views, mine)
     judging = _Judging(format, (states[0], states[read], written), views, read, mine, theirs, known.held)
     merged, held = format.merge(judging.based_on(_NOTHING), written, document), _NOTHING
     lost = there & format.contents(known.now) if is_new else there - format.contents(merged.document)
@@ -130,8 +131,10 @@ def after_put(format: FileFormat[D], known: Known[D], after: D) -> Known[D]:
         half = MAX_PUTS // 2
         states = _states(format, known)
         old, _ = _changes(format, states[0], states[half])
-        puts = (Put(old, puts[half - 1].shown_by), *puts[half:])
+        puts = (Put(None if puts[0].before is None else old, puts[half - 1].shown_by), *puts[half:])
     old, new = _changes(format, known.now, after)
+    if old and not (puts or known.had) and format.encode(known.now) == format.encode(format.empty()):
+        return Known(after, (Put(None, None),), had=known.had)
     had = _with_marks(format, known.had, old)
     marks = set(had)
     is_new = {path for path, value in new.items() if value is not MISSING and _mark(path, value) not in marks}
@@ -161,16 +164,18 @@ def _states(format: FileFormat[D], known: Known[D]) -> list[D]:
     """Return what the file had: first what the program wrote, last what it has now."""
     states = [known.now]
     for put in reversed(known.puts):
-        states.append(format.with_values(states[-1], put.before))
+        states.append(format.empty() if put.before is None else format.with_values(states[-1], put.before))
     return states[::-1]
 
 
-def _last_read(puts: Sequence[Put], views: Sequence[Values], mine: Values) -> int:
+def _last_read(format: FileFormat[D], puts: Sequence[Put], views: Sequence[Values], mine: Values) -> int:
     """Return how many of the puts the program has read, as far as what it wrote shows."""
     for number in range(len(puts), 0, -1):
-        for path in puts[number - 1].shown_by:
+        shown_by = puts[number - 1].shown_by
+        for path in mine if shown_by is None else shown_by:
             value = mine.get(path, MISSING)
             is_there = value is not MISSING and same(value, views[number].get(path, MISSING))
+            is_there = is_there and (shown_by is not None or format.is_telling(path, value))
             if is_there and not any(same(value, view.get(path, MISSING)) for view in views[:number]):
                 return number
     return 0

@@ -256,7 +256,7 @@ def test_a_conflict_is_told_once() -> None:
     assert [each.path for each in found.conflicts] == [("tx", "a")]
 
 
-def test_of_many_puts_the_oldest_count_as_one() -> None:
+def test_of_many_puts_the_oldest_count_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered stays small, and a program that has read one of them loses nothing."""
     states = [labels(a=f"a {number}", b=f"b {number // 3}") for number in range(60)]
     of = known(P, *states)
@@ -266,7 +266,11 @@ def test_of_many_puts_the_oldest_count_as_one() -> None:
         assert found.conflicts or found.document == of.now
     stale = judged(of, labels(a="rent", b="car", c="x"))
     assert stale.document == labels(a="a 59", b="b 19", c="x")
-    assert len(known(P, *states * 400).had) <= edge.MAX_MARKS
+    monkeypatch.setattr(edge, "MAX_MARKS", 10)
+    assert len(known(P, *states).had) == 10
+    fresh = known("", *states)
+    assert judged(fresh, labels(c="x")).document == states[-1] + labels(c="x")
+    assert judged(fresh, labels(a="rent")).conflicts == (Conflict(at("a"), MISSING, "rent", "a 59"),)
 
 
 def test_layout_is_no_news() -> None:
@@ -283,8 +287,8 @@ VALUES: list[dict[Path, Any]] = [
 @pytest.mark.parametrize("values", VALUES)
 def test_what_is_remembered_comes_back(values: dict[Path, Any]) -> None:
     """Byte for byte, with every kind of place; what is damaged is refused."""
-    put = edge.Put(values, frozenset(values))
-    memory = Memory(b"{}\n\xff", (put, put), values, (1, 2), values, ("00",))
+    puts = edge.Put(None, None), edge.Put(None, frozenset(values)), edge.Put(values, frozenset(values))
+    memory = Memory(b"{}\n\xff", puts, values, (1, 2), values, ("00",))
     data = memory.encode()
     assert Memory.decode(data) == memory
     for damaged in (b"", data[: data.index(b"\n")], b"{}\n", b"[]\n", data[1:], data.replace(b"puts", b"past")):
