@@ -96,6 +96,7 @@ def put_command(selector: WalletSelector, as_json: bool) -> None:
     wallet = selector.wallet()
     with wallet.without_password() as client:
         is_changed = wallet.wallet_file().put(client, everything=True)
+        client.get_document()  # there may be none yet
     text = f"{wallet.file} has all that this device has{'' if is_changed else ' already'}."
     show({"changed": is_changed}, text, as_json=as_json)
 

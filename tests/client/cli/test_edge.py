@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.cli.machines import Machine
+from tests.client.cli.machines import Machine, Make
 from tests.client.cli.test_watch import Watch
 from tests.server.helpers import until
 from walletsync_server.testing import RunningServer
@@ -163,6 +163,11 @@ def test_a_mass_deletion_waits_until_it_is_confirmed(command: str, pair: Pair) -
     one.ok("sync --confirm-deletions")
     other.ok("sync")
     assert read(one) == read(other) == {"r0": "label 0", "c": "coffee"}
+
+
+def test_there_has_to_be_something_to_put(make: Make) -> None:
+    """On a device that has neither a file nor a wallet yet, the error says how it gets one."""
+    assert "hint: walletsync sync gets it" in make("laptop").fails("put", 2)
 
 
 def test_how_much_is_much_can_be_said(
