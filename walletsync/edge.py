@@ -104,15 +104,17 @@ def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit
     # What never came from the program cannot go with it, but its first file, with nothing in it, may be a mistake.
     is_new = has_nothing and not known.held and format.encode(states[0]) == format.encode(format.empty())
     if is_new and limit is None:
-        states = [known.now]
-    *views, mine, theirs = format.differences([*states, written, document])
+        known, states = Known(known.now, had=known.had), [known.now]
+    with_held = format.with_values(known.now, known.held)
+    *views, held_view, mine, theirs = format.differences([*states, with_held, written, document])
     read = _last_read(format, known.puts, views, mine)
-    judging = _Judging(format, (states[0], states[read], written), views, read, mine, theirs, known.held)
+    judging = _Judging(format, (states[0], states[read], written), views, read, held_view, mine, theirs)
     merged, held = format.merge(judging.based_on(_NOTHING), written, document), _NOTHING
     lost = there & format.contents(known.now) if is_new else there - format.contents(merged.document)
-    waits = has_nothing or any(is_blank(mine.get(path, MISSING)) for path in known.held)
-    if limit is not None and lost and (waits or limit.is_much(len(lost), len(there))):
-        held = judging.taken_away(views[-1] if is_new else _NOTHING)
+    # What the program adds does not count, so that it is the same again after an interruption.
+    of = len(there - (format.contents(written) - format.contents(with_held)))
+    if limit is not None and lost and (has_nothing or judging.still_held or limit.is_much(len(lost), of)):
+        held = judging.taken_away(lost, views[-1] if is_new else _NOTHING)
         merged = format.merge(judging.based_on(held), written, document)
     conflicts = merged.conflicts + judging.asked(merged)
     earlier = _earlier(format, known, written, merged.document, [*held, *(each.path for each in conflicts)])
@@ -121,7 +123,7 @@ def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit
         known.had,
         {path: value for path, value in views[-1].items() if path not in mine or not same(mine[path], value)},
     )
-    return Judged(merged.document, conflicts, earlier, held, (len(lost), len(there)) if held else (0, 0), had)
+    return Judged(merged.document, conflicts, earlier, held, (len(lost), of) if held else (0, 0), had)
 
 
 def after_put(format: FileFormat[D], known: Known[D], after: D) -> Known[D]:
@@ -194,15 +196,21 @@ class _Judging(Generic[D]):
         documents: tuple[D, D, D],
         views: Sequence[Values],
         read: int,
+        with_held: Values,
         mine: Values,
         theirs: Values,
-        held: Values,
     ) -> None:
         self._format = format
         self._before, self._known, self._written = documents
         self._all_views, self._views = views, views[: read + 1]
-        self._mine, self._theirs, self._held = mine, theirs, held
-        self._paths = dict.fromkeys(path for values in (*views, mine, theirs, held) for path in values)
+        self._mine, self._theirs = mine, theirs
+        self._paths = dict.fromkeys(path for values in (*views, with_held, mine, theirs) for path in values)
+        self.still_held = {
+            path: value
+            for path, value in with_held.items()
+            if not same(value, views[-1].get(path, MISSING)) and self._is_taken_away(path)
+        }
+        """What was held, and the program has not written anything there since."""
         self._returned = [path for path in self._paths if self._is_returned(path)]
         self._bases = {path: self._base(path) for path in self._paths}
 
@@ -231,12 +239,20 @@ class _Judging(Generic[D]):
             if not is_known(path) and not same(self._mine[path], theirs := self._format.value_at(merged.document, path))
         )
 
-    def taken_away(self, put: Values) -> Values:
-        """Return what the write takes away or leaves blank, of what the program knew or was `put` for it, by place."""
-        blank = [path for path in dict.fromkeys((*self._paths, *put)) if is_blank(self._mine.get(path, MISSING))]
-        before = {path: self._bases.get(path, MISSING) for path in blank}
-        before = {path: put.get(path, MISSING) if is_blank(value) else value for path, value in before.items()}
-        return {path: value for path, value in before.items() if not is_blank(value)}
+    def taken_away(self, lost: Iterable[Path], put: Values) -> Values:
+        """Return what the program knew or was `put` for it, where the write has nothing, or less by what is `lost`."""
+        around = {path[:length] for path in lost for length in range(len(path) + 1)}
+        found = {}
+        for path in self._paths:
+            value, before = self._mine.get(path, MISSING), self._bases[path]
+            before = put.get(path, MISSING) if is_blank(before) else before
+            if not is_blank(before) and not same(before, value) and (is_blank(value) or path in around):
+                found[path] = before
+        return found
+
+    def _is_taken_away(self, path: Path) -> bool:
+        value = self._mine.get(path, MISSING)
+        return is_blank(value) or same(value, self._all_views[-1].get(path, MISSING))
 
     def _is_returned(self, path: Path) -> bool:
         *earlier, last = (view.get(path, MISSING) for view in self._views)
@@ -249,8 +265,8 @@ class _Judging(Generic[D]):
     def _base(self, path: Path) -> Any:
         first, *_, last = states = [view.get(path, MISSING) for view in (self._views[0], *self._views)]
         value = self._mine.get(path, MISSING)
-        if is_blank(value) and path in self._held:
-            return self._held[path]
+        if path in self.still_held:
+            return self.still_held[path]
         if value is MISSING and self._format.is_derived(path) and self._format.record_at(path) in self._deleted:
             return self._theirs.get(path, MISSING)  # it goes with its record, whoever has worked it out anew
         if any(same(value, view.get(path, MISSING)) for view in self._all_views):

@@ -183,6 +183,18 @@ def test_the_first_file_of_a_fresh_wallet_is_held(written: str) -> None:
     assert judged(known("", labels(a={})), written, labels(a={})).held == {}  # there was nothing to lose
 
 
+@pytest.mark.parametrize("before", ["", "as it is"])
+def test_labels_of_records_that_nothing_tells_apart_are_held_as_well(before: str) -> None:
+    """They are one place, of which something is left; it is held all the same, and goes on being held."""
+    full = several(("x", None), ("y", None))
+    of = known("", full) if not before else known(full)
+    found = judged(of, several((None, None)))
+    assert (found.document, found.lost, found.held.keys()) == (full, (1, 1), {("tx", "a"): 0}.keys())
+    waits = Known(several((None, None)), held=found.held)
+    later = judged(waits, several((None, None)) + labels(b="car"), full)
+    assert (later.document, later.lost) == (full + labels(b="car"), (1, 1))
+
+
 def test_what_is_held_goes_on_being_held() -> None:
     """Until somebody has decided, whatever else the program writes; what it writes there meets what was there."""
     first = judged(known(P), labels(a={}, b={}))
@@ -222,7 +234,7 @@ def test_a_program_that_reads_a_file_takes_over_what_is_gone() -> None:
     }
 
 
-def several(*of: tuple[str, str | None]) -> str:
+def several(*of: tuple[str | None, str | None]) -> str:
     """Return a file of records of one transaction: label and origin of each."""
     records = [{"type": "tx", "ref": "a", "label": label, "origin": origin} for label, origin in of]
     return "".join(f"{json.dumps(record)}\n" for record in records)
@@ -247,6 +259,12 @@ def test_records_that_nothing_tells_apart_are_one_place() -> None:
     assert [each.mine for each in read.conflicts] == ["car"]
     alone = judged(known(several(("x", None)), new), several(("x", None)))
     assert alone.document == new
+
+
+def test_a_record_is_one_as_long_as_it_says_something() -> None:
+    """Without its type it goes, but for what a person gave it."""
+    for text, left in ((labels(a="x"), labels(a="x")), (labels(a={"height": 1, "origin": "o"}), "")):
+        assert LABELS.with_values(text, {at("a", "type"): MISSING}) == left
 
 
 def test_a_conflict_is_told_once() -> None:
