@@ -99,8 +99,8 @@ class Judged(Generic[D]):
 
 def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit: Limit | None) -> Judged[D]:
     """Return what becomes of `document` when the program has `written` the file; no `limit`: a person has confirmed."""
-    states, there = _states(format, known), format.contents(document)
-    has_nothing = not format.contents(written)
+    states, there, given = _states(format, known), format.contents(document), format.contents(written)
+    has_nothing = not given
     # What never came from the program cannot go with it, but its first file, with nothing in it, may be a mistake.
     is_new = has_nothing and not known.held and format.encode(states[0]) == format.encode(format.empty())
     if is_new and limit is None:
@@ -110,9 +110,9 @@ def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit
     read = _last_read(format, known.puts, views, mine)
     judging = _Judging(format, (states[0], states[read], written), views, read, held_view, mine, theirs)
     merged, held = format.merge(judging.based_on(_NOTHING), written, document), _NOTHING
-    lost = there & format.contents(known.now) if is_new else there - format.contents(merged.document)
-    # What the program adds does not count, so that it is the same again after an interruption.
-    of = len(there - (format.contents(written) - format.contents(with_held)))
+    was = format.contents(with_held)
+    lost = there & was if is_new else there - format.contents(merged.document)
+    of = len(there - (given - was))  # without what the program adds: the same again after an interruption
     if limit is not None and lost and (has_nothing or judging.still_held or limit.is_much(len(lost), of)):
         held = judging.taken_away(lost, views[-1] if is_new else _NOTHING)
         merged = format.merge(judging.based_on(held), written, document)
