@@ -45,13 +45,14 @@ _NOTHING: Final[Values] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Put:
-    """News that were put into the file: what it had `before` at the places that changed, MISSING for nothing.
+    """News that were put into the file: what it had `before` at the places that changed, MISSING for nothing there.
 
-    A program that has what was put at one of `shown_by` has read it.
+    A program that has what was put at one of `shown_by` has read it. Where there was nothing at all, both are None: all
+    that was put is news.
     """
 
-    before: Values
-    shown_by: frozenset[Path]
+    before: Values | None
+    shown_by: frozenset[Path] | None
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,22 @@ class Judged(Generic[D]):
 
 def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit: Limit | None) -> Judged[D]:
     """Return what becomes of `document` when the program has `written` the file; no `limit`: a person has confirmed."""
-    states, there = _states(format, known), format.contents(document)
-    has_nothing = not format.contents(written)
+    states, there, given = _states(format, known), format.contents(document), format.contents(written)
+    has_nothing = not given
     # What never came from the program cannot go with it, but its first file, with nothing in it, may be a mistake.
     is_new = has_nothing and not known.held and format.encode(states[0]) == format.encode(format.empty())
     if is_new and limit is None:
-        states = [known.now]
-    *views, mine, theirs = format.differences([*states, written, document])
-    read = _last_read(known.puts, views, mine)
-    judging = _Judging(format, (states[0], states[read], written), views, read, mine, theirs, known.held)
+        known, states = Known(known.now, had=known.had), [known.now]
+    with_held = format.with_values(known.now, known.held)
+    *views, held_view, mine, theirs = format.differences([*states, with_held, written, document])
+    read = _last_read(format, known.puts, views, mine)
+    judging = _Judging(format, (states[0], states[read], written), views, read, held_view, mine, theirs)
     merged, held = format.merge(judging.based_on(_NOTHING), written, document), _NOTHING
-    lost = there & format.contents(known.now) if is_new else there - format.contents(merged.document)
-    waits = has_nothing or any(is_blank(mine.get(path, MISSING)) for path in known.held)
-    if limit is not None and lost and (waits or limit.is_much(len(lost), len(there))):
-        held = judging.taken_away(views[-1] if is_new else _NOTHING)
+    was = format.contents(with_held)
+    lost = there & was if is_new else there - format.contents(merged.document)
+    of = len(there - (given - was))  # without what the program adds: the same again after an interruption
+    if limit is not None and lost and (has_nothing or judging.still_held or limit.is_much(len(lost), of)):
+        held = judging.taken_away(lost, views[-1] if is_new else _NOTHING)
         merged = format.merge(judging.based_on(held), written, document)
     conflicts = merged.conflicts + judging.asked(merged)
     earlier = _earlier(format, known, written, merged.document, [*held, *(each.path for each in conflicts)])
@@ -120,7 +123,7 @@ def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit
         known.had,
         {path: value for path, value in views[-1].items() if path not in mine or not same(mine[path], value)},
     )
-    return Judged(merged.document, conflicts, earlier, held, (len(lost), len(there)) if held else (0, 0), had)
+    return Judged(merged.document, conflicts, earlier, held, (len(lost), of) if held else (0, 0), had)
 
 
 def after_put(format: FileFormat[D], known: Known[D], after: D) -> Known[D]:
@@ -130,8 +133,10 @@ def after_put(format: FileFormat[D], known: Known[D], after: D) -> Known[D]:
         half = MAX_PUTS // 2
         states = _states(format, known)
         old, _ = _changes(format, states[0], states[half])
-        puts = (Put(old, puts[half - 1].shown_by), *puts[half:])
+        puts = (Put(None if puts[0].before is None else old, puts[half - 1].shown_by), *puts[half:])
     old, new = _changes(format, known.now, after)
+    if old and not (puts or known.had) and format.encode(known.now) == format.encode(format.empty()):
+        return Known(after, (Put(None, None),), had=known.had)
     had = _with_marks(format, known.had, old)
     marks = set(had)
     is_new = {path for path, value in new.items() if value is not MISSING and _mark(path, value) not in marks}
@@ -161,16 +166,18 @@ def _states(format: FileFormat[D], known: Known[D]) -> list[D]:
     """Return what the file had: first what the program wrote, last what it has now."""
     states = [known.now]
     for put in reversed(known.puts):
-        states.append(format.with_values(states[-1], put.before))
+        states.append(format.empty() if put.before is None else format.with_values(states[-1], put.before))
     return states[::-1]
 
 
-def _last_read(puts: Sequence[Put], views: Sequence[Values], mine: Values) -> int:
+def _last_read(format: FileFormat[D], puts: Sequence[Put], views: Sequence[Values], mine: Values) -> int:
     """Return how many of the puts the program has read, as far as what it wrote shows."""
     for number in range(len(puts), 0, -1):
-        for path in puts[number - 1].shown_by:
+        shown_by = puts[number - 1].shown_by
+        for path in mine if shown_by is None else shown_by:
             value = mine.get(path, MISSING)
             is_there = value is not MISSING and same(value, views[number].get(path, MISSING))
+            is_there = is_there and (shown_by is not None or format.is_telling(path, value))
             if is_there and not any(same(value, view.get(path, MISSING)) for view in views[:number]):
                 return number
     return 0
@@ -189,15 +196,21 @@ class _Judging(Generic[D]):
         documents: tuple[D, D, D],
         views: Sequence[Values],
         read: int,
+        with_held: Values,
         mine: Values,
         theirs: Values,
-        held: Values,
     ) -> None:
         self._format = format
         self._before, self._known, self._written = documents
         self._all_views, self._views = views, views[: read + 1]
-        self._mine, self._theirs, self._held = mine, theirs, held
-        self._paths = dict.fromkeys(path for values in (*views, mine, theirs, held) for path in values)
+        self._mine, self._theirs = mine, theirs
+        self._paths = dict.fromkeys(path for values in (*views, with_held, mine, theirs) for path in values)
+        self.still_held = {
+            path: value
+            for path, value in with_held.items()
+            if not same(value, views[-1].get(path, MISSING)) and self._is_taken_away(path)
+        }
+        """What was held, and the program has not written anything there since."""
         self._returned = [path for path in self._paths if self._is_returned(path)]
         self._bases = {path: self._base(path) for path in self._paths}
 
@@ -226,12 +239,20 @@ class _Judging(Generic[D]):
             if not is_known(path) and not same(self._mine[path], theirs := self._format.value_at(merged.document, path))
         )
 
-    def taken_away(self, put: Values) -> Values:
-        """Return what the write takes away or leaves blank, of what the program knew or was `put` for it, by place."""
-        blank = [path for path in dict.fromkeys((*self._paths, *put)) if is_blank(self._mine.get(path, MISSING))]
-        before = {path: self._bases.get(path, MISSING) for path in blank}
-        before = {path: put.get(path, MISSING) if is_blank(value) else value for path, value in before.items()}
-        return {path: value for path, value in before.items() if not is_blank(value)}
+    def taken_away(self, lost: Iterable[Path], put: Values) -> Values:
+        """Return what the program knew or was `put` for it, where the write has nothing, or less by what is `lost`."""
+        around = {path[:length] for path in lost for length in range(len(path) + 1)}
+        found = {}
+        for path in self._paths:
+            value, before = self._mine.get(path, MISSING), self._bases[path]
+            before = put.get(path, MISSING) if is_blank(before) else before
+            if not is_blank(before) and not same(before, value) and (is_blank(value) or path in around):
+                found[path] = before
+        return found
+
+    def _is_taken_away(self, path: Path) -> bool:
+        value = self._mine.get(path, MISSING)
+        return is_blank(value) or same(value, self._all_views[-1].get(path, MISSING))
 
     def _is_returned(self, path: Path) -> bool:
         *earlier, last = (view.get(path, MISSING) for view in self._views)
@@ -244,8 +265,8 @@ class _Judging(Generic[D]):
     def _base(self, path: Path) -> Any:
         first, *_, last = states = [view.get(path, MISSING) for view in (self._views[0], *self._views)]
         value = self._mine.get(path, MISSING)
-        if is_blank(value) and path in self._held:
-            return self._held[path]
+        if path in self.still_held:
+            return self.still_held[path]
         if value is MISSING and self._format.is_derived(path) and self._format.record_at(path) in self._deleted:
             return self._theirs.get(path, MISSING)  # it goes with its record, whoever has worked it out anew
         if any(same(value, view.get(path, MISSING)) for view in self._all_views):

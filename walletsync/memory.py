@@ -38,7 +38,10 @@ class Memory:
     def encode(self) -> bytes:
         """Return the bytes to keep."""
         puts = [
-            {"before": _plain_values(put.before), "shown_by": [plain_path(path) for path in put.shown_by]}
+            {
+                "before": None if put.before is None else _plain_values(put.before),
+                "shown_by": None if put.shown_by is None else [plain_path(path) for path in put.shown_by],
+            }
             for put in self.puts
         ]
         head = {
@@ -57,7 +60,11 @@ class Memory:
         try:
             plain = exactjson.loads(head.decode())
             puts = tuple(
-                Put(_values_of(put["before"]), frozenset(map(path_of, put["shown_by"]))) for put in plain["puts"]
+                Put(
+                    None if put["before"] is None else _values_of(put["before"]),
+                    None if put["shown_by"] is None else frozenset(map(path_of, put["shown_by"])),
+                )
+                for put in plain["puts"]
             )
             lost, of = plain["lost"]
             if end:

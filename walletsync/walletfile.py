@@ -257,7 +257,7 @@ class WalletFile:
         except DocumentError as error:
             raise DocumentError(
                 f"{self._path} is left as it is: {error.message} If another program is writing it, try again when it "
-                "is done."
+                "is done; to get everything back into it, move it away, and put it there anew."
             ) from None
 
     def _mode(self) -> int:

@@ -34,7 +34,7 @@ from tests.middle import (
 )
 from walletsync import Client, crypto
 from walletsync.errors import WalletSyncError
-from walletsync.merge import Conflict
+from walletsync.merge import Conflict, Merged
 from walletsync.payload import Payload
 from walletsync.protocol import API_PREFIX, DEVICES_PATH
 from walletsync.store import DeviceState
@@ -249,6 +249,7 @@ def test_no_mistake_in_a_call_does(laptop: Client, said: Said, caplog: pytest.Lo
         *(lambda document=document: laptop.update_document(lambda _: document) for document in documents),
         *(lambda document=document: laptop.add_document(document, based_on={}) for document in documents),
         *(lambda document=document: laptop.add_document({}, based_on=document) for document in documents),
+        *(lambda document=document: laptop.merge_document(lambda _: Merged(document, ())) for document in documents),
         lambda: laptop.resolve(conflict, "mine"),
         lambda: laptop.sync(on_conflict=IN_VALUE),  # type: ignore[arg-type]
         lambda: laptop.set_account(email_of(laptop), f"{NEW}\ud800"),

@@ -3,8 +3,9 @@
 import pytest
 
 from append_log import AppendLog
-from walletsync import JSONFormat
-from walletsync.merge import MISSING, Conflict, Item
+from walletsync import Client, JSONFormat
+from walletsync.errors import DocumentError
+from walletsync.merge import MISSING, Conflict, Item, Merged
 
 
 def test_conflicts_are_equal_by_value_with_types_told_apart() -> None:
@@ -40,3 +41,22 @@ def test_the_append_log_is_one_value() -> None:
     """A conflict is about all of it."""
     assert AppendLog().value_at("-:aaaa", ()) == "-:aaaa"
     assert AppendLog().value_at("-:aaaa", ("a",)) is MISSING
+
+
+def test_a_document_is_merged_by_a_rule_of_ones_own() -> None:
+    """With its conflicts, each once; None is no document yet; and after an error all is as it was."""
+    client = Client("https://sync.example.com")
+    conflict = Conflict(("a",), MISSING, 1, 2)
+    seen: list[object] = []
+
+    def merged(document: object) -> Merged[object]:
+        seen.append(document)
+        return Merged({"a": 2}, (conflict,))
+
+    for _ in range(2):
+        client.merge_document(merged)
+    assert seen == [None, {"a": 2}]
+    assert client.conflicts == (conflict,)
+    with pytest.raises(DocumentError):
+        client.merge_document(lambda _: Merged([], ()))
+    assert client.get_document() == {"a": 2}

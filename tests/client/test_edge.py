@@ -183,6 +183,18 @@ def test_the_first_file_of_a_fresh_wallet_is_held(written: str) -> None:
     assert judged(known("", labels(a={})), written, labels(a={})).held == {}  # there was nothing to lose
 
 
+@pytest.mark.parametrize("before", ["", "as it is"])
+def test_labels_of_records_that_nothing_tells_apart_are_held_as_well(before: str) -> None:
+    """They are one place, of which something is left; it is held all the same, and goes on being held."""
+    full = several(("x", None), ("y", None))
+    of = known("", full) if not before else known(full)
+    found = judged(of, several((None, None)))
+    assert (found.document, found.lost, found.held.keys()) == (full, (1, 1), {("tx", "a"): 0}.keys())
+    waits = Known(several((None, None)), held=found.held)
+    later = judged(waits, several((None, None)) + labels(b="car"), full)
+    assert (later.document, later.lost) == (full + labels(b="car"), (1, 1))
+
+
 def test_what_is_held_goes_on_being_held() -> None:
     """Until somebody has decided, whatever else the program writes; what it writes there meets what was there."""
     first = judged(known(P), labels(a={}, b={}))
@@ -222,7 +234,7 @@ def test_a_program_that_reads_a_file_takes_over_what_is_gone() -> None:
     }
 
 
-def several(*of: tuple[str, str | None]) -> str:
+def several(*of: tuple[str | None, str | None]) -> str:
     """Return a file of records of one transaction: label and origin of each."""
     records = [{"type": "tx", "ref": "a", "label": label, "origin": origin} for label, origin in of]
     return "".join(f"{json.dumps(record)}\n" for record in records)
@@ -249,6 +261,12 @@ def test_records_that_nothing_tells_apart_are_one_place() -> None:
     assert alone.document == new
 
 
+def test_a_record_is_one_as_long_as_it_says_something() -> None:
+    """Without its type it goes, but for what a person gave it."""
+    for text, left in ((labels(a="x"), labels(a="x")), (labels(a={"height": 1, "origin": "o"}), "")):
+        assert LABELS.with_values(text, {at("a", "type"): MISSING}) == left
+
+
 def test_a_conflict_is_told_once() -> None:
     """What was taken back inside of what is a conflict already is not another one."""
     of = known(labels(a={"label": "x", "n": 1}, b="car"), labels(a={"label": "y", "n": 1}, b="bike"))
@@ -256,7 +274,7 @@ def test_a_conflict_is_told_once() -> None:
     assert [each.path for each in found.conflicts] == [("tx", "a")]
 
 
-def test_of_many_puts_the_oldest_count_as_one() -> None:
+def test_of_many_puts_the_oldest_count_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered stays small, and a program that has read one of them loses nothing."""
     states = [labels(a=f"a {number}", b=f"b {number // 3}") for number in range(60)]
     of = known(P, *states)
@@ -266,7 +284,11 @@ def test_of_many_puts_the_oldest_count_as_one() -> None:
         assert found.conflicts or found.document == of.now
     stale = judged(of, labels(a="rent", b="car", c="x"))
     assert stale.document == labels(a="a 59", b="b 19", c="x")
-    assert len(known(P, *states * 400).had) <= edge.MAX_MARKS
+    monkeypatch.setattr(edge, "MAX_MARKS", 10)
+    assert len(known(P, *states).had) == 10
+    fresh = known("", *states)
+    assert judged(fresh, labels(c="x")).document == states[-1] + labels(c="x")
+    assert judged(fresh, labels(a="rent")).conflicts == (Conflict(at("a"), MISSING, "rent", "a 59"),)
 
 
 def test_layout_is_no_news() -> None:
@@ -283,8 +305,8 @@ VALUES: list[dict[Path, Any]] = [
 @pytest.mark.parametrize("values", VALUES)
 def test_what_is_remembered_comes_back(values: dict[Path, Any]) -> None:
     """Byte for byte, with every kind of place; what is damaged is refused."""
-    put = edge.Put(values, frozenset(values))
-    memory = Memory(b"{}\n\xff", (put, put), values, (1, 2), values, ("00",))
+    puts = edge.Put(None, None), edge.Put(None, frozenset(values)), edge.Put(values, frozenset(values))
+    memory = Memory(b"{}\n\xff", puts, values, (1, 2), values, ("00",))
     data = memory.encode()
     assert Memory.decode(data) == memory
     for damaged in (b"", data[: data.index(b"\n")], b"{}\n", b"[]\n", data[1:], data.replace(b"puts", b"past")):

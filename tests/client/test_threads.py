@@ -46,8 +46,9 @@ class Meeting(JSONFormat):
         lambda phone: phone.set_document({"both": 1, "phone": 1, "late": 2}),
         lambda phone: phone.update_document(lambda document: document | {"late": 2}),
         lambda phone: phone.add_document({"late": 2}, based_on={}),
+        lambda phone: phone.merge_document(lambda document: Merged(document | {"late": 2}, ())),
     ],
-    ids=["set", "update", "add"],
+    ids=["set", "update", "add", "merge"],
 )
 def test_an_edit_waits_for_the_sync_that_another_thread_is_in(device: Device, edit: Callable[[Client], object]) -> None:
     """It does not come between what the sync has read and what it saves, where it would vanish."""

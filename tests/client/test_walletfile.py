@@ -157,11 +157,15 @@ def test_what_is_no_document_is_refused_and_left_alone(
     before = file.signature()
     client.set_document({"a": 2})
     for attempt in (file.take_edits, file.put):
-        with pytest.raises(DocumentError, match="left as it is"):
+        with pytest.raises(DocumentError, match=r"left as it is.*move it away"):
             attempt(client)
     assert path.read_bytes() == content
     assert file.signature() == before
     assert client.get_document() == {"a": 2}
+    away = path.rename(path.with_name("away"))  # as the error says
+    assert file.put(client)
+    assert read(path) == {"a": 2}
+    away.rename(path)
     written(path, {"a": 1, "b": 1})  # whole again
     assert file.put(client)
     assert read(path) == {"a": 2, "b": 1}

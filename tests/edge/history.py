@@ -54,7 +54,7 @@ class History:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.trace = [f"seed {seed}"]
+        self.trace: list[tuple[object, ...]] = [(f"seed {seed}",)]
         refs = [str(number) for number in range(self.rng.randint(3, 14))]
         self.laptops = []
         for number in range(self.rng.randint(2, 3)):
@@ -70,7 +70,7 @@ class History:
         """Let thirty days pass and check each of them."""
         try:
             for day in range(DAYS):
-                self.trace.append(f"day {day}")
+                self.trace.append((f"day {day}",))
                 for laptop in self.laptops:
                     if self.rng.random() < 0.5:
                         self._day_at(laptop)
@@ -80,11 +80,14 @@ class History:
         except Broken:
             raise
         except Exception as error:
-            raise Broken("\n".join([*self.trace, repr(error)])) from error
+            raise Broken(self._told(repr(error))) from error
 
     def _hold(self, condition: bool, otherwise: str) -> None:
         if not condition:
-            raise Broken("\n".join([*self.trace, otherwise]))
+            raise Broken(self._told(otherwise))
+
+    def _told(self, end: str) -> str:
+        return "\n".join([*(" ".join(map(str, each)) for each in self.trace), end])
 
     # What people and programs do
 
@@ -115,7 +118,7 @@ class History:
             self.ledger.wrote(label, old, program.deleted.pop(ref, None), program.written.get(ref))
             program.labels[ref] = label
         program.edited.add(ref)
-        self._note(laptop, f"{ref}: {old} → {program.labels.get(ref)}")
+        self._note(laptop, ref, old, "→", program.labels.get(ref))
 
     def _save(self, laptop: Laptop) -> None:
         program, rng = laptop.program, self.rng
@@ -140,7 +143,7 @@ class History:
 
     def _write(self, laptop: Laptop, text: str) -> None:
         laptop.file = text
-        self._note(laptop, f"writes {labels_of(text)}")
+        self._note(laptop, "writes\n", text)
         if laptop.watches:
             self._sync(laptop)
 
@@ -154,7 +157,7 @@ class History:
             if before.get(ref) != after.get(ref):
                 self._decided(before.get(ref), after.get(ref))
         laptop.document, laptop.conflicts = left.document, left.conflicts
-        self._note(laptop, f"decides {conflict} for {keep}")
+        self._note(laptop, "decides", conflict, "for", keep)
         self._put(laptop)
 
     def _decided(self, before: str | None, after: str | None) -> None:
@@ -183,7 +186,7 @@ class History:
         merged = FORMAT.merge(laptop.base, laptop.document, self.shared)
         laptop.document = laptop.base = self.shared = merged.document
         laptop.conflicts += merged.conflicts
-        self._note(laptop, f"synced {labels_of(laptop.document)} {merged.conflicts}")
+        self._note(laptop, "syncs, with", merged.conflicts, "\n", laptop.document)
         self._put(laptop)
 
     def _take(self, laptop: Laptop, *, confirmed: bool = False) -> None:
@@ -193,7 +196,7 @@ class History:
         # What was remembered comes back from its bytes, as after a restart.
         known = Memory.decode(memory.encode()).known(FORMAT)
         judged = judge(FORMAT, known, laptop.file, laptop.document, limit)
-        self._note(laptop, f"takes {judged.conflicts}, earlier {judged.earlier}, held {judged.held}")
+        self._note(laptop, "takes", judged)
         self._check(laptop, judged, confirmed=confirmed)
         laptop.document = judged.document
         laptop.conflicts += tuple(each for each in judged.conflicts if each not in laptop.conflicts)
@@ -263,5 +266,5 @@ class History:
         deleted = laptop.program.deleted.get(ref)
         return () if deleted is None else (deleted, *self.ledger.before[deleted])
 
-    def _note(self, laptop: Laptop, what: str) -> None:
-        self.trace.append(f"  {laptop.name} {what}")
+    def _note(self, laptop: Laptop, *what: object) -> None:
+        self.trace.append((" ", laptop.name, *what))

@@ -40,12 +40,13 @@ def pull_command(selector: WalletSelector, as_json: bool) -> None:
     """
     wallet = selector.wallet()
     with wallet.logged_in() as client:
-        file = wallet.wallet_file()
+        file, before = wallet.wallet_file(), Notices.of(wallet, client)
         file.take_edits(client)
         fetched = wallet.with_valid_token(client, client.get_wallet)
         file.put(client)
         notices = Notices.of(wallet, client)
     _report_conflicts(len(fetched.conflicts))
+    notices.tell_earlier(before)
     news = "new" if fetched.newer else "already known"
     show({"sequence": fetched.sequence, "newer": fetched.newer}, f"version {fetched.sequence}, {news}", as_json=as_json)
     notices.check()
@@ -65,11 +66,12 @@ def push_command(selector: WalletSelector, as_json: bool) -> None:
 
     wallet = selector.wallet()
     with wallet.logged_in() as client:
-        file = wallet.wallet_file()
+        file, before = wallet.wallet_file(), Notices.of(wallet, client)
         file.take_edits(client)
         posted = wallet.with_valid_token(client, client.post_wallet)
         file.put(client)
         notices = Notices.of(wallet, client)
+    notices.tell_earlier(before)
     if isinstance(posted, OutOfDate):
         _report_conflicts(len(posted.conflicts))
         raise Failure(
@@ -94,6 +96,7 @@ def put_command(selector: WalletSelector, as_json: bool) -> None:
     wallet = selector.wallet()
     with wallet.without_password() as client:
         is_changed = wallet.wallet_file().put(client, everything=True)
+        client.get_document()  # there may be none yet
     text = f"{wallet.file} has all that this device has{'' if is_changed else ' already'}."
     show({"changed": is_changed}, text, as_json=as_json)
 

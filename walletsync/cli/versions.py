@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from walletsync import exactjson
-from walletsync.cli.edge import earlier_records
+from walletsync.cli.edge import NOTHING, Notices, earlier_records
 from walletsync.cli.output import as_json, conflict_as_json, present, show
 from walletsync.cli.wallet import Wallet, WalletSelector
 from walletsync.errors import UsageError
@@ -65,9 +65,11 @@ def conflicts_command(selector: WalletSelector, earlier: bool, deletions: bool, 
         if earlier or deletions:
             _list_places(wallet, client, deletions=deletions, as_json=as_json)
             return
+        notices = Notices.of(wallet, client)
     shown = [{"number": number} | conflict_as_json(each) for number, each in enumerate(conflicts, 1)]
     lines = [f"{each['number']}  {each['at'] or 'the whole file'}\n{_describe_sides(each)}" for each in shown]
     show(shown, "\n".join(lines) or "No conflicts wait for a decision.", as_json=as_json)
+    notices.tell(NOTHING)
 
 
 @click.command("resolve")
@@ -95,8 +97,9 @@ def resolve_command(selector: WalletSelector, number: str, keep: Any, as_json: b
         else:
             client.resolve(_conflict_number(client.conflicts, number), keep)
         file.put(client)
-        left = len(client.conflicts)
+        left, notices = len(client.conflicts), Notices.of(wallet, client)
     show({"conflicts": left}, f"Conflicts left: {left}", as_json=as_json)
+    notices.check()
 
 
 @click.command("history")
@@ -129,8 +132,10 @@ def restore_command(selector: WalletSelector, sequence: int, as_json: bool) -> N
         file.take_edits(client)
         synced = wallet.with_valid_token(client, lambda: client.restore(sequence))
         file.put(client)
+        notices = Notices.of(wallet, client)
     text = f"version {synced.sequence}, with what version {sequence} had"
     show({"sequence": synced.sequence}, text, as_json=as_json)
+    notices.check()
 
 
 @click.command("fingerprint")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.cli.machines import Machine
+from tests.client.cli.machines import Machine, Make
 from tests.client.cli.test_watch import Watch
 from tests.server.helpers import until
 from walletsync_server.testing import RunningServer
@@ -55,6 +55,7 @@ def test_a_stale_export_takes_nothing_back(pair: Pair) -> None:
     assert one.json("conflicts") == []
     assert one.json("conflicts --earlier") == [{"at": "/tx/a/label", "mine": "rent", "theirs": "rent, May"}]
     assert 'mine:   "rent"\n   theirs: "rent, May"' in one.ok("conflicts --earlier")
+    assert "1 record. What came since is kept" in one.run("conflicts").stderr
     assert (one.json("status")["earlier"], one.json("status")["deletions"]) == (1, 0)
     again = one.run("sync")
     assert (again.exit_code, again.stderr) == (0, "")  # it was told
@@ -134,8 +135,12 @@ def test_the_export_of_a_fresh_wallet_waits(text: str, pair: Pair) -> None:
     assert json.loads(held(other, "sync --json", text, 2)) == {"sequence": 2, "conflicts": []}
     assert [each["at"] for each in other.json("conflicts --deletions")] == ["/tx/a", "/tx/b"]
     assert "One list at a time" in other.fails("conflicts --deletions --earlier", 2)
+    assert "without 2 of 2 labels" in other.run("conflicts").stderr
+    assert other.run("resolve all mine").exit_code == other.run("restore 1").exit_code == 9
+    one.ok("sync")
+    assert other.file.read_text() == text
     assert "has all that this device has." in other.ok("put")
-    assert read(other) == read(one) == {"a": "rent", "b": "car", "c": "coffee"}
+    assert read(other) == read(one) == RENT
     assert "already" in other.ok("put")
     other.ok("sync")
     assert other.json("conflicts --deletions") == []
@@ -158,6 +163,11 @@ def test_a_mass_deletion_waits_until_it_is_confirmed(command: str, pair: Pair) -
     one.ok("sync --confirm-deletions")
     other.ok("sync")
     assert read(one) == read(other) == {"r0": "label 0", "c": "coffee"}
+
+
+def test_there_has_to_be_something_to_put(make: Make) -> None:
+    """On a device that has neither a file nor a wallet yet, the error says how it gets one."""
+    assert "hint: walletsync sync gets it" in make("laptop").fails("put", 2)
 
 
 def test_how_much_is_much_can_be_said(

@@ -1,0 +1,79 @@
+"""Files of any shape, written and put in any order: the rule takes them all, and the same again changes nothing."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from walletsync.edge import Limit, judge, still_other
+from walletsync.formats.base import FileFormat
+from walletsync.formats.bip329 import BIP329Format
+from walletsync.formats.json import JSONFormat
+from walletsync.memory import Memory, remembered
+
+SEEDS = 150
+STEPS = 12
+
+
+def labels(rng: random.Random) -> str:
+    """Return up to three records of each of two transactions, with origins that tell them apart, or not."""
+    lines = []
+    for ref in "ab":
+        for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
+            record: dict[str, Any] = {"type": "tx", "ref": ref}
+            if rng.random() < 0.7:
+                record["label"] = rng.choice(("x", "y", "z", ""))
+            if rng.random() < 0.6:
+                record["origin"] = rng.choice((None, "o1", "o2", "o3"))
+            if rng.random() < 0.3:
+                record["height"] = rng.randint(1, 3)
+            if rng.random() < 0.2:
+                record["spendable"] = rng.random() < 0.5
+            lines.append(f"{json.dumps(record)}\n")
+    return "".join(lines)
+
+
+def entries(rng: random.Random) -> dict[str, Any]:
+    """Return objects where others have values, and a list whose items have keys, or not."""
+    values: list[Any] = [None, 1, "x", "y", True, {}, {"a": "x"}, {"a": {"b": 1}}, [1]]
+    found = {name: rng.choice(values) for name in "ab" if rng.random() < 0.8}
+    lists: list[Any] = [
+        [],
+        [{"id": 1}],
+        [{"id": 1, "v": 2}, {"id": 2}],
+        [{"id": 2}, {"id": 1}],
+        [{"id": 1}] * 2,
+        [3],
+        3,
+    ]
+    return found | ({"list": rng.choice(lists)} if rng.random() < 0.6 else {})
+
+
+@pytest.mark.parametrize(
+    ("format", "any_document"),
+    [(BIP329Format(), labels), (JSONFormat({"/list": "id"}), entries)],
+    ids=["labels", "json"],
+)
+def test_whatever_the_shape_it_is_judged_and_again_alike(format: FileFormat[Any], any_document: Any) -> None:
+    """As after a crash between the document and what is remembered: nothing is added, lost or let go by it."""
+    for seed in range(SEEDS):
+        print(f"seed {seed}")
+        rng = random.Random(seed)
+        memory, document = Memory(format.encode(format.empty())), any_document(rng)
+        for _ in range(STEPS):
+            if rng.random() < 0.5:
+                document = any_document(rng)
+            if rng.random() < 0.5 and not memory.held:
+                memory = memory.after_put(format, format.encode(document))
+                continue
+            written = any_document(rng)
+            limit = None if rng.random() < 0.1 else Limit(rng.choice((0, 1, 5)), rng.choice((0, 10)))
+            judged = judge(format, memory.known(format), written, document, limit)
+            again = judge(format, memory.known(format), written, judged.document, limit)
+            assert format.encode(again.document) == format.encode(judged.document)
+            assert again.held == judged.held
+            assert set(again.conflicts) <= set(judged.conflicts)
+            document, memory = judged.document, remembered(judged, format.encode(written))
+            assert Memory.decode(memory.encode()) == memory
+            still_other(format, document, memory.earlier)
