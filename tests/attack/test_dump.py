@@ -32,7 +32,7 @@ class Loot:
 
 @pytest.fixture(scope="module")
 def loot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loot]:
-    """An account with devices and wallets, a sign-up whose mail was sent, one whose mail waits, an invitation, a deletion."""
+    """An account with devices, a sign-up with its mail sent, one with it waiting, an invitation, a deletion."""
     database = tmp_path_factory.mktemp("dump") / "walletsync.db"
     with MailServer() as mails:
         mails.start()

@@ -255,3 +255,10 @@ def test_the_json_format_is_part_of_the_package() -> None:
     """`walletsync.JSONFormat` is the one; its name is what wallets carry."""
     assert walletsync.JSONFormat is JSONFormat
     assert JSONFormat.name == "json"
+
+
+def test_each_entry_of_json_is_a_record_of_its_own() -> None:
+    """So as many are counted as a program took away."""
+    document = {"labels": {"one": "rent", "two": ["food"]}, "note": ""}
+    records = {JSONFormat().record_at(path) for path in JSONFormat().contents(document)}
+    assert len(records) == 2
