@@ -183,6 +183,7 @@ def test_how_much_is_much_can_be_said(
     laptop.ok("sync")
     laptop.write({"b": 2})
     assert "without 2 of 3 entries" in laptop.run("sync").stderr
+    assert laptop.json("conflicts --deletions") == [{"at": "/c", "theirs": 3}, {"at": "/d", "theirs": 4}]
     laptop.ok("put")
     assert laptop.read() == {"b": 2, "c": 3, "d": 4}
 
