@@ -50,7 +50,8 @@ def loot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loot]:
         with closing(KeptWire(server.url)) as wire:
             for email in (ALICE, ERIN):
                 sign_up(wire, email, PASSWORD, clientSaltSeed="a1" * 32)
-                until(lambda email=email: bool(mails.to(email)))
+            until(lambda: bool(mails.to(ALICE) and mails.to(ERIN)))
+            for email in (ALICE, ERIN):
                 wire("POST", f"{API}/verify", query={"verifyToken": mails.to(email)[0].token})
             token = log_in(wire, ALICE, PASSWORD).json["token"]
             for sequence in (1, 2):
