@@ -3,6 +3,8 @@
 import itertools
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Who runs the tests in the background ignores Ctrl-C, and so would every program that they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "real_kdf: derive keys at the full cost of the suite, 256 MiB")
+    config.addinivalue_line("markers", "untraced: measure no coverage by this test")
     config.addinivalue_line("markers", "security: takes minutes; `make security` runs it, `make test` does not")
 
 
@@ -38,7 +41,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Measure coverage by the tests of the rooms only: others take far more steps, and measuring makes each dearer."""
     for item in items:
         if not item.path.is_relative_to(HERE / "client") and not item.path.is_relative_to(HERE / "server"):
-            item.add_marker(pytest.mark.no_cover)
+            item.add_marker(pytest.mark.untraced)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Take the tracer away meanwhile. pytest-cov's own `no_cover` leaves it where it is in workers of pytest-xdist."""
+    if item.get_closest_marker("untraced") is None:
+        return (yield)
+    tracers = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracers[0])
+        threading.settrace(tracers[1])
 
 
 @pytest.fixture(autouse=True)

@@ -453,7 +453,7 @@ SHARED = "what is returned shares nothing with an argument"
 TOLD = "an error names places, never what stands in the document"
 
 
-@pytest.mark.no_cover  # each takes as many steps as a format that is right
+@pytest.mark.untraced  # each takes as many steps as a format that is right
 @pytest.mark.parametrize(
     ("format_", "says"),
     [

@@ -20,7 +20,7 @@ from tests.simulator.server import Server
 from walletsync import Client
 from walletsync.errors import WrongCredentials
 
-pytestmark = pytest.mark.no_cover  # far more steps than other tests of the same rooms
+pytestmark = pytest.mark.untraced  # far more steps than other tests of the same rooms
 
 EMAIL = "person@example.com"
 NEW = "a new password, also a long one"

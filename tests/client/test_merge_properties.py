@@ -17,7 +17,7 @@ from walletsync.merge import MISSING, Item, Merged, Path, merge, replace, same, 
 # The same examples in every run: a failure in CI is a failure at the desk.
 thorough = settings(derandomize=True, max_examples=100, deadline=None)
 
-pytestmark = pytest.mark.no_cover  # far more steps than other tests of the same rooms
+pytestmark = pytest.mark.untraced  # far more steps than other tests of the same rooms
 
 KEYS = {"/*" * depth + "/items": "id" for depth in range(4)}
 
