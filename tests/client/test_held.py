@@ -1,6 +1,7 @@
 """What a program takes away waits, what it wrote as before is listed: both survive a crash at any step."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_a_crash_at_any_step_neither_deletes_nor_forgets_what_is_held(
     for number in range(1, steps.done + 1):
         path, client = begun_at(number)
         with pytest.raises(Crash):
-            Steps().run(lambda path=path, client=client: then(labels_at(path), client), number)  # type: ignore[misc]
+            Steps().run(partial(then, labels_at(path), client), number)
         if shall is not is_confirmed:
             labels_at(path).take_edits(client)
             assert client.get_document() == ALL

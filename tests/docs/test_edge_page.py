@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -40,11 +42,11 @@ class Laptop:
         """Let another laptop's labels arrive, all that there are."""
         self._bring_together(lambda _: records(**labels))
 
-    def _bring_together(self, change: object) -> None:
+    def _bring_together(self, change: Callable[[Any], Any]) -> None:
         with self.wallet.without_password() as client:
             file = self.wallet.wallet_file()
             file.take_edits(client)
-            client.update_document(change)  # type: ignore[arg-type]  # a function of a document
+            client.update_document(change)
             file.put(client)
 
     def types(self, command: str) -> str:

@@ -4,6 +4,7 @@ import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_compacting_gives_space_back(tmp_path: Path) -> None:
     file = tmp_path / "walletsync.db"
     storage = open_sqlite(file)
     for account in (ALICE, BOB):
-        storage.write(lambda t, a=account: t.insert_account(a))  # type: ignore[misc]
+        storage.write(methodcaller("insert_account", account))
         append(storage, account.account_id, *(wallet(n, "x" * 500_000) for n in range(1, 5)))
     storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
     with pytest.raises(DatabaseInUse):

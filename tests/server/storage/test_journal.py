@@ -4,6 +4,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import closing
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,7 @@ def test_journal_that_could_not_be_written_is_completed(tmp_path: Path) -> None:
     file, journal = tmp_path / "walletsync.db", tmp_path / DELETIONS
     storage = open_sqlite(file, inline=True)
     for account in (ALICE, BOB):
-        storage.write(lambda t, a=account: t.insert_account(a))  # type: ignore[misc]
+        storage.write(methodcaller("insert_account", account))
     journal.mkdir()
     storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
     journal.rmdir()
