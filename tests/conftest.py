@@ -63,9 +63,14 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def cheap_kdf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the KDF cheap; the only way to do so is from in here."""
     if request.node.get_closest_marker("real_kdf") is None:
-        monkeypatch.setattr(crypto, "_ARGON2_KIB", 32)
-        monkeypatch.setattr(crypto, "_ARGON2_PASSES", 1)
-        monkeypatch.setattr(crypto, "_ARGON2_LANES", 1)  # each would be a thread
+        make_kdf_cheap(monkeypatch)
+
+
+def make_kdf_cheap(patch: pytest.MonkeyPatch) -> None:
+    """Let deriving keys cost next to nothing until the patch ends."""
+    patch.setattr(crypto, "_ARGON2_KIB", 32)
+    patch.setattr(crypto, "_ARGON2_PASSES", 1)
+    patch.setattr(crypto, "_ARGON2_LANES", 1)  # each would be a thread
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ JOBS = [(name, job) for name, workflow in WORKFLOWS.items() for job in workflow[
 PYTHON = "Programming Language :: Python :: "
 
 
-def steps(key: str) -> list[tuple[str, str]]:
-    """Return what all steps of all jobs have under `key`, `run` or `uses`, each with the name of its workflow."""
+def steps(key: str) -> list[tuple[str, Any]]:
+    """Return what all steps of all jobs have under `key`, such as `run`, each with the name of its workflow."""
     return [(name, step[key]) for name, job in JOBS for step in job.get("steps", []) if key in step]
 
 
@@ -63,9 +63,12 @@ def test_another_command_is_noticed(command: str) -> None:
 
 
 def test_ci_is_what_everybody_runs() -> None:
-    """`.ci/run` and the workflow call the same targets."""
+    """`.ci/run` and the workflow call the same targets, and run as many histories of the simulator."""
     at_home = re.findall(r"^make [a-z-]+", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     assert sorted(map(target_of, at_home)) == sorted(target_of(run) for name, run in steps("run") if name == "ci.yml")
+    (seeds,) = re.findall(r"^export WALLETSYNC_SIMULATOR_SEEDS=(\d+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert steps("env") == [("ci.yml", {"WALLETSYNC_SIMULATOR_SEEDS": seeds})]
+    assert int(seeds) >= 10_000
 
 
 def test_actions_have_a_version() -> None:

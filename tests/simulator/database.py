@@ -72,9 +72,13 @@ class DatabaseInMemory(Storage):
         _copy(self._driver, copy)
         return copy
 
+    def put_back(self, backup: Backup) -> None:
+        """Be what it was."""
+        _copy(backup, self._driver)
+
     def restore(self, backup: Backup) -> None:
         """Put all of it back, but for what must not come back to life, as `walletsync-server restore` does."""
-        _copy(backup, self._driver)
+        self.put_back(backup)
         for table in NOT_REVIVED:
             self._driver.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
 

@@ -18,6 +18,16 @@ class Disk:
         self.database: sqlite3.Connection | None = None
         self.boundary = boundary
 
+    def read(self) -> bytes:
+        """Return all that is on it."""
+        assert self.database is not None
+        return self.database.serialize()
+
+    def put_back(self, content: bytes) -> None:
+        """Have what a disk had that was read."""
+        self.database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self.database.deserialize(content)
+
     def close(self) -> None:
         """Throw it away."""
         if self.database is not None:

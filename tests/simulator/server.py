@@ -37,9 +37,9 @@ class Server:
         self._empty.close()
         self._database.close()
 
-    def begin_anew(self) -> None:
-        """Know nobody, as on the first day."""
-        self._database.restore(self._empty)
+    def begin_anew(self, first: Backup | None = None) -> None:
+        """Know nobody, as on the first day; or what a copy knows."""
+        self._database.put_back(first or self._empty)
 
     def answer(self, request: Request) -> Response:
         """Answer one request."""
