@@ -46,6 +46,26 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
+def canonical(number: float) -> str:
+    """Return one text for all spellings of a number: that of 11, 11.00 and 1.1e1 is the same. -0 is 0."""
+    text = number.text if type(number) is Number else repr(number)
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        raise ValueError("NaN and Infinity are not numbers in JSON")
+    sign, whole, fraction, exponent = found.groups(default="")
+    significant = (whole + fraction).lstrip("0")
+    if not significant or len(exponent) > _MAX_EXPONENT_DIGITS:
+        return text if significant else "0"
+    digits = significant.rstrip("0")
+    power = int(exponent or 0) - len(fraction) + len(significant) - len(digits)
+    return f"{sign}{digits}e{power}"
+
+
+_NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?")
+_MAX_EXPONENT_DIGITS = 1000
+"""An exponent with more digits than that is compared as text."""
+
+
 @dataclass(frozen=True)
 class Spelling:
     """How somebody wrote an object: what stands around its entries, and each entry's value and text by its name."""

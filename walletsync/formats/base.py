@@ -101,6 +101,13 @@ class FileFormat(Format[D], Protocol[D]):
         """
         ...
 
+    def sense(self, path: Path, value: Any) -> Any:
+        """Return what a value at a place says, in JSON values that are `merge.same` for all spellings of it.
+
+        MISSING is MISSING. At (), it is what a document says.
+        """
+        ...
+
     def is_derived(self, path: Path) -> bool:
         """Tell whether what is at a place is worked out by each program for itself, so that nobody edits it."""
         ...

@@ -84,6 +84,10 @@ class JSONFormat:
         """Return a copy with other values at some places."""
         return _checked(places.with_values(document, values))
 
+    def sense(self, path: Path, value: Any) -> Any:
+        """Return the value, with one spelling for all decimal numbers of one value; 1 is not 1.0."""
+        return value
+
     def is_derived(self, path: Path) -> bool:
         """Return False: nothing is known of who makes an entry."""
         return False

@@ -13,6 +13,7 @@ import msgspec
 from walletsync import exactjson
 from walletsync.errors import DocumentError
 from walletsync.formats.json import MAX_DEPTH
+from walletsync.formats.label_sense import Key, key_of
 from walletsync.merge import MISSING, same
 
 _BLANKS: Final = " \t\r\n"
@@ -21,14 +22,8 @@ _COMPACT = exactjson.Spelling("{", ",", "}", {})
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-class Key(msgspec.Struct, frozen=True):
-    """What tells records apart; a quick way to read it from a line that is known to be valid."""
-
-    type: str
-    ref: str
-
-
 _KEY = msgspec.json.Decoder(Key)
+"""A quick way to read type and ref from a line that is known to be valid."""
 
 
 class LabelFile:
@@ -83,7 +78,12 @@ def lines_of(document: str) -> list[str]:
 def keyed(lines: Iterable[str]) -> Iterator[tuple[str, Key]]:
     """Return lines of a valid document with their keys, but for blank ones."""
     records = [line for line in lines if not line.isspace()]
-    return zip(records, map(_KEY.decode, records), strict=True)
+    return zip(records, map(_key, records), strict=True)
+
+
+def _key(line: str) -> Key:
+    found = _KEY.decode(line)
+    return key_of(found.type, found.ref)
 
 
 _RECENTLY_VALID: deque[bytes] = deque(maxlen=8)
