@@ -121,7 +121,11 @@ def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit
     had = _with_marks(
         format,
         known.had,
-        {path: value for path, value in views[-1].items() if path not in mine or not _alike(format, path, mine[path], value)},
+        {
+            path: value
+            for path, value in views[-1].items()
+            if path not in mine or not _alike(format, path, mine[path], value)
+        },
     )
     return Judged(merged.document, conflicts, earlier, held, (len(lost), of) if held else (0, 0), had)
 
@@ -140,7 +144,9 @@ def after_put(format: FileFormat[D], known: Known[D], after: D) -> Known[D]:
     had = _with_marks(format, known.had, old)
     marks = set(had)
     is_new = {
-        path for path, value in new.items() if value is not MISSING and _mark(path, format.sense(path, value)) not in marks
+        path
+        for path, value in new.items()
+        if value is not MISSING and _mark(path, format.sense(path, value)) not in marks
     }
     shown_by = frozenset(path for path in is_new if format.is_telling(path, new[path]))
     return Known(after, (*puts, Put(old, shown_by)) if old else puts, had=had)

@@ -229,6 +229,14 @@ def test_records_merge_by_type_and_ref(base: Any, mine: Any, theirs: Any, result
             (1, 2, 3),
             id="in one of several origins",
         ),
+        pytest.param(
+            line(n=1) + "\n" + line(n=2),
+            "",
+            line(n=1) + "\n" + line(n=3),
+            (),
+            ([{"n": 1}, {"n": 2}], MISSING, [{"n": 1}, {"n": 3}]),
+            id="I deleted all of several, and they added one",
+        ),
     ],
 )
 def test_changes_that_exclude_each_other_are_a_conflict(
@@ -249,6 +257,8 @@ def test_changes_that_exclude_each_other_are_a_conflict(
 
 def complete(value: Any) -> Any:
     """Return records with their type and ref; other values as they are."""
+    if isinstance(value, list):
+        return [complete(each) for each in value]
     return {"type": "tx", "ref": "a"} | value if isinstance(value, dict) else value
 
 

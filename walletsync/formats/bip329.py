@@ -34,7 +34,7 @@ from walletsync.formats.label_lines import (
     written,
 )
 from walletsync.formats.label_merging import merged_records
-from walletsync.formats.label_sense import Key, by_origin, field_sense, key_of
+from walletsync.formats.label_sense import Key, by_origin, item_of, key_of
 from walletsync.merge import MISSING, Conflict, Item, Merged, Path, place
 
 
@@ -180,7 +180,7 @@ def _key(path: Path) -> Key | None:
 def _at(records: list[Any], rest: Path) -> Any:
     """Return what is in `records` at a path that begins behind type and ref."""
     if rest and isinstance(rest[0], Item):
-        return merge.value_at((by_origin(records) or {}).get(_item(rest[0]), MISSING), rest[1:])
+        return merge.value_at((by_origin(records) or {}).get(item_of(rest[0].value), MISSING), rest[1:])
     return merge.value_at(value_of(records), rest)
 
 
@@ -191,7 +191,7 @@ def _with(records: list[Any], path: Path, value: Any) -> list[Any]:
         kind, ref = map(str, start)
         all_records = {} if not records else {kind: {ref: value_of(records)}}
         return listed(merge.value_at(merge.replace(all_records, path, value), start))
-    item, found = _item(rest[0]), by_origin(records)
+    item, found = item_of(rest[0].value), by_origin(records)
     if found is None:
         raise DocumentError(
             f"{place(start)} is not a list of objects told apart by 'origin', so it has no place for {item}."
@@ -207,10 +207,6 @@ def _with(records: list[Any], path: Path, value: Any) -> list[Any]:
     else:
         raise DocumentError(f"{place(path[:3])} has to be an object that keeps {item}.")
     return list(found.values())
-
-
-def _item(step: Item) -> Item:
-    return Item(step.key, field_sense(step.key, step.value))
 
 
 def _named(record: Any, key: Key) -> Any:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from walletsync import merge
+from walletsync.formats.label_lines import value_of
 from walletsync.formats.label_sense import DERIVED, by_origin, identity, respelled
 from walletsync.merge import MISSING, Conflict, Merged, Path
 
@@ -17,7 +18,7 @@ def merged_records(base: list[Record], mine: list[Record], theirs: list[Record])
         return Merged([] if record is MISSING else [record], tuple(conflicts))
     old, ours, others = map(by_origin, sides)
     if old is None or ours is None or others is None:
-        return Merged(_merged_sets(base, mine, theirs), ())
+        return _merged_sets(base, mine, theirs)
     records, conflicts = [], []
     for item in others | ours:
         three = (each.get(item, MISSING) for each in (old, ours, others))
@@ -55,26 +56,28 @@ def _without_what_is_no_edit(base: Any, mine: Any, theirs: Any) -> tuple[Any, An
     return base, mine, theirs
 
 
-def _merged_sets(base: list[Record], mine: list[Record], theirs: list[Record]) -> list[Record]:
-    """Return what is left of all records: additions of both, and none that one of them took away."""
+def _merged_sets(base: list[Record], mine: list[Record], theirs: list[Record]) -> Merged[list[Record]]:
+    """Keep the additions of both, and nothing that one of them took away; to take away all is to delete a record."""
     old, ours, others = map(_by_identity, (base, mine, theirs))
+    if not (mine and theirs) and (ours | others).keys() - old.keys():
+        deleted = Conflict((), *(merge.copied(value_of(side)) for side in (base, mine, theirs)))
+        return Merged(theirs, (deleted,))
     merged: list[Record] = []
     for name in others | ours:
         was, here, there = (side.get(name, []) for side in (old, ours, others))
         number = _number(len(was), len(here), len(there))
         first, second = (here, there) if there == was else (there, here)
         merged += [*first, *second[len(first) :]][:number]
-    return merged
+    return Merged(merged, ())
 
 
 def _number(was: int, here: int, there: int) -> int:
-    """Return how many there are if both sides changed how many: the same addition, or deletion, on both is one."""
-    mine, theirs = here - was, there - was
-    if mine > 0 and theirs > 0:
-        return max(here, there)
-    if mine < 0 and theirs < 0:
-        return min(here, there)
-    return was + mine + theirs
+    """Return how many there are that say the same: no more than one side has left, or as many as one has added."""
+    if there == was:
+        return here
+    if here == was:
+        return there
+    return max(here, there) if min(here, there) > was else min(here, there)
 
 
 def _by_identity(records: list[Record]) -> dict[str, list[Record]]:

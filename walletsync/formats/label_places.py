@@ -19,7 +19,7 @@ from walletsync.formats.label_lines import (
     value_of,
     written,
 )
-from walletsync.formats.label_sense import DERIVED, Key, by_origin, field_sense, identity, key_of, record_sense
+from walletsync.formats.label_sense import DERIVED, Key, by_origin, field_sense, identity, item_of, key_of, record_sense
 from walletsync.formats.label_sense import sense as value_sense
 from walletsync.formats.places import is_blank
 from walletsync.merge import MISSING, Item, Path, place, same
@@ -94,16 +94,13 @@ def _changed(key: Key, records: list[Any], changes: dict[Path, Any]) -> list[dic
     if () in changes:
         return listed(changes[()])
     is_told_apart = any(isinstance(path[0], Item) for path in changes)
-    told_apart = by_origin(records) if is_told_apart else None
-    if told_apart is None and (is_told_apart or len(records) > 1):
+    if (len(records) > 1 and not is_told_apart) or (is_told_apart and by_origin(records) is None):
         raise DocumentError(
             f"{place((key.type, key.ref))} has other records now, of which nobody can tell which one is meant."
         )
     found: dict[Item | None, dict[str, Any]] = {}
-    if told_apart is None:
-        found.update((None, record) for record in records)
-    else:
-        found.update(told_apart)
+    for record in records:
+        found[item_of(record["origin"]) if is_told_apart else None] = record
     for path, value in changes.items():
         item = path[0] if isinstance(path[0], Item) else None
         start = {} if item is None else {"origin": item.value}

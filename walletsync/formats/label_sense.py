@@ -1,7 +1,7 @@
 """What a label file means, whatever its spelling: what is equal for matching records and for deciding between them.
 
-`"false"` is `false` where it says whether a coin may be spent, 11 is 11.00, a letter with its accent in one character is
-the same in two, `84h` is `84'` in an origin (BIP-380), and an address in bech32 may be written in capitals (BIP-173).
+`"false"` is `false` where it says whether a coin may be spent, 11 is 11.00, a letter with its accent in one character
+is the same in two, `84h` is `84'` in an origin (BIP-380), and an address in bech32 may be written in capitals.
 """
 
 import re
@@ -56,7 +56,9 @@ def sense(value: Any) -> Any:
         return {name: sense(value[name]) for name in sorted(value)}
     if kind is list:
         return [sense(item) for item in value]
-    return exactjson.Number(exactjson.canonical(value)) if kind is not bool and isinstance(value, int | float) else value
+    if isinstance(value, int | float) and kind is not bool:
+        return exactjson.Number(exactjson.canonical(value))
+    return value
 
 
 def record_sense(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,15 +74,23 @@ def identity(record: Mapping[str, Any]) -> str:
     return exactjson.dumps({name: value for name, value in record_sense(record).items() if name not in DERIVED})
 
 
+def item_of(origin: Any) -> Item:
+    """Return the step of a path to the record of this origin."""
+    return Item("origin", field_sense("origin", origin))
+
+
 def by_origin(records: Iterable[Any]) -> dict[Item, dict[str, Any]] | None:
     """Return records by their origin in one spelling; None unless each has one and no two the same."""
-    found, number = {}, 0
-    for number, record in enumerate(records, start=1):
+    found: dict[Item, dict[str, Any]] = {}
+    for record in records:
         origin = record.get("origin", MISSING) if type(record) is dict else MISSING
         if not isinstance(origin, _SCALARS):
             return None
-        found[Item("origin", field_sense("origin", origin))] = record
-    return found if len(found) == number else None
+        item = item_of(origin)
+        if item in found:
+            return None
+        found[item] = record
+    return found
 
 
 def respelled(record: dict[str, Any], model: Any) -> dict[str, Any]:
