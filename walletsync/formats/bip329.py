@@ -21,7 +21,7 @@ from typing import Any
 
 from walletsync import merge
 from walletsync.errors import DocumentError
-from walletsync.formats import label_places
+from walletsync.formats import label_files, label_places
 from walletsync.formats.label_lines import (
     NO_LINES,
     LabelFile,
@@ -55,12 +55,7 @@ class BIP329Format:
 
     def decode(self, data: bytes) -> str:
         """Return the file's text. Raises DocumentError, naming the line, if one of them is not a record."""
-        try:
-            return checked(data.decode())
-        except UnicodeDecodeError as error:
-            number = data.count(b"\n", 0, error.start) + 1
-        # Out here, because the error above holds the document, and one raised there would hold it.
-        raise DocumentError(f"Line {number} is not UTF-8: save the label file in that encoding.")
+        return checked(label_files.text_of(data))
 
     def merge(self, base: str, mine: str, theirs: str) -> Merged[str]:
         """Merge record by record, by the rules at the top of this module."""
@@ -113,6 +108,18 @@ class BIP329Format:
 
     # For files that other programs write: `walletsync.formats.base.FileFormat`. What a record leaves out is not altered
     # by an import, says the BIP, so absence is no news.
+
+    def from_file(self, data: bytes, known: str) -> str:
+        """Return the document in a file, with what is `known` of lines that cannot be read: `label_files`."""
+        return label_files.read(data, known)
+
+    def to_file(self, document: str, over: bytes) -> bytes:
+        """Return the file with a document, in the spelling that it had, and with its lines that are no records."""
+        return label_files.write(document, over)
+
+    def unreadable(self, data: bytes) -> Sequence[str]:
+        """Return the numbers of lines that are no records, and what is wrong with each."""
+        return label_files.unreadable(data)
 
     def differences(self, documents: Sequence[str]) -> list[dict[Path, Any]]:
         """Return what each has where they differ: fields of records, or all records where none can be told apart."""

@@ -76,6 +76,18 @@ class JSONFormat:
 
     # For files that other programs write: `walletsync.formats.base.FileFormat`.
 
+    def from_file(self, data: bytes, known: dict[str, Any]) -> dict[str, Any]:
+        """Return the document, as `decode` does: there is no reading a part of it."""
+        return self.decode(data)
+
+    def to_file(self, document: dict[str, Any], over: bytes) -> bytes:
+        """Return the document in the layout that the file had."""
+        return self.encode(document)
+
+    def unreadable(self, data: bytes) -> Sequence[str]:
+        """Return nothing: a file is read as a whole, or not at all."""
+        return ()
+
     def differences(self, documents: Sequence[dict[str, Any]]) -> list[dict[Path, Any]]:
         """Return what each has where they differ: values, items of keyed lists, and objects by themselves."""
         return places.differences(documents, self._parsed_keys)

@@ -85,3 +85,18 @@ def _by_identity(records: list[Record]) -> dict[str, list[Record]]:
     for record in records:
         found.setdefault(identity(record), []).append(record)
     return found
+
+
+def counterparts(records: list[Record], others: list[Record]) -> list[int | None]:
+    """Return for each record the number of the one among `others` that it is another version of, None for none."""
+    if len(records) == len(others) == 1:
+        return [0]
+    origins, other_origins = by_origin(records), by_origin(others)
+    if origins is not None and other_origins is not None:
+        numbers = {item: number for number, item in enumerate(other_origins)}
+        return [numbers.get(item) for item in origins]
+    left: dict[str, list[int]] = {}
+    for number, record in enumerate(others):
+        left.setdefault(identity(record), []).append(number)
+    waiting = (left.get(identity(record)) for record in records)
+    return [numbers.pop(0) if numbers else None for numbers in waiting]
