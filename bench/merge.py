@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.labels import edited, electrum, sparrow
+from tests.labels import edited, sparrow, spaced
 from walletsync import BIP329Format, JSONFormat
 from walletsync.formats.base import Format
 
@@ -65,7 +65,7 @@ def main() -> None:
         ("JSON, object", JSONFormat(), entries()),
         ("JSON, list by key", JSONFormat({"/accounts": "id"}), accounts()),
         ("labels of Sparrow", BIP329Format(), labels(sparrow)),
-        ("labels of Electrum", BIP329Format(), labels(electrum)),
+        ("labels with spaces", BIP329Format(), labels(spaced)),
     ]
     print("wallet               size     merge   json.loads of all three   ratio")
     for name, format, sides in kinds:

@@ -1,8 +1,8 @@
-"""Label files as two wallets export them, of any size, the same ones for the same seed.
+"""Label files as two kinds of wallets export them, of any size, the same ones for the same seed.
 
-The shapes follow Sparrow (fields of the kind of record first, HTML-safe escapes, fiat rates with two decimals) and
-Electrum (a space after colon and comma, `spendable` as text, no more than the BIP's first fields). Every txid, address
-and name is made up.
+The shapes follow Sparrow (fields of the kind of record first, HTML-safe escapes, fiat rates with two decimals), and
+programs that write JSON as Python does (a space after colon and comma, `spendable` as text, no more than the BIP's
+first fields). Every txid, address and name is made up.
 """
 
 import json
@@ -49,8 +49,8 @@ def sparrow(seed: int, lines: int) -> str:
     return "".join(_escaped(json.dumps(r, ensure_ascii=False, separators=(",", ":"))) + "\n" for r in records[:lines])
 
 
-def electrum(seed: int, lines: int) -> str:
-    """Return what Electrum exports: labels of transactions and addresses, then the coins."""
+def spaced(seed: int, lines: int) -> str:
+    """Return what a program exports that writes JSON as Python does: first of transactions and addresses, then of coins."""
     chance = random.Random(seed)
     coins = lines // 3
     labelled = [

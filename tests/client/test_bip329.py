@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.labels import edited, electrum, sparrow
+from tests.labels import edited, spaced, sparrow
 from walletsync import exactjson
 from walletsync.errors import DocumentError
 from walletsync.formats.bip329 import BIP329Format
@@ -61,7 +61,7 @@ def merged(base: str, mine: str, theirs: str) -> str:
         pytest.param('{"type":"tx","ref":"a"}\n{"type":"tx","ref":"a"}\n', id="the same line twice"),
         pytest.param('{"type":"tx","ref":"a","origin":null,"heights":[[]],"label":null}\n', id="null"),
         pytest.param(sparrow(seed=1, lines=300), id="Sparrow"),
-        pytest.param(electrum(seed=1, lines=300), id="Electrum"),
+        pytest.param(spaced(seed=1, lines=300), id="spaced"),
     ],
 )
 def test_a_file_comes_back_byte_for_byte(document: str) -> None:
@@ -442,7 +442,7 @@ def test_replace_refuses_what_a_label_file_cannot_hold(path: Any, value: Any, sa
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize("make", [sparrow, electrum])
+@pytest.mark.parametrize("make", [sparrow, spaced])
 def test_files_of_real_size_merge_line_by_line(make: Any) -> None:
     """5,000 lines, about a megabyte from Sparrow; a hundred edits a side in different places; not one byte else."""
     base = make(seed=7, lines=5000)
@@ -461,7 +461,7 @@ def test_files_of_real_size_merge_line_by_line(make: Any) -> None:
 
 def test_conflicts_in_files_of_real_size_are_told_one_by_one() -> None:
     """Each names the label, and deciding all of them for mine leaves the rest of theirs."""
-    base = electrum(seed=7, lines=5000)
+    base = spaced(seed=7, lines=5000)
     records = [json.loads(each) for each in base.splitlines()[:3]]
     mine, theirs = (
         file(*(json.dumps(r | {"label": who}) for r in records), *base.splitlines()[3:]) for who in ("m", "t")

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SUFFIX = ".walletsync"
-FORMATS = ("json", "bip329")
+FORMATS = ("json", "bip329", "electrum")
+VIEWS = {"electrum": "bip329"}
+"""Formats of files that show documents of another one."""
 
 
 class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -192,6 +194,10 @@ class Wallet:
         """The format of the file."""
         return _format(self.settings.format)
 
+    @property
+    def _format_of_documents(self) -> "FileFormat[Any]":
+        return _format(VIEWS.get(self.settings.format, self.settings.format))
+
     @contextmanager
     def _client(self, device: str | None, *, in_memory: bool = False) -> Iterator["Client"]:
         from walletsync.client import Client
@@ -199,7 +205,7 @@ class Wallet:
         settings = self.settings
         with Client(
             settings.server,
-            format=self.format,
+            format=self._format_of_documents,
             store=None if in_memory else _folder(self.file) / "store",
             device_id=device,
             realm=settings.realm,
@@ -231,7 +237,12 @@ def _reporting_os_errors(folder: Path) -> Iterator[None]:
 
 def _format(name: str) -> "FileFormat[Any]":
     from walletsync.formats.bip329 import BIP329Format
+    from walletsync.formats.electrum import ElectrumFormat
     from walletsync.formats.json import JSONFormat
 
-    formats: dict[str, type[FileFormat[Any]]] = {"json": JSONFormat, "bip329": BIP329Format}
+    formats: dict[str, type[FileFormat[Any]]] = {
+        "json": JSONFormat,
+        "bip329": BIP329Format,
+        "electrum": ElectrumFormat,
+    }
     return formats[name]()

@@ -1,4 +1,4 @@
-"""BIP-329 wallet labels, as Sparrow, Electrum and others export them: one JSON object a line.
+"""BIP-329 wallet labels, as Sparrow and others export them: one JSON object a line.
 
 The document is the text of the file, so every byte that nobody edited stays as its program wrote it.
 
