@@ -50,7 +50,7 @@ def sparrow(seed: int, lines: int) -> str:
 
 
 def spaced(seed: int, lines: int) -> str:
-    """Return what a program exports that writes JSON as Python does: first of transactions and addresses, then of coins."""
+    """Return what a program exports that writes JSON as Python does: of transactions and addresses, then of coins."""
     chance = random.Random(seed)
     coins = lines // 3
     labelled = [
