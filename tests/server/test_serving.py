@@ -10,6 +10,7 @@ from pathlib import Path
 import flask
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.server.front import served
 from tests.server.helpers import HttpWire, cheap_passwords, connect, until
 from walletsync_server.app import close_app, create_app
@@ -18,7 +19,6 @@ from walletsync_server.asgi.http_protocol import HttpProtocol
 from walletsync_server.asgi.server import CannotListen, bind, url_of
 from walletsync_server.live.hub import Hub
 from walletsync_server.settings import CONNECTIONS, Settings
-from walletsync_server.testing import RunningServer
 
 CANARY = "canary-7f3a"
 LARGE = 16 * 1024 * 1024
@@ -150,7 +150,7 @@ def answers(url: str) -> bool:
 
 def test_lack_of_descriptors_does_not_fill_the_log() -> None:
     """While no connection can be accepted little is logged, and when there is room again the server answers."""
-    with RunningServer() as server:
+    with CheapServer() as server:
         open_now = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (open_now + 5, open_now + 5))
         with ExitStack() as clients:
@@ -162,6 +162,6 @@ def test_lack_of_descriptors_does_not_fill_the_log() -> None:
 
 def test_as_many_files_as_allowed_are_asked_for() -> None:
     """The server raises its own limit of open files, so that thousands can listen."""
-    with RunningServer() as server:
+    with CheapServer() as server:
         soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
     assert soft >= min(hard, CONNECTIONS)
