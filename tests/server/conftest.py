@@ -6,7 +6,8 @@ from pathlib import Path
 import flask
 import pytest
 
-from tests.server import described
+from tests.server import described, raw
+from tests.server.front import Front, served
 from tests.server.helpers import (
     PASSWORD,
     Account,
@@ -33,6 +34,22 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[flask.Flask]:
     app = create_app(Settings(database=f"sqlite:///{file}", accounts="open", **UNLIMITED), passwords=cheap_passwords())
     yield app
     close_app(app)
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[flask.Flask]:
+    """An application of the test's own that stores wallets of up to `raw.LIMIT` bytes."""
+    settings = Settings(database=f"sqlite:///{tmp_path}/walletsync.db", accounts="open", max_wallet_bytes=raw.LIMIT)
+    app = create_app(settings, passwords=cheap_passwords(), hub=Hub())
+    yield app
+    close_app(app)
+
+
+@pytest.fixture
+def front(narrow: flask.Flask) -> Iterator[Front]:
+    """The front door before it."""
+    with served(narrow) as front:
+        yield front
 
 
 @pytest.fixture(params=["flask", "process"])
