@@ -18,6 +18,7 @@ from tests.server.helpers import (
     cheap_passwords,
     new_account,
 )
+from tests.server.waiting import Waiting, waiting_world
 from tests.server.world import EMAIL, LIMIT, Interrupted, World
 from walletsync_server.app import close_app, create_app
 from walletsync_server.live.hub import Hub
@@ -86,3 +87,10 @@ def world(tmp_path: Path) -> Iterator[World]:
     services.accounts.sign_up(EMAIL, PASSWORD, bytes(32))
     yield World(services, storage, clock, hub)
     storage.close()
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[Waiting]:
+    """Services over an inline storage, where addresses have to be confirmed."""
+    with waiting_world(tmp_path) as world:
+        yield world
