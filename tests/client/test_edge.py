@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from walletsync import edge
 from walletsync.edge import Judged, Known, Limit, after_put, judge, still_other
 from walletsync.formats.bip329 import BIP329Format
@@ -321,6 +322,7 @@ FILES = st.dictionaries(REFS, FIELDS, max_size=4).map(lambda of: labels(**of))
 JSON = st.dictionaries(REFS, st.sampled_from([1, "x", True, {}, {"a": "x"}, {"a": "y", "b": 1}, [1]]), max_size=4)
 
 
+@examples(100)
 @given(st.lists(FILES, min_size=1, max_size=4), FILES, FILES)
 def test_whatever_is_written_nothing_is_lost_without_a_word(states: list[str], written: str, document: str) -> None:
     """What the program had not, it does not take away; what it gives is in the document or told; and the same again, as
@@ -328,6 +330,7 @@ def test_whatever_is_written_nothing_is_lost_without_a_word(states: list[str], w
     _hold(LABELS, states, written, document)
 
 
+@examples(100)
 @given(st.lists(JSON, min_size=1, max_size=4), JSON, JSON)
 def test_the_same_holds_for_json(states: list[Values], written: Values, document: Values) -> None:
     """Its places are others, the rule is not."""
