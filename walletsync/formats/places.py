@@ -7,6 +7,7 @@ list that has a key, or an object without what is in it. A list without a key is
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from walletsync import exactjson
 from walletsync.merge import MISSING, Item, Keys, Path, by_key, copied, key_at, put, same
 
 
@@ -15,6 +16,21 @@ def is_blank(value: Any) -> bool:
     if type(value) is str:
         return not value.strip()
     return value is MISSING or value is None or value == [] or value == {}
+
+
+def sense(value: Any) -> Any:
+    """Return a value with one spelling for all numbers with a point that say the same: 1.10 is 1.1, and 1 is not."""
+    kind = type(value)
+    if kind is dict:
+        return {name: sense(entry) for name, entry in value.items()}
+    if kind is list:
+        return [sense(item) for item in value]
+    if kind is exactjson.Number:
+        text = exactjson.canonical(value)
+        is_whole = value.text.lstrip("-").isdecimal()
+        plain = float(value)
+        return plain if not is_whole and exactjson.canonical(plain) == text else exactjson.Number(text)
+    return value
 
 
 def differences(documents: Sequence[Any], keys: Keys) -> list[dict[Path, Any]]:
@@ -43,7 +59,8 @@ def leaves(value: Any, path: Path = ()) -> set[Path]:
 
 
 def _compare(found: list[dict[Path, Any]], path: Path, values: Sequence[Any], keys: Keys) -> None:
-    if all(same(values[0], value) for value in values):
+    first, *others = map(sense, values)
+    if all(same(first, other) for other in others):
         return
     there = [value for value in values if value is not MISSING]
     if all(type(value) is dict for value in there):
