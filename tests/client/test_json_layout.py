@@ -76,6 +76,12 @@ def test_a_number_in_another_spelling_is_no_edit() -> None:
     for one, other in ((b"1.0", b"1"), (b"12345678901234567.89", b"12345678901234567.88"), (b"-0", b"0")):
         pair = [ENTRIES.decode(b'{"n":%s}' % number) for number in (one, other)]
         assert all(ENTRIES.differences(pair))
+    first, again, _ = documents
+    for mine, theirs in ((again, {"n": 2}), ({"n": 2}, again)):
+        merged = ENTRIES.merge(first, mine, theirs)
+        assert (merged.document, merged.conflicts) == ({"n": 2}, ())
+    (conflict,) = ENTRIES.merge(first, {"n": 3}, {"n": 2}).conflicts
+    assert (repr(conflict.base), conflict.mine, conflict.theirs) == ("1.10", 3, 2)
     assert after('{"n": 1.10}', n=1.1) == '{"n": 1.10}'
 
 

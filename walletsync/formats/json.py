@@ -61,8 +61,17 @@ class JSONFormat:
         return _checked(_parsed(data))
 
     def merge(self, base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any]) -> Merged[dict[str, Any]]:
-        """Merge entry by entry, by the rules of `walletsync.merge`."""
-        return merge.merge(base, mine, theirs, keys=self._keys)
+        """Merge entry by entry, by the rules of `walletsync.merge`; to spell a number anew meets no edit of it."""
+        if merge.same(base, theirs) or merge.same(mine, theirs):
+            return merge.merge(base, mine, theirs)
+        as_theirs = places.respelled(base, theirs)
+        as_base = places.respelled(places.respelled(mine, theirs), as_theirs)
+        merged = merge.merge(as_theirs, as_base, theirs, keys=self._keys)
+        conflicts = (
+            merge.Conflict(each.path, *(merge.value_at(side, each.path) for side in (base, mine, theirs)))
+            for each in merged.conflicts
+        )
+        return Merged(merged.document, tuple(conflicts))
 
     def value_at(self, document: dict[str, Any], path: Path) -> Any:
         """Return a copy of what is at `path`, or MISSING."""

@@ -33,6 +33,15 @@ def sense(value: Any) -> Any:
     return value
 
 
+def respelled(value: Any, model: Any) -> Any:
+    """Return a value that says the same, with the numbers of objects as `model` writes them where that says so, too."""
+    if same(sense(value), sense(model)):
+        return model
+    if type(value) is dict and type(model) is dict:
+        return {name: respelled(entry, model.get(name, MISSING)) for name, entry in value.items()}
+    return value
+
+
 def differences(documents: Sequence[Any], keys: Keys) -> list[dict[Path, Any]]:
     """Return for each document what it has at the places where they are not all the same."""
     found: list[dict[Path, Any]] = [{} for _ in documents]
@@ -71,11 +80,13 @@ def _compare(found: list[dict[Path, Any]], path: Path, values: Sequence[Any], ke
             _compare(found, (*path, name), inside, keys)
         return
     key = key_at(keys, path)
-    lists = [None if key is None else by_key(value, key) for value in values]
+    lists = [by_key([] if value is MISSING else value, key or "") for value in values]
     items = [each for each in lists if each is not None]
     if key is None or len(items) < len(values):
         _note(found, path, values)
         return
+    if len(there) < len(values):
+        _note(found, path, [MISSING if value is MISSING else [] for value in values])
     for name in dict.fromkeys(name for each in items for name in each):
         of_all = [each.get(name, MISSING) for each in items]
         if not all(same(of_all[0], item) for item in of_all):

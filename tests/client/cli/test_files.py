@@ -137,22 +137,24 @@ def test_labels_are_recognised(
 def test_a_line_that_is_no_label_holds_up_nothing_but_itself(pair: Pairs) -> None:
     """It is told with its number, once, stays where it is, reaches no other laptop, and deletes nothing."""
     broken = '{"type":"tx","ref":"b","label":"car\n'
-    other_label = note("bike").replace('"a"', '"b"')
-    one, other = pair("l.jsonl", note("rent") + other_label)
-    one.file.write_text("\ufeff" + note("rent, May") + broken)
+    bike, book = (note(label).replace('"a"', f'"{label}"') for label in ("bike", "book"))
+    bike = bike.replace('"ref": "bike"', '"ref": "b"')
+    one, other = pair("l.jsonl", note("rent") + bike + book)
+    one.file.write_text("\ufeff" + note("rent, May") + broken + book)
     told = one.run("sync")
     assert told.exit_code == 0
     assert "l.jsonl stays as it is where it cannot be read: line 2 is not JSON at column" in told.stderr
     assert "All else is in sync. Fix that, or delete it." in told.stderr
     other.ok("sync")
-    assert other.file.read_text() == note("rent, May") + other_label
-    other.file.write_text(note("rent, June") + other_label)
+    assert other.file.read_text() == note("rent, May") + bike + book
+    edited = book.replace('"label": "book"', '"label": "lamp"')
+    other.file.write_text(note("rent, May") + bike + edited)
     other.ok("sync")
     again = one.run("sync")
     assert (again.exit_code, again.stderr) == (0, "")
-    assert one.file.read_text() == "\ufeff" + note("rent, June") + broken
+    assert one.file.read_text() == "\ufeff" + note("rent, May") + broken + edited
     assert "line 2 is not JSON" in one.run("conflicts").stderr
-    one.file.write_text("\ufeff" + note("rent, June") + other_label)
+    one.file.write_text("\ufeff" + note("rent, May") + bike + edited)
     assert one.run("sync").stderr == ""
     assert one.json("conflicts") == []
 
