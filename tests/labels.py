@@ -19,6 +19,8 @@ LABEL_FILES = [
     '{"type":"tx","ref":"a","label":"w"}\n{"type":"tx","ref":"a","label":"q"}\n{"type":"tx","ref":"a","label":"w"}',
     '{"rate":{"USD":1.1,"EUR":2e5},"type":"tx","ref":"a","label":"\\u0027"}\n{"type":"later","ref":"c","n":-0}\n',
     "\n\n",
+    '{"type":"addr","ref":"BC1QB","label":"Cafe\u0301","fee":11,"spendable":"false","origin":"wpkh([ab/84h])"}\n',
+    '{"type":"addr","ref":"bc1qb","label":"Caf\u00e9","fee":11.00,"spendable":false,"origin":"wpkh([ab/84\'])"}\n',
 ]
 """Small files that differ in all that matters to merging: fields, origins, doubled keys, spellings and layout."""
 

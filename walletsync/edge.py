@@ -121,7 +121,11 @@ def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit
     had = _with_marks(
         format,
         known.had,
-        {path: value for path, value in views[-1].items() if path not in mine or not same(mine[path], value)},
+        {
+            path: value
+            for path, value in views[-1].items()
+            if path not in mine or not _alike(format, path, mine[path], value)
+        },
     )
     return Judged(merged.document, conflicts, earlier, held, (len(lost), of) if held else (0, 0), had)
 
@@ -139,14 +143,24 @@ def after_put(format: FileFormat[D], known: Known[D], after: D) -> Known[D]:
         return Known(after, (Put(None, None),), had=known.had)
     had = _with_marks(format, known.had, old)
     marks = set(had)
-    is_new = {path for path, value in new.items() if value is not MISSING and _mark(path, value) not in marks}
+    is_new = {
+        path
+        for path, value in new.items()
+        if value is not MISSING and _mark(path, format.sense(path, value)) not in marks
+    }
     shown_by = frozenset(path for path in is_new if format.is_telling(path, new[path]))
     return Known(after, (*puts, Put(old, shown_by)) if old else puts, had=had)
 
 
+def _alike(format: FileFormat[D], path: Path, one: Any, other: Any) -> bool:
+    return same(one, other) or same(format.sense(path, one), format.sense(path, other))
+
+
 def _with_marks(format: FileFormat[D], had: tuple[str, ...], values: Values) -> tuple[str, ...]:
     marks = [
-        _mark(path, value) for path, value in values.items() if value is not MISSING and format.is_telling(path, value)
+        _mark(path, format.sense(path, value))
+        for path, value in values.items()
+        if value is not MISSING and format.is_telling(path, value)
     ]
     return tuple(dict.fromkeys((*had, *marks)))[-MAX_MARKS:]
 
@@ -176,9 +190,9 @@ def _last_read(format: FileFormat[D], puts: Sequence[Put], views: Sequence[Value
         shown_by = puts[number - 1].shown_by
         for path in mine if shown_by is None else shown_by:
             value = mine.get(path, MISSING)
-            is_there = value is not MISSING and same(value, views[number].get(path, MISSING))
+            is_there = value is not MISSING and _alike(format, path, value, views[number].get(path, MISSING))
             is_there = is_there and (shown_by is not None or format.is_telling(path, value))
-            if is_there and not any(same(value, view.get(path, MISSING)) for view in views[:number]):
+            if is_there and not any(_alike(format, path, value, view.get(path, MISSING)) for view in views[:number]):
                 return number
     return 0
 
@@ -208,7 +222,7 @@ class _Judging(Generic[D]):
         self.still_held = {
             path: value
             for path, value in with_held.items()
-            if not same(value, views[-1].get(path, MISSING)) and self._is_taken_away(path)
+            if not self._alike(path, value, views[-1].get(path, MISSING)) and self._is_taken_away(path)
         }
         """What was held, and the program has not written anything there since."""
         self._returned = [path for path in self._paths if self._is_returned(path)]
@@ -226,7 +240,7 @@ class _Judging(Generic[D]):
         changes = {
             path: self._mine.get(path, MISSING) if path in held else base
             for path, base in self._bases.items()
-            if path in held or not same(base, self._views[-1].get(path, MISSING))
+            if path in held or not self._alike(path, base, self._views[-1].get(path, MISSING))
         }
         return self._format.with_values(self._known, changes)
 
@@ -236,7 +250,8 @@ class _Judging(Generic[D]):
         return tuple(
             Conflict(path, self._views[-1].get(path, MISSING), self._mine[path], theirs)
             for path in self._returned
-            if not is_known(path) and not same(self._mine[path], theirs := self._format.value_at(merged.document, path))
+            for theirs in (self._format.value_at(merged.document, path),)
+            if not (is_known(path) or self._alike(path, self._mine[path], theirs))
         )
 
     def taken_away(self, lost: Iterable[Path], put: Values) -> Values:
@@ -246,21 +261,24 @@ class _Judging(Generic[D]):
         for path in self._paths:
             value, before = self._mine.get(path, MISSING), self._bases[path]
             before = put.get(path, MISSING) if is_blank(before) else before
-            if not is_blank(before) and not same(before, value) and (is_blank(value) or path in around):
+            if not is_blank(before) and not self._alike(path, before, value) and (is_blank(value) or path in around):
                 found[path] = before
         return found
 
+    def _alike(self, path: Path, one: Any, other: Any) -> bool:
+        return _alike(self._format, path, one, other)
+
     def _is_taken_away(self, path: Path) -> bool:
         value = self._mine.get(path, MISSING)
-        return is_blank(value) or same(value, self._all_views[-1].get(path, MISSING))
+        return is_blank(value) or self._alike(path, value, self._all_views[-1].get(path, MISSING))
 
     def _is_returned(self, path: Path) -> bool:
         *earlier, last = (view.get(path, MISSING) for view in self._views)
         value = self._mine.get(path, MISSING)
-        if self._format.is_derived(path) or value is MISSING or same(value, last):
+        if self._format.is_derived(path) or value is MISSING or self._alike(path, value, last):
             return False
         can_be_known = last is not MISSING or self._format.absence_is_news
-        return can_be_known and any(same(value, each) for each in earlier)
+        return can_be_known and any(self._alike(path, value, each) for each in earlier)
 
     def _base(self, path: Path) -> Any:
         first, *_, last = states = [view.get(path, MISSING) for view in (self._views[0], *self._views)]
@@ -269,7 +287,7 @@ class _Judging(Generic[D]):
             return self.still_held[path]
         if value is MISSING and self._format.is_derived(path) and self._format.record_at(path) in self._deleted:
             return self._theirs.get(path, MISSING)  # it goes with its record, whoever has worked it out anew
-        if any(same(value, view.get(path, MISSING)) for view in self._all_views):
+        if any(self._alike(path, value, view.get(path, MISSING)) for view in self._all_views):
             return value
         if last is MISSING and not self._format.absence_is_news:
             # It goes on having what is gone elsewhere, so that is what it edits.
@@ -285,10 +303,10 @@ def _earlier(format: FileFormat[D], known: Known[D], written: D, document: D, to
     found = {}
     for path in was | mine | ours:
         value = mine.get(path, MISSING)
-        is_edit = not same(value, was.get(path, MISSING))
-        is_still = path in known.earlier and same(value, known.earlier[path])
+        is_edit = not _alike(format, path, value, was.get(path, MISSING))
+        is_still = path in known.earlier and _alike(format, path, value, known.earlier[path])
         if (is_edit or is_still) and not (
-            same(value, ours.get(path, MISSING)) or format.is_derived(path) or is_told(path)
+            _alike(format, path, value, ours.get(path, MISSING)) or format.is_derived(path) or is_told(path)
         ):
             found[path] = value
     return found

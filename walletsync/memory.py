@@ -28,11 +28,11 @@ class Memory:
 
     def known(self, format: FileFormat[D]) -> Known[D]:
         """Return what is known of the file."""
-        return Known(format.decode(self.seen), self.puts, self.earlier, self.held, self.had)
+        return Known(format.from_file(self.seen, format.empty()), self.puts, self.earlier, self.held, self.had)
 
     def after_put(self, format: FileFormat[D], content: bytes) -> "Memory":
         """Return what is remembered once the file has `content`, of ours; what was held is in it again."""
-        known = after_put(format, self.known(format), format.decode(content))
+        known = after_put(format, self.known(format), format.from_file(content, format.empty()))
         return Memory(content, known.puts, earlier=self.earlier, had=known.had)
 
     def encode(self) -> bytes:

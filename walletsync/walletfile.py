@@ -92,6 +92,12 @@ class WalletFile:
         memory = self._remembered()
         return None if memory is None or not memory.held else Held(*memory.lost, memory.held)
 
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Where the file has what is not taken from it, and why, as ends of a sentence; it stays as it is there."""
+        memory = self._remembered()
+        return () if memory is None else tuple(self._format.unreadable(memory.seen))
+
     def earlier(self, client: "Client") -> Values:
         """Return what the program wrote as it had it before, by place, where the document has something else.
 
@@ -128,7 +134,7 @@ class WalletFile:
             content = self._once_stable(content)
         if content is None or (content == seen and not (confirm_deletions and self.held)):
             return False
-        self._decoded(content)
+        self._decoded(content, self._format.empty())
         with self._writing():
             _replace(self._taking, content)
         self._recover(client, limit)
@@ -153,10 +159,10 @@ class WalletFile:
                     return False
                 self._remember(replace(memory, held={}, lost=(0, 0)))
             try:
-                content = self._format.encode(client.get_document())
+                content = self._format.to_file(client.get_document(), before or b"")
             except NotReady:
                 return False
-            if before is not None and self._format.encode(self._decoded(before)) == content:
+            if content == before:
                 return False
             if self._replaced(before, content):
                 return True
@@ -191,13 +197,13 @@ class WalletFile:
         if memory is not None and memory.seen == edited and not (limit is None and memory.held):
             return  # all but the last step was done
         try:
-            written = self._decoded(edited)
+            known = self._remembered_or_nothing().known(self._format)
+            written = self._decoded(edited, known.now)
             judged = Judged(written)
 
             def merged(document: Any) -> Merged[Any]:
                 nonlocal judged
                 if document is not None:
-                    known = self._remembered_or_nothing().known(self._format)
                     judged = judge(self._format, known, written, document, limit)
                 return Merged(judged.document, judged.conflicts)
 
@@ -251,9 +257,9 @@ class WalletFile:
         target = self._path.resolve()
         return target.with_name(f".{target.name}.walletsync-new")
 
-    def _decoded(self, content: bytes) -> Any:
+    def _decoded(self, content: bytes, known: Any) -> Any:
         try:
-            return self._format.decode(content)
+            return self._format.from_file(content, known)
         except DocumentError as error:
             raise DocumentError(
                 f"{self._path} is left as it is: {error.message} If another program is writing it, try again when it "

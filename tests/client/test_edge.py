@@ -355,3 +355,11 @@ def _hold(format: Any, states: list[Any], written: Any, document: Any) -> None:
     assert format.encode(again.document) == format.encode(found.document)
     assert set(again.conflicts) <= set(found.conflicts)
     assert judge(format, Known(states[-1]), states[-1], document, Limit()).document == document
+
+
+def test_a_keyed_list_that_was_put_whole_can_be_reordered() -> None:
+    """Its items show that it was read, whatever their order; another order is an edit."""
+    items = [{"id": each} for each in "abc"]
+    of = after_put(KEYED, Known(KEYED.empty()), {"list": items})
+    found = judge(KEYED, of, {"list": items[::-1]}, {"list": [*items[:2], {"id": "c", "n": 1}]}, LIMIT)
+    assert found.document == {"list": [{"id": "c", "n": 1}, {"id": "b"}, {"id": "a"}]}

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -50,6 +51,16 @@ def entries(rng: random.Random) -> dict[str, Any]:
     return found | ({"list": rng.choice(lists)} if rng.random() < 0.6 else {})
 
 
+def several(*documents: Any) -> set[Any]:
+    """Return types and refs that have several records in one of these label files."""
+    found = set()
+    for document in documents:
+        lines = document.splitlines() if isinstance(document, str) else []
+        keys = Counter((record["type"], record["ref"]) for record in map(json.loads, lines))
+        found |= {key for key in keys if keys[key] > 1}
+    return found
+
+
 @pytest.mark.parametrize(
     ("format", "any_document"),
     [(BIP329Format(), labels), (JSONFormat({"/list": "id"}), entries)],
@@ -73,7 +84,9 @@ def test_whatever_the_shape_it_is_judged_and_again_alike(format: FileFormat[Any]
             again = judge(format, memory.known(format), written, judged.document, limit)
             assert format.encode(again.document) == format.encode(judged.document)
             assert again.held == judged.held
-            assert set(again.conflicts) <= set(judged.conflicts)
+            asked = {conflict.path for conflict in set(again.conflicts) - set(judged.conflicts)}
+            # Whether records are told apart depends on all three sides: then a question may be one too many.
+            assert {path[:2] for path in asked} <= several(format.decode(memory.seen), written, document)
             document, memory = judged.document, remembered(judged, format.encode(written))
             assert Memory.decode(memory.encode()) == memory
             still_other(format, document, memory.earlier)

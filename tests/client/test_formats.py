@@ -43,7 +43,7 @@ FORMATS = [
     pytest.param(
         BIP329Format(),
         LABEL_FILES,
-        [b"5", b"{}", b"[]", b"null", b"\xff", b"\xef\xbb\xbf\n", b'{"type":"tx","ref":"a"', b'{"type":"tx","ref":1}'],
+        [b"5", b"{}", b"[]", b"null", b"\xff", b'{"type":"tx","ref":"a"', b'{"type":"tx","ref":1}'],
         id="bip329",
     ),
     pytest.param(

@@ -87,6 +87,25 @@ class FileFormat(Format[D], Protocol[D]):
     """Whether a program that reads a file takes over that something is no longer in it. If not, it goes on having it,
     and shows with that only that it could not know."""
 
+    def from_file(self, data: bytes, known: D) -> D:
+        """Return the document in a file, as a program wrote it.
+
+        A part that cannot be read is not taken for one that is gone: what is `known` to have stood there stays.
+        Raises DocumentError for what is no such file, or a half written one.
+        """
+        ...
+
+    def to_file(self, document: D, over: bytes) -> bytes:
+        """Return the file with a document, in the layout and spelling of the one that was there, b"" for none.
+
+        What a program has written there that is not of the document stays.
+        """
+        ...
+
+    def unreadable(self, data: bytes) -> Sequence[str]:
+        """Return where a file that `from_file` takes has what is not of the document, and why: "line 3 is not JSON"."""
+        ...
+
     def differences(self, documents: Sequence[D]) -> list[dict[Path, Any]]:
         """Return, for each document, what it has at the places where they are not all the same.
 
@@ -98,6 +117,13 @@ class FileFormat(Format[D], Protocol[D]):
         """Return a copy with other `values` at places that `differences` named; MISSING takes away what is there.
 
         Raises DocumentError as `replace` does.
+        """
+        ...
+
+    def sense(self, path: Path, value: Any) -> Any:
+        """Return what a value at a place says, in JSON values that are `merge.same` for all spellings of it.
+
+        MISSING is MISSING. At (), it is what a document says.
         """
         ...
 

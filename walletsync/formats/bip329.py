@@ -5,8 +5,10 @@ The document is the text of the file, so every byte that nobody edited stays as 
 How it merges: records are matched by `type` and `ref`, and then field by field by the rules of `walletsync.merge`, so
 that a label given here and a coin frozen there meet in one record. Types and fields of any name are kept. Records stand
 in their order and then in mine. Where a `type` and `ref` has several records, `origin` tells them apart; if it does
-not, they are one value. A line that only one side changed is taken as it stands there; in one that both changed, every
-field is. Blank lines and the ends of lines are layout, no edits: theirs count.
+not, they are a set: what both added is kept, what one took away is gone. Spellings that say the same are equal,
+`label_sense` knows them. Fields that each program derives make no conflict, theirs count, and no edit of a record that
+was deleted. A line that only one side changed is taken as it stands there; in one that both changed, every field is.
+Blank lines and the ends of lines are layout, no edits: theirs count.
 
 A conflict's path is ("tx", ref, "label"), with Item("origin", …) before the field where origins tell records apart.
 What stands at (type, ref) is the record as a dict, or a list of dicts if there are several.
@@ -14,14 +16,14 @@ What stands at (type, ref) is the record as a dict, or a list of dicts if there 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from walletsync import merge
 from walletsync.errors import DocumentError
-from walletsync.formats import label_places
+from walletsync.formats import label_files, label_places
 from walletsync.formats.label_lines import (
     NO_LINES,
-    Key,
     LabelFile,
     checked,
     keyed,
@@ -31,6 +33,8 @@ from walletsync.formats.label_lines import (
     value_of,
     written,
 )
+from walletsync.formats.label_merging import merged_records
+from walletsync.formats.label_sense import Key, by_origin, item_of, key_of
 from walletsync.merge import MISSING, Conflict, Item, Merged, Path, place
 
 
@@ -51,12 +55,7 @@ class BIP329Format:
 
     def decode(self, data: bytes) -> str:
         """Return the file's text. Raises DocumentError, naming the line, if one of them is not a record."""
-        try:
-            return checked(data.decode())
-        except UnicodeDecodeError as error:
-            number = data.count(b"\n", 0, error.start) + 1
-        # Out here, because the error above holds the document, and one raised there would hold it.
-        raise DocumentError(f"Line {number} is not UTF-8: save the label file in that encoding.")
+        return checked(label_files.text_of(data))
 
     def merge(self, base: str, mine: str, theirs: str) -> Merged[str]:
         """Merge record by record, by the rules at the top of this module."""
@@ -83,7 +82,7 @@ class BIP329Format:
         if not path:
             return document
         key = _key(path)
-        return MISSING if key is None else merge.value_at(_nested(_one_record(document, key).records[key], path), path)
+        return MISSING if key is None else _at(loaded(_one_record(document, key).records[key]), path[2:])
 
     def replace(self, document: str, path: Path, value: Any) -> str:
         """Return the file with `value` at `path`; a record that is missing is appended.
@@ -97,7 +96,7 @@ class BIP329Format:
             raise DocumentError(f"{place(path)} is not a place in a label file: begin with a type and a ref.")
         file = _one_record(document, key)
         lines = file.records[key]
-        records = listed(merge.value_at(merge.replace(_nested(lines, path), path, value), path[:2]))
+        records = _with(loaded(lines), path, value)
         if path[2:]:
             records = [_named(record, key) for record in records]
         if not all(type(record) is dict and _is_of(record, key) for record in records):
@@ -110,6 +109,18 @@ class BIP329Format:
     # For files that other programs write: `walletsync.formats.base.FileFormat`. What a record leaves out is not altered
     # by an import, says the BIP, so absence is no news.
 
+    def from_file(self, data: bytes, known: str) -> str:
+        """Return the document in a file, with what is `known` of lines that cannot be read: `label_files`."""
+        return label_files.read(data, known)
+
+    def to_file(self, document: str, over: bytes) -> bytes:
+        """Return the file with a document, in the spelling that it had, and with its lines that are no records."""
+        return label_files.write(document, over)
+
+    def unreadable(self, data: bytes) -> Sequence[str]:
+        """Return the numbers of lines that are no records, and what is wrong with each."""
+        return label_files.unreadable(data)
+
     def differences(self, documents: Sequence[str]) -> list[dict[Path, Any]]:
         """Return what each has where they differ: fields of records, or all records where none can be told apart."""
         return label_places.differences(documents)
@@ -117,6 +128,10 @@ class BIP329Format:
     def with_values(self, document: str, values: Mapping[Path, Any]) -> str:
         """Return the file with other values at some places."""
         return label_places.with_values(document, values)
+
+    def sense(self, path: Path, value: Any) -> Any:
+        """Return what a value says, by `label_sense`; of several records, without what is derived."""
+        return label_places.sense(path, value)
 
     def is_derived(self, path: Path) -> bool:
         """Tell whether a place is a field that each program works out from the chain and from prices."""
@@ -156,39 +171,49 @@ def _one_record(document: str, key: Key) -> LabelFile:
 
 def _merged(key: Key, base: list[str], mine: list[str], theirs: list[str]) -> tuple[list[str], list[Conflict]]:
     """Merge the lines of one key."""
-    sides = [loaded(lines) for lines in (base, mine, theirs)]
-    if all(len(records) <= 1 for records in sides):
-        merged = merge.merge(*map(value_of, sides))
-    else:
-        merged = merge.merge(*sides, keys={"": "origin"}, order_is_layout=True)
-    conflicts = [
-        Conflict(
-            (key.type, key.ref, *found.path),
-            *(side if found.path else value_of(listed(side)) for side in _sides(found)),
-        )
-        for found in merged.conflicts
-    ]
-    return written(listed(merged.document), theirs + mine), conflicts
-
-
-def _sides(conflict: Conflict) -> tuple[Any, Any, Any]:
-    return conflict.base, conflict.mine, conflict.theirs
+    merged = merged_records(*map(loaded, (base, mine, theirs)))
+    conflicts = [replace(found, path=(key.type, key.ref, *found.path)) for found in merged.conflicts]
+    return written(merged.document, theirs + mine), conflicts
 
 
 def _key(path: Path) -> Key | None:
     """Return the type and ref with which `path` begins, None if it does not."""
     match path:
         case (str(kind), str(ref), *_):
-            return Key(kind, ref)
+            return key_of(kind, ref)
     return None
 
 
-def _nested(lines: list[str], path: Path) -> dict[str, Any]:
-    """Return a document of objects in which `path` leads through the records of `lines`."""
-    kind, ref, *rest = path
-    records = loaded(lines)
-    value = records if rest and isinstance(rest[0], Item) else value_of(records)
-    return {} if value is MISSING else {str(kind): {str(ref): value}}
+def _at(records: list[Any], rest: Path) -> Any:
+    """Return what is in `records` at a path that begins behind type and ref."""
+    if rest and isinstance(rest[0], Item):
+        return merge.value_at((by_origin(records) or {}).get(item_of(rest[0].value), MISSING), rest[1:])
+    return merge.value_at(value_of(records), rest)
+
+
+def _with(records: list[Any], path: Path, value: Any) -> list[Any]:
+    """Return what becomes of `records`, which stand at the first two steps of `path`, with `value` at `path`."""
+    start, rest = path[:2], path[2:]
+    if not (rest and isinstance(rest[0], Item)):
+        kind, ref = map(str, start)
+        all_records = {} if not records else {kind: {ref: value_of(records)}}
+        return listed(merge.value_at(merge.replace(all_records, path, value), start))
+    item, found = item_of(rest[0].value), by_origin(records)
+    if found is None:
+        raise DocumentError(
+            f"{place(start)} is not a list of objects told apart by 'origin', so it has no place for {item}."
+        )
+    if rest[1:]:
+        changed = merge.replace(found.get(item, {"origin": item.value}), rest[1:], value)
+    else:
+        changed = merge.copied(value)
+    if changed is MISSING:
+        found.pop(item, None)
+    elif by_origin([changed]) == {item: changed}:
+        found[item] = changed
+    else:
+        raise DocumentError(f"{place(path[:3])} has to be an object that keeps {item}.")
+    return list(found.values())
 
 
 def _named(record: Any, key: Key) -> Any:
@@ -198,4 +223,5 @@ def _named(record: Any, key: Key) -> Any:
 
 
 def _is_of(record: dict[str, Any], key: Key) -> bool:
-    return (record.get("type"), record.get("ref")) == (key.type, key.ref)
+    kind, ref = record.get("type"), record.get("ref")
+    return type(kind) is str and type(ref) is str and key_of(kind, ref) == key

@@ -13,22 +13,17 @@ import msgspec
 from walletsync import exactjson
 from walletsync.errors import DocumentError
 from walletsync.formats.json import MAX_DEPTH
+from walletsync.formats.label_sense import Key, key_of
 from walletsync.merge import MISSING, same
 
-_BLANKS: Final = " \t\r\n"
+BLANKS: Final = " \t\r\n"
 NO_LINES: Final[list[str]] = []
 _COMPACT = exactjson.Spelling("{", ",", "}", {})
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-class Key(msgspec.Struct, frozen=True):
-    """What tells records apart; a quick way to read it from a line that is known to be valid."""
-
-    type: str
-    ref: str
-
-
 _KEY = msgspec.json.Decoder(Key)
+"""A quick way to read type and ref from a line that is known to be valid."""
 
 
 class LabelFile:
@@ -40,14 +35,14 @@ class LabelFile:
         self.places = [(index, keys[line]) for index, line in enumerate(lines) if line in keys]
         self.records: dict[Key, list[str]] = {}
         for index, key in self.places:
-            self.records.setdefault(key, []).append(lines[index].rstrip(_BLANKS))
+            self.records.setdefault(key, []).append(lines[index].rstrip(BLANKS))
 
     def with_records(self, changed: dict[Key, list[str]], *, order: "LabelFile") -> str:
         """Return the document with other records for some keys; keys that it does not have follow, as in `order`."""
         lines = self.lines.copy()
         newline = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
         for index, records in self._spread(changed):
-            end = lines[index][len(lines[index].rstrip(_BLANKS)) :]
+            end = lines[index][len(lines[index].rstrip(BLANKS)) :]
             between = end if "\n" in end else newline
             lines[index] = between.join(records) + end if records else ""
         added = {key: records for key, records in changed.items() if not self.records.get(key)}
@@ -83,11 +78,25 @@ def lines_of(document: str) -> list[str]:
 def keyed(lines: Iterable[str]) -> Iterator[tuple[str, Key]]:
     """Return lines of a valid document with their keys, but for blank ones."""
     records = [line for line in lines if not line.isspace()]
-    return zip(records, map(_KEY.decode, records), strict=True)
+    return zip(records, map(_key, records), strict=True)
+
+
+def _key(line: str) -> Key:
+    found = _KEY.decode(line)
+    return key_of(found.type, found.ref)
 
 
 _RECENTLY_VALID: deque[bytes] = deque(maxlen=8)
 """Digests of the documents that were checked last: a sync meets the same few again and again, in file and store."""
+
+
+def is_valid(document: str) -> bool:
+    """Tell whether a text is a label file with no line that is no record."""
+    try:
+        checked(document)
+    except DocumentError:
+        return False
+    return True
 
 
 def checked(document: Any) -> str:
@@ -100,7 +109,7 @@ def checked(document: Any) -> str:
     if digest in _RECENTLY_VALID:
         return document
     for number, line in enumerate(io.StringIO(document, newline="\n"), start=1):
-        text = line.rstrip(_BLANKS)
+        text = line.rstrip(BLANKS)
         if text and (problem := problem_of(text)):
             raise DocumentError(f"Line {number} of the label file {problem}. Fix that line, or delete it.")
     _RECENTLY_VALID.append(digest)

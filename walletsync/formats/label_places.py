@@ -11,7 +11,6 @@ from walletsync import exactjson
 from walletsync.errors import DocumentError
 from walletsync.formats.label_lines import (
     NO_LINES,
-    Key,
     LabelFile,
     keyed,
     lines_of,
@@ -20,11 +19,11 @@ from walletsync.formats.label_lines import (
     value_of,
     written,
 )
+from walletsync.formats.label_sense import DERIVED, Key, by_origin, field_sense, identity, item_of, key_of, record_sense
+from walletsync.formats.label_sense import sense as value_sense
 from walletsync.formats.places import is_blank
-from walletsync.merge import MISSING, Item, Path, by_key, place, same
+from walletsync.merge import MISSING, Item, Path, place, same
 
-DERIVED: Final = frozenset({"rate", "fmv", "heights", "height", "time", "fee", "value", "keypath"})
-"""Fields that each program works out from the chain and from prices (BIP-329, additional fields)."""
 _KEY_STEPS: Final = 2
 _SAYS_NOTHING: Final = DERIVED | {"type", "ref", "origin"}
 
@@ -47,16 +46,14 @@ def _compare(found: list[dict[Path, Any]], key: Key, sides: list[list[Any]]) -> 
     if all(len(records) <= 1 for records in sides):
         _compare_fields(found, (key.type, key.ref), [records[0] if records else {} for records in sides], but={"ref"})
         return
-    by_origin = [by_key(records, "origin") for records in sides]
-    told_apart = [records for records in by_origin if records is not None]
+    all_by_origin = [by_origin(records) for records in sides]
+    told_apart = [records for records in all_by_origin if records is not None]
     if len(told_apart) < len(sides):
         _note(found, (key.type, key.ref), [value_of(records) for records in sides])
         return
-    for name in dict.fromkeys(name for records in told_apart for name in records):
-        of_all = [records.get(name, {}) for records in told_apart]
-        origin = next(record["origin"] for record in of_all if record)
-        path = (key.type, key.ref, Item("origin", origin))
-        _compare_fields(found, path, of_all, but={"ref", "origin"})
+    for item in dict.fromkeys(item for records in told_apart for item in records):
+        of_all = [records.get(item, {}) for records in told_apart]
+        _compare_fields(found, (key.type, key.ref, item), of_all, but={"ref", "origin"})
 
 
 def _compare_fields(
@@ -67,7 +64,8 @@ def _compare_fields(
 
 
 def _note(found: list[dict[Path, Any]], path: Path, values: Sequence[Any]) -> None:
-    if all(same(values[0], value) for value in values):
+    first, *others = (sense(path, value) for value in values)
+    if all(same(first, other) for other in others):
         return
     for each, value in zip(found, values, strict=True):
         if value is not MISSING:
@@ -81,7 +79,7 @@ def with_values(document: str, values: Mapping[Path, Any]) -> str:
     """
     wanted: dict[Key, dict[Path, Any]] = {}
     for path, value in values.items():
-        wanted.setdefault(Key(str(path[0]), str(path[1])), {})[path[2:]] = value
+        wanted.setdefault(key_of(str(path[0]), str(path[1])), {})[path[2:]] = value
     lines = lines_of(document)
     file = LabelFile(lines, {line: key for line, key in keyed(lines) if key in wanted})
     changed = {}
@@ -96,14 +94,13 @@ def _changed(key: Key, records: list[Any], changes: dict[Path, Any]) -> list[dic
     if () in changes:
         return listed(changes[()])
     is_told_apart = any(isinstance(path[0], Item) for path in changes)
-    by_origin = by_key(records, "origin") if is_told_apart else None
-    if by_origin is None and (is_told_apart or len(records) > 1):
+    if (len(records) > 1 and not is_told_apart) or (is_told_apart and by_origin(records) is None):
         raise DocumentError(
             f"{place((key.type, key.ref))} has other records now, of which nobody can tell which one is meant."
         )
-    found: dict[Item | None, dict[str, Any]] = {
-        Item("origin", record["origin"]) if is_told_apart else None: record for record in records
-    }
+    found: dict[Item | None, dict[str, Any]] = {}
+    for record in records:
+        found[item_of(record["origin"]) if is_told_apart else None] = record
     for path, value in changes.items():
         item = path[0] if isinstance(path[0], Item) else None
         start = {} if item is None else {"origin": item.value}
@@ -120,6 +117,17 @@ def _left(key: Key, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any
             yield left
         elif not left.keys() <= _SAYS_NOTHING:
             yield {"type": key.type, **left}
+
+
+def sense(path: Path, value: Any) -> Any:
+    """Return what a value at a place says; at (), what a document does."""
+    if value is MISSING:
+        return MISSING
+    if not path:
+        return [record_sense(exactjson.loads(line)) for line in lines_of(value) if not line.isspace()]
+    if len(path) == _KEY_STEPS:
+        return sorted(map(identity, listed(value)))
+    return field_sense(path[-1], value) if type(path[-1]) is str else value_sense(value)
 
 
 def is_derived(path: Path) -> bool:
@@ -141,5 +149,6 @@ def contents(document: str) -> set[Path]:
         if not line.isspace():
             record = exactjson.loads(line)
             kept = {name for name, value in record.items() if not (is_blank(value) or value is True)}
-            found |= {(record["type"], record["ref"], name) for name in kept - _SAYS_NOTHING}
+            key = key_of(record["type"], record["ref"])
+            found |= {(key.type, key.ref, name) for name in kept - _SAYS_NOTHING}
     return found

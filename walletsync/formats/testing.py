@@ -10,14 +10,15 @@ plenty. `PROMISES` has them one by one, for a framework that wants a test for ea
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import permutations, product
+from itertools import permutations, product, takewhile
 from typing import Any, Final, TypeAlias
 
 from walletsync.errors import DocumentError
 from walletsync.formats.base import Format
-from walletsync.formats.contents import ITEM, is_apart, pieces
-from walletsync.merge import MISSING, Conflict, Merged, same
+from walletsync.formats.contents import ITEM, Piece, is_apart, pieces
+from walletsync.merge import MISSING, Conflict, Merged, Path, same
 
 _MAX_DAMAGES = 200
 _HISTORIES = 20
@@ -167,21 +168,22 @@ def replaces_the_whole(format: Format[Any], documents: Sequence[Any]) -> None:
 def keeps_every_edit(format: Format[Any], documents: Sequence[Any]) -> None:
     """What each side added is in the document or in a conflict, what it deleted is gone, and neither side is preferred.
 
-    By the pieces of a document, whose order is no content. A format whose changes come to something else than what
+    By the pieces of a document, whose order is no content. Of a `FileFormat`, by what they say in any spelling, and
+    without what is derived, which nobody edits. A format whose changes come to something else than what
     either side wrote, such as a sum, does not keep this, and runs the others of `PROMISES`.
     """
-    contents = [pieces(document) for document in documents]
+    contents = [_edited(format, document) for document in documents]
     for sides in product(range(len(documents)), repeat=3):
         base, mine, theirs = (contents[side] for side in sides)
         merged = _merged(format, documents, *sides)
-        document = pieces(merged.document)
-        with_mine = pieces(_decided_for_mine(format, merged))
+        document = _edited(format, merged.document)
+        with_mine = _edited(format, _decided_for_mine(format, merged))
         _require(mine - base - theirs <= with_mine, "what mine added is in the document or in a conflict", *sides)
         _require(theirs - base - mine <= document, "what theirs added is in the document", *sides)
         for kept, other, found in ((mine, theirs, with_mine), (theirs, mine, document)):
             deleted = [piece for piece in base & other if piece not in kept and ITEM not in piece]
             _require(all(piece not in found for piece in deleted), "what one side deleted does not come back", *sides)
-        swapped = pieces(_merged(format, documents, sides[0], sides[2], sides[1]).document)
+        swapped = _edited(format, _merged(format, documents, sides[0], sides[2], sides[1]).document)
         _require(with_mine == swapped, "with mine and theirs exchanged, the same is in the document", *sides)
 
 
@@ -278,6 +280,21 @@ class Devices:
 
 def _merged(format: Format[Any], documents: Sequence[Any], base: int, mine: int, theirs: int) -> Merged[Any]:
     return format.merge(documents[base], documents[mine], documents[theirs])
+
+
+def _edited(format: Format[Any], document: Any) -> Counter[Piece]:
+    """Return the pieces of a document that somebody can have edited."""
+    sense = getattr(format, "sense", None)
+    is_derived = getattr(format, "is_derived", None)
+    found = pieces(document if sense is None else sense((), document))
+    if is_derived is None:
+        return found
+    return Counter({piece: number for piece, number in found.items() if not _lies_in(is_derived, piece)})
+
+
+def _lies_in(is_derived: Callable[[Path], bool], piece: Piece) -> bool:
+    way = tuple(step for step in takewhile(lambda step: not isinstance(step, type), piece) if type(step) is str)
+    return any(is_derived(way[: length + 1]) for length in range(len(way)))
 
 
 def _decoded(format: Format[Any], data: bytes) -> Any:
