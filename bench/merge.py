@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.labels import edited, sparrow, spaced
+from tests.labels import edited, spaced, sparrow
 from walletsync import BIP329Format, JSONFormat
 from walletsync.formats.base import Format
 

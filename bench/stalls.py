@@ -2,7 +2,8 @@
 
 Printed are p50 and p99 of small GETs and POSTs of a client that asks now and then, beside each stall and beside none,
 and the ratios to none. The stalls are made in processes of their own, which need a processor, too: with fewer than
-three cores a part of what is seen is theirs. Run it as `.venv/bin/python -m bench.stalls`.
+three cores a part of what is seen is theirs. How much, `--elsewhere` tells: the stalls are made at another server then.
+Run it as `.venv/bin/python -m bench.stalls`.
 """
 
 import argparse
@@ -16,8 +17,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from bench.load import Listeners, Tally, more_files, request, wallet
@@ -33,6 +35,7 @@ DELETED, VERSIONS = 12, 10
 TOKENS, EXPIRED = 1_000_000, 100_000
 PASSWORD = "derived password"  # noqa: S105 - of accounts that nobody else will ever see
 _GET_PAUSE, _POST_PAUSE = 0.002, 0.01
+_PATIENCE = 60.0
 
 
 @dataclass
@@ -80,28 +83,33 @@ def add_tokens(database: Path) -> None:
     connection.close()
 
 
-Stall = Callable[[int, Accounts], None]
+Stall = Callable[[int, Accounts, Event], None]
+"""Makes it until its process is killed, at the server on a port; the event says that it has begun."""
 
 
-def get_large(port: int, accounts: Accounts) -> None:
+def get_large(port: int, accounts: Accounts, begun: Event) -> None:
     """Get wallets of 4 MB, on and on."""
+    begun.set()
     _on_and_on(port, [request("GET", token) for token in accounts.large])
 
 
-def send_large(port: int, accounts: Accounts) -> None:
+def send_large(port: int, accounts: Accounts, begun: Event) -> None:
     """Send wallets of 4 MB that another device was faster with, and get that one."""
+    begun.set()
     _on_and_on(port, [request("POST", token, wallet(9, LARGE)) for token in accounts.large])
 
 
-def send_as_stranger(port: int, accounts: Accounts) -> None:
+def send_as_stranger(port: int, accounts: Accounts, begun: Event) -> None:
     """Send sign-ups whose password has 24 MiB."""
+    begun.set()
     body = json.dumps({"email": "a@example.com", "password": "\0" * LARGE}).encode()
     head = f"POST /signup HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     _on_and_on(port, [head + body] * CLIENTS)
 
 
-def delete(port: int, accounts: Accounts) -> None:
+def delete(port: int, accounts: Accounts, begun: Event) -> None:
     """Delete accounts, one after the other, of which each has ten versions of 4 MB."""
+    begun.set()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     for email in accounts.leaving:
         connection.request("POST", "/api/3/account/delete", json.dumps({"email": email, "password": PASSWORD}))
@@ -111,20 +119,28 @@ def delete(port: int, accounts: Accounts) -> None:
             raise RuntimeError(f"A deletion was answered with {answer.status}.")
 
 
-def hold_sockets(port: int, accounts: Accounts) -> None:
+def open_sockets(port: int, accounts: Accounts, begun: Event) -> None:
+    """Open as many WebSockets as there may be, as fast as the server lets them in, and hold them."""
+    begun.set()
+    hold_sockets(port, accounts, begun)
+
+
+def hold_sockets(port: int, accounts: Accounts, begun: Event) -> None:
     """Hold as many WebSockets as there may be."""
 
     async def hold() -> None:
         listeners = Listeners(port)
         more_files(_SOCKETS)
         await listeners.open(accounts.large, _SOCKETS)
+        begun.set()
         await asyncio.Event().wait()
 
     asyncio.run(hold())
 
 
-def nothing(port: int, accounts: Accounts) -> None:
+def nothing(port: int, accounts: Accounts, begun: Event) -> None:
     """Do nothing: what the server does by itself is enough."""
+    begun.set()
 
 
 _SOCKETS = 10_000
@@ -134,6 +150,7 @@ STALLS: dict[str, Stall] = {
     "send 4 MB": send_large,
     "strangers' 24 MiB": send_as_stranger,
     "delete 40 MB": delete,
+    "open 10,000 sockets": open_sockets,
     "hold 10,000 sockets": hold_sockets,
     "purge 100,000 tokens": nothing,
 }
@@ -215,10 +232,14 @@ _POSTED: dict[str, int] = {}
 
 @contextmanager
 def stalled(stall: Stall, port: int, accounts: Accounts) -> Iterator[None]:
-    """Let a process make a stall until the end of the block."""
-    process = multiprocessing.get_context("spawn").Process(target=stall, args=(port, accounts), daemon=True)
+    """Let a process make a stall until the end of the block, which begins when it has begun."""
+    spawning = multiprocessing.get_context("spawn")
+    begun = spawning.Event()
+    process = spawning.Process(target=stall, args=(port, accounts, begun), daemon=True)
     process.start()
     try:
+        if not begun.wait(_PATIENCE):
+            raise RuntimeError(f"{stall.__name__} did not begin.")
         yield
     finally:
         if process.exitcode:
@@ -227,28 +248,32 @@ def stalled(stall: Stall, port: int, accounts: Accounts) -> Iterator[None]:
         process.join()
 
 
+@contextmanager
+def server_on(database: Path) -> Iterator[int]:
+    """Run a server on a database; give its port."""
+    settings: dict[str, str | int] = {"sockets_per_account": _SOCKETS, "log_level": "error"}
+    with RunningServer(database=database, accounts="open", settings=settings) as server:
+        yield int(server.url.rpartition(":")[2])
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("stalls", nargs="*", choices=[*STALLS, []], help="by default all")
+    parser.add_argument("--elsewhere", action="store_true", help="at another server, to see what is the machine's")
     options = parser.parse_args()
     found: dict[str, tuple[Tally, Tally]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        database = Path(folder) / "walletsync.db"
-        accounts = make_accounts(database)
+        databases = [Path(folder) / f"{number}.db" for number in range(1 + options.elsewhere)]
+        accounts = [make_accounts(database) for database in databases]
         for name in dict.fromkeys(["none", *(options.stalls or STALLS)]):
-            purges = name.startswith("purge")
-            if purges:
-                add_tokens(database)
-            server = RunningServer(
-                database=database, accounts="open", settings={"sockets_per_account": _SOCKETS, "log_level": "error"}
-            )
-            with server:
-                port = int(server.url.rpartition(":")[2])
-                with stalled(STALLS[name], port, accounts):
-                    time.sleep(0 if purges else 1.0)  # until the stall has begun
-                    found[name] = probe(port, accounts, options.seconds)
+            if name.startswith("purge"):
+                add_tokens(databases[-1])
+            with ExitStack() as running:
+                ports = [running.enter_context(server_on(database)) for database in databases]
+                running.enter_context(stalled(STALLS[name], ports[-1], accounts[-1]))
+                found[name] = probe(ports[0], accounts[0], options.seconds)
     _print(found)
 
 

@@ -1,20 +1,18 @@
-"""The server's real process, but hashing a password costs next to nothing, for tests that ask a lot."""
+"""The server's real process, but it starts in milliseconds, and hashing a password costs next to nothing."""
 
-from pathlib import Path
+import subprocess
+from typing import cast
 
-from walletsync_server.cli import main
-from walletsync_server.services.passwords import PASSWORD_HASHER
+from typing_extensions import override
+
+from tests.forks import Fork
 from walletsync_server.testing import RunningServer
 
 
 class CheapServer(RunningServer):
-    """`RunningServer`, but for what hashing a password costs."""
+    """`RunningServer`, but for what a start and hashing a password cost."""
 
-    def _command(self) -> list[str]:
-        python, _, _, *options = super()._command()
-        return [python, "-P", str(Path(__file__)), *options]  # -P: the folder of tests is none of modules
-
-
-if __name__ == "__main__":
-    PASSWORD_HASHER.__init__(time_cost=1, memory_cost=8, parallelism=1)  # type: ignore[misc]  # the one that all use
-    main()
+    @override
+    def _spawn(self) -> "subprocess.Popen[str]":
+        fork = Fork(self._words(), self._log_file, self._environment())
+        return cast("subprocess.Popen[str]", fork)  # of which it has what is used

@@ -91,11 +91,41 @@ def spelling(text: str) -> Spelling:
     return Spelling(text[:first], separator, text[end:], entries)
 
 
+@dataclass(frozen=True)
+class Part:
+    """An entry of an object or an item of a list: its name and colon if any, its value, and the spaces around it."""
+
+    before: str
+    head: str
+    text: str
+    after: str
+
+
+def parts(text: str) -> list[Part]:
+    """Return what an object or a list consists of; `text` is one that `loads` takes, and no spaces around it."""
+    found: list[Part] = []
+    position = 1
+    while text[position - 1] not in "}]":
+        start = _after(_SPACES, text, position)
+        if text[start] in "}]":
+            break
+        value = start
+        if text[0] == "{":
+            _, end = _DECODER.raw_decode(text, start)
+            value = _after(_COLON, text, end)
+        _, end = _DECODER.raw_decode(text, value)
+        closing = _after(_SPACES, text, end)
+        found.append(Part(text[position:start], text[start:value], text[value:end], text[end:closing]))
+        position = closing + 1
+    return found
+
+
 def _after(punctuation: re.Pattern[str], text: str, position: int) -> int:
     found = punctuation.match(text, position)
     return position if found is None else found.end()
 
 
+_SPACES = re.compile(r"[ \t\r\n]*")
 _COLON, _COMMA = (re.compile(rf"[ \t\r\n]*{mark}[ \t\r\n]*") for mark in ":,")
 
 
@@ -106,7 +136,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return entries
 
 
-def _float(text: str) -> float:
+def parse_float(text: str) -> float:
+    """Return a number with a point or an exponent, for a decoder of its own."""
     number = float(text)
     return number if repr(number) == text else Number(text)
 
@@ -123,4 +154,6 @@ def _constant(_: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not numbers in JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_int, parse_constant=_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=parse_float, parse_int=_int, parse_constant=_constant
+)

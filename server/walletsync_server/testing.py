@@ -103,15 +103,7 @@ class RunningServer:
         """
         if self._process is not None:
             raise RuntimeError("The server is running already.")
-        with self._log_file.open("a") as log:
-            self._process = subprocess.Popen(
-                self._command(),
-                stdin=subprocess.PIPE,  # its end ends the server, see --stop-with-stdin
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env={k: v for k, v in os.environ.items() if not k.startswith("WALLETSYNC_")},
-            )
+        self._process = self._spawn()
         line = self._first_line(self._process)
         if not line.startswith(_STARTS_WITH):
             self.kill()
@@ -135,10 +127,28 @@ class RunningServer:
         self.stop()
         self._directory.cleanup()
 
+    def _spawn(self) -> "subprocess.Popen[str]":
+        with self._log_file.open("a") as log:
+            return subprocess.Popen(
+                self._command(),
+                stdin=subprocess.PIPE,  # its end ends the server, see --stop-with-stdin
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=self._environment(),
+            )
+
     def _command(self) -> list[str]:
+        return [sys.executable, "-m", "walletsync_server", *self._words()]
+
+    def _words(self) -> list[str]:
         here: dict[str, Value] = {"port": self._port, "database": f"sqlite:///{self.database.absolute()}"}
         words = [word for name, value in (here | self._settings).items() for word in _options(name, value)]
-        return [sys.executable, "-m", "walletsync_server", "serve", "--stop-with-stdin", *words]
+        return ["serve", "--stop-with-stdin", *words]
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        return {k: v for k, v in os.environ.items() if not k.startswith("WALLETSYNC_")}
 
     def _first_line(self, process: "subprocess.Popen[str]") -> str:
         """Return the first line of its stdout, or nothing if it ends or takes too long."""

@@ -10,10 +10,10 @@ import pytest
 
 from tests.attack.ledger import Stored, stored_accounts
 from tests.attack.wires import KeptWire
+from tests.cheap_server import CheapServer
 from tests.server.helpers import API, Account, HttpWire, log_in, new_account
 from walletsync_server.storage.sqlite.backup import back_up, restore
 from walletsync_server.storage.sqlite.verify import verify
-from walletsync_server.testing import RunningServer
 
 WRITERS = 6
 SMALL, LARGE = 300, 100_000  # bytes: every tenth wallet has many pages
@@ -42,7 +42,7 @@ class Writer:
 def test_backups_under_load_restore_with_unbroken_sequences(tmp_path: Path, backups: int) -> None:
     """Each restores to versions without a gap, as posted, up to one that was current while the backup was made."""
     database, restored, stopping = tmp_path / "walletsync.db", tmp_path / "restored.db", threading.Event()
-    with RunningServer(accounts="open", database=database) as server, ThreadPoolExecutor(WRITERS) as pool:
+    with CheapServer(accounts="open", database=database) as server, ThreadPoolExecutor(WRITERS) as pool:
         writers = [Writer(server.url) for _ in range(WRITERS)]
         writing = [pool.submit(writer.write_until, stopping) for writer in writers]
         try:
@@ -81,7 +81,7 @@ def assert_unbroken(stored: Stored) -> None:
 
 def go_on_with(restored: Path, writers: Sequence[Writer]) -> None:
     """Serve a restored backup: everybody logs in again and writes the next version."""
-    with RunningServer(accounts="open", database=restored) as server:
+    with CheapServer(accounts="open", database=restored) as server:
         wire = HttpWire(server.url)
         for writer in writers:
             assert wire("GET", f"{API}/wallet", token=writer.account.token).status == 401

@@ -13,7 +13,6 @@ from tests.attack.forked import ForkedServer
 from tests.attack.ledger import State, is_stored, stored_accounts
 from tests.attack.steps import Step
 from tests.attack.wires import KeptWire
-from tests.cheap_server import CheapServer
 from tests.server.helpers import API, HttpWire, Wire, log_in, new_account, until
 from walletsync_server.cli import main
 from walletsync_server.storage.contract_tests.records import ALICE, BOB
@@ -21,6 +20,7 @@ from walletsync_server.storage.interface import ReadTransaction, Storage, Storag
 from walletsync_server.storage.sqlite import no_room
 from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock
 from walletsync_server.storage.sqlite.opening import open_sqlite
+from walletsync_server.testing import RunningServer
 
 EMAIL, NEWCOMER = "alice@example.com", "bob@example.com"
 FRESH = State("derived login password", "5e" * 32)
@@ -72,7 +72,7 @@ NO_ROOM = 16 * 1024
 UNLIMITED = resource.RLIM_INFINITY, resource.RLIM_INFINITY
 
 
-class Cramped(CheapServer):
+class Cramped(RunningServer):
     """A server whose files cannot grow beyond `NO_ROOM` from its start on, whenever `is_full`."""
 
     is_full = False

@@ -7,15 +7,16 @@ import json
 from collections import Counter
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from walletsync.exactjson import loads
 from walletsync.formats.bip329 import BIP329Format
 from walletsync.merge import MISSING, Merged, same
 
 LABELS = BIP329Format()
-thorough = settings(derandomize=True, max_examples=100, deadline=None)
+thorough = examples(100)
 
 # Every line of these, few enough that sides often have the same record, or two of one key.
 POOL = [

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from walletsync import edge
 from walletsync.edge import Judged, Known, Limit, after_put, judge, still_other
 from walletsync.formats.bip329 import BIP329Format
@@ -321,7 +322,7 @@ FILES = st.dictionaries(REFS, FIELDS, max_size=4).map(lambda of: labels(**of))
 JSON = st.dictionaries(REFS, st.sampled_from([1, "x", True, {}, {"a": "x"}, {"a": "y", "b": 1}, [1]]), max_size=4)
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.lists(FILES, min_size=1, max_size=4), FILES, FILES)
 def test_whatever_is_written_nothing_is_lost_without_a_word(states: list[str], written: str, document: str) -> None:
     """What the program had not, it does not take away; what it gives is in the document or told; and the same again, as
@@ -329,7 +330,7 @@ def test_whatever_is_written_nothing_is_lost_without_a_word(states: list[str], w
     _hold(LABELS, states, written, document)
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.lists(JSON, min_size=1, max_size=4), JSON, JSON)
 def test_the_same_holds_for_json(states: list[Values], written: Values, document: Values) -> None:
     """Its places are others, the rule is not."""
@@ -354,3 +355,11 @@ def _hold(format: Any, states: list[Any], written: Any, document: Any) -> None:
     assert format.encode(again.document) == format.encode(found.document)
     assert set(again.conflicts) <= set(found.conflicts)
     assert judge(format, Known(states[-1]), states[-1], document, Limit()).document == document
+
+
+def test_a_keyed_list_that_was_put_whole_can_be_reordered() -> None:
+    """Its items show that it was read, whatever their order; another order is an edit."""
+    items = [{"id": each} for each in "abc"]
+    of = after_put(KEYED, Known(KEYED.empty()), {"list": items})
+    found = judge(KEYED, of, {"list": items[::-1]}, {"list": [*items[:2], {"id": "c", "n": 1}]}, LIMIT)
+    assert found.document == {"list": [{"id": "c", "n": 1}, {"id": "b"}, {"id": "a"}]}

@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from walletsync.exactjson import Number, dumps, loads, spelling
 from walletsync.merge import same
 
@@ -30,14 +31,14 @@ values = st.recursive(
 )
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@examples(100)
 @given(values)
 def test_compact_json_comes_back_to_the_last_character(text: str) -> None:
     """Whatever numbers are in it, however they are spelled."""
     assert dumps(loads(text)) == text
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@examples(100)
 @given(values)
 def test_a_value_is_the_one_that_json_reads(text: str) -> None:
     """Only that numbers remember their spelling."""
@@ -87,7 +88,7 @@ def test_an_object_is_taken_apart_as_it_is_written() -> None:
     assert spelling('{"a":1 }').separator == ","
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@examples(100)
 @given(st.dictionaries(texts, values, min_size=1, max_size=5), st.sampled_from([",", " , ", ",\t"]))
 def test_an_object_taken_apart_can_be_put_together(entries: dict[str, str], separator: str) -> None:
     """To the last character."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from walletsync.errors import DocumentError
 from walletsync.formats.base import Format
 from walletsync.formats.bip329 import BIP329Format
@@ -130,7 +131,7 @@ def told(history: History, side: str) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", [JSON, LABELS], ids=["json", "bip329"])
-@settings(derandomize=True, max_examples=200, deadline=None)
+@examples(200)
 @given(order=st.lists(steps, max_size=40))
 def test_any_order_of_devices_converges_without_losing_an_edit(kind: Kind, order: list[tuple[int, str, int]]) -> None:
     """In the end all have the same, and every number is in it, in a conflict, or was removed by somebody who saw it."""

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
+from tests.cheap_server import CheapServer
 from tests.conftest import PASSWORD
 from tests.insides import token_of
 from walletsync import Client, live
@@ -142,7 +143,7 @@ def test_it_listens_again_after_the_server_was_restarted(address: Callable[[], s
     """The end of the connection is news, too, since nobody knows what happened meanwhile; then it connects again."""
     news = News()
     with (
-        RunningServer(accounts="open") as server,
+        CheapServer(accounts="open") as server,
         devices(server.url, address()) as (laptop, phone),
         laptop.listen(news) as listener,
     ):

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from walletsync.merge import MISSING, Item, Merged, Path, merge, replace, same, value_at
 
 # The same examples in every run: a failure in CI is a failure at the desk.
-thorough = settings(derandomize=True, max_examples=100, deadline=None)
+thorough = examples(100)
 
 pytestmark = pytest.mark.untraced  # far more steps than other tests of the same rooms
 

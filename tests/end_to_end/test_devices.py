@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from append_log import AppendLog, append
+from tests.cheap_server import CheapServer
 from tests.middle import Middle
 from walletsync import Client, crypto
 from walletsync.results import OutOfDate, Posted
-from walletsync_server.testing import RunningServer
 
 Device = Callable[..., Client]
 
@@ -92,7 +92,7 @@ def test_nothing_that_a_device_knows_reaches_the_server_in_the_clear(
     """No password, key or piece of the document is in what the server received, stored or logged."""
     secret = "hunter2 and the rest of a long password"
     document = {"label": "a very private label", "amount": 123456789}
-    with RunningServer(accounts="open", database=tmp_path / "server.db") as server:
+    with CheapServer(accounts="open", database=tmp_path / "server.db") as server:
         with Middle(server.url) as middle, Client(middle.url, device_id="laptop") as client:
             client.set_account(address(), secret)
             client.register()

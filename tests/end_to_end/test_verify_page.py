@@ -12,6 +12,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from tests import browser
 from tests.browser import PHONE, phone
+from tests.cheap_server import CheapServer
 from tests.server.helpers import until
 from tests.server.smtp import HOST, LINK, MailServer
 from walletsync import Client, errors
@@ -71,7 +72,7 @@ def server(mail_server: MailServer) -> Iterator[RunningServer]:
         "mail_security": "none",
         "mail_from": "noreply@example.com",
     }
-    with RunningServer(accounts="email", settings=settings) as server:
+    with CheapServer(accounts="email", settings=settings) as server:
         yield server
 
 

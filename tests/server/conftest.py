@@ -6,7 +6,8 @@ from pathlib import Path
 import flask
 import pytest
 
-from tests.server import described
+from tests.server import described, raw
+from tests.server.front import Front, served
 from tests.server.helpers import (
     PASSWORD,
     Account,
@@ -17,6 +18,7 @@ from tests.server.helpers import (
     cheap_passwords,
     new_account,
 )
+from tests.server.waiting import Waiting, waiting_world
 from tests.server.world import EMAIL, LIMIT, Interrupted, World
 from walletsync_server.app import close_app, create_app
 from walletsync_server.live.hub import Hub
@@ -33,6 +35,22 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[flask.Flask]:
     app = create_app(Settings(database=f"sqlite:///{file}", accounts="open", **UNLIMITED), passwords=cheap_passwords())
     yield app
     close_app(app)
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[flask.Flask]:
+    """An application of the test's own that stores wallets of up to `raw.LIMIT` bytes."""
+    settings = Settings(database=f"sqlite:///{tmp_path}/walletsync.db", accounts="open", max_wallet_bytes=raw.LIMIT)
+    app = create_app(settings, passwords=cheap_passwords(), hub=Hub())
+    yield app
+    close_app(app)
+
+
+@pytest.fixture
+def front(narrow: flask.Flask) -> Iterator[Front]:
+    """The front door before it."""
+    with served(narrow) as front:
+        yield front
 
 
 @pytest.fixture(params=["flask", "process"])
@@ -69,3 +87,10 @@ def world(tmp_path: Path) -> Iterator[World]:
     services.accounts.sign_up(EMAIL, PASSWORD, bytes(32))
     yield World(services, storage, clock, hub)
     storage.close()
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[Waiting]:
+    """Services over an inline storage, where addresses have to be confirmed."""
+    with waiting_world(tmp_path) as world:
+        yield world

@@ -2,30 +2,15 @@
 
 import re
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NoReturn
 
-import flask
-
 from tests.server.front import Front
-from tests.server.helpers import cheap_passwords, connect
-from walletsync_server.app import close_app, create_app
-from walletsync_server.live.hub import Hub
-from walletsync_server.settings import Settings
+from tests.server.helpers import connect
 
 LIMIT = 100_000
 HOST = b"Host: x\r\n"
 BEHIND = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 """A request that nobody sent, if the one before it is misunderstood."""
-
-
-def narrow_app(folder: Path) -> Iterator[flask.Flask]:
-    """Yield an application that stores wallets of up to `LIMIT` bytes; for fixtures."""
-    settings = Settings(database=f"sqlite:///{folder}/walletsync.db", accounts="open", max_wallet_bytes=LIMIT)
-    app = create_app(settings, passwords=cheap_passwords(), hub=Hub())
-    yield app
-    close_app(app)
 
 
 def exchange(front: Front, sent: bytes) -> bytes:

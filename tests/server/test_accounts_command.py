@@ -9,13 +9,14 @@ import pytest
 from alembic import command
 from click.testing import CliRunner, Result
 
+from tests.cheap_server import CheapServer
 from tests.server.helpers import API, Account, HttpWire, log_in, sign_up
 from walletsync_server.cli import main
 from walletsync_server.storage.sql.migrate import configuration
 from walletsync_server.storage.sqlite.connect import engine
 from walletsync_server.storage.sqlite.lock import DatabaseLock
 from walletsync_server.storage.sqlite.opening import open_sqlite
-from walletsync_server.testing import RunningServer, ServerDidNotStart
+from walletsync_server.testing import ServerDidNotStart
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 
@@ -32,7 +33,7 @@ def accounts(file: Path, *words: str, **options: str) -> Result:
 
 def test_permission_holds_at_once_while_the_server_runs(file: Path) -> None:
     """Nobody, then the one who was added, then nobody again: without a restart."""
-    with RunningServer(database=file) as server:
+    with CheapServer(database=file) as server:
         wire = HttpWire(server.url)
         assert sign_up(wire, ALICE).status == 403
         assert accounts(file, "add", ALICE).stdout == f"{ALICE} may sign up.\n"
@@ -45,7 +46,7 @@ def test_permission_holds_at_once_while_the_server_runs(file: Path) -> None:
 
 def test_list_has_everybody(file: Path) -> None:
     """Whoever has an account or may get one, by command or by setting, in order; each as a line or as JSON."""
-    with RunningServer(database=file, allow=["dora@example.com"]) as server:
+    with CheapServer(database=file, allow=["dora@example.com"]) as server:
         wire = HttpWire(server.url)
         for address in (BOB, "carol@example.com"):
             accounts(file, "add", address)
@@ -73,7 +74,7 @@ def test_list_has_everybody(file: Path) -> None:
 
 def test_devices_are_shown_and_logged_out(file: Path) -> None:
     """All of one account with its devices, as lines or JSON; who is logged out is so at once, and may log in again."""
-    with RunningServer(database=file, accounts="open") as server:
+    with CheapServer(database=file, accounts="open") as server:
         wire = HttpWire(server.url)
         sign_up(wire, ALICE)
         phone, laptop = (Account(wire, ALICE, log_in(wire, ALICE, device=name).json["token"]) for name in ("a", "b"))
@@ -96,7 +97,7 @@ def test_devices_are_shown_and_logged_out(file: Path) -> None:
 
 def test_removed_account_is_gone(file: Path) -> None:
     """Its token and password are of no use at once, and the address may not come back."""
-    with RunningServer(database=file) as server:
+    with CheapServer(database=file) as server:
         wire = HttpWire(server.url)
         accounts(file, "add", ALICE)
         sign_up(wire, ALICE)
@@ -112,7 +113,7 @@ def test_removed_account_is_gone(file: Path) -> None:
 
 def test_account_can_be_kept(file: Path) -> None:
     """Only the permission is taken back: who has an account keeps it, and nobody is asked."""
-    with RunningServer(database=file) as server:
+    with CheapServer(database=file) as server:
         wire = HttpWire(server.url)
         accounts(file, "add", ALICE)
         sign_up(wire, ALICE)
@@ -125,7 +126,7 @@ def test_account_can_be_kept(file: Path) -> None:
 @pytest.mark.parametrize(("answer", "stays"), [("y\n", False), ("n\n", True), ("", True)])
 def test_deletion_is_asked_for(file: Path, answer: str, stays: bool) -> None:
     """Only a yes deletes; the question says what there is. No answer is a no."""
-    with RunningServer(database=file, accounts="open") as server:
+    with CheapServer(database=file, accounts="open") as server:
         sign_up(HttpWire(server.url), ALICE)
         typed = ["accounts", "remove", "--database", f"sqlite:///{file}", ALICE]
         ended = CliRunner().invoke(main, typed, input=answer)
@@ -192,7 +193,7 @@ def test_no_schema_changes_under_a_server(older: Path) -> None:
     ):
         assert (ended.exit_code, "which takes the database alone" in ended.stderr) == (1, True)
         assert "stop the server" in ended.stderr
-    with closing(RunningServer(database=older)) as newer, pytest.raises(ServerDidNotStart, match="takes the database"):
+    with closing(CheapServer(database=older)) as newer, pytest.raises(ServerDidNotStart, match="takes the database"):
         newer.start()
     assert revision(older) == "0001"
     server.release()

@@ -3,29 +3,15 @@
 import json
 import socket
 import struct
-from collections.abc import Iterator
-from pathlib import Path
 
 import flask
 import pytest
 
 from tests.server.front import Front, served
 from tests.server.helpers import connect, new_account, until, wallet_body
-from tests.server.raw import BEHIND, HOST, chunked, exchange, is_open, narrow_app, post, send_for_ever, statuses
+from tests.server.raw import BEHIND, HOST, chunked, exchange, is_open, post, send_for_ever, statuses
 from walletsync_server.asgi import http_protocol
 from walletsync_server.asgi.front_door import SLACK
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[flask.Flask]:
-    yield from narrow_app(tmp_path)
-
-
-@pytest.fixture
-def front(app: flask.Flask) -> Iterator[Front]:
-    with served(app) as front:
-        yield front
-
 
 AMBIGUOUS = {
     "length and chunks": post(b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n"),
@@ -157,10 +143,10 @@ def test_client_that_stays_after_the_last_answer_is_cut(front: Front, monkeypatc
                 send_for_ever(client, bytes(1000))
 
 
-def test_clients_that_vanish_leave_no_trace_in_the_log(app: flask.Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_clients_that_vanish_leave_no_trace_in_the_log(narrow: flask.Flask, caplog: pytest.LogCaptureFixture) -> None:
     """Who resets the connection while several of its requests wait is nobody's fault, so nothing is logged of it."""
     reset = struct.pack("ii", 1, 0)
-    with served(app) as front:
+    with served(narrow) as front:
         for _ in range(50):
             with connect(front.url) as client:
                 client.sendall(5 * (b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n" + BEHIND))
@@ -178,10 +164,10 @@ def test_trailer_is_no_header(front: Front) -> None:
     assert statuses(answers) == [401]
 
 
-def test_names_with_underscores_are_dropped(app: flask.Flask, front: Front) -> None:
+def test_names_with_underscores_are_dropped(narrow: flask.Flask, front: Front) -> None:
     """A header that only WSGI takes for another one, behind the back of a proxy, does not arrive."""
 
-    @app.get("/headers")
+    @narrow.get("/headers")
     def headers() -> list[str]:
         return [name.lower() for name, _ in flask.request.headers.items()]
 

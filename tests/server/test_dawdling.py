@@ -3,30 +3,16 @@
 import math
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import flask
 import pytest
 
 from tests.server.front import Front, served
 from tests.server.helpers import connect, until
-from tests.server.raw import BEHIND, LIMIT, chunked, first_status, is_open, narrow_app, post, statuses
+from tests.server.raw import BEHIND, LIMIT, chunked, first_status, is_open, post, statuses
 from walletsync_server.asgi import http_protocol, server
 from walletsync_server.asgi.http_protocol import SLOWEST, bought
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[flask.Flask]:
-    yield from narrow_app(tmp_path)
-
-
-@pytest.fixture
-def front(app: flask.Flask) -> Iterator[Front]:
-    with served(app) as front:
-        yield front
-
 
 SLOW = {
     "nothing": b"",
@@ -97,10 +83,10 @@ def test_body_that_keeps_coming_has_more_time(front: Front, monkeypatch: pytest.
         assert first_status(client) == 400
 
 
-def test_idle_connection_is_closed(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_connection_is_closed(narrow: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is kept alive for nothing is closed."""
     monkeypatch.setattr(server, "IDLE_SECONDS", 0.1)
-    with served(app) as front, connect(front.url) as client, client.makefile("rb") as received:
+    with served(narrow) as front, connect(front.url) as client, client.makefile("rb") as received:
         client.sendall(BEHIND)
         assert statuses(received.read()) == [200]
 
@@ -120,10 +106,10 @@ MUCH = 10_000_000
 
 
 @pytest.fixture
-def generous(app: flask.Flask) -> flask.Flask:
+def generous(narrow: flask.Flask) -> flask.Flask:
     """The application, which has much to tell besides."""
-    app.add_url_rule("/much", view_func=lambda: b"*" * MUCH)
-    return app
+    narrow.add_url_rule("/much", view_func=lambda: b"*" * MUCH)
+    return narrow
 
 
 def ask_for_much(front: Front, headers: bytes = b"") -> socket.socket:

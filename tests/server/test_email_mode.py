@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.server import described
 from tests.server.helpers import (
     API,
@@ -60,7 +61,7 @@ def email_mode(mail_server: MailServer, folder: Path) -> RunningServer:
     """Return a server in e-mail mode that uses this mail server; its database is in the folder."""
     password = folder / "mail-password"
     password.write_text(MAIL_PASSWORD + "\n")
-    return RunningServer(
+    return CheapServer(
         database=folder / "walletsync.db",
         accounts="email",
         settings={

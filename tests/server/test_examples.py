@@ -11,6 +11,7 @@ import pytest
 import trustme
 import websocket
 
+from tests.cheap_server import CheapServer
 from tests.server.helpers import API, UNKNOWN_TOKEN, Account, fresh_email, log_in, seed_of, sign_up, until
 from tests.server.proxies import EXAMPLES, HOST, Proxy, TlsWire, caddy, nginx, require
 from walletsync_server.configuration import load
@@ -45,7 +46,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     authority = trustme.CA()
     settings = {"public_url": SETTINGS.public_url, "trusted_proxies": SETTINGS.trusted_proxies, "rate_seed": "2/hour"}
     with (
-        RunningServer(accounts="open", settings=settings) as server,
+        CheapServer(accounts="open", settings=settings) as server,
         start(tmp_path_factory.mktemp("proxy"), server.url.removeprefix("http://"), authority) as proxy,
     ):
         yield Deployment(server, proxy, authority)

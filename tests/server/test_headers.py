@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.server.helpers import (
     API,
     Account,
@@ -56,7 +57,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Wire
     file = tmp_path_factory.mktemp("app") / "walletsync.db"
     settings: dict[str, Any] = {**UNLIMITED, **BEHIND}
     app = create_app(Settings(database=f"sqlite:///{file}", accounts="open", **settings), passwords=cheap_passwords())
-    with RunningServer(accounts="open", settings=BEHIND) as server:
+    with CheapServer(accounts="open", settings=BEHIND) as server:
         yield {"flask": FlaskWire(app), "process": HttpWire(server.url)}
     close_app(app)
 

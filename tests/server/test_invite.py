@@ -14,10 +14,10 @@ from aiosmtpd.handlers import Message as MessageHandler
 from aiosmtpd.smtp import AuthResult
 from click.testing import CliRunner, Result
 
+from tests.cheap_server import CheapServer
 from tests.server.helpers import HttpWire, sign_up
 from walletsync_server.cli import main
 from walletsync_server.storage.sqlite.opening import open_sqlite
-from walletsync_server.testing import RunningServer
 
 ALICE = "alice@example.com"
 URL = "https://sync.example.com"
@@ -116,7 +116,7 @@ def test_invited_address_is_told_and_may_sign_up(server: MailServer, variables: 
     (mail,) = server.post.mails
     assert (mail["To"], mail["From"], mail["Subject"]) == (ALICE, "sync@example.com", "You are invited")
     assert URL in mail.get_payload()
-    with RunningServer(database=tmp_path / "walletsync.db") as running:
+    with CheapServer(database=tmp_path / "walletsync.db") as running:
         assert sign_up(HttpWire(running.url), ALICE).status == 201
 
 

@@ -17,6 +17,7 @@ import requests
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.cheap_server import CheapServer
 from tests.server.helpers import API, HttpWire, free_port, log_in, new_account, seed_of
 from walletsync_server import __version__
 from walletsync_server.cli import main
@@ -53,7 +54,7 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def server(port: int) -> Iterator[RunningServer]:
-    with RunningServer(accounts="open", settings={"metrics_port": port, "rate_resend": "1/hour"}) as server:
+    with CheapServer(accounts="open", settings={"metrics_port": port, "rate_resend": "1/hour"}) as server:
         yield server
 
 
@@ -201,7 +202,7 @@ def test_port_that_is_taken_is_told() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        server = RunningServer(settings={"metrics_port": port})
+        server = CheapServer(settings={"metrics_port": port})
         with pytest.raises(ServerDidNotStart, match=f"Cannot serve metrics on 127.0.0.1, port {port}: Address already"):
             server.start()
         server.close()
@@ -209,7 +210,7 @@ def test_port_that_is_taken_is_told() -> None:
 
 def test_nothing_is_shown_unless_asked_for() -> None:
     """Without a port for metrics the process listens on one port only."""
-    with RunningServer() as server:
+    with CheapServer() as server:
         listening = [each for each in psutil.Process(server.pid).net_connections() if each.status == "LISTEN"]
         assert [each.laddr.port for each in listening] == [int(server.url.rpartition(":")[2])]
 

@@ -39,6 +39,7 @@ CALLBACKS: list[tuple[type, str, str]] = [
     (HttpToolsProtocol, "_should_upgrade", "self"),
     (HttpToolsProtocol, "_unset_keepalive_if_required", "self"),
     (HttpToolsProtocol, "handle_websocket_upgrade", "self"),
+    (HttpToolsProtocol, "shutdown", "self"),
     # asgi/websocket_protocol.py
     (WSProtocol, "__init__", "self, config, server_state, app_state, _loop"),
     (WSProtocol, "handle_ping", "self, event"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.server.helpers import Account, HttpWire, connect, fresh_email, log_in, new_account, seed_of, send_raw, until
 from walletsync_server.testing import RunningServer
 
@@ -19,7 +20,7 @@ ROUNDS = 100
 @pytest.fixture
 def server(tmp_path: Path) -> RunningServer:
     """A server that the test starts and ends itself, on a database that stays."""
-    return RunningServer(database=tmp_path / "walletsync.db", accounts="open")
+    return CheapServer(database=tmp_path / "walletsync.db", accounts="open")
 
 
 def test_of_many_writes_with_one_sequence_one_is_accepted(running_server: RunningServer) -> None:
@@ -101,7 +102,7 @@ def write_until_cut(account: Account, number: int, acknowledged: dict[int, int])
 
 def test_two_processes_share_one_database(server: RunningServer) -> None:
     """A second process on the same file is safe: what one acknowledges the other knows, and one of two wins."""
-    with server, RunningServer(database=server.database, accounts="open") as second:
+    with server, CheapServer(database=server.database, accounts="open") as second:
         here = new_account(HttpWire(server.url))
         there = Account(HttpWire(second.url), here.email, here.token)
         with ThreadPoolExecutor(2) as pool:

@@ -12,6 +12,7 @@ import apsw
 import pytest
 from sqlalchemy import select
 
+from tests.cheap_server import CheapServer
 from tests.server.helpers import PASSWORD, FakeClock, HttpWire, cheap_passwords, new_account, until
 from tests.server.world import EMAIL, Interrupted, World
 from walletsync.protocol import MAX_DEVICES
@@ -25,7 +26,6 @@ from walletsync_server.storage.interface import Storage, StorageError, WriteTran
 from walletsync_server.storage.sql import schema
 from walletsync_server.storage.sqlite.connect import driver_of
 from walletsync_server.storage.sqlite.opening import open_sqlite
-from walletsync_server.testing import RunningServer
 
 T = TypeVar("T")
 
@@ -247,7 +247,7 @@ def test_purge_survives_a_fault(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_server_purges_by_itself(tmp_path: Path) -> None:
     """A process that starts removes old tokens of accounts that nobody uses."""
-    with RunningServer(database=tmp_path / "w.db", accounts="open") as server:
+    with CheapServer(database=tmp_path / "w.db", accounts="open") as server:
         new_account(HttpWire(server.url))
         until(lambda: "event=purged tokens=0" in server.log())
         server.stop()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.cheap_server import CheapServer
 from tests.middle import WELL_KNOWN, Answer, Middle
 from tests.server.helpers import API, HttpWire, new_account
 from tests.server.proxies import HOST, Proxy, nginx
@@ -24,7 +25,7 @@ Levels = dict[str, str]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningServer]:
-    with RunningServer(accounts="open") as server:
+    with CheapServer(accounts="open") as server:
         yield server
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.attack.faults import ENOSPC, EROFS, require_strace, traced
 from tests.attack.forked import ForkedServer
+from tests.cheap_server import CheapServer
 from tests.server.helpers import FakeClock, HttpWire, new_account, until
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.services.readiness import LATELY_SECONDS, PAUSE_SECONDS, Readiness
@@ -19,7 +20,6 @@ from walletsync_server.services.store import Store
 from walletsync_server.storage.contract_tests.records import NOW
 from walletsync_server.storage.interface import Storage, StorageError, WriteTransaction
 from walletsync_server.storage.sqlite.opening import open_sqlite
-from walletsync_server.testing import RunningServer
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def test_disk_that_takes_nothing_more_is_noticed(tmp_path: Path, fault: str) -> 
 def test_file_that_is_gone_under_the_server_is_noticed(tmp_path: Path, name: str, how: str) -> None:
     """Nothing is acknowledged that a restart would not find; the log says why. Put back, all is well again."""
     file, aside = tmp_path / name, tmp_path / "aside"
-    with RunningServer(accounts="open", database=tmp_path / "walletsync.db") as server:
+    with CheapServer(accounts="open", database=tmp_path / "walletsync.db") as server:
         wire = HttpWire(server.url)
         account = new_account(wire)
         assert account.post(1).status == 200

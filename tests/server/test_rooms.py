@@ -5,16 +5,14 @@ import json
 import socket
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import flask
 import pytest
 
 from tests.server.front import Front, served
 from tests.server.helpers import API, PASSWORD, SEED, Account, connect, new_account, until, wallet_body
-from tests.server.raw import LIMIT, first_status, is_open, narrow_app, post
+from tests.server.raw import LIMIT, first_status, is_open, post
 from walletsync_server.api.dispatch import WITHOUT_WALLET, BodyLimit, Holder
 from walletsync_server.asgi.body_budget import FREE, BodyBudgets, HeldBodies
 from walletsync_server.asgi.rooms import Place, Places, Room
@@ -22,17 +20,6 @@ from walletsync_server.services.errors import Overloaded
 
 LARGE = BodyLimit(10 * LIMIT, 10 * LIMIT)
 NETWORKS = [f"127.0.{number}.1" for number in range(1, 20)]
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[flask.Flask]:
-    yield from narrow_app(tmp_path)
-
-
-@pytest.fixture
-def front(app: flask.Flask) -> Iterator[Front]:
-    with served(app) as front:
-        yield front
 
 
 class Body:
@@ -190,9 +177,9 @@ def test_body_without_a_wallet_is_small(front: Front) -> None:
 
 
 @pytest.mark.parametrize("path", ["/wallet", f"{API}/wallet/history/1"])
-def test_answers_that_are_not_read_give_way(app: flask.Flask, path: str) -> None:
+def test_answers_that_are_not_read_give_way(narrow: flask.Flask, path: str) -> None:
     """One network has its share of room for answers; where several have all of it, the oldest of them is cut."""
-    with served(app, send_buffer=4096) as front, ExitStack() as clients:
+    with served(narrow, send_buffer=4096) as front, ExitStack() as clients:
         one, other = new_account(front.wire), new_account(front.wire)
         assert one.post(1, "x" * LIMIT).status == 200
         assert other.post(1, "x" * (LIMIT * 9 // 10)).status == 200
@@ -220,9 +207,9 @@ def ask_for(front: Front, path: str, source: str, token: str = "") -> socket.soc
     return client
 
 
-def test_answers_to_strangers_are_counted(app: flask.Flask) -> None:
+def test_answers_to_strangers_are_counted(narrow: flask.Flask) -> None:
     """Pages that a network asks for and does not read take of its share, too; another network gets them."""
-    with served(app, send_buffer=4096) as front, ExitStack() as clients:
+    with served(narrow, send_buffer=4096) as front, ExitStack() as clients:
         front.door.budgets = BodyBudgets(12 * LIMIT, LIMIT)
         assert LIMIT // 2 < len(front.wire("GET", "/openapi.json").body) < LIMIT
         until(lambda: free(front) == 3 * LIMIT)
@@ -304,17 +291,17 @@ def test_places_are_shared_among_networks() -> None:
     assert places.taken == 0
 
 
-def test_one_network_does_not_take_all_places(app: flask.Flask) -> None:
+def test_one_network_does_not_take_all_places(narrow: flask.Flask) -> None:
     """Beyond its share a network's requests are turned away while those of others, and what needs no place, go on."""
     begun, go = threading.Semaphore(0), threading.Event()
 
-    @app.get("/stuck")
+    @narrow.get("/stuck")
     def stuck() -> str:
         begun.release()
         assert go.wait(60)
         return ""
 
-    with served(app) as front, ExitStack() as clients:
+    with served(narrow) as front, ExitStack() as clients:
         front.door.places = Places(100, 2)
         ask = b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n"
         for _ in range(2):

@@ -7,8 +7,8 @@ from typing import Any
 import apsw
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.server.helpers import API, Account, HttpWire, log_in, seed_of, send_raw, sign_up, wallet_body
-from walletsync_server.testing import RunningServer
 
 PASSWORD = "password canary 51f0"
 WRONG_PASSWORD = "wrong canary 51f1"
@@ -26,7 +26,7 @@ CANARIES = [PASSWORD, WRONG_PASSWORD, EMAIL, OTHER_EMAIL, SALT_SEED, DEVICE, WAL
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str]:
     """A run with everything a client can do right and wrong; gives log, database and the token that is alive."""
     database = tmp_path_factory.mktemp("run") / "walletsync.db"
-    with RunningServer(database=database, accounts="open") as server:
+    with CheapServer(database=database, accounts="open") as server:
         wire = HttpWire(server.url)
         sign_up(wire, EMAIL, PASSWORD, clientSaltSeed=SALT_SEED)
         sign_up(wire, EMAIL, WRONG_PASSWORD, clientSaltSeed=SALT_SEED)
@@ -97,7 +97,7 @@ def secret_in(secret: str | bytes, value: Any) -> bool:
 def test_stored_hash_of_a_token_is_no_token(run: tuple[str, Path, str]) -> None:
     """Who reads the database and presents what is there is refused."""
     _, database, token = run
-    with RunningServer(database=database) as server:
+    with CheapServer(database=database) as server:
         wire = HttpWire(server.url)
         assert wire("GET", "/wallet", token=token).status == 200
         stolen = hashlib.sha256(token.encode()).hexdigest()

@@ -10,15 +10,16 @@ from pathlib import Path
 import flask
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.server.front import served
 from tests.server.helpers import HttpWire, cheap_passwords, connect, until
 from walletsync_server.app import close_app, create_app
+from walletsync_server.asgi import http_protocol
 from walletsync_server.asgi import server as asgi_server
 from walletsync_server.asgi.http_protocol import HttpProtocol
 from walletsync_server.asgi.server import CannotListen, bind, url_of
 from walletsync_server.live.hub import Hub
 from walletsync_server.settings import CONNECTIONS, Settings
-from walletsync_server.testing import RunningServer
 
 CANARY = "canary-7f3a"
 LARGE = 16 * 1024 * 1024
@@ -62,7 +63,7 @@ def test_answer_under_way_is_sent_after_a_stop(app: flask.Flask) -> None:
 
 
 def test_stop_does_not_wait_for_idle_connections(app: flask.Flask) -> None:
-    """Connections that are kept alive, or that have said nothing yet, are closed and hold up nothing."""
+    """Connections that are kept alive, or that have said nothing for a while, are closed and hold up nothing."""
     with served(app) as front:
         kept = http.client.HTTPConnection(front.url.removeprefix("http://"), timeout=20)
         kept.request("GET", "/healthz")
@@ -72,6 +73,37 @@ def test_stop_does_not_wait_for_idle_connections(app: flask.Flask) -> None:
             assert silent.recv(1) == b""
         assert kept.sock.recv(1) == b""
         kept.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "status"),
+    [("/healthz", "", b"200"), ("/api/3/websocket", "Connection: upgrade\r\nUpgrade: websocket\r\n", b"503")],
+    ids=["request", "websocket"],
+)
+def test_newcomer_is_answered_at_a_stop(
+    app: flask.Flask, monkeypatch: pytest.MonkeyPatch, path: str, more: str, status: bytes
+) -> None:
+    """Who had connected when the server was told to stop, and asks only then, is answered once, and not reset."""
+    monkeypatch.setattr(http_protocol, "NEWCOMER_SECONDS", 20.0)
+    with served(app) as front, connect(front.url) as client:
+        front.wire("GET", "/healthz")  # by now the server knows the client
+        front.stopping.set()
+        until(lambda: refuses(front.url))
+        key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{more}{key if more else ''}\r\n".encode())
+        with client.makefile("rb") as received:
+            head, _, body = received.read().partition(b"\r\n\r\n")
+        assert head.split()[1] == status, body
+        assert b"connection: close" in head.lower()
+
+
+def refuses(url: str) -> bool:
+    """Say whether nobody can connect there any more."""
+    try:
+        connect(url).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_stop_waits_no_longer_than_it_may(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +182,7 @@ def answers(url: str) -> bool:
 
 def test_lack_of_descriptors_does_not_fill_the_log() -> None:
     """While no connection can be accepted little is logged, and when there is room again the server answers."""
-    with RunningServer() as server:
+    with CheapServer() as server:
         open_now = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (open_now + 5, open_now + 5))
         with ExitStack() as clients:
@@ -162,6 +194,6 @@ def test_lack_of_descriptors_does_not_fill_the_log() -> None:
 
 def test_as_many_files_as_allowed_are_asked_for() -> None:
     """The server raises its own limit of open files, so that thousands can listen."""
-    with RunningServer() as server:
+    with CheapServer() as server:
         soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
     assert soft >= min(hard, CONNECTIONS)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import websocket
 
+from tests.cheap_server import CheapServer
 from tests.server.front import Front, listen, served
 from tests.server.helpers import (
     API,
@@ -33,7 +34,6 @@ from walletsync_server.asgi import server as asgi_server
 from walletsync_server.live.hub import Hub
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.settings import Settings
-from walletsync_server.testing import RunningServer
 
 GONE = (websocket.WebSocketConnectionClosedException, OSError)
 
@@ -207,7 +207,7 @@ def test_expired_token_closes_its_socket(front: Front, alice: Account, clock: Cl
 
 def test_server_says_goodbye() -> None:
     """A server that stops tells every client, with 1001, and ends with status 0."""
-    with RunningServer(accounts="open") as server:
+    with CheapServer(accounts="open") as server:
         token = new_account(HttpWire(server.url)).token
         clients = [listen(server.url, token) for _ in range(3)]
         assert server.stop() == 0

@@ -8,7 +8,7 @@ import click
 from walletsync.cli import secrets
 from walletsync.cli.output import as_json, say, show
 from walletsync.cli.wallet import FORMATS, Wallet, WalletSelector, WalletSettings, guess_format
-from walletsync.errors import UnsyncedEdits
+from walletsync.errors import UnsyncedEdits, UsageError
 from walletsync.remedies import Remedy
 
 
@@ -17,7 +17,18 @@ from walletsync.remedies import Remedy
 @click.option("--server", metavar="URL", required=True, help="Address of the server.")
 @click.option("--email", metavar="ADDRESS", required=True, help="Address of the account, in lower case.")
 @click.option(
-    "--format", "format_name", type=click.Choice(FORMATS), help="Default: bip329 for a .jsonl file, else json."
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    help="Default: bip329 for a .jsonl file, or a .txt file with labels, else json.",
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="PLACE=FIELD",
+    help="In a JSON file, FIELD tells the items of the list at PLACE apart, such as /accounts=id. May be repeated; "
+    "name the same on each device.",
 )
 @click.option("--device", metavar="NAME", help="Name of this device; each of yours needs its own. Random by default.")
 @click.option("--realm", metavar="URL", help="Earlier address of the server, if it has moved since you registered.")
@@ -51,6 +62,7 @@ def init_command(
     server: str,
     email: str,
     format_name: str | None,
+    keys: tuple[str, ...],
     device: str | None,
     realm: str | None,
     ca_file: str | None,
@@ -69,6 +81,7 @@ def init_command(
         server=server,
         email=email,
         format=format_name or guess_format(file),
+        keys=dict(map(_place_and_field, keys)),
         realm=realm,
         ca_file=None if ca_file is None else str(Path(ca_file).absolute()),
         allow_plain_http=allow_plain_http,
@@ -82,6 +95,13 @@ def init_command(
         as_json=as_json,
     )
     say("Next: walletsync register, or walletsync login if you already have an account.")
+
+
+def _place_and_field(key: str) -> tuple[str, str]:
+    place, equals, field = key.rpartition("=")
+    if not equals or not field:
+        raise UsageError(f"--key {key} names no field: write the list's place and the field, such as --key /items=id.")
+    return place, field
 
 
 @click.command("register")

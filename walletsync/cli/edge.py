@@ -10,6 +10,7 @@ from walletsync.cli.wallet import Wallet
 if TYPE_CHECKING:
     from walletsync.client import Client
 
+_MAX_LINES = 3
 LIST_EARLIER = "walletsync conflicts --earlier"
 CONFIRM = (
     "if that shall go: walletsync sync --confirm-deletions; to get all of it back into the file: walletsync put; "
@@ -23,12 +24,14 @@ class Notices:
 
     held: str
     earlier: str
+    unreadable: str
 
     @classmethod
     def of(cls, wallet: Wallet, client: "Client") -> "Notices":
         """Return what there is to tell now."""
-        held, number = wallet.wallet_file().held, earlier_records(wallet, client)
-        told_held = told_earlier = ""
+        file = wallet.wallet_file()
+        held, number, others = file.held, earlier_records(wallet, client), file.unreadable
+        told_held = told_earlier = told_unreadable = ""
         if held is not None:
             told_held = (
                 f"{wallet.file} was written without {held.lost} of {held.of} {wallet.format.content}. Nothing of that "
@@ -37,10 +40,18 @@ class Notices:
         if number:
             records = "1 record" if number == 1 else f"{number} records"
             told_earlier = f"Your program wrote what it had before: {records}. What came since is kept; {LIST_EARLIER}"
-        return cls(told_held, told_earlier)
+        if others:
+            more = f", and so on: {len(others)} lines" if len(others) > _MAX_LINES else ""
+            told_unreadable = (
+                f"{wallet.file} stays as it is where it cannot be read: {'; '.join(others[:_MAX_LINES])}{more}. All "
+                "else is in sync. Fix that, or delete it."
+            )
+        return cls(told_held, told_earlier, told_unreadable)
 
     def tell_earlier(self, before: "Notices") -> None:
         """Say what is there that was not there `before`, if it is nothing that has to be decided."""
+        if self.unreadable and self.unreadable != before.unreadable:
+            say(self.unreadable)
         if self.earlier and self.earlier != before.earlier:
             say(self.earlier)
 
@@ -56,7 +67,7 @@ class Notices:
             raise Failure(self.held, code=DELETIONS, hint=CONFIRM)
 
 
-NOTHING = Notices("", "")
+NOTHING = Notices("", "", "")
 
 
 def earlier_records(wallet: Wallet, client: "Client") -> int:

@@ -1,5 +1,6 @@
 """What the commands print: data on stdout, as text or as JSON; messages on stderr, a spinner while keys are derived."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,14 +38,19 @@ def wants_json() -> bool:
     return bool(context and context.meta.get(_WANTS_JSON))
 
 
+def printable(text: str) -> str:
+    """Return a text in which nothing but the ends of lines steers a terminal: all else is escaped as in JSON."""
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+
+
 def say(sentence: str) -> None:
     """Print a message for a person, on stderr."""
-    click.echo(sentence, err=True)
+    click.echo(printable(sentence), err=True)
 
 
 def show(value: Any, text: str, *, as_json: bool) -> None:
     """Print what was asked for: as text for people, or as JSON for programs, in which numbers keep their spelling."""
-    click.echo(exactjson.dumps(value) if as_json else text)
+    click.echo(printable(exactjson.dumps(value) if as_json else text))
 
 
 def conflict_as_json(conflict: "Conflict") -> dict[str, Any]:

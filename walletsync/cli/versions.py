@@ -67,7 +67,7 @@ def conflicts_command(selector: WalletSelector, earlier: bool, deletions: bool, 
             return
         notices = Notices.of(wallet, client)
     shown = [{"number": number} | conflict_as_json(each) for number, each in enumerate(conflicts, 1)]
-    lines = [f"{each['number']}  {each['at'] or 'the whole file'}\n{_describe_sides(each)}" for each in shown]
+    lines = [f"{each['number']}  {_place(each) or 'the whole file'}\n{_describe_sides(each)}" for each in shown]
     show(shown, "\n".join(lines) or "No conflicts wait for a decision.", as_json=as_json)
     notices.tell(NOTHING)
 
@@ -208,7 +208,7 @@ def _list_places(wallet: Wallet, client: "Client", *, deletions: bool, as_json: 
         }
     shown = [{"at": pointer(path)} | present(values) for path, values in sides.items()]
     lines = [
-        f"{each['at']}\n{_describe_sides(each, tuple(sides[path]))}" for path, each in zip(sides, shown, strict=True)
+        f"{_place(each)}\n{_describe_sides(each, tuple(sides[path]))}" for path, each in zip(sides, shown, strict=True)
     ]
     show(shown, "\n".join(lines) or "There is nothing on this list.", as_json=as_json)
 
@@ -217,6 +217,11 @@ def _conflict_number(conflicts: "tuple[Conflict, ...]", number: str) -> "Conflic
     if not number.isdecimal() or not 1 <= int(number) <= len(conflicts):
         raise UsageError(f"There is no conflict {number}; walletsync conflicts lists those that wait.")
     return conflicts[int(number) - 1]
+
+
+def _place(conflict: dict[str, Any]) -> str:
+    at: str = conflict["at"]
+    return at.replace("\n", "\\n")
 
 
 def _describe_sides(conflict: dict[str, Any], names: tuple[str, ...] = ("base", "mine", "theirs")) -> str:

@@ -18,7 +18,7 @@ import msgspec
 
 from walletsync.cli import secrets
 from walletsync.cli.output import deriving
-from walletsync.errors import StoreUnusable, Unauthorized, UsageError
+from walletsync.errors import DocumentError, StoreUnusable, Unauthorized, UsageError
 
 if TYPE_CHECKING:
     from walletsync.client import Client
@@ -42,6 +42,8 @@ class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     realm: str | None = None
     ca_file: str | None = None
     allow_plain_http: bool = False
+    keys: dict[str, str] = {}
+    """Lists of a JSON wallet, each with the field that tells its items apart."""
     max_deletions: int = 5
     """A write that takes away more than this, and more than `max_deletions_percent` of all, waits to be confirmed."""
     max_deletions_percent: int = 10
@@ -192,11 +194,12 @@ class Wallet:
     @property
     def format(self) -> "FileFormat[Any]":
         """The format of the file."""
-        return _format(self.settings.format)
+        return _format(self.settings)
 
     @property
     def _format_of_documents(self) -> "FileFormat[Any]":
-        return _format(VIEWS.get(self.settings.format, self.settings.format))
+        settings = self.settings
+        return _format(msgspec.structs.replace(settings, format=VIEWS.get(settings.format, settings.format)))
 
     @contextmanager
     def _client(self, device: str | None, *, in_memory: bool = False) -> Iterator["Client"]:
@@ -217,8 +220,19 @@ class Wallet:
 
 
 def guess_format(file: Path) -> str:
-    """Return the format that the file's name suggests."""
-    return "bip329" if file.suffix == ".jsonl" else "json"
+    """Return the format that the file's name suggests, or what is in it where the name may be that of any text."""
+    suffix = file.suffix.lower()
+    return "bip329" if suffix == ".jsonl" or (suffix == ".txt" and _has_labels(file)) else "json"
+
+
+def _has_labels(file: Path) -> bool:
+    from walletsync.formats.bip329 import BIP329Format
+
+    labels = BIP329Format()
+    try:
+        return bool(labels.contents(labels.from_file(file.read_bytes(), labels.empty())))
+    except (OSError, DocumentError):
+        return False
 
 
 def _folder(file: Path) -> Path:
@@ -235,14 +249,13 @@ def _reporting_os_errors(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _format(name: str) -> "FileFormat[Any]":
+def _format(settings: WalletSettings) -> "FileFormat[Any]":
     from walletsync.formats.bip329 import BIP329Format
     from walletsync.formats.electrum import ElectrumFormat
     from walletsync.formats.json import JSONFormat
 
-    formats: dict[str, type[FileFormat[Any]]] = {
-        "json": JSONFormat,
-        "bip329": BIP329Format,
-        "electrum": ElectrumFormat,
-    }
-    return formats[name]()
+    if settings.format == "json":
+        return JSONFormat(settings.keys)
+    if settings.keys:
+        raise UsageError("Lists with keys are for JSON: leave out --key, or name --format json.")
+    return ElectrumFormat() if settings.format == "electrum" else BIP329Format()

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
 
-from walletsync import merge
+from walletsync import exactjson, merge
 from walletsync.errors import DocumentError
-from walletsync.formats import places
+from walletsync.formats import json_layout, places
 from walletsync.merge import Merged, Path, place
 
 MAX_DEPTH: Final = 100
@@ -27,8 +27,9 @@ _DOUBLED: Final = object()
 class JSONFormat:
     """Documents are dicts with str keys, of dict, list, str, int, float, bool and None.
 
-    Exactly these types, no subclasses: a tuple or an IntEnum would come back as something else. A
-    float is finite, a str can be encoded as UTF-8, and an int has as many digits as Python converts
+    Exactly these types, no subclasses: a tuple or an IntEnum would come back as something else. Only a
+    number that Python would write otherwise than its program did is an `exactjson.Number`, which is a float. A float is
+    finite, a str can be encoded as UTF-8, and an int has as many digits as Python converts
     (`sys.get_int_max_str_digits`, 4300 unless changed). The order of entries is kept.
     """
 
@@ -53,16 +54,24 @@ class JSONFormat:
     def encode(self, document: dict[str, Any]) -> bytes:
         """Return the document as compact JSON in UTF-8. Raises DocumentError, naming the place."""
         _checked(document)
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode()
+        return exactjson.dumps(document).encode()
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """Return the document. Raises DocumentError, naming the place, if `data` is not one."""
         return _checked(_parsed(data))
 
     def merge(self, base: dict[str, Any], mine: dict[str, Any], theirs: dict[str, Any]) -> Merged[dict[str, Any]]:
-        """Merge entry by entry, by the rules of `walletsync.merge`."""
-        return merge.merge(base, mine, theirs, keys=self._keys)
+        """Merge entry by entry, by the rules of `walletsync.merge`; to spell a number anew meets no edit of it."""
+        if merge.same(base, theirs) or merge.same(mine, theirs):
+            return merge.merge(base, mine, theirs)
+        as_theirs = places.respelled(base, theirs)
+        as_base = places.respelled(places.respelled(mine, theirs), as_theirs)
+        merged = merge.merge(as_theirs, as_base, theirs, keys=self._keys)
+        conflicts = (
+            merge.Conflict(each.path, *(merge.value_at(side, each.path) for side in (base, mine, theirs)))
+            for each in merged.conflicts
+        )
+        return Merged(merged.document, tuple(conflicts))
 
     def value_at(self, document: dict[str, Any], path: Path) -> Any:
         """Return a copy of what is at `path`, or MISSING."""
@@ -81,8 +90,9 @@ class JSONFormat:
         return self.decode(data)
 
     def to_file(self, document: dict[str, Any], over: bytes) -> bytes:
-        """Return the document in the layout that the file had."""
-        return self.encode(document)
+        """Return the document in the layout that the file had, its entries in the order that they have there."""
+        encoded = self.encode(document)
+        return json_layout.rewritten(over.decode(), document, self._parsed_keys).encode() if over else encoded
 
     def unreadable(self, data: bytes) -> Sequence[str]:
         """Return nothing: a file is read as a whole, or not at all."""
@@ -98,7 +108,7 @@ class JSONFormat:
 
     def sense(self, path: Path, value: Any) -> Any:
         """Return the value, with one spelling for all decimal numbers of one value; 1 is not 1.0."""
-        return value
+        return places.sense(value)
 
     def is_derived(self, path: Path) -> bool:
         """Return False: nothing is known of who makes an entry."""
@@ -119,7 +129,7 @@ class JSONFormat:
 
 def _parsed(data: bytes) -> Any:
     try:
-        return json.loads(data.decode(), object_pairs_hook=_object)
+        return json.loads(data.decode(), object_pairs_hook=_object, parse_float=exactjson.parse_float, parse_int=_int)
     except UnicodeDecodeError as error:
         problem = f"it is not UTF-8 at byte {error.start}"
     except json.JSONDecodeError as error:
@@ -130,6 +140,10 @@ def _parsed(data: bytes) -> Any:
         problem = "a whole number has too many digits"
     # Out here, because the errors above hold the document, and one raised there would hold them.
     raise DocumentError(f"This is not a document: {problem}.")
+
+
+def _int(text: str) -> int | float:
+    return exactjson.Number(text) if text == "-0" else int(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
@@ -170,7 +184,7 @@ def _problem(value: Any) -> str:
     kind = type(value)
     if kind is str:
         return "holds half of a surrogate pair, which is not valid text" if _SURROGATE.search(value) else ""
-    if kind is float:
+    if kind is float or kind is exactjson.Number:
         return "" if isfinite(value) else "is not a finite number"
     if kind is int:
         try:

@@ -53,8 +53,14 @@ def read(data: bytes, known: str) -> str:
     cut_off = others and not lines[-1].endswith("\n") and len(lines) in others
     if cut_off or all(line.isspace() for line in records):
         checked(text)  # tells which line, and what is wrong with it
-    document = checked("".join(records))
-    return _with_unreadable(document, known, [_Subject(lines[number - 1]) for number in others])
+    kept = _kept("".join(records), known, [_Subject(lines[number - 1]) for number in others])
+    for number in others:
+        subject = _Subject(lines[number - 1])
+        stood_there = [kept.pop(key) for key in list(kept) if subject.is_about(key)]
+        lines[number - 1] = "".join(f"{record}\n" for records in stood_there for record in records)
+    before = lines_of(known)
+    file = LabelFile(lines_of("".join(lines)), {})
+    return checked(file.with_records(kept, order=LabelFile(before, dict(keyed(before)))))
 
 
 def write(document: str, over: bytes) -> bytes:
@@ -101,18 +107,19 @@ def _others(lines: Iterable[str]) -> list[tuple[int, str]]:
     return [(number, problem) for number, text in texts if text and (problem := problem_of(text))]
 
 
-def _with_unreadable(document: str, known: str, unreadable: list[_Subject]) -> str:
-    """Return a document with the `known` records that lines which cannot be read may stand for."""
+def _kept(document: str, known: str, unreadable: list[_Subject]) -> dict[Key, list[str]]:
+    """Return the records that are `known`, and not in the document, but may stand in lines that cannot be read."""
     file, before = (LabelFile(lines, dict(keyed(lines))) for lines in map(lines_of, (document, known)))
     may_be_any = not all(subject.is_known for subject in unreadable)
-    changed = {}
+    kept = {}
     for key, lines in before.records.items():
         here = file.records.get(key, NO_LINES)
         if len(here) < len(lines) and (may_be_any or any(subject.is_about(key) for subject in unreadable)):
             said = set(map(identity, loaded(here)))
-            kept = [line for line, record in zip(lines, loaded(lines), strict=True) if identity(record) not in said]
-            changed[key] = here + kept
-    return file.with_records(changed, order=before)
+            kept[key] = [
+                line for line, record in zip(lines, loaded(lines), strict=True) if identity(record) not in said
+            ]
+    return kept
 
 
 def _in_spelling_of(old: list[str], new: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ list that has a key, or an object without what is in it. A list without a key is
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from walletsync import exactjson
 from walletsync.merge import MISSING, Item, Keys, Path, by_key, copied, key_at, put, same
 
 
@@ -15,6 +16,30 @@ def is_blank(value: Any) -> bool:
     if type(value) is str:
         return not value.strip()
     return value is MISSING or value is None or value == [] or value == {}
+
+
+def sense(value: Any) -> Any:
+    """Return a value with one spelling for all numbers with a point that say the same: 1.10 is 1.1, and 1 is not."""
+    kind = type(value)
+    if kind is dict:
+        return {name: sense(entry) for name, entry in value.items()}
+    if kind is list:
+        return [sense(item) for item in value]
+    if kind is exactjson.Number:
+        text = exactjson.canonical(value)
+        is_whole = value.text.lstrip("-").isdecimal()
+        plain = float(value)
+        return plain if not is_whole and exactjson.canonical(plain) == text else exactjson.Number(text)
+    return value
+
+
+def respelled(value: Any, model: Any) -> Any:
+    """Return a value that says the same, with the numbers of objects as `model` writes them where that says so, too."""
+    if same(sense(value), sense(model)):
+        return model
+    if type(value) is dict and type(model) is dict:
+        return {name: respelled(entry, model.get(name, MISSING)) for name, entry in value.items()}
+    return value
 
 
 def differences(documents: Sequence[Any], keys: Keys) -> list[dict[Path, Any]]:
@@ -43,7 +68,8 @@ def leaves(value: Any, path: Path = ()) -> set[Path]:
 
 
 def _compare(found: list[dict[Path, Any]], path: Path, values: Sequence[Any], keys: Keys) -> None:
-    if all(same(values[0], value) for value in values):
+    first, *others = map(sense, values)
+    if all(same(first, other) for other in others):
         return
     there = [value for value in values if value is not MISSING]
     if all(type(value) is dict for value in there):
@@ -54,11 +80,13 @@ def _compare(found: list[dict[Path, Any]], path: Path, values: Sequence[Any], ke
             _compare(found, (*path, name), inside, keys)
         return
     key = key_at(keys, path)
-    lists = [None if key is None else by_key(value, key) for value in values]
+    lists = [by_key([] if value is MISSING else value, key or "") for value in values]
     items = [each for each in lists if each is not None]
     if key is None or len(items) < len(values):
         _note(found, path, values)
         return
+    if len(there) < len(values):
+        _note(found, path, [MISSING if value is MISSING else [] for value in values])
     for name in dict.fromkeys(name for each in items for name in each):
         of_all = [each.get(name, MISSING) for each in items]
         if not all(same(of_all[0], item) for item in of_all):

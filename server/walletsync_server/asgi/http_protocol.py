@@ -34,6 +34,9 @@ ANSWER_SECONDS = 20.0
 LINGER_SECONDS = 5.0
 """How long a client may still send after the last answer. Closing at once would reset the connection while bytes of the
 client lie unread, and the reset takes back what was sent: the client might never see why (RFC 9112, 9.6)."""
+NEWCOMER_SECONDS = 0.5
+"""How long after it was made a connection may still ask its first question of a server that stops. Closing it at once
+would reset who is about to ask, where a socket unit promises that nobody is turned away."""
 LINGERING = 64
 """Connections beyond the most that there may be which are refused in this way; any more are closed at once."""
 SLOWEST = 16 * 1024
@@ -63,6 +66,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._deaf = False
         self._is_ending = False
         self._has_client_ended = False
+        self._is_last = False
+        self._came = 0.0
         self._running: RequestResponseCycle = None  # type: ignore[assignment]  # until the first request, as `cycle`
         self._in_head = False
         self._head_bytes = 0
@@ -75,7 +80,8 @@ class HttpProtocol(HttpToolsProtocol):
         transport.set_write_buffer_limits(FREE)  # what is not read beyond that is counted, see `HeldBodies`
         self.network = neighbourhood_of(self.client[0]) if self.client else ""
         self.arrival = next(_arrivals)
-        self.due = self.loop.time() + HEAD_SECONDS
+        self._came = self.loop.time()
+        self.due = self._came + HEAD_SECONDS
         if len(self.connections) > self.most_connections:
             self._make_way()
         if len(self.connections) > self.most_connections:
@@ -178,6 +184,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         self.due = self.loop.time() + BODY_SECONDS
+        if self._is_last and self._has_asked:  # a handshake is no request
+            self.cycle.keep_alive = False
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -261,8 +269,30 @@ class HttpProtocol(HttpToolsProtocol):
         return not is_asking and not self.transport.get_write_buffer_size()
 
     @override
+    def shutdown(self) -> None:
+        """Finish what has begun, and let a newcomer ask once, since the server stops; then close."""
+        self._is_last = True
+        left = self._came + NEWCOMER_SECONDS - self.loop.time()
+        if left > 0 and not self._has_asked:
+            self.loop.call_later(left, self._leave_if_silent)
+        else:
+            super().shutdown()
+
+    def _leave_if_silent(self) -> None:
+        if not self._has_asked:
+            self.transport.close()
+
+    @property
+    def _has_asked(self) -> bool:
+        return self.cycle is not None
+
+    @override
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over, and what is known of it."""
+        """Hand the connection over, and what is known of it; not where the server stops."""
+        if self._is_last:
+            self._status = 503
+            self.send_400_response("")
+            return
         super().handle_websocket_upgrade()
         socket = self.transport.get_protocol()
         if isinstance(socket, WebSocketProtocol):

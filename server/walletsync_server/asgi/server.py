@@ -5,8 +5,9 @@ import errno
 import resource
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from typing_extensions import override
@@ -29,6 +30,8 @@ _OTHER_FILES = 128
 LEAST_CONNECTIONS = 64
 """With room for fewer the server does not start: it would turn nearly everybody away."""
 _BACKLOG = 2048
+_TURNS = 10
+"""How often uvicorn calls `on_tick` in a second."""
 
 
 class CannotListen(Exception):
@@ -144,6 +147,8 @@ class _Server(uvicorn.Server):
         self._stopping = stopping
         self._on_ready = on_ready
         self._on_second = on_second
+        self._connections: list[Any] = []
+        """Those of this second's beginning."""
 
     @contextmanager
     @override
@@ -159,10 +164,14 @@ class _Server(uvicorn.Server):
 
     @override
     async def on_tick(self, counter: int) -> bool:
-        if counter % 10 == 0:
-            now = asyncio.get_running_loop().time()
-            self._cut(lambda connection: connection.overdue(now))
+        turn = counter % _TURNS
+        if turn == 0:
             self._on_second()
+            self._connections = list(self.server_state.connections)
+        now = asyncio.get_running_loop().time()
+        # Each is asked once a second, but not all in one turn, for which everybody would have to wait.
+        asked = self.server_state.connections.intersection(self._connections[turn::_TURNS])
+        _cut(asked, lambda connection: connection.overdue(now))
         return await super().on_tick(counter) or self._stopping.is_set()
 
     @override
@@ -171,14 +180,17 @@ class _Server(uvicorn.Server):
             server.close()
         await self._front_door.websockets.close_all()
         # The requests of connections that are cut end by themselves; cancelling them is for those that do not.
-        cut = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._cut, lambda connection: True)
+        cut = asyncio.get_running_loop().call_later(
+            DRAIN_SECONDS, lambda: _cut(list(self.server_state.connections), lambda connection: True)
+        )
         await super().shutdown(sockets)
         cut.cancel()
 
-    def _cut(self, which: Callable[[HttpProtocol | WebSocketProtocol], bool]) -> None:
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, HttpProtocol | WebSocketProtocol) and which(connection):
-                connection.transport.abort()
+
+def _cut(connections: Iterable[Any], which: Callable[[HttpProtocol | WebSocketProtocol], bool]) -> None:
+    for connection in connections:
+        if isinstance(connection, HttpProtocol | WebSocketProtocol) and which(connection):
+            connection.transport.abort()
 
 
 def _room_for(connections: int) -> int:

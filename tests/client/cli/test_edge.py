@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.client.cli.machines import Machine, Make
 from tests.client.cli.test_watch import Watch
 from tests.server.helpers import until
@@ -190,7 +191,7 @@ def test_how_much_is_much_can_be_said(
 
 def test_a_watch_that_begins_without_a_server_waits_and_goes_on(tmp_path: Path, address: Callable[[], str]) -> None:
     """As when a laptop wakes up without a network; what a program takes away meanwhile is told once, and waits."""
-    with RunningServer(accounts="open") as server:
+    with CheapServer(accounts="open") as server:
         laptop = Machine(tmp_path / "laptop", server.url, address())
         laptop.init()
         laptop.ok("register")

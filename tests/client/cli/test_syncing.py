@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.client.cli.machines import Machine, Make
 from tests.middle import GET_WALLET, POST_WALLET, Answer, Middle
 from walletsync import crypto, walletfile
-from walletsync_server.testing import RunningServer
 
 
 def test_two_machines_have_the_same(laptop: Machine, phone: Machine) -> None:
@@ -121,7 +121,7 @@ def test_a_file_that_is_edited_during_each_sync_is_left_for_later(make: Make, mi
 
 def test_a_restored_server_needs_consent(tmp_path: Path, address: Callable[[], str]) -> None:
     """A server that was set back is not believed, until somebody says that it is fine; then everything goes there."""
-    with RunningServer(accounts="open") as server:
+    with CheapServer(accounts="open") as server:
         laptop = Machine(tmp_path / "laptop", server.url, address())
         laptop.init()
         laptop.ok("register")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.client.cli.machines import ROOT, Machine, Make, bare
 from tests.middle import POST_WALLET, Answer, Middle
 from tests.server.helpers import until
 from walletsync import store
-from walletsync_server.testing import RunningServer
 
 GET_WEBSOCKET = "GET /api/3/websocket"
 
@@ -95,7 +95,7 @@ def test_without_live_updates_the_server_is_asked_from_time_to_time(make: Make, 
 
 def test_what_passes_is_told_once_and_waited_for(tmp_path: Path, address: Callable[[], str]) -> None:
     """A server that is gone for a while, and a file that is no document for a while."""
-    with RunningServer(accounts="open") as server:
+    with CheapServer(accounts="open") as server:
         laptop = Machine(tmp_path / "laptop", server.url, address())
         laptop.init()
         laptop.ok("register")
@@ -119,7 +119,7 @@ def test_a_token_that_became_void_while_the_server_was_away_is_noticed(
 ) -> None:
     """It logs in again by itself, and what others store comes at once, long before it would have asked."""
     email = address()
-    with RunningServer(accounts="open") as server:
+    with CheapServer(accounts="open") as server:
         laptop, phone = (Machine(tmp_path / name, server.url, email) for name in ("laptop", "phone"))
         laptop.init()
         laptop.ok("register")

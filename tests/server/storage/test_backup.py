@@ -12,6 +12,7 @@ import apsw
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.cheap_server import CheapServer
 from tests.server.helpers import HttpWire, log_in, new_account
 from walletsync_server.cli import main
 from walletsync_server.storage.contract_tests.records import ALICE, BOB, append, token, wallet
@@ -21,7 +22,7 @@ from walletsync_server.storage.sqlite.backup import back_up, restore
 from walletsync_server.storage.sqlite.lock import DatabaseInUse, DatabaseLock
 from walletsync_server.storage.sqlite.opening import open_sqlite
 from walletsync_server.storage.sqlite.verify import verify
-from walletsync_server.testing import RunningServer, ServerDidNotStart
+from walletsync_server.testing import ServerDidNotStart
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ASIDE = "walletsync.db.before-restore-20260102T030405Z"
@@ -258,7 +259,7 @@ def test_restore_brings_an_older_schema_up_to_date(backup: Path, file: Path, at_
 
 def test_server_and_restore_exclude_each_other(file: Path, backup: Path) -> None:
     """No restore under a running server, no start during a restore; a killed server holds nothing."""
-    with RunningServer(accounts="open", database=file) as server:
+    with CheapServer(accounts="open", database=file) as server:
         account = new_account(HttpWire(server.url))
         assert account.post(1, "first").status == 200
         assert run("backup", *on(file), backup).exit_code == 0
@@ -300,10 +301,19 @@ def test_old_database_that_cannot_be_kept_stays(
     """Without a way to keep the old database it is not replaced."""
     back_up(file, backup, replace=False, progress=ignore)
     storage.close()
-    file.with_name(ASIDE).write_text("taken")
+    monkeypatch.setattr(os, "link", Mock(side_effect=OSError(28, "No space left on device")))
     with pytest.raises(StorageError, match="cannot be kept"):
         restore(backup, file, now=NOW, progress=ignore)
     assert verify(file, progress=ignore).accounts == 2
+
+
+def test_restores_in_one_second_keep_what_each_replaced(storage: Storage, file: Path, backup: Path) -> None:
+    """Nothing that was kept is replaced, and nobody has to wait for another second."""
+    back_up(file, backup, replace=False, progress=ignore)
+    storage.close()
+    kept = [restore(backup, file, now=NOW, progress=ignore).aside for _ in range(3)]
+    assert kept == [file.with_name(f"{ASIDE}{number}") for number in ("", "-2", "-3")]
+    assert all(verify(each, progress=ignore).accounts == 2 for each in kept if each is not None)
 
 
 def test_full_disk_is_told(storage: Storage, file: Path, backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:

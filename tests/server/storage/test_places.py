@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.attack.faults import require_strace
+from tests.cheap_server import CheapServer
 from tests.server.helpers import HttpWire, fresh_email, log_in, new_account, sign_up
 from walletsync_server.cli import main
 from walletsync_server.storage.contract_tests.records import ALICE, append, wallet
@@ -24,7 +25,6 @@ from walletsync_server.storage.interface import Storage
 from walletsync_server.storage.sqlite.files import files_of
 from walletsync_server.storage.sqlite.opening import open_sqlite
 from walletsync_server.storage.sqlite.verify import verify
-from walletsync_server.testing import RunningServer
 
 IS_ROOT = os.geteuid() == 0
 ROOT = [] if IS_ROOT else ["sudo", "--non-interactive"]
@@ -95,7 +95,7 @@ def test_backup_over_the_live_database_is_refused(tmp_path: Path) -> None:
     """Neither the database nor what lies beside it is replaced under a server: what it acknowledges is there later."""
     database, elsewhere = tmp_path / "w.db", tmp_path / "elsewhere"
     elsewhere.symlink_to(tmp_path)
-    with RunningServer(accounts="open", database=database) as server:
+    with CheapServer(accounts="open", database=database) as server:
         account = new_account(HttpWire(server.url))
         assert account.post(1, "one").status == 200
         os.link(database, tmp_path / "another-name.db")
@@ -113,7 +113,7 @@ def test_database_that_a_link_names_is_the_same_database(tmp_path: Path) -> None
     """One lock for all its names: no restore under a server, and no compaction that leaves the file where it was."""
     database, link = tmp_path / "w.db", tmp_path / "link.db"
     link.symlink_to(database)
-    with RunningServer(accounts="open", database=link) as server:
+    with CheapServer(accounts="open", database=link) as server:
         new_account(HttpWire(server.url))
         assert run("backup", *on(link), tmp_path / "backup.db").status == 0
         assert b"belongs to the database itself" in run("backup", *on(link), "--force", database).err

@@ -1,5 +1,6 @@
 """Moving whole database files: copying one that is in use, checking a copy, putting it in place of another."""
 
+import itertools
 import os
 import shutil
 import stat
@@ -243,7 +244,7 @@ def _set_aside(file: Path, now: datetime) -> Path | None:
     """Give the old database another name beside the one that it has, and leave none of its companions behind."""
     if not file.exists():
         return None
-    aside = file.with_name(f"{file.name}.before-restore-{now:%Y%m%dT%H%M%SZ}")
+    aside = _free_name(f"{file}.before-restore-{now:%Y%m%dT%H%M%SZ}")
     try:
         with closing(connect(file)) as connection:
             end_log(connection, file)
@@ -257,6 +258,12 @@ def _set_aside(file: Path, now: datetime) -> Path | None:
     except OSError as error:
         raise StorageError(f"{file} cannot be kept as {aside}: {error.strerror}.") from error
     return aside
+
+
+def _free_name(name: str) -> Path:
+    """Return a file of this name that is not there yet, with a number if there was a restore in the same second."""
+    names = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
+    return next(path for path in map(Path, names) if not os.path.lexists(path))
 
 
 def _copy(source: apsw.Connection, draft: Path, progress: Progress) -> None:
