@@ -69,6 +69,11 @@ def test_label_is_taken_away_from_its_record() -> None:
     assert edited(document, {TX: "rent", ADDRESS: "landlord"}, {}) == SPARROW.replace(',"label":"rent"', "")
 
 
+def test_record_without_a_label_says_nothing() -> None:
+    """Such as what the rule at the edge leaves of one that is gone."""
+    assert FORMAT.merge(f'{{"type":"tx","ref":"{TX}"}}\n', "", SPARROW).document == SPARROW
+
+
 def test_new_label_is_a_new_record() -> None:
     """Behind the others."""
     document = edited(SPARROW, {TX: "rent"}, {TX: "rent", ADDRESS: "landlord"})

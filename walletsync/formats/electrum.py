@@ -112,7 +112,8 @@ def _seen(view: str, document: str) -> str:
     """
     lines = lines_of(document)
     file = LabelFile(lines, {line: key for line, key in keyed(lines) if key.type in _TYPES})
-    wanted = {key: loaded([line])[0]["label"] for line, key in keyed(lines_of(view))}
+    said = {key: loaded([line])[0] for line, key in keyed(lines_of(view))}
+    wanted = {key: record["label"] for key, record in said.items() if "label" in record}
     changed = {}
     for key in file.records | wanted:
         records = loaded(file.records.get(key, NO_LINES))

@@ -50,7 +50,7 @@ class Laptop(Machine, Generic[P]):
         change(self.program)
         self.exports()
         result = self.run("sync")
-        assert result.exit_code == 0, result.output
+        assert result.exit_code == 0, (result.output, result.exception)
         return result.stderr
 
 
