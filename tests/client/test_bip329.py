@@ -426,6 +426,7 @@ def test_replace_appends_records_that_are_missing() -> None:
         (("tx", "a", "label", "deeper"), 1, "/tx/a/label is not an object"),
         (("tx", "d", "label"), "secret", "/tx/d is not an object"),
         (("tx", "d", Item("origin", "o"), "n"), 1, "/tx/d is not a list of objects told apart by 'origin'"),
+        (("tx", "o", Item("origin", "o1")), {"type": "tx", "ref": "o", "origin": "secret"}, "keeps origin=o1"),
         (("tx", "a", "label"), ("secret",), "cannot be stored in a label file"),
         (("tx", "a", "label"), {1: "secret"}, "cannot be stored in a label file"),
         (("tx", "a", "label"), {1}, "cannot be stored in a label file"),

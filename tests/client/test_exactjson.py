@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from walletsync.exactjson import Number, dumps, loads, spelling
+from walletsync.exactjson import Number, canonical, dumps, loads, spelling
 from walletsync.merge import same
 
 numbers = st.builds(
@@ -105,3 +105,14 @@ def test_what_is_no_value_is_not_written(value: Any) -> None:
     """Neither alone nor inside another."""
     with pytest.raises((TypeError, ValueError)):
         dumps(value)
+
+
+def test_a_number_has_one_canonical_text() -> None:
+    """For all its spellings; digits that a float does not have count, and an endless exponent is a text."""
+    spellings = ("11", "11.00", "1.1e1", "110E-1", "0.11e+2")
+    assert {canonical(loads(each)) for each in spellings} == {"11e0"}
+    assert {canonical(loads(each)) for each in ("0", "-0", "0.00", "0e9")} == {"0"}
+    near = ("12345678901234567.89", "12345678901234567.88", "-12345678901234567.88", f"1e{'9' * 2000}")
+    assert len({canonical(loads(each)) for each in near}) == 4
+    with pytest.raises(ValueError, match="NaN and Infinity"):
+        canonical(float("nan"))

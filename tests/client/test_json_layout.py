@@ -88,6 +88,8 @@ def test_a_number_in_another_spelling_is_no_edit() -> None:
 
 def test_a_new_file_is_compact_and_lines_may_end_as_on_windows() -> None:
     """And a file on one line stays on one."""
+    assert ENTRIES.from_file(b"{}\n", {"a": 1}) == {}
+    assert not ENTRIES.unreadable(b"{}\n")
     assert ENTRIES.to_file({"a": [1]}, b"") == b'{"a":[1]}'
     assert after("{}\n", a={"b": 1}) == '{"a":{"b":1}}\n'
     assert after('{"a": 1}', b={"c": 1}) == '{"a": 1, "b": {"c": 1}}'

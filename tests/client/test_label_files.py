@@ -31,6 +31,8 @@ def test_a_line_that_is_no_record_is_left_where_it_is() -> None:
     assert write(A + new, text) == JUNK + A + BAD + new
     assert write(new, text) == JUNK + BAD + new
     assert (LABELS.unreadable(A.encode()), write(A + C, A + C)) == ([], A + C)
+    assert write(A + C[:-1], f"{A}\n{C}{JUNK}") == A + C + JUNK
+    assert len(LABELS.contents(f"{A}\n{C}")) == 2
 
 
 def test_a_record_that_was_broken_is_not_deleted() -> None:

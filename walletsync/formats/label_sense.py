@@ -64,9 +64,7 @@ def sense(value: Any) -> Any:
 def record_sense(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a record says."""
     said = {name: field_sense(name, record[name]) for name in sorted(record)}
-    if type(said.get("type")) is str and type(said.get("ref")) is str:
-        said["ref"] = key_of(said["type"], said["ref"]).ref
-    return said
+    return said | {"ref": key_of(record["type"], record["ref"]).ref}
 
 
 def identity(record: Mapping[str, Any]) -> str:
