@@ -268,7 +268,7 @@ class Device:
     def open_earlier(self, wallet: WalletAnswer, between: Iterable[WalletAnswer], unlocked: UnlockedAccount) -> Any:
         """Return the document of an earlier version that the server presents; nothing on this device changes.
 
-        `between` are those after it and before the synced one, the newest first.
+        `between` are those after it and before the synced one, the newest first, as far as they are kept.
 
         Raises:
             ForkDetected: it is authentic, but did not come before what this device knows.
