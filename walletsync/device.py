@@ -61,6 +61,14 @@ class Device:
         """Let go of the store's file."""
         self._store.close()
 
+    def lend(self) -> None:
+        """Let others open the store's file, until `take_back`; nothing can be saved meanwhile."""
+        self._store.lend()
+
+    def take_back(self) -> None:
+        """Go on with what others have left in the store's file."""
+        self._store.take_back()
+
     def save(self, **changes: Any) -> None:
         """Make `changes` to the state, all or none."""
         before = self.state
