@@ -119,6 +119,26 @@ class Client:
         self._api.close()
         self._device.close()
 
+    # Its file
+
+    @one_at_a_time
+    def lend_store(self) -> None:
+        """Let other processes use the store's file, until `take_back_store()`: between two syncs, when nothing is due.
+
+        Meanwhile everything that looks says what this device knew before, and whatever would change it is refused.
+        """
+        self._device.lend()
+
+    @one_at_a_time
+    def take_back_store(self) -> None:
+        """Have the store's file again, with what others have changed there.
+
+        Raises:
+            StoreLocked: another process still has it after a few seconds. It stays lent: call this again.
+            StoreUnusable: it was damaged or replaced meanwhile.
+        """
+        self._device.take_back()
+
     # Account
 
     @property

@@ -144,6 +144,22 @@ def linked_ancestors(current: Version, older: Iterable[tuple[Version, _T]]) -> I
         after_it = version
 
 
+def came_before(later: Version, version: Version) -> bool:
+    """Tell whether `version` is on the line of `later`, as far as that shows without those in between.
+
+    Whoever knew `version` and nothing else would take `later` for news: it covers every write that `version` has seen,
+    and its own one. So all that can pass for an earlier version is a write that its author gave up, where none of the
+    author's writes that `later` has seen says so.
+    """
+    restores = tuple(restore for restore in later.restores if restore.sequence <= version.sequence)
+    return (
+        version.sequence < later.sequence
+        and version.epoch <= later.epoch
+        and version.restores == restores
+        and _covers_all(known_after(later).entries, known_after(version).entries)
+    )
+
+
 def has_been_left(known: Known, version: Version) -> bool:
     """Tell whether `version` is on a line for which someone consented to leave that of `known`."""
     return any(restore.line == known.line for restore in version.restores)

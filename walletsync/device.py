@@ -61,6 +61,14 @@ class Device:
         """Let go of the store's file."""
         self._store.close()
 
+    def lend(self) -> None:
+        """Let others open the store's file, until `take_back`; nothing can be saved meanwhile."""
+        self._store.lend()
+
+    def take_back(self) -> None:
+        """Go on with what others have left in the store's file."""
+        self._store.take_back()
+
     def save(self, **changes: Any) -> None:
         """Make `changes` to the state, all or none."""
         before = self.state
@@ -268,7 +276,7 @@ class Device:
     def open_earlier(self, wallet: WalletAnswer, between: Iterable[WalletAnswer], unlocked: UnlockedAccount) -> Any:
         """Return the document of an earlier version that the server presents; nothing on this device changes.
 
-        `between` are those after it and before the synced one, the newest first.
+        `between` are those after it and before the synced one, the newest first, as far as they are kept.
 
         Raises:
             ForkDetected: it is authentic, but did not come before what this device knows.

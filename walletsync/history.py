@@ -31,7 +31,7 @@ def document_at(api: Api, device: Device, token: str, unlocked: UnlockedAccount,
 
 
 def _between(api: Api, token: str, older: int, newer: int) -> Iterator[WalletAnswer]:
-    """Yield the versions between two, the newest first, as far as the server keeps them without a gap."""
+    """Yield the versions between two, the newest first, down to the first one that the server does not keep."""
     with suppress(NotKept):
         for sequence in range(newer - 1, older, -1):
             yield api.version(token, sequence)

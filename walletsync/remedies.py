@@ -83,4 +83,5 @@ class Remedy(Enum):
         "listening: ask whoever runs the server."
     )
     CLOSE_OTHER_CLIENT = "Close that one first: two would overwrite each other's edits."
+    TAKE_BACK = "Call take_back_store() first."
     MAKE_NEW_CLIENT = "Make a new client."

@@ -116,22 +116,16 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         # Resolved, so that no name has a meaning of its own to SQLite.
-        file = None if path is None else _private_file(path)
-        self._name = "in memory" if file is None else str(file)
-        self._owner_file = None if file is None else file.with_name(f"{file.name}-holder")
-        self._database = self._translating_errors(lambda: self._connect(file))
+        self._file = None if path is None else _private_file(path)
+        self._name = "in memory" if self._file is None else str(self._file)
+        self._owner_file = None if self._file is None else self._file.with_name(f"{self._file.name}-holder")
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._saved: DeviceState | None = None
-        """What the file has; None while that is not certain."""
+        """What the file has, or had when it was lent; None while that is not certain."""
+        self._is_lent = False
         self._has_written_owner = False
-        with ExitStack() as on_failure:
-            on_failure.callback(self._database.close)
-            self._translating_errors(self._lock_and_check)
-            if file is not None:
-                file.chmod(0o600)  # only now is it known to be ours
-            self._write_owner()
-            on_failure.pop_all()
+        self._database = self._opened()
 
     def load(self) -> DeviceState | None:
         """Return the state as it was saved last, None if it never was."""
@@ -147,6 +141,8 @@ class Store:
         """Make `state` durable: when this returns, a crash cannot undo it. Writes only what changed."""
         self._check_process()
         with self._lock:
+            if self._is_lent:
+                raise NotReady(f"The store {self._name} is lent to others.", remedy=Remedy.TAKE_BACK)
             before, self._saved = self._saved, None
             changed = [
                 (name, _ENCODE[name](getattr(state, name)))
@@ -155,6 +151,31 @@ class Store:
             ]
             self._translating_errors(lambda: self._write(changed))
             self._saved = state
+
+    def lend(self) -> None:
+        """Let others open the file until `take_back`. Meanwhile `load` says what it had, and `save` is refused.
+
+        A store in memory is nobody else's.
+        """
+        if self._file is None or self._is_lent:
+            return
+        self.load()  # for those that look meanwhile
+        with self._lock:
+            self._is_lent = True
+            self._let_go()
+
+    def take_back(self) -> None:
+        """End `lend`: what others have written is there.
+
+        Raises:
+            StoreLocked: somebody still has the file open after a few seconds; it stays lent.
+            StoreUnusable: it was damaged or replaced meanwhile; it stays lent.
+        """
+        with self._lock:
+            if self._is_lent:
+                self._check_process()
+                self._database = self._opened()
+                self._saved, self._is_lent = None, False
 
     def __enter__(self) -> Self:
         return self
@@ -167,13 +188,27 @@ class Store:
 
         A process that was forked from this one has nothing to let go of.
         """
-        if os.getpid() != self._process:
-            return
+        if os.getpid() == self._process:
+            self._let_go()
+
+    def _let_go(self) -> None:
         if self._owner_file is not None and self._has_written_owner:
             self._has_written_owner = False
             with suppress(OSError):
                 self._owner_file.unlink()
         self._database.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        """Return the file's database, locked."""
+        database = self._translating_errors(lambda: self._connect(self._file))
+        with ExitStack() as on_failure:
+            on_failure.callback(database.close)
+            self._translating_errors(lambda: self._lock_and_check(database))
+            if self._file is not None:
+                self._file.chmod(0o600)  # only now is it known to be ours
+            self._write_owner()
+            on_failure.pop_all()
+        return database
 
     def _connect(self, file: Path | None) -> sqlite3.Connection:
         return sqlite3.connect(
@@ -217,25 +252,25 @@ class Store:
                 self._has_written_owner = True
                 file.write(str(os.getpid()))
 
-    def _lock_and_check(self) -> None:
+    def _lock_and_check(self, database: sqlite3.Connection) -> None:
         # Waiting for another client of this very process would be waiting for ourselves.
         patience = 0.0 if self._read_owner() == os.getpid() else _PATIENCE_SECONDS
-        self._database.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
+        database.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
         # EXCLUSIVE keeps the lock from the first transaction until the file is closed.
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._database.execute("PRAGMA synchronous = EXTRA")
-        with self._database:
-            self._database.execute("BEGIN EXCLUSIVE")
-            self._check_kind()
-            self._database.execute("CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
-            self._database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA synchronous = EXTRA")
+        with database:
+            database.execute("BEGIN EXCLUSIVE")
+            self._check_kind(database)
+            database.execute("CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
+            database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
-    def _check_kind(self) -> None:
-        is_new = self._pragma("schema_version") == 0
-        if not is_new and self._pragma("application_id") != _APPLICATION_ID:
+    def _check_kind(self, database: sqlite3.Connection) -> None:
+        is_new = _pragma(database, "schema_version") == 0
+        if not is_new and _pragma(database, "application_id") != _APPLICATION_ID:
             raise self._unusable("is a database of another program")
-        version = self._pragma("user_version")
+        version = _pragma(database, "user_version")
         if version > _SCHEMA_VERSION:
             raise self._unusable("was written by a newer version of walletsync")
         if not is_new and version < _SCHEMA_VERSION:
@@ -248,10 +283,6 @@ class Store:
                 f"The store {self._name} was opened by process {self._process}, which this one was forked from.",
                 remedy=Remedy.MAKE_NEW_CLIENT,
             )
-
-    def _pragma(self, name: str) -> int:
-        value: int = self._database.execute(f"PRAGMA {name}").fetchone()[0]
-        return value
 
     def _translating_errors(self, action: Callable[[], _T]) -> _T:
         """Run `action`; a failure of SQLite becomes an error that says what to do."""
@@ -295,6 +326,11 @@ def _private_file(path: str | os.PathLike[str]) -> Path:
             f"The store {path!r} cannot be made: {why}. Name a file in a folder that exists and is yours."
         ) from None
     return file
+
+
+def _pragma(database: sqlite3.Connection, name: str) -> int:
+    value: int = database.execute(f"PRAGMA {name}").fetchone()[0]
+    return value
 
 
 def _encode_conflicts(conflicts: tuple[Conflict, ...]) -> bytes:

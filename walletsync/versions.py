@@ -86,10 +86,11 @@ def unseal(unlocked: UnlockedAccount, wallet: WalletAnswer, format_name: str) ->
 def are_linked(
     unlocked: UnlockedAccount, newest: SealedVersion | None, older: Iterable[WalletAnswer], format_name: str
 ) -> bool:
-    """Tell whether each of `older`, the newest first, is the version that the one after it was written upon.
+    """Tell whether each of `older`, the newest first, came before the one that is named before it.
 
-    `newest` is the one after the first of them. False as well if there is none or it is sealed under another seed,
-    since nothing can be said then. Raises what `unseal` raises.
+    The one directly before is told by its digest; where those in between are not there, by what was known of each
+    device's writes. `newest` is the one after the first of them. False as well if there is none or it is sealed under
+    another seed, since nothing can be said then. Raises what `unseal` raises.
     """
     if newest is None or newest.seed != unlocked.binding.seed:
         return False
@@ -97,7 +98,11 @@ def are_linked(
     after, _ = unseal(unlocked, wallet, format_name)
     for each in older:
         version, _ = unseal(unlocked, each, format_name)
-        if version.digest != after.previous:
+        if version.sequence == after.sequence - 1:
+            is_before = version.digest == after.previous
+        else:
+            is_before = continuity.came_before(after, version)
+        if not is_before:
             return False
         after = version
     return True

@@ -62,6 +62,7 @@ def create_app(
             storage,
             may_sign_up=lambda email: current.now.may_sign_up(email),
             max_wallet_bytes=settings.max_wallet_bytes,
+            kept_bytes=settings.kept_bytes,
             confirm_addresses=settings.accounts == EMAIL,
             clock=clock,
             passwords=passwords,

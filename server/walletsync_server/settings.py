@@ -16,6 +16,7 @@ from walletsync.protocol import MAX_WALLET_BYTES, canonical_email
 from walletsync_server.live.hub import MAX_LISTENERS
 from walletsync_server.services.passwords import QUEUE
 from walletsync_server.services.throttle import OFF, Rates
+from walletsync_server.services.wallets import KEPT_BYTES
 
 OPEN, ALLOWLIST, EMAIL = "open", "allowlist", "email"
 LOGFMT, JSON = "logfmt", "json"
@@ -182,6 +183,12 @@ class Settings:
         "The largest encrypted wallet that is stored, in bytes.",
         "BYTES",
         _number(1, _MOST_WALLET_BYTES),
+    )
+    kept_bytes: int = _setting(
+        KEPT_BYTES,
+        "Bytes that all kept versions of a wallet may have together, where the account has no quota.",
+        "BYTES",
+        _number(0),
     )
     public_url: str = _setting(
         "", "The server's address as clients use it; links in mails begin with it.", "URL", _or_empty(_public_url)

@@ -12,6 +12,8 @@ from argon2.exceptions import VerifyMismatchError
 
 from walletsync.protocol import KEPT_VERSIONS, wallet_digest
 
+_HOUR = 3600 * 1_000_000
+
 
 @dataclass(frozen=True)
 class Version:
@@ -101,9 +103,14 @@ def stored_accounts(database: Path) -> dict[str, Stored]:
 
 
 def _versions(connection: apsw.Connection, account: int) -> tuple[tuple[int, bytes, bytes, bytes, bytes], ...]:
-    columns = "sequence, digest, device_id, hmac, encrypted_wallet"
+    """Return the last ten, after checking that each older one was the last of its hour."""
+    columns = "sequence, digest, device_id, hmac, encrypted_wallet, stored_at"
     order = "WHERE account_id = ? ORDER BY sequence"
-    return tuple(connection.execute(f"SELECT {columns} FROM wallets {order}", (account,)))  # noqa: S608 - no input
+    found = connection.execute(f"SELECT {columns} FROM wallets {order}", (account,))  # noqa: S608 - no input
+    rows: list[Any] = found.fetchall()
+    hours = [row[-1] // _HOUR for row in rows[: -KEPT_VERSIONS + 1 or None]]
+    assert len(rows) <= KEPT_VERSIONS or len(set(hours)) == len(hours)
+    return tuple(row[:-1] for row in rows[-KEPT_VERSIONS:])
 
 
 def _tokens(connection: apsw.Connection, account: int) -> dict[str, tuple[int, bytes]]:

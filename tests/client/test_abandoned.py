@@ -123,8 +123,10 @@ def test_a_refused_write_is_no_version_of_the_history(devices: tuple[Client, Cli
     assert tablet.version(2) == {"v": 1, "phone": "first"}
 
 
-def test_a_version_that_nothing_links_is_not_shown(devices: tuple[Client, Client, Client], middle: Middle) -> None:
-    """A device that was not there itself needs all the versions between that one and its own."""
+def test_where_versions_are_missing_the_writes_of_each_device_tell(
+    devices: tuple[Client, Client, Client], middle: Middle
+) -> None:
+    """Servers keep few versions of long ago: what came before is shown, and what was refused in its place is not."""
     laptop, phone, tablet = devices
     for number in range(3):
         write(phone, number)
@@ -133,9 +135,25 @@ def test_a_version_that_nothing_links_is_not_shown(devices: tuple[Client, Client
     middle.always(f"{HISTORY}/3", Answer(404, {"error": "No.", "code": "no_wallet"}))
     with pytest.raises(NotKept):
         tablet.version(3)
+    assert tablet.version(2) == {"v": 1, "phone": 0}
+    assert laptop.sync().sequence == 4
+
+
+def test_a_refused_write_is_no_version_before_missing_ones(
+    devices: tuple[Client, Client, Client], middle: Middle
+) -> None:
+    """Its author's later write says that it was given up, however many versions the server does not show."""
+    laptop, phone, tablet = devices
+    refused = is_refused_as_out_of_date(laptop, phone, middle)
+    write(laptop, "later")
+    write(phone, "later")
+    tablet.sync()
+    for number in (3, 4):
+        middle.always(f"{HISTORY}/{number}", Answer(404, {"error": "No.", "code": "no_wallet"}))
+    assert tablet.version(2) == {"v": 1, "phone": "first"}
+    middle.always(f"{HISTORY}/2", refused)
     with pytest.raises(ForkDetected, match="not in the history"):
         tablet.version(2)
-    assert laptop.sync().sequence == 4
 
 
 def test_what_was_given_up_is_remembered_by_the_device_and_by_the_line(

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from walletsync.continuity import (
     Known,
     Version,
+    came_before,
     has_been_left,
     has_landed,
     is_newer,
@@ -385,3 +386,18 @@ def test_a_line_is_left_where_a_restore_says_so() -> None:
     assert not has_been_left(KNOWN, follow(KNOWN, "laptop"))
     assert has_been_left(KNOWN, pushed_again(replace(restore(KNOWN, "r", 3), entries={})))
     assert not has_been_left(KNOWN, pushed_again(replace(restore(KNOWN, "r", 3), line="of another line")))
+
+
+def test_what_came_before_is_told_without_what_was_in_between() -> None:
+    """By sequence, epoch, restores, and every write that it had seen; one that its author gave up did not."""
+    first, _, _, fourth, last = history("laptop", "phone", "laptop", "phone", "laptop")
+    assert came_before(last, first)
+    assert not came_before(first, last)
+    assert not came_before(last, last)
+    assert not came_before(last, replace(first, epoch=last.epoch + 1))
+    assert not came_before(last, replace(first, device="tablet"))
+    assert not came_before(replace(last, abandoned=(first.digest,)), first)
+    restored = replace(last, restores=(restore(known_after(first), "r", 3),))
+    assert came_before(restored, first)
+    assert came_before(last, fourth)
+    assert not came_before(restored, fourth)

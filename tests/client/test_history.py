@@ -77,11 +77,14 @@ def test_a_version_that_is_not_there_yet_or_any_more_is_told(laptop: Client, dev
         laptop.version(4)
     with pytest.raises(NotReady, match=r"sync\(\) first"):
         device("phone").version(1)
-    for number in range(8):
+    for number in range(9):
         laptop.set_document({"n": number})
         laptop.sync()
-    with pytest.raises(NotKept, match=r"history\(\)"):
-        laptop.version(1)
+    gone = {1, 2} - {version.sequence for version in laptop.history()}
+    assert gone  # one of them may have been the last of an hour
+    for sequence in gone:
+        with pytest.raises(NotKept, match=r"history\(\)"):
+            laptop.version(sequence)
 
 
 def test_a_server_cannot_present_another_version_than_asked_for(laptop: Client, middle: Middle) -> None:

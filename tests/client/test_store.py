@@ -153,6 +153,52 @@ def test_a_second_process_waits_until_the_file_is_free(path: Path, monkeypatch: 
             store.save(FULL)
 
 
+def test_a_store_that_is_lent_is_open_to_others(path: Path) -> None:
+    """They change it; whoever lent it cannot meanwhile, and goes on with what they have left."""
+    with Store(path) as store:
+        store.save(FULL)
+        for _ in range(2):
+            store.lend()
+        with Store(path) as other:
+            other.save(replace(FULL, token="other"))
+        assert store.load() == FULL
+        with pytest.raises(NotReady, match=r"is lent to others. Call take_back_store\(\) first"):
+            store.save(replace(FULL, token="lost"))
+        for _ in range(2):
+            store.take_back()
+        assert store.load() == replace(FULL, token="other")
+        store.save(replace(FULL, token=None))
+        with pytest.raises(StoreLocked):
+            Store(path)
+        store.lend()
+    with Store(path) as store:
+        assert store.load() == replace(FULL, token=None)
+
+
+def test_a_store_that_somebody_else_still_has_stays_lent(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever lent it may try again, and has lost nothing."""
+    monkeypatch.setattr(store_room, "_PATIENCE_SECONDS", 0.1)
+    with Store(path) as store:
+        store.save(FULL)
+        store.lend()
+        with held_by_another_process(path):
+            with pytest.raises(StoreLocked):
+                store.take_back()
+            assert store.load() == FULL
+        store.take_back()
+        assert store.load() == FULL
+
+
+def test_a_store_in_memory_is_nobody_elses() -> None:
+    """Lent or not, it keeps what it has."""
+    with Store() as store:
+        store.save(FULL)
+        store.lend()
+        store.save(replace(FULL, token=None))
+        store.take_back()
+        assert store.load() == replace(FULL, token=None)
+
+
 def test_a_process_that_was_killed_holds_nothing(path: Path) -> None:
     """What it left behind beside the file says who had it, and keeps nobody out."""
     with held_by_another_process(path) as process:
@@ -283,7 +329,7 @@ def test_a_damaged_page_is_an_error_of_ours(path: Path) -> None:
 def test_every_change_waits_for_the_disk(path: Path) -> None:
     """A crash of the machine cannot undo what save() returned from."""
     with Store(path) as store:
-        assert store._pragma("synchronous") == 3
+        assert store_room._pragma(store._database, "synchronous") == 3
         assert store._database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
 

@@ -21,6 +21,7 @@ from walletsync_server.api.errors import STATUS
 from walletsync_server.api.routes import ROUTES
 from walletsync_server.asgi import http_protocol
 from walletsync_server.asgi.body_budget import FREE
+from walletsync_server.services.thinning import KEPT_DAYS, KEPT_HOURS
 from walletsync_server.services.throttle import neighbourhood_of
 from walletsync_server.testing import RunningServer
 
@@ -184,10 +185,11 @@ def test_the_limits_are_those_of_the_protocol() -> None:
         f"1–{protocol.MAX_SEQUENCE:,}",
         f"{protocol.MAX_WALLET_BYTES:,} bytes of `encryptedWallet`",
         f"{protocol.KEPT_VERSIONS} versions, the current one included",
+        f"each of {KEPT_HOURS} hours and of {KEPT_DAYS} days",
         f"{protocol.MAX_DEVICES} devices of an account",
         f"lives for {protocol.TOKEN_DAYS} days",
     ):
-        assert said in PROTOCOL
+        assert said in " ".join(PROTOCOL.split())
 
 
 def test_the_features_are_those_of_the_protocol() -> None:

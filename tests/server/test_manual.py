@@ -12,11 +12,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from walletsync.protocol import KEPT_VERSIONS
 from walletsync_server.asgi.body_budget import SHARES, STRANGERS
 from walletsync_server.asgi.front_door import PLACES, PLACES_SHARE
 from walletsync_server.asgi.http_protocol import BODY_SECONDS
 from walletsync_server.cli import main
 from walletsync_server.reloading import LIVE
+from walletsync_server.services.thinning import KEPT_DAYS, KEPT_HOURS
 from walletsync_server.settings import TABLE
 
 FOLDER = Path(__file__).parents[2] / "server"
@@ -54,6 +56,13 @@ def test_bounds_are_those_of_the_code() -> None:
     assert "a quarter of it is for clients without a token" in said
     assert f"{PLACES_SHARE} of the {PLACES:,} requests" in said
     assert f"stops for {BODY_SECONDS:.0f} seconds is given up" in said
+
+
+def test_kept_versions_are_those_of_the_code() -> None:
+    """How many are kept of late and of long ago."""
+    said = " ".join(MANUAL.split())
+    assert f"keeps the last {KEPT_VERSIONS} versions" in said
+    assert f"the last one of each of the latest {KEPT_HOURS} hours and {KEPT_DAYS} days" in said
 
 
 def test_settings_that_need_a_restart_are_named() -> None:

@@ -22,6 +22,7 @@ from walletsync.cli.errors import EXIT_CODES, Commands
 from walletsync.cli.sync import pull_command, push_command, put_command, sync_command, watch_command
 from walletsync.cli.versions import (
     conflicts_command,
+    diff_command,
     export_command,
     fingerprint_command,
     history_command,
@@ -74,6 +75,7 @@ for command in (
     conflicts_command,
     resolve_command,
     history_command,
+    diff_command,
     restore_command,
     password_command,
     devices_command,

@@ -101,6 +101,7 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
             "whoever runs the server"
         ),
         Remedy.CLOSE_OTHER_CLIENT: "stop the other one, walletsync watch perhaps, or wait until it is done",
+        Remedy.TAKE_BACK: "run the command again",
         Remedy.MAKE_NEW_CLIENT: "run the command again",
     }
 )

@@ -164,6 +164,8 @@ def sync_command(
 def watch_command(selector: WalletSelector, every: float, as_json: bool) -> None:
     """Sync whenever the file or the server has something new, until Ctrl-C.
 
+    Between two syncs other commands can be used, and what they decide is synced at once.
+
     Example: walletsync watch
     """
     wallet = selector.wallet()
@@ -175,14 +177,19 @@ def watch_command(selector: WalletSelector, every: float, as_json: bool) -> None
 
 
 def _watch(wallet: Wallet, client: "Client", listening: ExitStack, *, every: float, as_json: bool) -> None:
-    """Sync again and again: when the file was written, when there may be news, and from time to time."""
+    """Sync again and again: when the file was written, when there may be news, and from time to time.
+
+    In between the store is lent, so that other commands can be used; what they change there is synced as well.
+    """
     file, news = wallet.wallet_file(), threading.Event()
     synced: tuple[int, ...] | None = None
+    kept: tuple[int, ...] | None = None
     is_listening, is_edited = False, True
     checks_left, failures, trouble, told = 0, 0, "", NOTHING
     while True:
         last = file.signature()
-        if is_edited or last != synced or news.is_set() or checks_left <= 0:
+        if is_edited or last != synced or news.is_set() or checks_left <= 0 or wallet.store_signature() != kept:
+            _take_back(client)
             news.clear()
             synced, is_edited = last, False
             try:
@@ -202,9 +209,19 @@ def _watch(wallet: Wallet, client: "Client", listening: ExitStack, *, every: flo
                 if error.message != trouble:
                     trouble = error.message
                     say(f"{trouble} Watching goes on.")
+            kept = wallet.store_signature()  # while nobody else can change it
+            client.lend_store()
             checks_left = _checks_until_sync(min(every, _FIRST_PAUSE_SECONDS * 2**failures) if failures else every)
         time.sleep(_CHECK_SECONDS)
         checks_left -= 1
+
+
+def _take_back(client: "Client") -> None:
+    """Have the store back, however long another command needs it: its person may be typing a password."""
+    while True:
+        with suppress(errors.StoreLocked):
+            client.take_back_store()
+            return
 
 
 def _may_pass(error: errors.WalletSyncError) -> bool:

@@ -1,4 +1,4 @@
-"""Commands that look at versions and decide: status, conflicts, resolve, history, restore, fingerprint, export."""
+"""Commands that look at versions and decide: status, conflicts, resolve, history, diff, restore, export and so on."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -117,6 +117,29 @@ def history_command(selector: WalletSelector, as_json: bool) -> None:
     show([asdict(each) for each in versions], text or "The server keeps no versions.", as_json=as_json)
 
 
+@click.command("diff")
+@click.argument("older", type=click.IntRange(min=1))
+@click.argument("newer", type=click.IntRange(min=1), required=False)
+@as_json
+@click.pass_obj
+def diff_command(selector: WalletSelector, older: int, newer: int | None, as_json: bool) -> None:
+    """List what differs between two versions, or between one and what this device has now.
+
+    Example: walletsync diff 12 14
+    """
+    from walletsync.merge import MISSING, pointer
+
+    wallet = selector.wallet()
+    with wallet.logged_in() as client:
+        before = wallet.with_valid_token(client, lambda: client.version(older))
+        after = client.get_document() if newer is None else client.version(newer)
+    old, new = wallet.format.differences([before, after])
+    sides = {
+        pointer(path): {"older": old.get(path, MISSING), "newer": new.get(path, MISSING)} for path in {**old, **new}
+    }
+    _show_places(sides, "They have the same.", as_json=as_json)
+
+
 @click.command("restore")
 @click.argument("sequence", type=click.IntRange(min=1))
 @as_json
@@ -206,11 +229,18 @@ def _list_places(wallet: Wallet, client: "Client", *, deletions: bool, as_json: 
             path: {"mine": value, "theirs": wallet.format.value_at(document, path)}
             for path, value in file.earlier(client).items()
         }
-    shown = [{"at": pointer(path)} | present(values) for path, values in sides.items()]
+    places = {pointer(path): values for path, values in sides.items()}
+    _show_places(places, "There is nothing on this list.", as_json=as_json)
+
+
+def _show_places(places: dict[str, dict[str, Any]], if_none: str, *, as_json: bool) -> None:
+    """Show what each side has at each place."""
+    shown = [{"at": at} | present(values) for at, values in places.items()]
     lines = [
-        f"{_place(each)}\n{_describe_sides(each, tuple(sides[path]))}" for path, each in zip(sides, shown, strict=True)
+        f"{_place(each) or 'the whole file'}\n{_describe_sides(each, tuple(values))}"
+        for each, values in zip(shown, places.values(), strict=True)
     ]
-    show(shown, "\n".join(lines) or "There is nothing on this list.", as_json=as_json)
+    show(shown, "\n".join(lines) or if_none, as_json=as_json)
 
 
 def _conflict_number(conflicts: "tuple[Conflict, ...]", number: str) -> "Conflict":

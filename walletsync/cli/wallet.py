@@ -191,6 +191,15 @@ class Wallet:
             limit=Limit(settings.max_deletions, settings.max_deletions_percent),
         )
 
+    def store_signature(self) -> tuple[int, ...]:
+        """Return a value that differs once this or another process has changed what this device knows."""
+        found = self._store.stat()
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    @property
+    def _store(self) -> Path:
+        return _folder(self.file) / "store"
+
     @property
     def format(self) -> "FileFormat[Any]":
         """The format of the file."""
@@ -209,7 +218,7 @@ class Wallet:
         with Client(
             settings.server,
             format=self._format_of_documents,
-            store=None if in_memory else _folder(self.file) / "store",
+            store=None if in_memory else self._store,
             device_id=device,
             realm=settings.realm,
             ca_file=settings.ca_file,

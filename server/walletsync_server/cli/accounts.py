@@ -156,7 +156,7 @@ def quota_command(configuration: Configuration, address: str, quota: int | None)
     """Limit what is kept of the wallet of ADDRESS to BYTES, all versions together; none takes the limit back.
 
     Of earlier versions as many are kept as have room. A new version that alone has more is refused as too large. It
-    holds from the next version on; max_wallet_bytes holds besides.
+    holds from the next version on, in place of kept_bytes; max_wallet_bytes holds besides.
 
     Example: walletsync-server accounts quota alice@example.com 1000000
     """

@@ -77,8 +77,8 @@ def _back_up_to_stdout(database: Path) -> None:
 def verify_backup_command(file: Path) -> None:
     """Read all of the backup FILE and say whether it is whole.
 
-    Checks the file's structure, its schema, that each account's versions lead without a gap up to the current one,
-    that each is as it was stored, and all that is stored by the digest that lies in a backup. Needs no keys, no
+    Checks the file's structure, its schema, that each account's last versions lead without a gap up to the current
+    one, that each is as it was stored, and all that is stored by the digest that lies in a backup. Needs no keys, no
     settings and no server, and writes nothing.
 
     Example: walletsync-server verify-backup /var/backups/walletsync-2026-01-31.db

@@ -24,7 +24,7 @@ from walletsync_server.services.store import Store
 from walletsync_server.services.throttle import NO_RATES, MakeCounters, Rates, Throttle
 from walletsync_server.services.tokens import Tokens
 from walletsync_server.services.updates import Updates
-from walletsync_server.services.wallets import Wallets
+from walletsync_server.services.wallets import KEPT_BYTES, Keeper, Wallets
 from walletsync_server.storage.interface import Storage
 
 
@@ -58,6 +58,7 @@ def build_services(
     *,
     may_sign_up: Callable[[str], bool],
     max_wallet_bytes: int,
+    kept_bytes: int = KEPT_BYTES,
     confirm_addresses: bool = False,
     clock: Callable[[], datetime] = utc_now,
     seconds: Callable[[], float] = time.monotonic,
@@ -73,6 +74,7 @@ def build_services(
         storage: open, and closed by whoever opened it.
         may_sign_up: decides about a canonical e-mail address.
         max_wallet_bytes: limit of `encryptedWallet`, in bytes of UTF-8.
+        kept_bytes: limit of all kept versions of a wallet together, where the account has no quota.
         confirm_addresses: whether a sign-up waits until its address is confirmed by mail.
         clock: returns the time, aware.
         seconds: returns the seconds since any moment, by a clock that nobody sets; rates are measured with it,
@@ -96,6 +98,7 @@ def build_services(
         lambda transaction: transaction.keep_secret(fresh)
     )
 
+    keeper = Keeper(kept_bytes)
     purge_clock = CautiousClock(clock, seconds)
     tokens = Tokens(store, clock, hub, purge_clock=purge_clock)
     throttle = Throttle(rates, secret=secret, counters=counters or _in_memory(seconds), clock=seconds)
@@ -118,7 +121,9 @@ def build_services(
         figures=Figures(store),
         known_clients=known,
         mail_queue=MailQueue(store, clock),
-        password_change=PasswordChange(store, passwords=passwords, throttle=throttle, known=known, publisher=hub),
+        password_change=PasswordChange(
+            store, passwords=passwords, throttle=throttle, known=known, keeper=keeper, publisher=hub
+        ),
         passwords=passwords,
         readiness=Readiness(store, clock, seconds),
         seeds=Seeds(store, secret, throttle),
@@ -126,7 +131,7 @@ def build_services(
         throttle=throttle,
         tokens=tokens,
         updates=Updates(store, tokens=tokens, hub=hub, clock=clock, seconds=seconds),
-        wallets=Wallets(store, tokens=tokens, max_bytes=max_wallet_bytes, clock=clock, publisher=hub),
+        wallets=Wallets(store, tokens=tokens, keeper=keeper, max_bytes=max_wallet_bytes, clock=clock, publisher=hub),
     )
 
 

@@ -14,7 +14,7 @@ from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.store import Store
 from walletsync_server.services.throttle import Standing, Throttle
 from walletsync_server.services.turns import Asker
-from walletsync_server.services.wallets import append
+from walletsync_server.services.wallets import Keeper
 from walletsync_server.storage.interface import Account, ReadTransaction, Wallet, WriteTransaction
 
 
@@ -22,12 +22,20 @@ class PasswordChange:
     """Changes passwords, and knows its own changes when they come again because the answer was lost."""
 
     def __init__(
-        self, store: Store, *, passwords: Passwords, throttle: Throttle, known: KnownClients, publisher: Publisher
+        self,
+        store: Store,
+        *,
+        passwords: Passwords,
+        throttle: Throttle,
+        known: KnownClients,
+        keeper: Keeper,
+        publisher: Publisher,
     ) -> None:
         self._store = store
         self._publisher = publisher
         self._passwords = passwords
         self._throttle = throttle
+        self._keeper = keeper
         self._known = known
 
     def change(self, email: str, old: str, new: str, salt_seed: bytes, wallet: Wallet | None, client: str = "") -> None:
@@ -90,7 +98,7 @@ class PasswordChange:
             self._known.remember(transaction, account.account_id, client)
             if wallet is not None:
                 transaction.discard_wallets(account.account_id)  # they are under the old key
-                append(transaction, account, wallet)
+                self._keeper.append(transaction, account, wallet)
             return True
 
         replaced = self._store.write(replace)

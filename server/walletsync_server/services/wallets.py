@@ -3,28 +3,64 @@
 from collections.abc import Callable
 from datetime import datetime
 from enum import Enum, auto
-from itertools import accumulate
 
-from walletsync.protocol import KEPT_VERSIONS, wallet_digest
+from walletsync.protocol import wallet_digest
 from walletsync_server.live.interface import Publisher
 from walletsync_server.services.coroutines import ELSEWHERE, GeneratorCoroutine
 from walletsync_server.services.errors import Conflict, NoSuchVersion, NothingToFollow, NoWallet, TooLarge
 from walletsync_server.services.store import Store
+from walletsync_server.services.thinning import superfluous
 from walletsync_server.services.tokens import Tokens
 from walletsync_server.storage.interface import Account, KeptVersion, LargeWallet, ReadTransaction, WriteTransaction
 from walletsync_server.storage.interface import Wallet as Wallet  # what `Wallets` returns
 
 SMALL = 64 * 1024
 """Bytes of a wallet that is read and answered at once; what is larger would hold up those with a small one."""
+KEPT_BYTES = 64 * 1024 * 1024
+"""Bytes that all kept versions of a wallet may have together, if nobody says otherwise."""
+
+
+class Keeper:
+    """Adds versions, and keeps of the earlier ones what `superfluous` leaves.
+
+    Args:
+        kept_bytes: what all kept versions of one wallet may have together, where the account has no quota.
+    """
+
+    def __init__(self, kept_bytes: int) -> None:
+        self._kept_bytes = kept_bytes
+
+    def append(self, transaction: WriteTransaction, account: Account, wallet: Wallet) -> None:
+        """Make `wallet` the current version, and drop of the earlier ones what need not be kept.
+
+        The caller holds the lock of `account`, as it is now, and has checked the sequence.
+
+        Raises:
+            TooLarge: if the wallet alone has more bytes than the account's quota.
+        """
+        if account.quota is not None and len(wallet.encrypted_wallet.encode()) > account.quota:
+            raise TooLarge("The wallet has more bytes than this account may have here; ask the operator of the server.")
+        transaction.append_wallet(account.account_id, wallet)
+        most_bytes = self._kept_bytes if account.quota is None else account.quota
+        stored = transaction.stored_versions(account.account_id)
+        transaction.drop_wallets(account.account_id, superfluous(stored, most_bytes))
 
 
 class Wallets:
-    """Reads and compare-and-swap of wallets that are at most `max_bytes` of UTF-8."""
+    """Reads and compare-and-swap of wallets that are at most `max_bytes` of UTF-8, and are kept as `keeper` says."""
 
     def __init__(
-        self, store: Store, *, tokens: Tokens, max_bytes: int, clock: Callable[[], datetime], publisher: Publisher
+        self,
+        store: Store,
+        *,
+        tokens: Tokens,
+        keeper: Keeper,
+        max_bytes: int,
+        clock: Callable[[], datetime],
+        publisher: Publisher,
     ) -> None:
         self._store = store
+        self._keeper = keeper
         self._publisher = publisher
         self._tokens = tokens
         self._max_bytes = max_bytes
@@ -99,7 +135,7 @@ class Wallets:
         def swap(transaction: WriteTransaction) -> _Outcome:
             account = self._tokens.lock(transaction, known)
             if sequence == account.current_sequence + 1:
-                append(transaction, account, posted)
+                self._keeper.append(transaction, account, posted)
                 return _Outcome.STORED
             return _outcome_without_writing(transaction, known.account_id, posted)
 
@@ -129,28 +165,6 @@ class Wallets:
             device_id=device_id,
             stored_at=self._clock(),
         )
-
-
-def append(transaction: WriteTransaction, account: Account, wallet: Wallet) -> None:
-    """Make `wallet` the current version, and keep of the earlier ones what limit and quota allow.
-
-    The caller holds the lock of `account`, as it is now, and has checked the sequence.
-
-    Raises:
-        TooLarge: if the wallet alone has more bytes than the account's quota.
-    """
-    if account.quota is not None and len(wallet.encrypted_wallet.encode()) > account.quota:
-        raise TooLarge("The wallet has more bytes than this account may have here; ask the operator of the server.")
-    transaction.append_wallet(account.account_id, wallet)
-    transaction.prune_wallets(account.account_id, _kept(transaction, account))
-
-
-def _kept(transaction: ReadTransaction, account: Account) -> int:
-    """Return how many versions may be kept, the current one included: as many as have room in the quota."""
-    if account.quota is None:
-        return KEPT_VERSIONS
-    totals = accumulate(version.size for version in transaction.history(account.account_id))
-    return min(KEPT_VERSIONS, sum(total <= account.quota for total in totals))
 
 
 class _Outcome(Enum):

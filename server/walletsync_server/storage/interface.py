@@ -6,11 +6,11 @@ concerns an address alone stands in `interface_signups.py` and `interface_addres
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from walletsync_server.storage.interface_addresses import AddressReads, AddressWrites
 from walletsync_server.storage.interface_addresses import AddressSummary as AddressSummary
@@ -80,6 +80,14 @@ class KeptVersion:
     stored_at: datetime
     size: int
     device_id: str
+
+
+class StoredVersion(NamedTuple):
+    """What decides whether a version is kept: when it came, in whole hours since 1970 in UTC, and its size as above."""
+
+    sequence: int
+    hour: int
+    size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,8 +246,12 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
         """Remove all versions, as `delete_account` does; the next one follows them. The caller holds the lock."""
 
     @abstractmethod
-    def prune_wallets(self, account_id: int, kept: int) -> None:
-        """Remove all but the last `kept` versions, the current one included."""
+    def stored_versions(self, account_id: int) -> list[StoredVersion]:
+        """Return the versions that are kept, the current one first, without reading wallets; for every write."""
+
+    @abstractmethod
+    def drop_wallets(self, account_id: int, sequences: Iterable[int]) -> None:
+        """Remove these versions, as far as they are there; the current one is not among them."""
 
     @abstractmethod
     def put_token(self, token: Token) -> bytes | None:

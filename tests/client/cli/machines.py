@@ -18,6 +18,7 @@ from keyring.backend import KeyringBackend
 
 from tests.conftest import PASSWORD
 from tests.server.helpers import until
+from walletsync import Client
 from walletsync.cli import main
 
 ROOT = Path(__file__).parents[3]
@@ -90,6 +91,11 @@ class Machine:
     def init(self, more: str = "") -> None:
         name = self.folder.name
         self.ok(f"init {self.file} --server {self.url} --email {self.email} --device {name} {more}")
+
+    def client(self) -> Client:
+        """Return the client that a command of this process would use."""
+        store = Path(f"{self.file}.walletsync") / "store"
+        return Client(self.url, store=store)
 
     def write(self, document: Any) -> None:
         self.file.write_text(json.dumps(document))

@@ -34,6 +34,7 @@ CALLS = {
     "resolve": "resolve 1 mine",
     "history": "history",
     "export": "export --version 1",
+    "diff": "diff 1",
     "restore": "restore 1",
     "fingerprint": "fingerprint",
 }

@@ -34,6 +34,7 @@ def test_json_is_all_there_is_on_stdout(laptop: Machine, phone: Machine) -> None
     runs = {
         "init": f"init {laptop.folder}/other.json --server https://sync.example.com --email a@example.com",
         "resolve": "resolve all mine",
+        "diff": "diff 1",
         "restore": "restore 1",
         "delete-account": "delete-account --yes",
     }

@@ -79,3 +79,16 @@ def test_an_earlier_version_is_shown_exported_and_restored(laptop: Machine) -> N
     assert laptop.json("restore 1") == {"sequence": 4}
     assert laptop.read() == {"a": 1}
     assert "hint: walletsync sync" in laptop.fails("export --version 99", 2)
+
+
+def test_what_differs_between_two_versions_is_listed(laptop: Machine) -> None:
+    """Each place with what either has there; without a second version, against what this device has now."""
+    for document in ({"a": 2}, {"c": [1]}):
+        laptop.write(document)
+        laptop.ok("sync")
+    assert laptop.json("diff 1 2") == [{"at": "/a", "older": 1, "newer": 2}]
+    assert laptop.json("diff 2 1") == [{"at": "/a", "older": 2, "newer": 1}]
+    assert laptop.json("diff 2 3") == laptop.json("diff 2") == [{"at": "/a", "older": 2}, {"at": "/c", "newer": [1]}]
+    assert laptop.ok("diff 2") == "/a\n   older:  2\n   newer:  (nothing)\n/c\n   older:  (nothing)\n   newer:  [1]\n"
+    assert laptop.ok("diff 3") == "They have the same.\n"
+    assert "hint: walletsync sync" in laptop.fails("diff 1 9", 2)

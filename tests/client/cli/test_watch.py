@@ -1,6 +1,7 @@
 """A process that watches: edits leave and come by themselves, and nothing that passes ends it."""
 
 import json
+import random
 import signal
 import sqlite3
 import subprocess
@@ -165,10 +166,87 @@ def test_what_does_not_pass_ends_it(laptop: Machine, phone: Machine) -> None:
         assert "walletsync login --new-password" in watch.said
 
 
-def test_a_wallet_that_is_watched_is_not_synced_by_another_process(
+def test_other_commands_are_used_beside_it(laptop: Machine, phone: Machine) -> None:
+    """They look and decide; what was decided is synced at once, long before the server would have been asked."""
+    laptop.write({"a": 1, "b": 1})
+    laptop.ok("sync")
+    phone.ok("sync")
+    phone.write({"a": "phone", "b": 1})
+    phone.ok("sync")
+    laptop.write({"a": "laptop", "b": 1})
+    with watching(laptop) as watch:
+        assert laptop.json("status")["conflicts"] == 1
+        (conflict,) = laptop.json("conflicts")
+        assert (conflict["mine"], conflict["theirs"]) == ("laptop", "phone")
+        for command in ("export", "history", "fingerprint", "devices", "sync", "pull"):
+            laptop.ok(command)
+        assert "Conflicts left: 0" in laptop.ok("resolve 1 mine")
+        phone_has = {"a": "laptop", "b": 1}
+        until(lambda: laptop.json("status")["edited"] is False)
+        phone.ok("sync")
+        assert phone.read() == laptop.read() == phone_has
+        assert watch.process.poll() is None
+        assert laptop.ok("restore 2")
+        phone.ok("sync")
+        assert phone.read() == laptop.read()
+
+
+def test_what_another_command_changes_in_the_store_alone_is_synced(laptop: Machine, phone: Machine) -> None:
+    """The file is the same before and after, so only the store tells."""
+    laptop.write({"a": 1})
+    laptop.ok("sync")
+    with watching(laptop):
+        with laptop.client() as client:
+            client.set_document({"a": 2})
+        until(lambda: laptop.read() == {"a": 2})
+        until(lambda: laptop.json("status")["sequence"] == 2)
+    phone.ok("sync")
+    assert phone.read() == {"a": 2}
+
+
+def test_edits_and_commands_at_once_lose_nothing(laptop: Machine, phone: Machine) -> None:
+    """A program writes, a phone syncs and commands run, all while it watches: every edit is on both in the end."""
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    written: dict[str, int] = {}
+    laptop.write({"a": 1})
+    laptop.ok("sync")
+    with watching(laptop):
+        for number in range(8):
+            machine = chance.choice([laptop, phone])
+            phone.ok("sync")
+            written[f"{machine.folder.name}{number}"] = number
+            before = machine.file.read_bytes()
+            document = {**json.loads(before), f"{machine.folder.name}{number}": number}
+            machine.write(document)
+            laptop.ok(chance.choice(["status", "conflicts", "sync", "put", "export", "pull"]))
+        phone.ok("sync")
+        until(lambda: laptop.json("status")["edited"] is False)
+    laptop.ok("sync")
+    phone.ok("sync")
+    for machine in (laptop, phone):
+        found = machine.read()
+        assert {name: found.get(name) for name in written} == written
+
+
+def test_it_waits_for_a_command_that_takes_long(laptop: Machine, phone: Machine) -> None:
+    """Somebody may be typing a password there: what comes meanwhile is synced afterwards."""
+    laptop.write({"a": 1})
+    laptop.ok("sync")
+    with watching(laptop) as watch:
+        with laptop.client():
+            laptop.write({"a": 2})
+            phone.ok("sync")
+            assert watch.told in ([], ["version 1"])
+        until(lambda: laptop.json("status")["sequence"] == 2)
+        assert watch.process.poll() is None
+
+
+def test_a_wallet_that_another_process_has_for_long_is_not_synced(
     laptop: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names who is at work, and what can be done."""
+    """The error says what can be done."""
     monkeypatch.setattr(store, "_PATIENCE_SECONDS", 0.1)
-    with watching(laptop):
+    with laptop.client():
         assert "hint: stop the other one, walletsync watch perhaps" in laptop.fails("sync", 7)

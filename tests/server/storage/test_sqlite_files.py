@@ -239,7 +239,7 @@ def test_deleted_account_is_gone_from_the_file(tmp_path: Path) -> None:
     storage.write(lambda t: t.insert_account(ALICE))
     storage.write(lambda t: t.insert_account(BOB))
     append(storage, ALICE.account_id, *(wallet(n, f"canary {n} " * 2000) for n in range(1, 5)))
-    storage.write(lambda t: t.prune_wallets(ALICE.account_id, 1))
+    storage.write(lambda t: t.drop_wallets(ALICE.account_id, [1, 2, 3]))
     storage.write(lambda t: t.delete_account(ALICE.account_id, NOW))
     storage.close()
     data = file.read_bytes()

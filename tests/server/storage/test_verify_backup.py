@@ -25,7 +25,7 @@ def backup(tmp_path: Path) -> Path:
     storage.write(lambda transaction: transaction.insert_account(ALICE))
     storage.write(lambda transaction: transaction.insert_account(BOB))
     append(storage, ALICE.account_id, *map(wallet, range(1, 5)))
-    storage.write(lambda transaction: transaction.prune_wallets(ALICE.account_id, 3))
+    storage.write(lambda transaction: transaction.drop_wallets(ALICE.account_id, [1]))
     storage.close()
     file = tmp_path / "backup" / "backup.db"
     file.parent.mkdir()
@@ -103,6 +103,21 @@ def test_database_without_a_digest_is_told_so(backup: Path, tmp_path: Path) -> N
     assert "It has no digest" in verify(database).stderr
     open_sqlite(backup).close()
     assert "It has no digest" in verify(backup).stderr
+
+
+def test_versions_of_long_ago_may_be_missing(tmp_path: Path) -> None:
+    """A server keeps few of them; the last ten of those that are kept follow each other."""
+    file = tmp_path / "walletsync.db"
+    storage = open_sqlite(file)
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    append(storage, ALICE.account_id, *map(wallet, range(1, 21)))
+    storage.write(lambda transaction: transaction.drop_wallets(ALICE.account_id, [1, 3, 4, 5, 7, 8, 9, 10]))
+    storage.close()
+    assert verify(file).exit_code == 0
+    damage(file, "DELETE FROM wallets WHERE sequence = 12")
+    said = verify(file)
+    assert said.exit_code == 1
+    assert "after version 11 comes 13." in said.stderr
 
 
 @pytest.mark.parametrize(

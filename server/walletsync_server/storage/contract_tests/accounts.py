@@ -76,16 +76,17 @@ class AccountContract(StorageContract):
         with pytest.raises(LargeWallet):
             storage.read(lambda t: t.current_wallet(alice.account_id, 9))
 
-    def test_old_versions_are_kept_until_they_are_pruned(self, storage: Storage, alice: Account) -> None:
-        """`prune_wallets` keeps the last ones, the current one included, and touches no other account."""
+    def test_old_versions_are_kept_until_they_are_dropped(self, storage: Storage, alice: Account) -> None:
+        """`drop_wallets` removes those that are named, one that is gone included, and touches no other account."""
         storage.write(lambda transaction: transaction.insert_account(BOB))
         versions = [wallet(sequence) for sequence in range(1, 6)]
         append(storage, alice.account_id, *versions)
         append(storage, BOB.account_id, *versions)
-        storage.write(lambda t: t.prune_wallets(alice.account_id, 2))
+        for _ in range(2):
+            storage.write(lambda t: t.drop_wallets(alice.account_id, [1, 3]))
         kept = [storage.read(lambda t, s=s: t.digest_at(alice.account_id, s)) for s in range(7)]  # type: ignore[misc]
         digests = [version.digest for version in versions]
-        assert kept == [None, None, None, None, digests[3], digests[4], None]
+        assert kept == [None, None, digests[1], None, digests[3], digests[4], None]
         assert storage.read(lambda t: t.digest_at(BOB.account_id, 1)) == digests[0]
 
     def test_wallet_needs_an_account(self, storage: Storage) -> None:
@@ -192,6 +193,16 @@ class AccountContract(StorageContract):
         assert known(NOW) == [False, False, True]
         storage.write(lambda t: t.delete_account(alice.account_id, NOW))
         assert known(NOW) == [False, False, False]
+
+    def test_stored_versions_tell_when_they_came_and_their_size(self, storage: Storage, alice: Account) -> None:
+        """For every write: hours since 1970 and bytes of UTF-8, the current version first; none of what is gone."""
+        assert storage.write(lambda t: t.stored_versions(alice.account_id)) == []
+        append(storage, alice.account_id, wallet(1), wallet(2, "ä"), wallet(3, "€€"))
+        storage.write(lambda t: t.drop_wallets(alice.account_id, [1]))
+        hour = int(NOW.timestamp()) // 3600
+        assert storage.write(lambda t: t.stored_versions(alice.account_id)) == [(3, hour, 6), (2, hour, 2)]
+        storage.write(lambda t: t.discard_wallets(alice.account_id))
+        assert storage.write(lambda t: t.stored_versions(alice.account_id)) == []
 
     def test_history_tells_every_kept_version(self, storage: Storage, alice: Account) -> None:
         """The current version first, with the size in bytes of UTF-8; each can be read as it was appended."""

@@ -44,6 +44,12 @@ class Prepared:
             for (name, convert), value in zip(compiled.columns, rows[0], strict=True)
         }
 
+    def tuples(self, driver: Driver, **values: object) -> list[tuple[Any, ...]]:
+        """Return all rows with the driver's own values."""
+        compiled = self._compiled.get(driver.dialect_class) or self._compile(driver)
+        rows: list[tuple[Any, ...]] = self._run(compiled, driver, values).fetchall()
+        return rows
+
     def value(self, driver: Driver, **values: object) -> Any:
         """Return the only column of the only row; None if there is none."""
         row = self.row(driver, **values)

@@ -1,9 +1,18 @@
 """The queries about wallets and their versions."""
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 from typing_extensions import override
 
-from walletsync_server.storage.interface import KeptVersion, LargeWallet, ReadTransaction, Wallet, WriteTransaction
+from walletsync_server.storage.interface import (
+    KeptVersion,
+    LargeWallet,
+    ReadTransaction,
+    StoredVersion,
+    Wallet,
+    WriteTransaction,
+)
 from walletsync_server.storage.sql.erasing import IS_KEPT
 from walletsync_server.storage.sql.prepared import Prepared
 from walletsync_server.storage.sql.schema import accounts, wallets
@@ -51,22 +60,23 @@ _HISTORY = (
     .where(wallets.c.account_id == sa.bindparam("account"))
     .order_by(wallets.c.sequence.desc())
 )
+_STORED_VERSIONS = Prepared(
+    sa.select(
+        wallets.c.sequence,
+        (sa.type_coerce(wallets.c.stored_at, sa.BigInteger) // sa.literal_column("3600000000")).label("hour"),
+        _SIZE.label("size"),
+    )
+    .join_from(wallets, accounts, IS_KEPT)
+    .where(wallets.c.account_id == sa.bindparam("account"))
+    .order_by(wallets.c.sequence.desc())
+)
 _APPEND_WALLET = Prepared(sa.insert(wallets))
 _SET_SEQUENCE = Prepared(
     sa.update(accounts)
     .where(accounts.c.account_id == sa.bindparam("account"))
     .values(current_sequence=sa.bindparam("sequence"))
 )
-_PRUNE_WALLETS = Prepared(
-    sa.delete(wallets).where(
-        wallets.c.account_id == sa.bindparam("account"),
-        wallets.c.sequence
-        <= sa.select(accounts.c.current_sequence)
-        .where(accounts.c.account_id == sa.bindparam("account"))
-        .scalar_subquery()
-        - sa.bindparam("kept"),
-    )
-)
+_DROP_WALLET = Prepared(sa.delete(wallets).where(_IS_AT))
 
 
 class SqlWalletReads(SqlTransaction, ReadTransaction):
@@ -114,5 +124,10 @@ class SqlWalletWrites(SqlWalletReads, SqlWrites, WriteTransaction):
         _SET_SEQUENCE.run(self._driver, account=account_id, sequence=wallet.sequence)
 
     @override
-    def prune_wallets(self, account_id: int, kept: int) -> None:
-        _PRUNE_WALLETS.run(self._driver, account=account_id, kept=kept)
+    def stored_versions(self, account_id: int) -> list[StoredVersion]:
+        return [StoredVersion(*row) for row in _STORED_VERSIONS.tuples(self._driver, account=account_id)]
+
+    @override
+    def drop_wallets(self, account_id: int, sequences: Iterable[int]) -> None:
+        for sequence in sequences:
+            _DROP_WALLET.run(self._driver, account=account_id, sequence=sequence)

@@ -1,14 +1,15 @@
 """Whether a database file is whole: its pages, its schema, and every version of every wallet. Needs no keys."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from walletsync.protocol import wallet_digest
+from walletsync.protocol import KEPT_VERSIONS, wallet_digest
 from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.sql.migrate import is_known, revision_of
 from walletsync_server.storage.sql.schema import accounts, wallets
@@ -118,19 +119,20 @@ def _check_accounts(connection: sa.Connection, found: Verification, progress: Ca
 
 
 def _check_account(rows: Iterator[Any], found: Verification) -> Iterator[str]:
-    """Say what is wrong with an account's versions: those kept end at the current one, without a gap."""
-    expected = current = None
+    """Say what is wrong with an account's versions: the last ones end at the current one, without a gap."""
+    sequences, current = deque([0], KEPT_VERSIONS), 0
     for row in rows:
         current = row.current_sequence
         if row.sequence is None:
             break
         found.versions += 1
-        if expected is not None and row.sequence != expected:
-            yield f"after version {expected - 1} comes {row.sequence}."
-        expected = row.sequence + 1
+        sequences.append(row.sequence)
         if not _is_whole(row):
             yield f"version {row.sequence} is not as it was stored."
-    newest = expected - 1 if expected else 0
+    for before, after in pairwise(sequences):
+        if before and after != before + 1:
+            yield f"after version {before} comes {after}."
+    newest = sequences[-1]
     if newest != current:
         yield f"the current version is {current}, but the newest one in the file is {newest}."
 
