@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from walletsync import abandoned, continuity, crypto, restored_server, versions
+from walletsync import abandoned, compression, continuity, crypto, restored_server, versions
 from walletsync.conflicts import OnConflict, OpenConflicts
 from walletsync.continuity import Known, Version
 from walletsync.errors import ForkDetected, NewPasswordNeeded, NotReady, StoreUnusable, UsageError, WalletTooLarge
@@ -391,7 +391,13 @@ class Device:
         return {"synced": synced, "passed": passed}
 
     def _sealed(self, unlocked: UnlockedAccount, limit: int, about: Version) -> SealedVersion:
-        sealed = versions.seal(unlocked, about, self.format.name, self._encoded(self.state))
+        document = self._encoded(self.state)
+        if len(document) > compression.MAX_DOCUMENT_BYTES:
+            raise WalletTooLarge(
+                f"The document has {len(document):,} bytes; no device takes more than "
+                f"{compression.MAX_DOCUMENT_BYTES:,}. Nothing was sent and nothing is lost; make the document smaller."
+            )
+        sealed = versions.seal(unlocked, about, self.format.name, document)
         size = len(sealed.encrypted_wallet)
         if size > limit:
             raise WalletTooLarge(
