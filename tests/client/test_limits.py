@@ -29,9 +29,7 @@ def seed_of(url: str, email: str) -> str:
 
 def presented(middle: Middle, client: Client) -> Answer:
     """Return the wallet as the server has it now."""
-    headers = {"Authorization": f"Bearer {token_of(client)}"}
-    found = requests.get(f"{middle.url}/api/3/wallet", headers=headers, timeout=30)
-    return Answer(found.status_code, found.content)
+    return middle.wallet(token_of(client))
 
 
 def test_a_weak_password_is_found_by_whoever_has_the_ciphertext(device: Device, middle: Middle) -> None:
