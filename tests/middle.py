@@ -135,6 +135,12 @@ class Middle:
             deliver()
         self._late.clear()
 
+    def wallet(self, token: str) -> Answer:
+        """Return the current wallet as the server presents it to whoever has none yet."""
+        headers = {"Authorization": f"Bearer {token}"}
+        found = self._session.get(f"{self._server_url}/api/3/wallet", headers=headers, timeout=30)
+        return Answer(found.status_code, found.content)
+
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
         what = f"{handler.command} {handler.path.partition('?')[0]}"
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))

@@ -48,11 +48,12 @@ from walletsync.protocol import (
     WalletAnswer,
     WalletRequest,
     WellKnown,
+    wallet_digest,
 )
 from walletsync.realm import normalised_url
 from walletsync.refusals import Meaning
 from walletsync.remedies import Remedy
-from walletsync.transport import Transport
+from walletsync.transport import IF_NONE_MATCH, NOT_MODIFIED, Transport
 
 _OK, _CREATED, _NO_CONTENT = 200, 201, 204
 _UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _TOO_LARGE = 401, 404, 409, 413
@@ -185,14 +186,19 @@ class Api:
         return _decode(body, LoginAnswer)
 
     @_names_request
-    def get_wallet(self, token: str) -> WalletAnswer:
-        """Get the current wallet.
+    def get_wallet(self, token: str, known: WalletAnswer | None = None) -> WalletAnswer:
+        """Get the current wallet: `known`, in an answer of a few bytes, where the server says that it still is.
 
         Raises:
             NoWallet: there is none.
         """
         headers, field = self._credentials(token)
+        if known is not None:
+            digest = wallet_digest(known.sequence, known.encrypted_wallet, known.hmac).hex()
+            headers |= {IF_NONE_MATCH: f'"{digest}"'}
         status, body = self._exchange("GET", WALLET_PATH, headers=headers, query=field)
+        if status == NOT_MODIFIED and known is not None:
+            return known
         if status != _OK:
             # What is in between may say 404, too, which is no word about the wallet.
             is_word = _code_of(body) == ErrorCode.NO_WALLET if self._takes_bearer else _is_error(body)

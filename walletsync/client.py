@@ -370,6 +370,18 @@ class Client:
         """
         return self._device.resolve(conflict, keep)
 
+    @one_at_a_time
+    def resolve_all(self, keep: Literal["mine", "theirs"]) -> Any:
+        """Decide all conflicts that wait, at once. Returns the document.
+
+        One whose value has no place in the document any more stays in `conflicts`.
+
+        Raises:
+            NotReady: there is no wallet on this device yet.
+            UsageError: `keep` is neither side.
+        """
+        return self._device.resolve_all(keep)
+
     # Syncing
 
     @one_at_a_time

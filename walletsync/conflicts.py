@@ -1,6 +1,6 @@
 """Conflicts that wait for a decision: shown with what the document has there now, and decided. No store in here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -12,7 +12,12 @@ from walletsync.remedies import Remedy
 
 OnConflict: TypeAlias = Literal["mine", "theirs"] | Callable[[Conflict], Any]
 """Who decides conflicts: one side always, or a function that returns the value to keep (MISSING deletes), or the
-conflict itself to leave it for later."""
+conflict itself to leave it for later. None is a value only where one of the sides has it: else nothing was returned."""
+
+
+def named(conflicts: Iterable[Conflict], before: int) -> tuple[Conflict, ...]:
+    """Return the conflicts with names for people to type: numbers, from the one after `before`."""
+    return tuple(replace(conflict, name=str(number)) for number, conflict in enumerate(conflicts, before + 1))
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,10 @@ class OpenConflicts:
         Raises:
             UsageError: it is not one of them.
         """
-        if keep not in ("mine", "theirs"):
-            raise UsageError('Keep either "mine" or "theirs".', remedy=Remedy.EDIT_AND_KEEP_THEIRS)
-        alike = [index for index, waiting in enumerate(self.conflicts) if waiting.path == conflict.path]
-        index = next((index for index in alike if self._shown(self.document, self.conflicts[index]) == conflict), None)
-        if index is None:
+        _check_side(keep)
+        names = [waiting.name for waiting in self.conflicts]
+        index = names.index(conflict.name) if conflict.name in names else None
+        if index is None or self._shown(self.document, self.conflicts[index]) != conflict:
             raise UsageError(
                 "This conflict no longer waits: it is decided already, or the document has changed there since.",
                 remedy=Remedy.LIST_CONFLICTS,
@@ -56,7 +60,7 @@ class OpenConflicts:
             value = shown
             if shown not in already_asked:
                 already_asked.add(shown)
-                value = on_conflict(shown) if callable(on_conflict) else getattr(shown, on_conflict)
+                value = _asked(on_conflict, shown) if callable(on_conflict) else getattr(shown, on_conflict)
             with suppress(DocumentError):
                 if value is not shown:
                     document = self._decided(document, shown, value)
@@ -64,8 +68,32 @@ class OpenConflicts:
             remaining.append(conflict)
         return replace(self, document=document, conflicts=tuple(remaining))
 
+    def all_resolved(self, keep: Literal["mine", "theirs"]) -> "OpenConflicts":
+        """Return what is left once all are decided. Raises UsageError as `resolved` does.
+
+        A conflict whose value has no place in the document is left.
+        """
+        _check_side(keep)
+        return self.decided(keep, set())
+
     def _shown(self, document: Any, conflict: Conflict) -> Conflict:
         return replace(conflict, theirs=self.format.value_at(document, conflict.path))
 
     def _decided(self, document: Any, conflict: Conflict, value: Any) -> Any:
         return document if same(value, conflict.theirs) else self.format.replace(document, conflict.path, value)
+
+
+def _check_side(keep: str) -> None:
+    if keep not in ("mine", "theirs"):
+        raise UsageError('Keep either "mine" or "theirs".', remedy=Remedy.EDIT_AND_KEEP_THEIRS)
+
+
+def _asked(on_conflict: Callable[[Conflict], Any], conflict: Conflict) -> Any:
+    """Return what a function decides; raise UsageError if it forgot to return something."""
+    value = on_conflict(conflict)
+    if value is None and None not in (conflict.mine, conflict.theirs):
+        raise UsageError(
+            "The function that decides conflicts returned nothing (None), which neither side has there. Nothing was "
+            "decided; return the value to keep, MISSING to delete, or the conflict itself to leave it for later."
+        )
+    return value

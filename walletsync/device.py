@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from walletsync import abandoned, continuity, crypto, restored_server, versions
-from walletsync.conflicts import OnConflict, OpenConflicts
+from walletsync import abandoned, compression, continuity, crypto, restored_server, versions
+from walletsync.conflicts import OnConflict, OpenConflicts, named
 from walletsync.continuity import Known, Version
 from walletsync.errors import ForkDetected, NewPasswordNeeded, NotReady, StoreUnusable, UsageError, WalletTooLarge
 from walletsync.formats.base import Format
@@ -184,8 +184,8 @@ class Device:
         merged = merge(None if self.state.document is None else self.document())
         # The same again, after an interruption, is not a second conflict.
         waiting = self.state.conflicts
-        news = tuple(conflict for conflict in merged.conflicts if conflict not in waiting)
-        self.save(document=self.format.encode(merged.document), conflicts=waiting + news)
+        news = self._named(conflict for conflict in merged.conflicts if conflict not in waiting)
+        self.save(document=self.format.encode(merged.document), **self._with_conflicts(news))
 
     def merge_base(self) -> Any:
         """Return the document of the last synced version, None if there is none."""
@@ -202,7 +202,8 @@ class Device:
         """Return what waits for a decision, but not `but` of an earlier state; `theirs` is what the document has there
         now."""
         state = self.state
-        waiting = [conflict for conflict in state.conflicts if all(conflict is not other for other in but)]
+        names = {conflict.name for conflict in but}
+        waiting = [conflict for conflict in state.conflicts if conflict.name not in names]
         if not waiting:
             return ()
         return OpenConflicts(self.format, self._decoded(state), tuple(waiting)).shown()
@@ -210,6 +211,12 @@ class Device:
     def resolve(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> Any:
         """Decide a conflict and return the document; `Client.resolve` says more."""
         left = OpenConflicts(self.format, self.document(), self.state.conflicts).resolved(conflict, keep)
+        self.save(document=self.format.encode(left.document), conflicts=left.conflicts)
+        return left.document
+
+    def resolve_all(self, keep: Literal["mine", "theirs"]) -> Any:
+        """Decide all conflicts and return the document; `Client.resolve_all` says more."""
+        left = OpenConflicts(self.format, self.document(), self.state.conflicts).all_resolved(keep)
         self.save(document=self.format.encode(left.document), conflicts=left.conflicts)
         return left.document
 
@@ -364,13 +371,22 @@ class Device:
         # A pending write that is not on this version's line took the same sequence and never lands any more; what it
         # carried is in `mine`.
         changes = {"pending": None} | self._settled_as(synced) | changes
-        self.save(**changes, document=edited, conflicts=self.state.conflicts + merged.conflicts)
+        conflicts = self._named(merged.conflicts)
+        self.save(**changes, document=edited, **self._with_conflicts(conflicts))
         return Fetched(
             version.sequence,
             newer=True,
             merged=self.state.document is not None and edited != in_our_bytes,
-            conflicts=merged.conflicts,
+            conflicts=conflicts,
         )
+
+    def _named(self, conflicts: Iterable[Conflict]) -> tuple[Conflict, ...]:
+        return named(conflicts, self.state.conflicts_named)
+
+    def _with_conflicts(self, news: tuple[Conflict, ...]) -> dict[str, Any]:
+        """Return what changes when `news` wait as well."""
+        state = self.state
+        return {"conflicts": state.conflicts + news, "conflicts_named": state.conflicts_named + len(news)}
 
     def _settled(self, seen: Version) -> tuple[SealedVersion | None, SealedVersion | None]:
         """Find out from an authentic version whether the pending write, or a change of the password, has landed.
@@ -399,7 +415,13 @@ class Device:
         return {"synced": synced, "passed": passed}
 
     def _sealed(self, unlocked: UnlockedAccount, limit: int, about: Version) -> SealedVersion:
-        sealed = versions.seal(unlocked, about, self.format.name, self._encoded(self.state))
+        document = self._encoded(self.state)
+        if len(document) > compression.MAX_DOCUMENT_BYTES:
+            raise WalletTooLarge(
+                f"The document has {len(document):,} bytes; no device takes more than "
+                f"{compression.MAX_DOCUMENT_BYTES:,}. Nothing was sent and nothing is lost; make the document smaller."
+            )
+        sealed = versions.seal(unlocked, about, self.format.name, document)
         size = len(sealed.encrypted_wallet)
         if size > limit:
             raise WalletTooLarge(

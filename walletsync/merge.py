@@ -92,13 +92,15 @@ class Conflict:
     """Both sides changed what is at `path`, differently; the merged document has `theirs` there.
 
     `base`, `mine` and `theirs` are values, or MISSING; two conflicts are equal if `same` says so of all three. To
-    decide, `replace` what is there.
+    decide, `replace` what is there. `name` is what a device calls it while it waits there, "" before; it is never given
+    again.
     """
 
     path: Path
     base: Any
     mine: Any
     theirs: Any
+    name: str = ""
 
     @property
     def at(self) -> str:

@@ -1,10 +1,14 @@
 """What the plaintext of a wallet carries: the document, its author, and what the author knew of everyone's writes.
 
-plaintext = lp(JSON of Payload's fields but the document) ‖ document, as its format encodes it
+plaintext = lp(JSON of Payload's fields but the document) ‖ document, as its format encodes it, or that compressed
 """
 
-from msgspec import DecodeError, Struct, json
+from typing import Literal
 
+from msgspec import UNSET, DecodeError, Struct, UnsetType, json
+from msgspec.structs import replace
+
+from walletsync.compression import compressed, decompressed
 from walletsync.errors import BadWallet
 from walletsync.protocol import length_prefixed
 
@@ -54,7 +58,7 @@ class Payload(Struct, frozen=True, kw_only=True):
         return "Payload(<hidden>)"
 
     def encode(self) -> bytes:
-        """Return the plaintext."""
+        """Return the plaintext, with the document compressed if that makes it smaller."""
         about = _Metadata(
             format=self.format,
             device=self.device,
@@ -62,7 +66,9 @@ class Payload(Struct, frozen=True, kw_only=True):
             restores=self.restores,
             abandoned=self.abandoned,
         )
-        return length_prefixed(json.encode(about)) + self.document
+        plain = length_prefixed(json.encode(about)) + self.document
+        packed = length_prefixed(json.encode(replace(about, compression="zlib"))) + compressed(self.document)
+        return min(plain, packed, key=len)
 
     @classmethod
     def decode(cls, plaintext: bytes) -> "Payload":
@@ -76,7 +82,10 @@ class Payload(Struct, frozen=True, kw_only=True):
             if len(plaintext) < 4 + size:
                 raise DecodeError("cut off")
             about = _METADATA.decode(plaintext[4 : 4 + size])
-        except (DecodeError, UnicodeDecodeError, RecursionError):
+            document = plaintext[4 + size :]
+            if about.compression == "zlib":
+                document = decompressed(document)
+        except (ValueError, RecursionError):
             raise BadWallet(
                 "This wallet is authentic, but the program that wrote it does not follow the protocol. Nothing of it "
                 "was used; update that program, or restore an older version of the wallet."
@@ -87,7 +96,7 @@ class Payload(Struct, frozen=True, kw_only=True):
             entries=about.entries,
             restores=about.restores,
             abandoned=about.abandoned,
-            document=plaintext[4 + size :],
+            document=document,
         )
 
 
@@ -97,6 +106,7 @@ class _Metadata(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     entries: dict[str, Entry]
     restores: tuple[Restore, ...] = ()
     abandoned: tuple[str, ...] = ()
+    compression: Literal["zlib"] | UnsetType = UNSET
 
 
 _METADATA = json.Decoder(_Metadata)  # made here and not when it is first needed, see `protocol`

@@ -27,10 +27,11 @@ from walletsync.errors import NotReady, StoreLocked, StoreUnusable
 from walletsync.merge import MISSING, Conflict
 from walletsync.payload import Restore
 from walletsync.plain import path_of, plain_path
+from walletsync.protocol import WalletAnswer
 from walletsync.remedies import Remedy
 
 _APPLICATION_ID = 0x57535931  # "WSY1": tells our files from any other SQLite database
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 _PATIENCE_SECONDS = 5.0
 """How long to wait for another process to close the file."""
 
@@ -60,6 +61,11 @@ class SealedVersion(_Hidden, frozen=True, kw_only=True):
     def sequence(self) -> int:
         """The version's number."""
         return self.known.sequence
+
+    @property
+    def wallet(self) -> WalletAnswer:
+        """The version as a server presents it."""
+        return WalletAnswer(encrypted_wallet=self.encrypted_wallet, sequence=self.sequence, hmac=self.hmac)
 
 
 class PasswordChange(_Hidden, frozen=True, kw_only=True):
@@ -104,6 +110,8 @@ class DeviceState(_Hidden, frozen=True, kw_only=True):
     """A person has consented to go on from a restored server; the next version tells the other devices. More than one
     if the server was restored again before it could."""
     conflicts: tuple[Conflict, ...] = ()
+    conflicts_named: int = 0
+    """How many conflicts have ever got a name here: no later one gets the same."""
 
 
 class Store:
@@ -340,7 +348,8 @@ def _encode_conflicts(conflicts: tuple[Conflict, ...]) -> bytes:
 
 def _plain_conflict(conflict: Conflict) -> dict[str, Any]:
     sides = {"base": conflict.base, "mine": conflict.mine, "theirs": conflict.theirs}
-    return {"path": plain_path(conflict.path)} | {name: side for name, side in sides.items() if side is not MISSING}
+    told = {"name": conflict.name, "path": plain_path(conflict.path)}
+    return told | {name: side for name, side in sides.items() if side is not MISSING}
 
 
 def _decode_conflicts(data: bytes) -> tuple[Conflict, ...]:
@@ -350,6 +359,7 @@ def _decode_conflicts(data: bytes) -> tuple[Conflict, ...]:
             base=plain.get("base", MISSING),
             mine=plain.get("mine", MISSING),
             theirs=plain.get("theirs", MISSING),
+            name=plain["name"],
         )
         for plain in exactjson.loads(str(data, "utf-8"))
     )

@@ -47,6 +47,8 @@ from walletsync.errors import (
 )
 from walletsync.remedies import Remedy
 
+IF_NONE_MATCH = "If-None-Match"
+NOT_MODIFIED = 304
 _EXCHANGE_SECONDS = 300.0
 """A whole exchange takes no longer. `timeout` bounds only each wait, and a server may send a little at a time."""
 _CHUNK_BYTES = 64 * 1024
@@ -130,6 +132,8 @@ class Transport:
             ):
                 request_id = _request_id(answer)
                 try:
+                    if answer.status_code != NOT_MODIFIED or IF_NONE_MATCH not in headers:
+                        _refuse_redirect(answer, url)
                     body_read = _read(answer, url, limit)
                 except ProtocolError as error:
                     error.request_id = request_id
@@ -178,12 +182,15 @@ def _unreachable(url: str, why: str, cause: OSError | None) -> ServerUnreachable
     )
 
 
-def _read(answer: requests.Response, url: str, limit: int) -> bytes:
+def _refuse_redirect(answer: requests.Response, url: str) -> None:
     if 300 <= answer.status_code < 400:
         raise ProtocolError(
             f"{url} redirects elsewhere, and redirects are not followed. If you trust the new address, give that one "
             "as the server's URL."
         )
+
+
+def _read(answer: requests.Response, url: str, limit: int) -> bytes:
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise ProtocolError(f"{url} compressed its answer, which was not asked for. Turn that off for this path.")
     body = bytearray()

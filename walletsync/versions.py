@@ -94,8 +94,7 @@ def are_linked(
     """
     if newest is None or newest.seed != unlocked.binding.seed:
         return False
-    wallet = WalletAnswer(encrypted_wallet=newest.encrypted_wallet, sequence=newest.sequence, hmac=newest.hmac)
-    after, _ = unseal(unlocked, wallet, format_name)
+    after, _ = unseal(unlocked, newest.wallet, format_name)
     for each in older:
         version, _ = unseal(unlocked, each, format_name)
         if version.sequence == after.sequence - 1:

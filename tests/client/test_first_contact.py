@@ -132,8 +132,7 @@ def test_no_parameter_is_taken_with_the_seed(told: Any, fresh: Client, middle: M
 
 def test_every_check_of_a_wallet_is_made(fresh: Client, laptop: Client, middle: Middle) -> None:
     """Forged, renumbered, damaged, older, none at all, another seed: each is refused, and nothing is changed by it."""
-    laptop.get_wallet()
-    wallet = middle.answers[-1].json
+    wallet = middle.wallet(token_of(laptop)).json
     forged = [
         wallet | {"sequence": 3},
         wallet | {"hmac": "00" * 32},
@@ -257,7 +256,7 @@ def test_every_verb_that_asks_the_server_is_among_them() -> None:
     """One that is new has to be tried as well. The others ask nothing, or by one of these."""
     others = {
         *("close", "set_account", "new_wallet_state", "get_document", "set_document", "update_document"),
-        *("add_document", "merge_document", "resolve", "fingerprint", "listen"),
+        *("add_document", "merge_document", "resolve", "resolve_all", "fingerprint", "listen"),
     }
     verbs = {name for name, each in vars(Client).items() if callable(each) and not name.startswith("_")}
     assert verbs == others | (VERBS.keys() - {"accept_with_new_password"})

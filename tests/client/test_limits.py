@@ -1,6 +1,7 @@
 """What SECURITY.md says that nobody is kept from: each limit is said there, and is really one."""
 
 import base64
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,9 +29,7 @@ def seed_of(url: str, email: str) -> str:
 
 def presented(middle: Middle, client: Client) -> Answer:
     """Return the wallet as the server has it now."""
-    headers = {"Authorization": f"Bearer {token_of(client)}"}
-    found = requests.get(f"{middle.url}/api/3/wallet", headers=headers, timeout=30)
-    return Answer(found.status_code, found.content)
+    return middle.wallet(token_of(client))
 
 
 def test_a_weak_password_is_found_by_whoever_has_the_ciphertext(device: Device, middle: Middle) -> None:
@@ -88,15 +87,29 @@ def test_news_can_be_withheld(device: Device, middle: Middle) -> None:
 def test_size_and_time_of_a_write_are_seen(device: Device, middle: Middle) -> None:
     """A small change is hidden by the padding, a large one is not; and that something was written is seen."""
     assert "sees when you sync and about how large the wallet is" in LIMITS
+    text = random.Random(1).randbytes(45_000).hex()  # seeded; compression makes half of it
     laptop = device("laptop")
-    sizes = []
-    for length in (40_000, 40_010, 40_020, 90_000):
-        laptop.set_document({"text": "a" * length})
-        laptop.sync()
-        sizes.append(len(presented(middle, laptop).json["encryptedWallet"]))
+    sizes = [size_of(text[:length], laptop, middle) for length in (80_000, 80_010, 80_020, 90_000)]
     assert sizes[0] == sizes[1] == sizes[2]
-    assert sizes[3] > sizes[2] + 50_000
+    assert sizes[3] > sizes[2] + 5_000
     assert middle.requests.count(POST_WALLET) == 4
+
+
+def test_the_size_tells_what_repeats(device: Device, middle: Middle) -> None:
+    """Who can add a guess to a wallet, and sees by how much it grows, learns whether that text was in it already."""
+    assert "can test whether it is there already" in LIMITS
+    secret, guess = (random.Random(seed).randbytes(10_000).hex() for seed in (1, 2))
+    laptop = device("laptop")
+    without = size_of(secret, laptop, middle)
+    assert size_of(secret + secret[:10_000], laptop, middle) - without < 1_000
+    assert size_of(secret + guess[:10_000], laptop, middle) - without > 3_000
+
+
+def size_of(text: str, laptop: Client, middle: Middle) -> int:
+    """Return the size of the wallet that has `text`, as the server sees it."""
+    laptop.set_document({"text": text})
+    laptop.sync()
+    return len(presented(middle, laptop).json["encryptedWallet"])
 
 
 def test_a_seed_tells_when_an_account_changes(running_server: RunningServer, address: Callable[[], str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.insides import state_of
+from tests.insides import email_of, state_of, token_of
 from tests.middle import GET_SEED, GET_WALLET, LOGIN, POST_WALLET, WELL_KNOWN, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -40,8 +40,7 @@ def laptop(device: Device) -> Client:
 
 def current(middle: Middle, client: Client) -> Answer:
     """Return the server's present answer to GET, to be presented again later."""
-    client.get_wallet()
-    return middle.answers[-1]
+    return middle.wallet(token_of(client))
 
 
 def refuses(client: Client, error: type[WalletSyncError], call: Callable[[], Any]) -> None:
@@ -270,3 +269,85 @@ def test_extras_cannot_be_taken_back(laptop: Client, middle: Middle, tmp_path: P
     middle.always(WELL_KNOWN, Answer(404, b"not found"))
     with pytest.raises(ProtocolError, match="no longer says what it can do"):
         device("phone", store=file)
+
+
+def test_nothing_new_is_told_in_a_few_bytes(laptop: Client, middle: Middle) -> None:
+    """A sync without news is one request, whose answer has no body; and the news after it come once."""
+    laptop.sync()
+    middle.requests.clear()
+    middle.answers.clear()
+    for _ in range(3):
+        laptop.sync()
+    assert middle.requests == [GET_WALLET] * 3
+    assert [(answer.status, answer.raw) for answer in middle.answers] == [(304, b"")] * 3
+
+
+def test_news_are_fetched_once(device: Device, middle: Middle) -> None:
+    """However often is asked after them: all but the first answer say that nothing is new."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"label": "one"})
+    laptop.sync()
+    phone.sync()
+    laptop.set_document({"label": "two"})
+    laptop.sync()
+    middle.answers.clear()
+    for _ in range(3):
+        phone.sync()
+    assert [answer.status for answer in middle.answers] == [200, 304, 304]
+    assert phone.get_document() == {"label": "two"}
+
+
+def test_the_lie_that_nothing_is_new_withholds_news_and_no_more(device: Device, middle: Middle) -> None:
+    """It is as if the server presented the known version again: the edits are kept and sent, and merged when it is
+    honest."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    phone.sync()
+    laptop.set_document({"a": 1, "laptop": True})
+    laptop.sync()
+    before = state_of(phone)
+    middle.always(GET_WALLET, Answer(304, b""))
+    assert phone.sync().sequence == 1
+    assert state_of(phone) == before
+    phone.set_document({"a": 1, "phone": True})
+    assert phone.sync().sequence == 3  # the 409 has brought what was withheld
+    middle.honest()
+    laptop.sync()
+    assert laptop.get_document() == phone.get_document() == {"a": 1, "laptop": True, "phone": True}
+
+
+def test_the_lie_that_nothing_is_new_hides_no_rollback(laptop: Client, middle: Middle) -> None:
+    """A server that refuses an edit and says all the same that it has nothing later is found out."""
+    middle.always(POST_WALLET, Answer(409, {"error": "There is a later one.", "code": "conflict"}))
+    middle.always(GET_WALLET, Answer(304, b""))
+    with pytest.raises(ProtocolError, match="has no later version"):
+        laptop.sync()
+    assert laptop.get_document() == {"label": "local"}
+    middle.honest()
+    assert laptop.sync().sequence == 3
+
+
+def test_nothing_new_is_no_answer_where_nothing_is_known(device: Device, middle: Middle) -> None:
+    """Nor where it is about something else than the wallet."""
+    client = device("laptop")
+    middle.always(GET_WALLET, Answer(304, b""))
+    refuses(client, ProtocolError, client.get_wallet)
+    middle.always("GET /api/3/devices", Answer(304, b""))
+    refuses(client, ProtocolError, client.devices)
+
+
+def test_nothing_new_says_nothing_under_another_password(device: Device, middle: Middle) -> None:
+    """The known version is under the password before, so it is no more believed than if the server presented it."""
+    laptop, phone = device("laptop"), device("phone")
+    laptop.set_document({"a": 1})
+    laptop.sync()
+    phone.sync()
+    new = "another password, a long one"
+    laptop.change_password(new)
+    phone.set_account(email_of(phone), new, accept_new_password=True)
+    phone.get_auth_token()
+    middle.always(GET_WALLET, Answer(304, b""))
+    refuses(phone, BadWallet, phone.sync)
+    middle.honest()
+    assert phone.sync().sequence == 2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PASSWORD
-from tests.insides import email_of, known_of, state_of
+from tests.insides import email_of, known_of, state_of, token_of
 from tests.middle import CHANGE_PASSWORD, DELETE_ACCOUNT, GET_WALLET, LOGIN, POST_WALLET, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -348,8 +348,7 @@ def test_a_wallet_from_before_the_change_is_refused_also_after_a_restart(
     laptop.set_document({"a": 1})
     laptop.sync()
     phone.sync()
-    phone.get_wallet()
-    before = middle.answers[-1]
+    before = middle.wallet(token_of(phone))
     laptop.change_password(NEW)
     with pytest.raises(Unauthorized):
         phone.get_wallet()

@@ -8,7 +8,7 @@ import pytest
 from tests.client.edits import edit, restarted
 from tests.client.rollbacks import restore_backup, take_backup
 from tests.conftest import PASSWORD
-from tests.insides import email_of, state_of
+from tests.insides import email_of, state_of, token_of
 from tests.middle import GET_WALLET, HISTORY, POST_WALLET, Answer, Middle
 from walletsync import Client
 from walletsync.errors import (
@@ -62,8 +62,7 @@ def test_the_line_that_was_left_cannot_be_replayed(
     backup = take_backup(running_server.database, email_of(laptop))
     edit(laptop, a=2)
     edit(laptop, a=3)
-    laptop.get_wallet()
-    left = middle.answers[-1]
+    left = middle.wallet(token_of(laptop))
     restore_backup(running_server.database, backup)
     laptop.accept_restored_server()
     with restarted(laptop, file) as laptop:

@@ -237,9 +237,9 @@ def test_files_that_are_no_store_are_refused_untouched(path: Path) -> None:
     refused(path, "is a database of another program")
     path.unlink()
     Store(path).close()
-    database(path, "PRAGMA user_version = 4")
+    database(path, "PRAGMA user_version = 5")
     refused(path, "was written by a newer version")
-    database(path, "PRAGMA user_version = 2")
+    database(path, "PRAGMA user_version = 3")
     refused(path, "was written by an early version of walletsync. Nothing in it was changed; name another file")
 
 

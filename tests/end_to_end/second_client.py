@@ -14,6 +14,7 @@ import unicodedata
 import urllib.error
 import urllib.parse
 import urllib.request
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 NO_PREVIOUS = bytes(32)
 _HEADER = struct.Struct(">4sBIQ32s32s")
+_MAX_DOCUMENT = 67_108_864
 Json = dict[str, Any]
 
 
@@ -144,7 +146,30 @@ def open_sealed(account: Account, wallet: Json) -> tuple[int, str, bytes]:
 
 
 def plaintext_of(about: Json, document: bytes) -> bytes:
-    return lp(json.dumps(about, separators=(",", ":"), ensure_ascii=False).encode()) + document
+    def written(about: Json) -> bytes:
+        return lp(json.dumps(about, separators=(",", ":"), ensure_ascii=False).encode())
+
+    plain = written(about) + document
+    packed = written(about | {"compression": "zlib"}) + zlib.compress(document, 9)
+    return packed if len(packed) < len(plain) else plain
+
+
+def document_in(about: Json, rest: bytes) -> bytes:
+    """Return the document that stands behind `about`."""
+    if "compression" not in about:
+        return rest
+    if about["compression"] != "zlib":
+        raise Refused
+    unpacking = zlib.decompressobj()
+    try:
+        document = unpacking.decompress(rest, _MAX_DOCUMENT)
+        if not unpacking.eof and unpacking.decompress(unpacking.unconsumed_tail, 1):
+            raise Refused
+    except zlib.error:
+        raise Refused from None
+    if not unpacking.eof or unpacking.unused_data:
+        raise Refused
+    return document
 
 
 def open_version(account: Account, wallet: Json) -> tuple[Json, bytes]:
@@ -152,11 +177,12 @@ def open_version(account: Account, wallet: Json) -> tuple[Json, bytes]:
     epoch, previous, plaintext = open_sealed(account, wallet)
     size = int.from_bytes(plaintext[:4], "big")
     about = json.loads(plaintext[4 : 4 + size])
-    if about.keys() - {"restores", "abandoned"} != {"format", "device", "entries"} or 4 + size > len(plaintext):
+    required = about.keys() - {"restores", "abandoned", "compression"}
+    if required != {"format", "device", "entries"} or 4 + size > len(plaintext):
         raise Refused
     digest = digest_of(wallet["sequence"], wallet["encryptedWallet"], wallet["hmac"])
     of_header = {"sequence": wallet["sequence"], "epoch": epoch, "previous": previous, "digest": digest}
-    return {"restores": [], "abandoned": [], **about, **of_header}, plaintext[4 + size :]
+    return {"restores": [], "abandoned": [], **about, **of_header}, document_in(about, plaintext[4 + size :])
 
 
 def known_by(version: Json) -> Json:
@@ -266,8 +292,12 @@ class SecondClient:
         self._token = self._expect(200, self._ask("POST", "/api/3/auth/full", body))["token"]
 
     def get(self) -> None:
-        """Accept the current wallet."""
-        self._accept(self._expect(200, self._ask("GET", "/api/3/wallet")))
+        """Accept the current wallet, unless it is the known one."""
+        is_current = self.known is not None and self._known_under == self._seed
+        condition = {"If-None-Match": f'"{self.known["digest"]}"'} if self.known and is_current else {}
+        status, answer = self._ask("GET", "/api/3/wallet", headers=condition)
+        if not (status == 304 and condition):
+            self._accept(self._expect(200, (status, answer)))
 
     def post(self, document: Any) -> bool:
         """POST a document as the next version. False: another device was faster, and its version is accepted."""
@@ -337,16 +367,18 @@ class SecondClient:
         self.known, self.document = known_by(version), json.loads(document)
         self._known_under = self._seed
 
-    def _ask(self, method: str, path: str, body: Json | None = None) -> tuple[int, Json]:
+    def _ask(
+        self, method: str, path: str, body: Json | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Json]:
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        headers = (headers or {}) | ({"Authorization": f"Bearer {self._token}"} if self._token else {})
         request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310 - http, by the test
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http, by the test
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, json.loads(error.read())
+                return error.code, json.loads(error.read() or b"{}")
 
     def _expect(self, status: int, answer: tuple[int, Json]) -> Json:
         if answer[0] != status:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from tests.end_to_end import second_client as second
 from tests.end_to_end.second_client import Account, Fork, Json, Refused, Rollback, SecondClient
 from tests.insides import known_of
-from walletsync import Client
+from walletsync import Client, compression
+from walletsync.payload import Payload
 from walletsync.results import OutOfDate
 from walletsync_server.testing import RunningServer
 
@@ -27,6 +29,7 @@ def vectors(name: str) -> Json:
 WALK = vectors("walkthrough")
 ENVELOPE = vectors("suite1_envelope")
 HISTORY = vectors("suite1_history")
+COMPRESSION = vectors("suite1_compression")
 
 
 def account_of(fields: Json) -> Account:
@@ -80,6 +83,41 @@ def test_it_makes_every_version_of_the_walkthrough_again_and_opens_it(name: str)
     version, document = second.open_version(account, travels)
     assert (version["digest"], version["epoch"]) == (vector["digest"], vector["epoch"])
     assert document.decode() == vector["document"]
+
+
+@pytest.mark.parametrize("vector", COMPRESSION["valid"], ids=lambda vector: vector["name"])
+def test_it_unpacks_what_is_compressed(vector: Json) -> None:
+    """And what is not, and makes itself what our client unpacks."""
+    about, rest = taken_apart(vector["plaintext"])
+    assert second.document_in(about, rest).decode() == vector["document"]
+    about.pop("compression", None)
+    document = vector["document"].encode()
+    assert Payload.decode(second.plaintext_of(about, document)).document == document
+
+
+@pytest.mark.parametrize("vector", COMPRESSION["invalid"], ids=lambda vector: vector["name"])
+def test_it_refuses_what_is_badly_compressed(vector: Json) -> None:
+    """Cut off, with more behind it, of another kind, or damaged."""
+    with pytest.raises(Refused):
+        second.document_in(*taken_apart(vector["plaintext"]))
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_it_refuses_a_bomb(more: int) -> None:
+    """A document of the largest size is taken, a larger one is not."""
+    largest = compression.MAX_DOCUMENT_BYTES
+    bomb = zlib.compress(bytes(largest + more), 1)
+    if more:
+        with pytest.raises(Refused):
+            second.document_in({"compression": "zlib"}, bomb)
+    else:
+        assert len(second.document_in({"compression": "zlib"}, bomb)) == largest
+
+
+def taken_apart(plaintext: str) -> tuple[Json, bytes]:
+    data = bytes.fromhex(plaintext)
+    size = 4 + int.from_bytes(data[:4], "big")
+    return json.loads(data[4:size]), data[size:]
 
 
 def test_it_makes_the_fingerprint() -> None:

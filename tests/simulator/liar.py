@@ -20,6 +20,7 @@ from walletsync.store import DeviceState
 from walletsync_server.api.http import Request, Response
 
 Wallet = dict[str, Any]
+_NOTHING_NEW = Response(status=304, headers={})
 
 
 def digest_of(wallet: Wallet) -> str:
@@ -53,6 +54,7 @@ class Liar:
         self._sent: list[Wallet] = []
         self._refused: list[tuple[str, Wallet]] = []
         self._shown: dict[str, str] = {}
+        self._condition = ""
 
     def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -75,12 +77,17 @@ class Liar:
         if posted is not None:
             self._sent.append(posted)
             self.sent[digest_of(posted)] = previous_of(posted["encryptedWallet"])
+        self._condition = request.headers.get("if-none-match", "")
         response = self._presented(device, posted)
+        if response.status == _NOTHING_NEW.status:
+            return response
         if posted is not None and response.status == 409:
             self._refused.append((device, posted))
         told = json.loads(response.body)
         if told.keys() >= {"encryptedWallet", "sequence", "hmac"}:
             self._shown[device] = digest_of(told)
+            if response.status == 200 and self._condition == f'"{digest_of(told)}"':
+                return _NOTHING_NEW
         return response
 
     def _presented(self, device: str, posted: Wallet | None) -> Response:
@@ -163,6 +170,9 @@ class Liar:
     def _deny(self, device: str, line: list[Wallet], posted: Wallet | None) -> Response:
         return _refusal(404, "no_wallet")
 
+    def _withhold(self, device: str, line: list[Wallet], posted: Wallet | None) -> Response | None:
+        return _NOTHING_NEW if self._condition else None
+
     def _show_refused(self, device: str, line: list[Wallet], posted: Wallet | None) -> Response | None:
         """Show what another device sent and was refused, where it follows what this one was shown last."""
         fitting = [
@@ -187,11 +197,11 @@ class Liar:
         return _refusal(409, "conflict", posted, applied=self._coin())
 
     LIES: ClassVar = {
-        *("branch", "swap", "rejoin", "forget", "replay", "damage", "deny"),
+        *("branch", "swap", "rejoin", "forget", "replay", "damage", "deny", "withhold"),
         *("pretend", "refuse", "store_and_refuse", "echo", "show_refused"),
     }
     _on_any = (_branch, _swap, _rejoin, _rejoin, _rejoin, _forget, _replay, _replay, _damage, _damage)
-    _on_get = (_deny, _show_refused)
+    _on_get = (_deny, _withhold, _show_refused)
     _on_post = (_pretend, _refuse, _store_and_refuse, _echo)
 
     def _coin(self) -> bool:

@@ -73,7 +73,7 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
         Remedy.CHANGE_DOCUMENT: "change the file, then: walletsync sync",
         Remedy.LIST_VERSIONS: "walletsync history lists those that it keeps",
         Remedy.LIST_CONFLICTS: "walletsync conflicts",
-        Remedy.EDIT_AND_KEEP_THEIRS: "for any other value, edit the file, then: walletsync resolve NUMBER theirs",
+        Remedy.EDIT_AND_KEEP_THEIRS: "for any other value, edit the file, then: walletsync resolve NAME theirs",
         Remedy.USE_ITS_FORMAT: (
             "to keep this file in another account: move FILE.walletsync away, then: walletsync init FILE --email "
             "ADDRESS …"

@@ -55,7 +55,8 @@ def show(value: Any, text: str, *, as_json: bool) -> None:
 
 def conflict_as_json(conflict: "Conflict") -> dict[str, Any]:
     """Return a conflict for programs; a side that has nothing there is left out."""
-    return {"at": conflict.at} | present({"base": conflict.base, "mine": conflict.mine, "theirs": conflict.theirs})
+    sides = present({"base": conflict.base, "mine": conflict.mine, "theirs": conflict.theirs})
+    return {"name": conflict.name, "at": conflict.at} | sides
 
 
 def present(sides: dict[str, Any]) -> dict[str, Any]:

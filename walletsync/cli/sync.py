@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -298,8 +297,9 @@ def _accept_restored_server(wallet: Wallet, client: "Client") -> "Synced":
 
 
 def _new_conflicts(now: "tuple[Conflict, ...]", before: "tuple[Conflict, ...]") -> "tuple[Conflict, ...]":
-    """Return the conflicts that were not there before, whatever theirs was then: it moves along."""
-    return tuple(one for one in now if all(replace(other, theirs=one.theirs) != one for other in before))
+    """Return the conflicts that were not there before."""
+    names = {conflict.name for conflict in before}
+    return tuple(conflict for conflict in now if conflict.name not in names)
 
 
 def _report_conflicts(number: int) -> None:

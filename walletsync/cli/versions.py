@@ -66,22 +66,23 @@ def conflicts_command(selector: WalletSelector, earlier: bool, deletions: bool, 
             _list_places(wallet, client, deletions=deletions, as_json=as_json)
             return
         notices = Notices.of(wallet, client)
-    shown = [{"number": number} | conflict_as_json(each) for number, each in enumerate(conflicts, 1)]
-    lines = [f"{each['number']}  {_place(each) or 'the whole file'}\n{_describe_sides(each)}" for each in shown]
+    shown = [conflict_as_json(each) for each in conflicts]
+    lines = [f"{each['name']}  {_place(each) or 'the whole file'}\n{_describe_sides(each)}" for each in shown]
     show(shown, "\n".join(lines) or "No conflicts wait for a decision.", as_json=as_json)
     notices.tell(NOTHING)
 
 
 @click.command("resolve")
-@click.argument("number")
+@click.argument("name")
 @click.argument("keep", type=click.Choice(["mine", "theirs"]))
 @as_json
 @click.pass_obj
-def resolve_command(selector: WalletSelector, number: str, keep: Any, as_json: bool) -> None:
-    """Decide the conflict with this NUMBER, or `all` of them, for mine or theirs.
+def resolve_command(selector: WalletSelector, name: str, keep: Any, as_json: bool) -> None:
+    """Decide the conflict with this NAME, or `all` of them, for mine or theirs.
 
-    NUMBER can be `earlier`: mine makes all that your program wrote as it was before the current state again, and theirs
-    takes it off the list. The file changes at once, the other devices after the next sync.
+    A conflict keeps its name until it is decided, and no later one gets it. NAME can be `earlier`: mine makes all that
+    your program wrote as it was before the current state again, and theirs takes it off the list. The file changes at
+    once, the other devices after the next sync.
 
     Example: walletsync resolve 1 mine
     """
@@ -89,13 +90,12 @@ def resolve_command(selector: WalletSelector, number: str, keep: Any, as_json: b
     with wallet.without_password() as client:
         file = wallet.wallet_file()
         file.take_edits(client)
-        if number == "earlier":
+        if name == "earlier":
             file.decide_earlier(client, keep)
-        elif number == "all":
-            for _ in client.conflicts:  # each decision may change what the others say is there
-                client.resolve(client.conflicts[0], keep)
+        elif name == "all":
+            client.resolve_all(keep)
         else:
-            client.resolve(_conflict_number(client.conflicts, number), keep)
+            client.resolve(_conflict_named(client.conflicts, name), keep)
         file.put(client)
         left, notices = len(client.conflicts), Notices.of(wallet, client)
     show({"conflicts": left}, f"Conflicts left: {left}", as_json=as_json)
@@ -243,10 +243,11 @@ def _show_places(places: dict[str, dict[str, Any]], if_none: str, *, as_json: bo
     show(shown, "\n".join(lines) or if_none, as_json=as_json)
 
 
-def _conflict_number(conflicts: "tuple[Conflict, ...]", number: str) -> "Conflict":
-    if not number.isdecimal() or not 1 <= int(number) <= len(conflicts):
-        raise UsageError(f"There is no conflict {number}; walletsync conflicts lists those that wait.")
-    return conflicts[int(number) - 1]
+def _conflict_named(conflicts: "tuple[Conflict, ...]", name: str) -> "Conflict":
+    found = next((conflict for conflict in conflicts if conflict.name == name), None)
+    if found is None:
+        raise UsageError(f"There is no conflict {name}; walletsync conflicts lists those that wait.")
+    return found
 
 
 def _place(conflict: dict[str, Any]) -> str:

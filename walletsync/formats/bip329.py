@@ -164,7 +164,9 @@ def _records_that_i_edited(base: list[str], mine: list[str], theirs: list[str]) 
 def _one_record(document: str, key: Key) -> LabelFile:
     """Return a file with what it has for one key."""
     lines = lines_of(document)
-    file = LabelFile(lines, {line: about for line, about in keyed(lines) if about == key})
+    # Parsed are only those that can have it: where nothing is escaped, a text stands in a line as it is.
+    possible = [line for line in lines if key.ref in line or "\\" in line]
+    file = LabelFile(lines, {line: about for line, about in keyed(possible) if about == key})
     file.records.setdefault(key, [])
     return file
 

@@ -91,7 +91,7 @@ def test_an_edit_during_a_sync_is_synced_with_it(make: Make, middle: Middle) -> 
         return answer
 
     middle.change(GET_WALLET, edited_meanwhile)
-    conflict = {"at": "/a", "base": 1, "mine": "laptop", "theirs": "phone"}
+    conflict = {"name": "1", "at": "/a", "base": 1, "mine": "laptop", "theirs": "phone"}
     assert laptop.json("sync") == {"sequence": 3, "conflicts": [conflict]}
     phone.ok("sync")
     assert phone.read() == laptop.read() == {"a": "phone", "b": 2, "c": 3}

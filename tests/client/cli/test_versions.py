@@ -20,7 +20,7 @@ def test_a_conflict_waits_until_it_is_decided(keep: str, laptop: Machine, phone:
     assert json.loads(result.stderr.splitlines()[-1])["hint"] == "walletsync conflicts"
     assert phone.read() == {"a": "laptop", "b": "laptop"}
     first, _ = phone.json("conflicts")
-    assert first == {"number": 1, "at": "/a", "mine": "phone", "theirs": "laptop"}  # of what it had, it has nothing
+    assert first == {"name": "1", "at": "/a", "mine": "phone", "theirs": "laptop"}  # of what it had, it has nothing
     assert 'mine:   "phone"' in phone.ok("conflicts")
     assert "There is no conflict 3" in phone.fails("resolve 3 mine", 2)
     assert phone.json(f"resolve 1 {keep}") == {"conflicts": 1}
@@ -34,7 +34,7 @@ def test_a_conflict_waits_until_it_is_decided(keep: str, laptop: Machine, phone:
 
 
 @pytest.mark.parametrize(
-    ("number", "keep", "decided", "left"),
+    ("name", "keep", "decided", "left"),
     [
         ("1", "mine", "phone 1", ["phone 2", "phone 3"]),
         ("2", "mine", "phone 2", ["phone 1", "phone 3"]),
@@ -45,18 +45,31 @@ def test_a_conflict_waits_until_it_is_decided(keep: str, laptop: Machine, phone:
     ],
 )
 def test_of_several_conflicts_in_one_place_the_very_one_is_decided(
-    number: str, keep: str, decided: str, left: list[str], laptop: Machine, phone: Machine
+    name: str, keep: str, decided: str, left: list[str], laptop: Machine, phone: Machine
 ) -> None:
-    """By its number in the list; of all of them, the last one of mine stays."""
+    """By its name in the list; of all of them, the last one of mine stays."""
     for each in (1, 2, 3):
         laptop.write({"a": f"laptop {each}"})
         laptop.ok("sync")
         phone.write({"a": f"phone {each}"})
         phone.ok("sync")
     assert [each["mine"] for each in phone.json("conflicts")] == ["phone 1", "phone 2", "phone 3"]
-    phone.ok(f"resolve {number} {keep}")
+    phone.ok(f"resolve {name} {keep}")
     assert phone.read() == {"a": decided}
     assert [each["mine"] for each in phone.json("conflicts")] == left
+
+
+def test_names_that_were_listed_stay_while_others_are_decided(laptop: Machine, phone: Machine) -> None:
+    """Whoever types the commands for a list, one after the other, decides what stood there."""
+    laptop.write(dict.fromkeys("abc", "laptop"))
+    laptop.ok("sync")
+    phone.write(dict.fromkeys("abc", "phone"))
+    phone.ok("sync")
+    assert [each["name"] for each in phone.json("conflicts")] == ["1", "2", "3"]
+    for command in ("resolve 1 mine", "resolve 2 theirs", "resolve 3 mine"):
+        phone.ok(command)
+    assert phone.read() == {"a": "phone", "b": "laptop", "c": "phone"}
+    assert "There is no conflict 1" in phone.fails("resolve 1 mine", 2)
 
 
 def test_an_earlier_version_is_shown_exported_and_restored(laptop: Machine) -> None:
