@@ -11,6 +11,7 @@ import click
 from walletsync import exactjson
 
 if TYPE_CHECKING:
+    from walletsync.formats.base import FileFormat
     from walletsync.merge import Conflict
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -53,10 +54,11 @@ def show(value: Any, text: str, *, as_json: bool) -> None:
     click.echo(printable(exactjson.dumps(value) if as_json else text))
 
 
-def conflict_as_json(conflict: "Conflict") -> dict[str, Any]:
-    """Return a conflict for programs; a side that has nothing there is left out."""
-    sides = present({"base": conflict.base, "mine": conflict.mine, "theirs": conflict.theirs})
-    return {"name": conflict.name, "at": conflict.at} | sides
+def conflict_as_json(format: "FileFormat[Any]", conflict: "Conflict") -> dict[str, Any]:
+    """Return a conflict for programs, without secrets; a side that has nothing there is left out."""
+    sides = {"base": conflict.base, "mine": conflict.mine, "theirs": conflict.theirs}
+    shown = {name: format.shown(conflict.path, side) for name, side in sides.items()}
+    return {"name": conflict.name, "at": conflict.at} | present(shown)
 
 
 def present(sides: dict[str, Any]) -> dict[str, Any]:

@@ -142,7 +142,8 @@ def sync_command(
         waiting, notices = len(client.conflicts), Notices.of(wallet, client)
     _report_conflicts(len(synced.conflicts))
     notices.tell_earlier(before)
-    result = {"sequence": synced.sequence, "conflicts": [conflict_as_json(each) for each in synced.conflicts]}
+    conflicts = [conflict_as_json(wallet.format, each) for each in synced.conflicts]
+    result = {"sequence": synced.sequence, "conflicts": conflicts}
     show(result, f"version {synced.sequence}", as_json=as_json)
     if check_conflicts and waiting:
         raise Failure(f"Conflicts that wait for a decision: {waiting}.", code=CONFLICTS, hint="walletsync conflicts")

@@ -15,6 +15,7 @@ from walletsync.errors import UsageError
 if TYPE_CHECKING:
     from walletsync.client import Client
     from walletsync.merge import Conflict
+    from walletsync.merge import Path as Place
 
 
 @click.command("status")
@@ -66,7 +67,7 @@ def conflicts_command(selector: WalletSelector, earlier: bool, deletions: bool, 
             _list_places(wallet, client, deletions=deletions, as_json=as_json)
             return
         notices = Notices.of(wallet, client)
-    shown = [conflict_as_json(each) for each in conflicts]
+    shown = [conflict_as_json(wallet.format, each) for each in conflicts]
     lines = [f"{each['name']}  {_place(each) or 'the whole file'}\n{_describe_sides(each)}" for each in shown]
     show(shown, "\n".join(lines) or "No conflicts wait for a decision.", as_json=as_json)
     notices.tell(NOTHING)
@@ -127,17 +128,15 @@ def diff_command(selector: WalletSelector, older: int, newer: int | None, as_jso
 
     Example: walletsync diff 12 14
     """
-    from walletsync.merge import MISSING, pointer
+    from walletsync.merge import MISSING
 
     wallet = selector.wallet()
     with wallet.logged_in() as client:
         before = wallet.with_valid_token(client, lambda: client.version(older))
         after = client.get_document() if newer is None else client.version(newer)
     old, new = wallet.format.differences([before, after])
-    sides = {
-        pointer(path): {"older": old.get(path, MISSING), "newer": new.get(path, MISSING)} for path in {**old, **new}
-    }
-    _show_places(sides, "They have the same.", as_json=as_json)
+    sides = {path: {"older": old.get(path, MISSING), "newer": new.get(path, MISSING)} for path in old | new}
+    _show_places(wallet, sides, "They have the same.", as_json=as_json)
 
 
 @click.command("restore")
@@ -217,7 +216,6 @@ def export_command(selector: WalletSelector, output: Path | None, sequence: int 
 
 def _list_places(wallet: Wallet, client: "Client", *, deletions: bool, as_json: bool) -> None:
     """Show what the program has where the document has something else, or what it does not have any more."""
-    from walletsync.merge import pointer
 
     file, document = wallet.wallet_file(), client.get_document()
     if deletions:
@@ -229,13 +227,17 @@ def _list_places(wallet: Wallet, client: "Client", *, deletions: bool, as_json: 
             path: {"mine": value, "theirs": wallet.format.value_at(document, path)}
             for path, value in file.earlier(client).items()
         }
-    places = {pointer(path): values for path, values in sides.items()}
-    _show_places(places, "There is nothing on this list.", as_json=as_json)
+    _show_places(wallet, sides, "There is nothing on this list.", as_json=as_json)
 
 
-def _show_places(places: dict[str, dict[str, Any]], if_none: str, *, as_json: bool) -> None:
-    """Show what each side has at each place."""
-    shown = [{"at": at} | present(values) for at, values in places.items()]
+def _show_places(wallet: Wallet, places: "dict[Place, dict[str, Any]]", if_none: str, *, as_json: bool) -> None:
+    """Show what each side has at each place, but for secrets."""
+    from walletsync.merge import pointer
+
+    shown = [
+        {"at": pointer(path)} | present({name: wallet.format.shown(path, value) for name, value in values.items()})
+        for path, values in places.items()
+    ]
     lines = [
         f"{_place(each) or 'the whole file'}\n{_describe_sides(each, tuple(values))}"
         for each, values in zip(shown, places.values(), strict=True)

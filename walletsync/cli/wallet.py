@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SUFFIX = ".walletsync"
-FORMATS = ("json", "bip329", "electrum")
+FORMATS = ("json", "bip329", "electrum", "lbry")
 VIEWS = {"electrum": "bip329"}
 """Formats of files that show documents of another one."""
 
@@ -262,9 +262,15 @@ def _format(settings: WalletSettings) -> "FileFormat[Any]":
     from walletsync.formats.bip329 import BIP329Format
     from walletsync.formats.electrum import ElectrumFormat
     from walletsync.formats.json import JSONFormat
+    from walletsync.formats.lbry import LBRYFormat
 
     if settings.format == "json":
         return JSONFormat(settings.keys)
     if settings.keys:
         raise UsageError("Lists with keys are for JSON: leave out --key, or name --format json.")
-    return ElectrumFormat() if settings.format == "electrum" else BIP329Format()
+    formats: dict[str, type[FileFormat[Any]]] = {
+        "bip329": BIP329Format,
+        "electrum": ElectrumFormat,
+        "lbry": LBRYFormat,
+    }
+    return formats[settings.format]()

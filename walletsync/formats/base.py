@@ -142,3 +142,7 @@ class FileFormat(Format[D], Protocol[D]):
     def contents(self, document: D) -> set[Path]:
         """Return the places of all that a person would miss in a document."""
         ...
+
+    def shown(self, path: Path, value: Any) -> Any:
+        """Return what people may be shown of a value at a path: all but what is secret even on their own screen."""
+        ...

@@ -145,6 +145,10 @@ class BIP329Format:
         """Return type and ref."""
         return path[:2]
 
+    def shown(self, path: Path, value: Any) -> Any:
+        """Return the value: nothing is known to be a secret."""
+        return value
+
     def contents(self, document: str) -> set[Path]:
         """Return the places of labels, of frozen coins, and of fields that only one program knows."""
         return label_places.contents(document)

@@ -122,6 +122,10 @@ class JSONFormat:
         """Return the place itself: each entry is a record."""
         return path
 
+    def shown(self, path: Path, value: Any) -> Any:
+        """Return the value: nothing is known to be a secret."""
+        return value
+
     def contents(self, document: dict[str, Any]) -> set[Path]:
         """Return the places of all entries that are not blank."""
         return places.leaves(document)
