@@ -1,6 +1,7 @@
 """A label file of real size between two laptops whose wallets are not the same program."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +26,9 @@ def test_two_laptops_edit_five_thousand_labels(tmp_path: Path, device: Device) -
     file = tmp_path / "laptop.wallet"
     base = sparrow(seed=20, lines=5000)
     number, record = next(
-        (number, json.loads(each)) for number, each in enumerate(base.split("\n")) if '"rate"' in each
+        (number, json.loads(each)) for number, each in enumerate(base.split("\n")) if '"label"' in each
     )
-    rate = base.split("\n")[number].partition('"rate":')[2].partition(",")[0]
+    label = re.findall('"label":"[^"]*"', base.split("\n")[number])[0]
     path = (record["type"], record["ref"])
 
     laptop = device("laptop", format=BIP329Format(), store=file)
@@ -37,14 +38,14 @@ def test_two_laptops_edit_five_thousand_labels(tmp_path: Path, device: Device) -
     desktop.sync()
     assert desktop.get_document() == base
 
-    theirs = relabelled(edited(base, seed=21, edits=50, lines=range(2500, 5000)), number, rate, '{"USD":1.50}')
+    theirs = relabelled(edited(base, seed=21, edits=50, lines=range(2500, 5000)), number, label, '"label":"boat"')
     desktop.set_document(theirs)
     desktop.sync()
-    mine = relabelled(edited(base, seed=22, edits=50, lines=range(100, 2500)), number, rate, '{"USD":1.10}')
+    mine = relabelled(edited(base, seed=22, edits=50, lines=range(100, 2500)), number, label, '"label":"car"')
     laptop.set_document(mine)
     (conflict,) = laptop.sync().conflicts
     assert conflict.path[:2] == path
-    assert conflict.path[-1] == "USD"
+    assert conflict.path[-1] == "label"
     assert set(laptop.get_document().split("\n")) >= set(theirs.split("\n")) - set(base.split("\n"))
     email, url = email_of(laptop), laptop.realm
     laptop.close()

@@ -1,5 +1,6 @@
 """SIGHUP: a server that runs takes new settings, and keeps those it has where they are wrong."""
 
+import hashlib
 import json
 import os
 import pty
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.helpers import HttpWire, cheap_passwords, log_in, seed_of, sign_up
+from tests.server.helpers import FlaskWire, HttpWire, cheap_passwords, log_in, new_account, seed_of, sign_up
 from tests.server.supervisor import PATIENCE, Supervised, serving
 from walletsync_server.app import close_app, create_app, reload_settings
 from walletsync_server.cli.reload import TAKEN, WAITING, WRONG
@@ -164,14 +165,15 @@ def refuse(settings: Settings) -> None:
 
 def test_number_of_sockets_changes_for_those_that_come(tmp_path: Path) -> None:
     """Who listens already stays; the next one of the account finds the new bound."""
-    hub, settings = Hub(), Settings(database=f"sqlite:///{tmp_path}/walletsync.db")
+    hub, settings = Hub(), Settings(database=f"sqlite:///{tmp_path}/walletsync.db", accounts="open")
     app = create_app(settings, passwords=cheap_passwords(), hub=hub)
     try:
-        listeners = [hub.listen(1, bytes(32), 0, lambda: None) for _ in range(2)]
+        token = hashlib.sha256(new_account(FlaskWire(app)).token.encode()).digest()  # a void one would be hung up
+        listeners = [hub.listen(1, token, 0, lambda: None) for _ in range(2)]
         assert reload_settings(app, replace(settings, sockets_per_account=2)).changed == ("sockets_per_account",)
         assert not any(each.is_over for each in listeners)
         with pytest.raises(AccountIsFull):
-            hub.listen(1, bytes(32), 0, lambda: None)
+            hub.listen(1, token, 0, lambda: None)
     finally:
         close_app(app)
 

@@ -168,8 +168,9 @@ def _records_that_i_edited(base: list[str], mine: list[str], theirs: list[str]) 
 def _one_record(document: str, key: Key) -> LabelFile:
     """Return a file with what it has for one key."""
     lines = lines_of(document)
-    # Parsed are only those that can have it: where nothing is escaped, a text stands in a line as it is.
-    possible = [line for line in lines if key.ref in line or "\\" in line]
+    # Parsed are only those that can have it: a text of ASCII where nothing is escaped stands there, but for its case.
+    ref = key.ref.lower()
+    possible = [line for line in lines if ref in line.lower() or "\\" in line or not line.isascii()]
     file = LabelFile(lines, {line: about for line, about in keyed(possible) if about == key})
     file.records.setdefault(key, [])
     return file

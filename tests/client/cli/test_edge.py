@@ -92,7 +92,7 @@ def test_what_is_taken_back_by_one_who_has_read_it_is_a_conflict(pair: Pair) -> 
         other.ok("sync")
     one.ok("sync")
     one.file.write_text(labels(a="rent", b="bike"))
-    conflict = {"at": "/tx/a/label", "base": "rent, May", "mine": "rent", "theirs": "rent, May"}
+    conflict = {"name": "1", "at": "/tx/a/label", "base": "rent, May", "mine": "rent", "theirs": "rent, May"}
     assert one.json("sync")["conflicts"] == [conflict]
     assert read(one) == {"a": "rent, May", "b": "bike"}
     one.ok("resolve 1 mine")
