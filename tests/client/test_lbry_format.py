@@ -143,3 +143,12 @@ def test_places_are_accounts_preferences_and_the_rest() -> None:
     assert LBRY.is_telling(path, {"value": "light", "ts": 2})
     assert not LBRY.is_derived(path)
     assert LBRY.contents(one) == {path, ("accounts", Item("public_key", "xpubA")), ("version",), ("name",)}
+
+
+def test_preference_may_be_of_any_shape() -> None:
+    """The order of what is in it is no edit."""
+    base = wallet() | {"preferences": {"shared": {"value": {"a": [{"c": 1, "d": 2}], "b": 1}, "ts": 1}}}
+    respelled = wallet() | {"preferences": {"shared": {"ts": 1, "value": {"b": 1, "a": [{"d": 2, "c": 1}]}}}}
+    edited = wallet() | {"preferences": {"shared": {"value": {"a": [], "b": 1}, "ts": 1}}}
+    merged = LBRY.merge(base, respelled, edited)
+    assert (merged.document, merged.conflicts) == (edited, ())
