@@ -139,7 +139,7 @@ def _checked(document: dict[str, Any]) -> dict[str, Any]:
     for number, account in enumerate(accounts):
         key = account.get("public_key") if type(account) is dict else None
         if type(key) is not str or key in keys:
-            raise DocumentError(f"/accounts/{number} has no public_key of its own: each account has one, as text.")
+            raise DocumentError(f"The account /accounts/{number} has no public_key of its own: each has one, as text.")
         keys.add(key)
     return document
 
