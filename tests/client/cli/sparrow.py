@@ -27,6 +27,10 @@ class Sparrow:
     def origin(self) -> str:
         return f"wpkh([{self.fingerprint}/84'/0'/0'])"
 
+    def label(self, of: tuple[str, str], text: str) -> None:
+        """Let the person label something, by type and ref."""
+        self.labels[of] = text
+
     def export(self) -> str:
         """Every transaction, address and coin, with a label or without; what is blank or not frozen is left out."""
         derived: dict[str, dict[str, Any]] = {

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_second_laptop_has_the_labels_of_the_first(laptops: Laptops) -> None:
 
 def new_label(first: Laptop[Sparrow], second: Laptop[Sparrow]) -> None:
     for kind, ref in (OTHER_TX, ("addr", f"bc1q{made_up(0)[:38]}"), ("output", COIN)):
-        assert first.day(lambda sparrow: sparrow.labels.update({(kind, ref): "coffee"})) == ""  # noqa: B023
+        assert first.day(methodcaller("label", (kind, ref), "coffee")) == ""
         second.day()
         assert second.program.labels[kind, ref] == "coffee"
 
