@@ -104,9 +104,11 @@ def stored_accounts(database: Path) -> dict[str, Stored]:
 
 def _versions(connection: apsw.Connection, account: int) -> tuple[tuple[int, bytes, bytes, bytes, bytes], ...]:
     """Return the last ten, after checking that each older one was the last of its hour."""
-    columns = "sequence, digest, device_id, hmac, encrypted_wallet, stored_at"
-    order = "WHERE account_id = ? ORDER BY sequence"
-    found = connection.execute(f"SELECT {columns} FROM wallets {order}", (account,))  # noqa: S608 - no input
+    query = (
+        "SELECT sequence, digest, device_id, hmac, encrypted_wallet, stored_at "
+        "FROM wallets WHERE account_id = ? ORDER BY sequence"
+    )
+    found = connection.execute(query, (account,))
     rows: list[Any] = found.fetchall()
     hours = [row[-1] // _HOUR for row in rows[: -KEPT_VERSIONS + 1 or None]]
     assert len(rows) <= KEPT_VERSIONS or len(set(hours)) == len(hours)

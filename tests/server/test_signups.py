@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -227,11 +228,11 @@ def test_login_and_sign_up_cost_the_same_whatever_the_address(
         return list(waiting.observed.operations), list(hashed)
 
     accounts, seeds = waiting.services.accounts, waiting.services.seeds
-    logins = [cost(lambda e=e: waiting.login(OTHER, e)) for e in addresses]  # type: ignore[misc]
-    asked = [cost(lambda e=e: seeds.seed_of(e)) for e in addresses]  # type: ignore[misc]
-    resent = [cost(lambda e=e: accounts.mail_again(e)) for e in addresses]  # type: ignore[misc]
-    signed = [cost(lambda e=e: waiting.sign_up(e, OTHER)) for e in addresses]  # type: ignore[misc]
-    again = [cost(lambda e=e: waiting.sign_up(e, OTHER)) for e in addresses]  # type: ignore[misc]
+    logins = [cost(partial(waiting.login, OTHER, e)) for e in addresses]
+    asked = [cost(partial(seeds.seed_of, e)) for e in addresses]
+    resent = [cost(partial(accounts.mail_again, e)) for e in addresses]
+    signed = [cost(partial(waiting.sign_up, e, OTHER)) for e in addresses]
+    again = [cost(partial(waiting.sign_up, e, OTHER)) for e in addresses]
     assert (
         logins
         == [

@@ -169,18 +169,23 @@ def _decided_by_time(base: Any, mine: Any, theirs: Any) -> Iterator[tuple[Path, 
 
 def _earlier(one: Any, other: Any, name: str) -> int:
     """Return 1 or 2, the side of which the time is the earlier; 0 if that cannot be told."""
-    times = [side.get(name) if type(side) is dict else None for side in (one, other)]
-    if any(type(time) is bool or not isinstance(time, int | float) for time in times) or times[0] == times[1]:
+    first, second = _time_of(one, name), _time_of(other, name)
+    if first is None or second is None or first == second:
         return 0
-    return 1 if times[0] < times[1] else 2  # type: ignore[operator]  # both are numbers
+    return 1 if first < second else 2
+
+
+def _time_of(side: Any, name: str) -> float | None:
+    time = side.get(name) if type(side) is dict else None
+    return time if isinstance(time, int | float) and type(time) is not bool else None
 
 
 def _closed(document: dict[str, Any]) -> dict[str, Any]:
     """Return a copy in which each preference is text, so that it is one value."""
-    closed = merge.copied(document)
+    closed: dict[str, Any] = merge.copied(document)
     if "preferences" in closed:
         closed["preferences"] = {name: exactjson.dumps(_sorted(value)) for name, value in closed["preferences"].items()}
-    return closed  # type: ignore[no-any-return]  # a copy is of the type of what it was made from
+    return closed
 
 
 def _opened(document: dict[str, Any], *sides: dict[str, Any]) -> dict[str, Any]:

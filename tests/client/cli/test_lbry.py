@@ -4,12 +4,11 @@ import json
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.client.cli.laptops import page
-from tests.client.cli.machines import Machine
+from tests.client.cli.machines import Machine, Make
 from tests.client.test_lbry_format import account, wallet
 
 
@@ -25,9 +24,9 @@ class Named(Machine):
 
 
 @pytest.fixture
-def like(make: Any) -> Machine:
+def like(make: Make) -> Machine:
     """A machine of a new account, of which nobody has the document yet."""
-    return make("like")  # type: ignore[no-any-return]  # `make` makes machines
+    return make("like")
 
 
 def test_two_laptops_with_an_lbry_wallet(tmp_path: Path, like: Machine) -> None:

@@ -94,7 +94,7 @@ def test_log_is_bounded_however_many_read(tmp_path: Path, monkeypatch: pytest.Mo
         readers = [pool.submit(read_on) for _ in range(4)]
         for number in range(1, 101):
             append(storage, ALICE.account_id, wallet(number, "x" * 50_000))
-            storage.write(lambda t, old=number - 1: t.drop_wallets(ALICE.account_id, [old]))  # type: ignore[misc]
+            storage.write(methodcaller("drop_wallets", ALICE.account_id, [number - 1]))
             largest = max(largest, file.with_name("walletsync.db-wal").stat().st_size)
         stop.set()
         for reader in readers:
