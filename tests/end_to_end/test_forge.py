@@ -1,6 +1,9 @@
 """What the forge and the hooks run is what a person runs: targets of the Makefile."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,9 +69,18 @@ def test_ci_is_what_everybody_runs() -> None:
     """`.ci/run` and the workflow call the same targets, and run as many histories of the simulator."""
     at_home = re.findall(r"^make [a-z-]+", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     assert sorted(map(target_of, at_home)) == sorted(target_of(run) for name, run in steps("run") if name == "ci.yml")
-    (seeds,) = re.findall(r"^export WALLETSYNC_SIMULATOR_SEEDS=(\d+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert steps("env") == [("ci.yml", {"WALLETSYNC_SIMULATOR_SEEDS": seeds})]
+    (seeds,) = re.findall(r"^export SIMULATOR_SEEDS=(\d+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert steps("env") == [("ci.yml", {"SIMULATOR_SEEDS": seeds})]
     assert int(seeds) >= 10_000
+
+
+def test_exported_settings_do_not_reach_the_tests() -> None:
+    """A self-hoster's own, or a variable of CI that begins as one: each server of the tests would refuse to start."""
+    environment = {**os.environ, "WALLETSYNC_PORT": "1", "WALLETSYNC_SIMULATOR_SEEDS": "10"}
+    test = "tests/server/test_doctor.py::test_doctor_changes_nothing"
+    command = [sys.executable, "-m", "pytest", "-q", "-n0", test]
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_actions_have_a_version() -> None:

@@ -2,7 +2,7 @@
 
 `make test` runs 2,500, among which each of the bugs shows; `.ci/run` runs four times as many.
 
-A failure prints its history. `WALLETSYNC_SIMULATOR_FIRST=4711 WALLETSYNC_SIMULATOR_SEEDS=1` replays that of seed 4711.
+A failure prints its history. `SIMULATOR_FIRST=4711 SIMULATOR_SEEDS=1` replays that of seed 4711.
 """
 
 import logging
@@ -18,8 +18,8 @@ from tests.simulator.liar import HistoryWithLiar, Liar
 from tests.simulator.lines import Broken
 from tests.simulator.server import Server
 
-FIRST = int(os.environ.get("WALLETSYNC_SIMULATOR_FIRST", "0"))
-SEEDS = int(os.environ.get("WALLETSYNC_SIMULATOR_SEEDS", "2500"))
+FIRST = int(os.environ.get("SIMULATOR_FIRST", "0"))
+SEEDS = int(os.environ.get("SIMULATOR_SEEDS", "2500"))
 LIAR_SEEDS = max(min(SEEDS, 1000), SEEDS // 10)
 SHARES = 20
 LIAR_SHARES = 5
