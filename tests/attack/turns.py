@@ -1,7 +1,7 @@
 """Threads that take turns: each runs one transaction and what follows up to the next one, then waits to be called."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -19,7 +19,17 @@ class Actor:
     work: Callable[[], object]
     result: object = None
     call: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    called: bool = False
     done: bool = False
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of each work; in which order they were called, by number; and at each call, who could have been."""
+
+    results: list[object]
+    order: list[int]
+    callable: list[list[int]]
 
 
 class Turns:
@@ -37,29 +47,32 @@ class Turns:
             self._stopped.release()
             assert actor.call.acquire(timeout=_PATIENCE_SECONDS), "nobody called"
 
-    def play(self, works: Sequence[Callable[[], object]], order: Iterable[int]) -> list[object]:
-        """Return what comes of each work, an exception too. They take turns in this order, then one after the other.
+    def play(self, works: Sequence[Callable[[], object]], order: Sequence[int]) -> Played:
+        """Call the works in this order until each is done; where it gives out, always the first that is not.
 
-        A number in `order` stands for a work; one that is done already is passed over.
+        Of two that are the same work, the first is called first: it makes no difference who is who.
         """
         actors = [Actor(work) for work in works]
         for actor in actors:
             self._threads.submit(self._act, actor)
             self._until_one_stops()
-        for number in order:
-            self._go_on(actors[number])
-        for actor in actors:
-            while not actor.done:
-                self._go_on(actor)
-        return [actor.result for actor in actors]
+        played = Played([], [], [])
+        while numbers := _callable(actors):
+            place = len(played.order)
+            number = order[place] if place < len(order) else numbers[0]
+            played.order.append(number)
+            played.callable.append(numbers)
+            self._call(actors[number])
+        played.results.extend(actor.result for actor in actors)
+        return played
 
     def close(self) -> None:
         self._threads.shutdown()
 
-    def _go_on(self, actor: Actor) -> None:
-        if not actor.done:
-            actor.call.release()
-            self._until_one_stops()
+    def _call(self, actor: Actor) -> None:
+        actor.called = True
+        actor.call.release()
+        self._until_one_stops()
 
     def _until_one_stops(self) -> None:
         assert self._stopped.acquire(timeout=_PATIENCE_SECONDS), "an actor neither waits nor ends"
@@ -96,11 +109,31 @@ class InTurns(Storage):
         self._storage.close()
 
 
-def orders(turns: Sequence[int]) -> Iterator[list[int]]:
-    """Give every order in which actors can take as many turns as `turns` says, each once."""
-    if not any(turns):
-        yield []
-    for number, left in enumerate(turns):
-        if left:
-            rest = [*turns[:number], left - 1, *turns[number + 1 :]]
-            yield from ([number, *order] for order in orders(rest))
+def every_order(play: Callable[[Sequence[int]], Played]) -> Iterator[Played]:
+    """Play every order in which the actors can take their turns, each once.
+
+    How many turns each takes shows only while it is played: whoever is refused has fewer. So `play` is given the
+    beginning of an order, and from the last call back somebody else is called wherever somebody else could have been.
+    """
+    beginning: list[int] | None = []
+    while beginning is not None:
+        played = play(beginning)
+        yield played
+        beginning = _next(played)
+
+
+def _next(played: Played) -> list[int] | None:
+    for place in reversed(range(len(played.order))):
+        later = [number for number in played.callable[place] if number > played.order[place]]
+        if later:
+            return [*played.order[:place], later[0]]
+    return None
+
+
+def _callable(actors: Sequence[Actor]) -> list[int]:
+    """Return the numbers of those that are not done, but of those with the same work only the first to be called."""
+    return [
+        number
+        for number, actor in enumerate(actors)
+        if not actor.done and not any(twin.work == actor.work and not twin.called for twin in actors[:number])
+    ]

@@ -18,9 +18,14 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tools import pythons
+
 ROOT = Path(__file__).parents[2]
-PIPS = (Path(__file__).parent / "data/pips.txt").read_text()
-VERSIONS = re.findall(r"^pip==(\S+)", PIPS, re.MULTILINE)
+PIPS = dict(
+    re.findall(r"^(pip==.*) (--hash=\S+)$", (Path(__file__).parent / "data/pips.txt").read_text(), re.MULTILINE)
+)
+REQUIRED = [Requirement(text) for text in PIPS]
+VERSIONS = [str(each.specifier).strip("=") for each in REQUIRED if each.marker is None or each.marker.evaluate()]
 # What each distribution asks for. `plug` is the fault's kind: it wants `covers` with an extra, which no lock names.
 REQUIRES = {"plug": 'Requires-Dist: covers[toml]>=0.5\nProvides-Extra: more\nRequires-Dist: shoes; extra == "more"\n'}
 REQUIRES["covers"] = 'Provides-Extra: toml\nRequires-Dist: shoes; extra == "toml"\n'
@@ -77,13 +82,12 @@ def index(tmp_path: Path) -> Index:
 
 @pytest.fixture(scope="module")
 def pips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The pips that people have, by version, as they lie where packages lie."""
+    """The pips that people of this Python have, by version, as they lie where packages lie."""
     folder = tmp_path_factory.mktemp("pips")
-    for line in PIPS.splitlines():
-        if not line.startswith("#"):
-            (folder / "one.txt").write_text(line)
-            download = ("download", "--no-deps", "--require-hashes", "-d", str(folder), "-r", str(folder / "one.txt"))
-            subprocess.run([sys.executable, "-m", "pip", "--quiet", *download], check=True)
+    for required, digest in PIPS.items():
+        (folder / "one.txt").write_text(f"{required} {digest}")
+        download = ("download", "--no-deps", "--require-hashes", "-d", str(folder), "-r", str(folder / "one.txt"))
+        subprocess.run([sys.executable, "-m", "pip", "--quiet", *download], check=True)
     unpacked = {}
     for wheel in folder.glob("*.whl"):
         packages = unpacked[wheel.name.split("-")[1]] = wheel.with_suffix("")
@@ -123,6 +127,12 @@ def versions(python: Path) -> dict[str, str]:
     )
     shown = subprocess.run([python, "-I", "-c", program], capture_output=True, text=True, check=True).stdout
     return {name: version for name, version in map(str.split, shown.splitlines()) if name not in ("pip", "setuptools")}
+
+
+@pytest.mark.parametrize("version", pythons.VERSIONS)
+def test_each_python_has_an_old_pip_and_a_new_one(version: str) -> None:
+    """Each that we run on: an older pip does not run under a newer Python."""
+    assert sum(each.marker is None or each.marker.evaluate({"python_version": version}) for each in REQUIRED) == 2
 
 
 def test_nothing_newer_than_the_lock_is_taken(python: Path, index: Index) -> None:
