@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
@@ -14,6 +15,7 @@ import pytest
 from tests.cheap_server import CheapServer
 from tests.middle import Middle
 from walletsync import Client, crypto
+from walletsync.store import Store
 from walletsync_server.testing import RunningServer
 
 PASSWORD = "correct horse battery staple"
@@ -78,6 +80,22 @@ def make_kdf_cheap(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(crypto, "_ARGON2_KIB", 32)
     patch.setattr(crypto, "_ARGON2_PASSES", 1)
     patch.setattr(crypto, "_ARGON2_LANES", 1)  # each would be a thread
+
+
+@pytest.fixture
+def process_that_ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the stores that a test leaves open, as the end of a process does: some only play that it has ended."""
+    opened: list[sqlite3.Connection] = []
+    connect = Store._connect
+
+    def connected(store: Store, file: Path | None) -> sqlite3.Connection:
+        opened.append(connect(store, file))
+        return opened[-1]
+
+    monkeypatch.setattr(Store, "_connect", connected)
+    yield
+    for database in opened:
+        database.close()
 
 
 @pytest.fixture(scope="session")

@@ -45,18 +45,18 @@ def test_the_append_log_is_one_value() -> None:
 
 def test_a_document_is_merged_by_a_rule_of_ones_own() -> None:
     """With its conflicts, each once; None is no document yet; and after an error all is as it was."""
-    client = Client("https://sync.example.com")
-    conflict = Conflict(("a",), MISSING, 1, 2)
-    seen: list[object] = []
+    with Client("https://sync.example.com") as client:
+        conflict = Conflict(("a",), MISSING, 1, 2)
+        seen: list[object] = []
 
-    def merged(document: object) -> Merged[object]:
-        seen.append(document)
-        return Merged({"a": 2}, (conflict,))
+        def merged(document: object) -> Merged[object]:
+            seen.append(document)
+            return Merged({"a": 2}, (conflict,))
 
-    for _ in range(2):
-        client.merge_document(merged)
-    assert seen == [None, {"a": 2}]
-    assert client.conflicts == (conflict,)
-    with pytest.raises(DocumentError):
-        client.merge_document(lambda _: Merged([], ()))
-    assert client.get_document() == {"a": 2}
+        for _ in range(2):
+            client.merge_document(merged)
+        assert seen == [None, {"a": 2}]
+        assert client.conflicts == (conflict,)
+        with pytest.raises(DocumentError):
+            client.merge_document(lambda _: Merged([], ()))
+        assert client.get_document() == {"a": 2}

@@ -13,6 +13,8 @@ from walletsync import BIP329Format, Client, walletfile
 from walletsync.errors import WalletFileError
 from walletsync.walletfile import WalletFile
 
+pytestmark = pytest.mark.usefixtures("process_that_ends")
+
 
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from walletsync import BIP329Format, Client, JSONFormat, walletfile
 from walletsync.errors import DocumentError, WalletFileError
 from walletsync.walletfile import WalletFile
 
+pytestmark = pytest.mark.usefixtures("process_that_ends")
 SERVER = "https://sync.example.com"
 
 

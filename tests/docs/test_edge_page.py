@@ -147,6 +147,7 @@ def test_every_command_on_the_page_is_understood() -> None:
     assert {"max_deletions", "max_deletions_percent"} <= set(WalletSettings.__struct_fields__)
 
 
+@pytest.mark.usefixtures("process_that_ends")
 def test_two_programs_count_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the page says cannot be seen, is not: a handful that is cut off is a deletion."""
     monkeypatch.setattr(walletfile, "_STABLE_SECONDS", 0)

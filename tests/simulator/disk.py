@@ -25,6 +25,7 @@ class Disk:
 
     def put_back(self, content: bytes) -> None:
         """Have what a disk had that was read."""
+        self.close()
         self.database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self.database.deserialize(content)
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from tests.simulator.consents import Consents
@@ -72,15 +72,18 @@ class History:
             Broken: something did not hold.
         """
         self._server.begin_anew()
-        with self._telling():
+        with self._telling(), ExitStack() as at_end:
+            for device in self.devices:
+                at_end.callback(device.disk.close)
+            at_end.callback(self._throw_backup_away)
             self._sign_up()
             for _ in range(self.rng.randint(20, 50)):
                 self._step()
                 self._check()
             self._settle()
             self._check_end()
-        for device in self.devices:
-            device.disk.close()
+
+    def _throw_backup_away(self) -> None:
         if self._backup is not None:
             self._backup[0].close()
 
