@@ -27,8 +27,8 @@ pytest.register_assert_rewrite(
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Have two workers for each core: half of the time, tests wait for processes, sockets and the disk."""
-    return 2 * (os.cpu_count() or 1)
+    """Have three workers for each core: much of the time, tests wait for processes, sockets and the disk."""
+    return 3 * (os.cpu_count() or 1)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -19,8 +19,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
-_LOCKED = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
-"""Nothing but what the lock names, byte for byte, and no program of a stranger is run to build it."""
+_LOCKED = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile")
+"""Nothing but what the lock names, byte for byte, and no program of a stranger is run to build it. Of all the modules
+only some are ever imported, and are compiled then."""
 _PINNED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*==", re.MULTILINE)
 _TRIES_AGAIN = "Retrying (Retry("
 """In what pip writes while nobody answers."""
