@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 _MAX_DEVICE_ID = 128
 
 
+def _check_device_id(device_id: str) -> None:
+    if not (1 <= len(device_id) <= _MAX_DEVICE_ID and is_text(device_id)):
+        raise UsageError(f"A device id has 1 to {_MAX_DEVICE_ID} Unicode characters; choose another one.")
+
+
 class Client:
     """One device: its document, what it knows of the account, and the server that it syncs with.
 
@@ -81,8 +86,8 @@ class Client:
         allow_plain_http: bool = False,
         while_deriving: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        if device_id is not None and not (1 <= len(device_id) <= _MAX_DEVICE_ID and is_text(device_id)):
-            raise UsageError(f"A device id has 1 to {_MAX_DEVICE_ID} Unicode characters; choose another one.")
+        if device_id is not None:
+            _check_device_id(device_id)
         self._turns = Turns()
         self._api = Api(
             server_url,
@@ -145,6 +150,20 @@ class Client:
     def device_id(self) -> str:
         """This device's name among those of the account."""
         return self._device.state.device_id
+
+    @one_at_a_time
+    def rename_device(self, device_id: str) -> None:
+        """Give this device a name that no other one of the account has; nothing is sent.
+
+        All that it has stays, and it has to log in under that name. Under its earlier one it is one more device of the
+        account, whose token `devices()` and `revoke_device()` find.
+
+        Raises:
+            UsageError: it is no such name.
+            NotReady: a change of the password was begun and not finished.
+        """
+        _check_device_id(device_id)
+        self._device.rename(device_id)
 
     @one_at_a_time
     def set_account(self, email: str, password: str, *, accept_new_password: bool = False) -> Account:

@@ -15,13 +15,13 @@ A line may be left for another one with a person's consent only: after a server 
 that goes on from there carries a `Restore`, and whoever knows no more than that covers follows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from msgspec import Struct
 
 from walletsync.crypto import NO_PREVIOUS
-from walletsync.errors import BadWallet, ForkDetected, RollbackDetected
+from walletsync.errors import BadWallet, ForkDetected, NamesakeDetected, RollbackDetected
 from walletsync.payload import Entry, Restore
 from walletsync.remedies import Remedy
 
@@ -83,15 +83,19 @@ def has_landed(write: Entry, device: str, seen: Version) -> bool:
     return seen.entry == write or any(entries.get(device) == write for entries in lines)
 
 
-def is_newer(known: Known | None, version: Version, device: str, *, rekeyed: bool = False) -> bool:
+def is_newer(
+    known: Known | None, version: Version, device: str, *, rekeyed: bool = False, given_up: Collection[str] = ()
+) -> bool:
     """Return True if `version` continues `known`, False if it is the very same version.
 
-    `device` is this device's own id. A device that knows nothing yet (None) has to take what it is shown. `rekeyed`:
-    `version` is sealed under another salt seed than what is known, as it is after a password change.
+    `device` is this device's own id, and `given_up` are the digests of its writes that never landed. A device that
+    knows nothing yet (None) has to take what it is shown. `rekeyed`: `version` is sealed under another salt seed than
+    what is known, as it is after a password change.
 
     Raises:
         RollbackDetected: it is older than what this device has seen.
         ForkDetected: it does not descend from what this device has seen.
+        NamesakeDetected: nor that, and it has a write under this device's name that is none of its own.
         BadWallet: it contradicts itself.
     """
     _check_itself(version)
@@ -114,6 +118,13 @@ def is_newer(known: Known | None, version: Version, device: str, *, rekeyed: boo
             remedy=Remedy.ACCEPT_RESTORED_SERVER,
         )
     if not _descends(known, version, device, rekeyed):
+        if _has_a_namesake(known, version, device, given_up):
+            raise NamesakeDetected(
+                f"Version {version.sequence} of the wallet has a write under this device's name, {device!r}, that this "
+                "device did not make: another device has the same name, or the folder of this one was copied, or "
+                "restored from an older copy. Nothing was changed here.",
+                remedy=Remedy.RENAME_DEVICE,
+            )
         raise ForkDetected(
             f"The server presented a version {version.sequence} of the wallet that does not descend from version "
             f"{known.sequence} that this device has seen: it shows different histories to your devices. Nothing was "
@@ -203,6 +214,18 @@ def _descends(known: Known, version: Version, device: str, rekeyed: bool) -> boo
     # Covering the last version's own entry is what makes `previous` match where `version` follows directly, since
     # `previous` is the entry of the version before.
     return _covers_all(version.entries, known.entries)
+
+
+def _has_a_namesake(known: Known, version: Version, device: str, given_up: Collection[str]) -> bool:
+    """Tell whether somebody with the account's keys has written as `device` after its own last write.
+
+    Only devices have the keys, so no server can make it up. It can show what this device sent and gave up.
+    """
+    theirs = version.entry if version.device == device else version.entries.get(device)
+    mine = known.entries.get(device)
+    if theirs is None or theirs.digest in given_up:
+        return False
+    return mine is None or theirs.sequence > mine.sequence
 
 
 def _covers_all(seen: Mapping[str, Entry], entries: Mapping[str, Entry]) -> bool:

@@ -118,6 +118,21 @@ class Device:
         """The account is deleted. The document stays."""
         self.save(**_NO_ACCOUNT)
 
+    def rename(self, device_id: str) -> None:
+        """Go on under another name, as a device that has read what this one has and has written nothing yet.
+
+        What was sent under the earlier name, and may have landed, is in the document as well.
+
+        Raises:
+            NotReady: a change of the password was begun and not finished; its wallet has the earlier name.
+        """
+        if self.state.password_change is not None:
+            raise NotReady(
+                "A change of the password was interrupted, and has to end before this device gets another name.",
+                remedy=Remedy.ASK_ABOUT_PASSWORD_CHANGE,
+            )
+        self.save(device_id=device_id, token=None, pending=None, abandoned=())
+
     def begin_password_change(self, unlocked: UnlockedAccount, limit: int) -> PasswordChange:
         """Seal the wallet, if there is one, under the new keys, and keep the change before it leaves."""
         wallet = None
@@ -273,7 +288,8 @@ class Device:
         synced, pending = self._settled(version)
         known = None if synced is None else synced.known
         rekeyed = synced is not None and synced.seed != unlocked.binding.seed
-        if not continuity.is_newer(known, version, self.state.device_id, rekeyed=rekeyed):
+        device_id, given_up = self.state.device_id, self.state.abandoned
+        if not continuity.is_newer(known, version, device_id, rekeyed=rekeyed, given_up=given_up):
             self.save(**self._settled_as(synced), pending=pending)
             return Fetched(version.sequence, newer=False)
         base = self.format.empty() if synced is None else self.format.decode(synced.document)

@@ -34,6 +34,7 @@ WalletSyncError
 │   ├── SeedChanged            the salt seed of a known account has changed
 │   ├── RollbackDetected       an older wallet than one seen before, or none at all
 │   └── ForkDetected           a wallet that does not descend from the one seen before
+│       └── NamesakeDetected   because another device writes under this one's name
 ├── WalletFileError            the wallet's file, which other programs write as well, cannot be read or written
 └── StoreError                 the device's file
     ├── StoreLocked            another process has it open
@@ -225,6 +226,11 @@ class RollbackDetected(IntegrityError):
 
 class ForkDetected(IntegrityError):
     """The server presents a wallet that does not descend from the one that this device has seen."""
+
+
+class NamesakeDetected(ForkDetected):
+    """The wallet has a write under this device's name that it did not make: it is not the only one with that name, or
+    has forgotten what it wrote, as a copy of it has."""
 
 
 class WalletFileError(WalletSyncError):

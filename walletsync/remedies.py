@@ -75,6 +75,11 @@ class Remedy(Enum):
         "step."
     )
 
+    RENAME_DEVICE = (
+        "rename_device() gives this one a name of its own, and keeps its edits. If there is no other device and no "
+        "copy of this one, the server may show different histories to your devices: ask whoever runs it."
+    )
+
     # Where a client is made
     USE_EARLIER_URL = "If the server has moved, pass its earlier URL as `realm=`."
     ALLOW_PLAIN_HTTP = "Use https, or pass allow_plain_http=True for a network that you trust."

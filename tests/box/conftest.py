@@ -15,7 +15,17 @@ from tests.box.box import WHEELS, Box, build_tree, copy_tree, run_in_tree
 from tests.server.proxies import EXAMPLES, require
 from tools.dist import ROOT, build
 
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "ca-certificates", "curl", "openssl", "nginx-light", "python3-venv")
+PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "libpam-systemd",
+    "dbus",
+    "ca-certificates",
+    "curl",
+    "openssl",
+    "nginx-light",
+    "python3-venv",
+)
 """What an operator installs, and what the smallest Debian lacks of an ordinary one."""
 INSTALL = (
     f"python3 -m venv /opt/walletsync && /opt/walletsync/bin/pip --quiet install {WHEELS}/walletsync*.whl && "

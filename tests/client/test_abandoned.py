@@ -81,6 +81,17 @@ def test_a_refused_write_that_one_device_was_shown_is_a_fork(
     assert state_of(tablet) is before
 
 
+def test_a_refused_write_that_its_author_is_shown_is_no_namesakes(
+    devices: tuple[Client, Client, Client], middle: Middle
+) -> None:
+    """Nobody else has this device's name: it is the server that lies."""
+    laptop, phone, _ = devices
+    middle.always(GET_WALLET, is_refused_as_out_of_date(laptop, phone, middle))
+    with pytest.raises(ForkDetected) as told:
+        laptop.get_wallet()
+    assert type(told.value) is ForkDetected
+
+
 def test_a_refused_password_change_that_one_device_was_shown_is_a_fork(
     devices: tuple[Client, Client, Client], middle: Middle
 ) -> None:

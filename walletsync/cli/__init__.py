@@ -17,8 +17,10 @@ from walletsync.cli.account import (
     logout_command,
     password_command,
     register_command,
+    rename_command,
 )
 from walletsync.cli.errors import EXIT_CODES, Commands
+from walletsync.cli.service import service_group
 from walletsync.cli.sync import pull_command, push_command, put_command, sync_command, watch_command
 from walletsync.cli.versions import (
     conflicts_command,
@@ -72,6 +74,7 @@ for command in (
     put_command,
     sync_command,
     watch_command,
+    service_group,
     conflicts_command,
     resolve_command,
     history_command,
@@ -79,6 +82,7 @@ for command in (
     restore_command,
     password_command,
     devices_command,
+    rename_command,
     fingerprint_command,
     export_command,
     delete_account_command,

@@ -143,6 +143,20 @@ def login_command(selector: WalletSelector, new_password: bool, keyring: bool, a
     show({"device": token.device, "expiration": token.expiration}, "This device is logged in.", as_json=as_json)
 
 
+@click.command("rename")
+@click.argument("name", metavar="NAME")
+@as_json
+@click.pass_obj
+def rename_command(selector: WalletSelector, name: str, as_json: bool) -> None:
+    """Give this device another name, where two have the same one or its folder was copied. Nothing is lost.
+
+    Example: walletsync rename desktop
+    """
+    with selector.wallet().without_password() as client:
+        client.rename_device(name)
+    show({"device": name}, f"This device is {name} now, and logs in as that with its next sync.", as_json=as_json)
+
+
 @click.command("logout")
 @as_json
 @click.pass_obj

@@ -29,6 +29,15 @@ def new_password() -> str:
     return _prompt("New password", confirm=True, file=NEW_PASSWORD_FILE) if found is None else found
 
 
+def password_file() -> Path | None:
+    """Return the file with the password that the environment names, wherever it is looked at from; None without one.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    return None if _from_file(PASSWORD_FILE) is None else Path(os.environ[PASSWORD_FILE]).absolute()
+
+
 def from_keyring(account: str) -> str | None:
     """Return the password that the keyring has, None if it has none or there is no keyring."""
     import keyring

@@ -152,4 +152,11 @@ def bare(laptop: Machine, **more: str) -> dict[str, str]:
 
 
 def commands() -> dict[str, click.Command]:
-    return dict(main.commands)
+    """Return every command by what is typed for it, those of a group each."""
+    return {
+        " ".join([name, *rest]): command
+        for name, top in main.commands.items()
+        for rest, command in (
+            ([([each], one) for each, one in top.commands.items()]) if isinstance(top, click.Group) else [([], top)]
+        )
+    }

@@ -1,6 +1,8 @@
 """The account: devices, the password, the end."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +11,7 @@ from tests.client.cli.machines import NEW_PASSWORD, Machine, Make
 from tests.conftest import PASSWORD
 from tests.middle import CHANGE_PASSWORD, LOGIN, SIGNUP, Answer, Middle
 from walletsync.cli import main
+from walletsync_server.testing import RunningServer
 
 
 def test_devices_are_listed_and_logged_out(laptop: Machine, phone: Machine) -> None:
@@ -120,3 +123,28 @@ def test_an_account_is_deleted_and_made_anew_with_nothing_lost(laptop: Machine) 
     assert laptop.json("register") == {"email": laptop.email, "verified": True}
     assert laptop.json("sync") == {"sequence": 1, "conflicts": []}
     assert laptop.read() == {"a": 1}
+
+
+def test_two_laptops_of_one_name_are_told_so(
+    tmp_path: Path, running_server: RunningServer, address: Callable[[], str]
+) -> None:
+    """Whoever syncs second learns it, and what to type; then nothing of either is lost."""
+    email = address()
+    one, other = (Machine(tmp_path / name, running_server.url, email) for name in ("one", "other"))
+    one.init("--device laptop")
+    one.ok("register")
+    one.write({"a": 1})
+    one.ok("sync")
+    other.init("--device laptop")
+    other.ok("sync")
+    other.write({"a": 1, "b": 2})
+    other.ok("sync")
+    one.write({"a": 1, "c": 3})
+    told = one.fails("sync", 5)
+    assert "another device has the same name, or the folder of this one was copied" in told
+    assert "hint: walletsync rename NAME" in told
+    assert one.ok("rename desktop") == "This device is desktop now, and logs in as that with its next sync.\n"
+    one.ok("sync")
+    other.ok("sync")
+    assert one.read() == other.read() == {"a": 1, "b": 2, "c": 3}
+    assert {each["device"] for each in one.json("devices")} == {"laptop", "desktop"}
