@@ -96,7 +96,7 @@ def reader(empty_box: Box, tmp_path: Path) -> Reader:
         box.copy_in(copy, f"/home/{user}/walletsync-source")
         box.write(f"/home/{user}/password", "correct horse battery staple\n")
         box.run(f"chown --recursive {user}: /home/{user}; chmod 600 /home/{user}/password")
-    box.write("/home/laptop/labels.jsonl", LABEL_FILES[1])
+    box.write("/home/laptop/labels.jsonl", LABEL_FILES[2])  # two labels: whoever edits one has read the other
     box.run("chown laptop: /home/laptop/labels.jsonl")
     return Reader(box)
 

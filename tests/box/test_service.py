@@ -28,7 +28,7 @@ class Alice:
         box.run(f"/opt/walletsync/bin/pip --quiet install --find-links {WHEELS} 'walletsync[cli]'")
         box.run("useradd --create-home alice; loginctl enable-linger alice")
         box.write("/home/alice/password", "correct horse battery staple\n")
-        box.write(f"{FOLDER}/labels.jsonl", LABEL_FILES[1])
+        box.write(f"{FOLDER}/labels.jsonl", LABEL_FILES[0])
         box.run("chown --recursive alice: /home/alice; chmod 600 /home/alice/password")
         self.walletsync("init labels.jsonl --server http://127.0.0.1:8090 --email alice@example.com")
         self.walletsync("register")
@@ -69,8 +69,8 @@ def test_file_is_kept_in_sync_from_the_boot_on(box: Box) -> None:
     alice.run(f"echo '{EDITED.strip()}' >> labels.jsonl")
     assert alice.status() == "active, running"
     box.run("systemctl start walletsync")
-    alice.wait(lambda: alice.log().endswith("version 2\n"))
-    assert "version 2" in alice.walletsync("status")
+    alice.wait(lambda: "version 2\n" in alice.log())
+    assert "sequence: 2" in alice.walletsync("status")
     assert "no longer kept in sync" in alice.walletsync("service uninstall")
     assert alice.status() is None
     assert "watch" not in box.run("ps -u alice -o args").stdout
