@@ -73,7 +73,7 @@ def test_file_is_kept_in_sync_from_the_boot_on(box: Box) -> None:
     assert "sequence: 2" in alice.walletsync("status")
     assert "no longer kept in sync" in alice.walletsync("service uninstall")
     assert alice.status() is None
-    assert "watch" not in box.run("ps -u alice -o args").stdout
+    assert alice.run("systemctl --user list-units --all --plain --no-legend 'walletsync*'") == ""
 
 
 def test_service_that_cannot_go_on_stops(box: Box) -> None:
