@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from walletsync_server.asgi.body_budget import CUT, FREE
 from walletsync_server.asgi.crowd import who_gives_way
+from walletsync_server.asgi.pacer import MUCH, Pacer
 from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
 from walletsync_server.services.throttle import neighbourhood_of
 
@@ -55,6 +56,7 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection. `due` is the time of the loop's clock when it is cut if nothing new has happened until then."""
 
     most_connections: ClassVar[int]
+    pacer: ClassVar[Pacer]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -99,8 +101,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Parse what came, in pieces so small that the bounds are noticed."""
         self._unset_keepalive_if_required()
         for begin in range(0, len(data), _PIECE):
-            if self._deaf or self.transport.get_protocol() is not self:
-                return
+            if self._deaf or self._is_handed_over:
+                break
             piece = data[begin : begin + _PIECE]
             began_in_head = self._in_head
             self._parse(piece)
@@ -110,6 +112,21 @@ class HttpProtocol(HttpToolsProtocol):
                 if self._head_bytes > HEAD_BYTES:
                     self._status = 431
                     self.send_400_response("")
+        if len(data) >= MUCH and not (self._is_handed_over or self.transport.is_closing()):
+            self.pacer.wait(self)
+
+    @property
+    def _is_handed_over(self) -> bool:
+        return self.transport.get_protocol() is not self
+
+    def pause_reading(self) -> None:
+        """Leave to the system what comes."""
+        self.transport.pause_reading()
+
+    def read_on(self) -> None:
+        """Take what has come, unless the request has to be worked on first."""
+        if not (self.flow.read_paused or self.transport.is_closing()):
+            self.transport.resume_reading()
 
     def _parse(self, data: bytes) -> None:
         try:
