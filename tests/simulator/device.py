@@ -7,8 +7,7 @@ from unittest import mock
 
 from tests.simulator.disk import Disk, StoreOnDisk
 from tests.simulator.network import Network, Transport
-from walletsync import Client, api
-from walletsync import device as device_module
+from walletsync import Client, api, local_document
 from walletsync.formats.json import JSONFormat
 
 URL = "http://127.0.0.1"
@@ -48,7 +47,7 @@ class Device:
                 return Transport(self._network, self._boundary)
 
             with (
-                mock.patch.object(device_module, "Store", StoreOnDisk),
+                mock.patch.object(local_document, "Store", StoreOnDisk),
                 mock.patch.object(api, "Transport", transport),
             ):
                 disk: Any = self.disk
