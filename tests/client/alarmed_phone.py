@@ -42,6 +42,11 @@ def main(url: str, email: str, file: Path, seed: int) -> None:
                         phone.sync()
                 except KeyboardInterrupt:
                     interrupted += 1
+                except RuntimeError as error:
+                    # Where it comes inside of one of Python's own locks, Python says that this one is not locked.
+                    if not isinstance(error.__context__, KeyboardInterrupt):
+                        raise
+                    interrupted += 1
                 phone.update_document(putting(f"phone {number}"))
             with phone_of(url, email, file) as phone:
                 phone.sync()

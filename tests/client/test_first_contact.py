@@ -257,7 +257,7 @@ def test_every_verb_that_asks_the_server_is_among_them() -> None:
     others = {
         *("close", "set_account", "new_wallet_state", "get_document", "set_document", "update_document"),
         *("add_document", "merge_document", "resolve", "resolve_all", "fingerprint", "listen"),
-        *("lend_store", "take_back_store"),
+        *("lend_store", "take_back_store", "rename_device"),
     }
     verbs = {name for name, each in vars(Client).items() if callable(each) and not name.startswith("_")}
     assert verbs == others | (VERBS.keys() - {"accept_with_new_password"})
