@@ -153,13 +153,13 @@ class Client:
 
     @one_at_a_time
     def rename_device(self, device_id: str) -> None:
-        """Give this device a name that no other one of the account has; nothing is sent.
+        """Give this device a name that none of the account has had; nothing is sent.
 
         All that it has stays, and it has to log in under that name. Under its earlier one it is one more device of the
         account, whose token `devices()` and `revoke_device()` find.
 
         Raises:
-            UsageError: it is no such name.
+            UsageError: it is no such name, or that of a device that has written.
             NotReady: a change of the password was begun and not finished.
         """
         _check_device_id(device_id)

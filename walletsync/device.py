@@ -79,17 +79,22 @@ class Device(LocalDocument):
     def rename(self, device_id: str) -> None:
         """Go on under another name, as a device that has read what this one has and has written nothing yet.
 
-        What was sent under the earlier name, and may have landed, is in the document as well.
+        What was sent under the earlier name may have landed, and is found or sent again as what it is.
 
         Raises:
+            UsageError: it is or was the name of a device that has written, be it this one.
             NotReady: a change of the password was begun and not finished; its wallet has the earlier name.
         """
-        if self.state.password_change is not None:
+        state = self.state
+        known = set() if self.known is None else set(self.known.entries)
+        if device_id in known | {state.device_id}:
+            raise UsageError(f"{device_id!r} is or was the name of a device of this account; choose another one.")
+        if state.password_change is not None:
             raise NotReady(
                 "A change of the password was interrupted, and has to end before this device gets another name.",
                 remedy=Remedy.ASK_ABOUT_PASSWORD_CHANGE,
             )
-        self.save(device_id=device_id, token=None, pending=None, abandoned=())
+        self.save(device_id=device_id, token=None)
 
     def begin_password_change(self, unlocked: UnlockedAccount, limit: int) -> PasswordChange:
         """Seal the wallet, if there is one, under the new keys, and keep the change before it leaves."""
@@ -274,9 +279,10 @@ class Device(LocalDocument):
 
         The server's word does not count.
         """
-        pending, change, device_id = self.state.pending, self.state.password_change, self.state.device_id
+        pending, change = self.state.pending, self.state.password_change
         for write in (pending, None if change is None else change.wallet):
-            if write is not None and continuity.has_landed(write.known.entries[device_id], device_id, seen):
+            # Its author may be this device under an earlier name.
+            if write is not None and continuity.has_landed(write.known.entries[write.author], write.author, seen):
                 return write, None
         return self.state.synced, pending
 

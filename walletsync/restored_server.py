@@ -66,8 +66,8 @@ def restores_of(state: DeviceState) -> tuple[Restore, ...]:
     known, pending = state.synced.known, state.pending
     left = [known]
     if pending is not None:  # it may have landed, and its edits are in the document
-        write = pending.known.entries[state.device_id]
-        left = [replace(known, entries={**known.entries, state.device_id: write})]
+        write = pending.known.entries[pending.author]
+        left = [replace(known, entries={**known.entries, pending.author: write})]
         if pending.known.line != known.line:  # it was to tell of a line that was left before
             left.append(pending.known)
     return tuple(

@@ -63,6 +63,11 @@ class SealedVersion(_Hidden, frozen=True, kw_only=True):
         return self.known.sequence
 
     @property
+    def author(self) -> str:
+        """The name under which a device made it."""
+        return next(device for device, entry in self.known.entries.items() if entry.digest == self.known.digest)
+
+    @property
     def wallet(self) -> WalletAnswer:
         """The version as a server presents it."""
         return WalletAnswer(encrypted_wallet=self.encrypted_wallet, sequence=self.sequence, hmac=self.hmac)

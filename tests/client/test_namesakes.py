@@ -113,8 +113,47 @@ def test_a_restored_folder_is_told_so(device: Device, tmp_path: Path) -> None:
     goes_on(laptop, phone)
 
 
-def test_what_may_have_landed_under_the_earlier_name_is_there_once(device: Device, middle: Middle) -> None:
-    """The answer to a write was lost, and then the device gets another name: the write is news that says the same."""
+@pytest.mark.parametrize("loses", [Middle.lose_answer, Middle.lose_request], ids=["landed", "did not land"])
+@pytest.mark.parametrize(
+    "then", [{"a": "1", "b": "sent"}, {"a": "1"}, {"a": "0", "b": "sent"}, {"a": "2", "b": "later"}]
+)
+def test_what_was_sent_under_the_earlier_name_is_this_devices(
+    loses: Callable[[Middle, str], None], then: dict[str, str], device: Device, middle: Middle
+) -> None:
+    """What was taken back since, or changed again, stays so, whether the write has landed or not."""
+    laptop = device("laptop")
+    begun(laptop)
+    edit(laptop, a="1", b="sent")
+    loses(middle, POST_WALLET)
+    with pytest.raises(ServerUnreachable):
+        laptop.post_wallet()
+    laptop.set_document(then)
+    laptop.rename_device("desktop")
+    laptop.get_auth_token()
+    laptop.sync()
+    assert laptop.get_document() == then
+    assert laptop.conflicts == ()
+    phone = device("phone")
+    phone.sync()
+    assert phone.get_document() == then
+    goes_on(laptop, phone)
+
+
+def test_a_name_is_used_once(device: Device) -> None:
+    """Neither this device's own, nor an earlier one, nor another one's."""
+    laptop, phone = device("laptop"), device("phone")
+    begun(laptop)
+    goes_on(phone, laptop)
+    for name in ("laptop", "phone"):
+        with pytest.raises(UsageError, match="choose another"):
+            laptop.rename_device(name)
+    laptop.rename_device("desktop")
+    with pytest.raises(UsageError, match="choose another"):
+        laptop.rename_device("laptop")
+
+
+def test_a_device_that_was_renamed_goes_on_after_a_restored_server(device: Device, middle: Middle) -> None:
+    """With a write under its earlier name of which nobody knows what became of it."""
     laptop = device("laptop")
     begun(laptop)
     edit(laptop, b="sent")
@@ -123,9 +162,8 @@ def test_what_may_have_landed_under_the_earlier_name_is_there_once(device: Devic
         laptop.post_wallet()
     laptop.rename_device("desktop")
     laptop.get_auth_token()
-    assert laptop.sync().sequence == 2
+    laptop.accept_restored_server()
     assert laptop.get_document() == {"a": "0", "b": "sent"}
-    assert laptop.conflicts == ()
     goes_on(laptop, device("phone"))
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import sys
+from pathlib import Path
 
 import click
 
@@ -36,8 +37,13 @@ def install_command(selector: WalletSelector, as_json: bool) -> None:
     program, keeper = _program(wallet), manager()
     keeper.install(program)
     show({"name": program.name}, f"{wallet.file} is kept in sync by the service {program.name}.", as_json=as_json)
-    say(f"What it does: {keeper.log.format(name=program.name)}")
-    if lack := keeper.lacks():
+    say(f"Whether it runs: walletsync service status. What it does: {keeper.log.format(name=program.name)}")
+    if not program.variables:
+        say(
+            "It runs while you are logged in and the keyring is open. To have it run without you, put the password "
+            f"into a file, name that in {secrets.PASSWORD_FILE}, and install it again."
+        )
+    elif lack := keeper.lacks():
         say(lack)
 
 
@@ -77,18 +83,28 @@ def _program(wallet: Wallet) -> Program:
     """
     variables = {}
     if file := secrets.password_file():
+        if not file.is_file():
+            raise UsageError(
+                f"{secrets.PASSWORD_FILE} names something that is there only now. Name a file that stays, and that "
+                "only you can read."
+            )
         variables[secrets.PASSWORD_FILE] = str(file)
     elif secrets.from_keyring(wallet.account) is None:
         raise UsageError(
             "A service cannot ask for the password. Put it into a file that only you can read, and name that file in "
             f"{secrets.PASSWORD_FILE}; or have the keyring keep it: walletsync login --keyring"
         )
-    command = (sys.executable, "-P", "-m", "walletsync", "--file", str(wallet.file.absolute()), "watch")
+    command = (sys.executable, "-P", "-m", "walletsync", "--file", str(_place(wallet)), "watch")
     return Program(_name(wallet), f"walletsync watch {wallet.file.name}", command, variables)
 
 
 def _name(wallet: Wallet) -> str:
     """Return a name that tells this file from all others of the same name."""
-    place = os.fsencode(wallet.file.absolute())
+    place = os.fsencode(_place(wallet))
     plain = re.sub(r"[^A-Za-z0-9]+", "-", wallet.file.stem).strip("-") or "wallet"
     return f"walletsync-{plain}-{hashlib.sha256(place).hexdigest()[:8]}"
+
+
+def _place(wallet: Wallet) -> Path:
+    """Return the file by the one path that it has however its folder was typed."""
+    return wallet.file.parent.resolve() / wallet.file.name

@@ -7,18 +7,20 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from typing_extensions import override
 
-from walletsync.cli.errors import FAILED, INTEGRITY, REFUSED, USAGE, Failure
+from walletsync.cli.errors import FAILED, INTEGRITY, REFUSED, Failure
 from walletsync.walletfile import write_file
 
 PAUSE_SECONDS = 30
 """How long after its end the program is started again."""
-_HOPELESS = USAGE, REFUSED, INTEGRITY
-"""How a program ends that would end in the same way again; and whose guesses at a password would be counted."""
+_HOPELESS = REFUSED, INTEGRITY
+"""How a program ends that would end in the same way again, and whose guesses at a password would be counted. Not so
+where a password is missing: the keyring may be opened, or a disk be mounted, in a while."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,25 @@ class Manager(ABC):
         """Have it run from now on, and after each start of this machine; anew if it runs already.
 
         Raises:
-            Failure: its folder cannot be made, or the manager cannot be reached; then it is not installed.
+            Failure: its folder cannot be made, or the manager cannot be reached; then all is as it was.
             WalletFileError: the file cannot be written.
         """
         file = self.file(program.name)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            before = file.read_bytes() if file.exists() else None
         except OSError as error:
-            raise Failure(f"{file.parent} cannot be made: {error.strerror}.", code=FAILED) from None
+            raise Failure(f"{file} cannot be written: {error.strerror}.", code=FAILED) from None
         write_file(file, self.described(program))
         try:
             self._begin(program.name)
         except Failure:
-            file.unlink()
+            if before is None:
+                with suppress(Failure):
+                    self._end(program.name)
+                file.unlink()
+            else:
+                write_file(file, before)
             raise
 
     def uninstall(self, name: str) -> bool:
@@ -88,7 +96,7 @@ class Manager(ABC):
 
     @abstractmethod
     def lacks(self) -> str:
-        """Return what keeps programs from running before the person logs in, as a sentence; nothing if they do."""
+        """Return what keeps programs from running before the person logs in, and what to do; nothing if they do."""
 
     @abstractmethod
     def _begin(self, name: str) -> None:
@@ -116,11 +124,12 @@ class Systemd(Manager):
     @override
     def described(self, program: Program) -> bytes:
         variables = [f"Environment={_quoted(f'{name}={value}')}" for name, value in program.variables.items()]
-        # In a command a dollar begins a variable.
-        command = " ".join(_quoted(word).replace("$", "$$") for word in program.command)
+        # In the arguments a dollar begins a variable.
+        first, *arguments = map(_quoted, program.command)
+        command = " ".join([first, *(word.replace("$", "$$") for word in arguments)])
         lines = [
             "[Unit]",
-            f"Description={_escaped(program.title)}",
+            f"Description={_escaped(_plain(program.title))}",
             "StartLimitIntervalSec=0",
             "",
             "[Service]",
@@ -166,6 +175,9 @@ class Systemd(Manager):
         _run("systemctl", "--user", "daemon-reload")
 
 
+_UNLESS_HOPELESS = f'"$@"; case $? in 0|{"|".join(map(str, _HOPELESS))}) exit 0;; *) exit 1;; esac'
+
+
 class Launchd(Manager):
     """The agents of a person on macOS, as `launchd.plist(5)` and `launchctl(1)` have them."""
 
@@ -181,7 +193,8 @@ class Launchd(Manager):
         return plistlib.dumps(
             {
                 "Label": program.name,
-                "ProgramArguments": list(program.command),
+                # It knows only two ways of ending, so the hopeless ones are made the good one.
+                "ProgramArguments": ["/bin/sh", "-c", _UNLESS_HOPELESS, program.name, *program.command],
                 "EnvironmentVariables": dict(program.variables),
                 "RunAtLoad": True,
                 "KeepAlive": {"SuccessfulExit": False},
@@ -247,6 +260,11 @@ def _quoted(word: str) -> str:
     """Return one word of a unit, whatever is in it."""
     plain = word.replace("\\", r"\\").replace('"', r"\"")
     return f'"{_escaped("".join(map(_shown, plain)))}"'
+
+
+def _plain(text: str) -> str:
+    """Return a text that is only to be read, on one line."""
+    return "".join(each if each.isprintable() and each != "\\" else "?" for each in text)
 
 
 def _shown(character: str) -> str:

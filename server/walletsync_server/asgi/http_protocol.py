@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from walletsync_server.asgi.body_budget import CUT, FREE
 from walletsync_server.asgi.crowd import who_gives_way
-from walletsync_server.asgi.pacer import MUCH, Pacer
+from walletsync_server.asgi.pacer import MUCH, PacedFlow, Pacer
 from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
 from walletsync_server.services.throttle import neighbourhood_of
 
@@ -79,6 +79,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin, unless there are as many connections as may be and none of them has to give way."""
         super().connection_made(transport)
+        self.flow: PacedFlow = PacedFlow(transport)
         transport.set_write_buffer_limits(FREE)  # what is not read beyond that is counted, see `HeldBodies`
         self.network = neighbourhood_of(self.client[0]) if self.client else ""
         self.arrival = next(_arrivals)
@@ -113,20 +114,11 @@ class HttpProtocol(HttpToolsProtocol):
                     self._status = 431
                     self.send_400_response("")
         if len(data) >= MUCH and not (self._is_handed_over or self.transport.is_closing()):
-            self.pacer.wait(self)
+            self.pacer.wait(self.flow)
 
     @property
     def _is_handed_over(self) -> bool:
         return self.transport.get_protocol() is not self
-
-    def pause_reading(self) -> None:
-        """Leave to the system what comes."""
-        self.transport.pause_reading()
-
-    def read_on(self) -> None:
-        """Take what has come, unless the request has to be worked on first."""
-        if not (self.flow.read_paused or self.transport.is_closing()):
-            self.transport.resume_reading()
 
     def _parse(self, data: bytes) -> None:
         try:

@@ -2,20 +2,44 @@
 
 import asyncio
 from collections import deque
-from typing import Protocol
+
+from typing_extensions import override
+from uvicorn.protocols.http.flow_control import FlowControl
 
 MUCH = 32 * 1024
 """Bytes that came at once from a connection which then waits for its next turn."""
 
 
-class Reading(Protocol):
-    """A connection that can be kept from reading for a while."""
+class PacedFlow(FlowControl):
+    """A connection's reading, for uvicorn, which pauses it while a request is worked on, and for the pacer.
 
-    def pause_reading(self) -> None:
-        """Read nothing until `read_on`."""
+    It goes on only where neither keeps it.
+    """
 
-    def read_on(self) -> None:
-        """Read again, unless something else keeps it from that."""
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self._is_waiting = False
+
+    @override
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self._go_on()
+
+    def wait(self) -> bool:
+        """Read nothing until its turn comes; say whether it did not wait already."""
+        was_waiting, self._is_waiting = self._is_waiting, True
+        self._transport.pause_reading()
+        return not was_waiting
+
+    def take_turn(self) -> None:
+        """Read on."""
+        self._is_waiting = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not (self.read_paused or self._is_waiting or self._transport.is_closing()):
+            self._transport.resume_reading()
 
 
 class Pacer:
@@ -26,19 +50,20 @@ class Pacer:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Reading] = deque()
+        self._waiting: deque[PacedFlow] = deque()
 
-    def wait(self, connection: Reading) -> None:
-        """Let `connection` wait for its turn; called when much has come."""
-        connection.pause_reading()
-        self._waiting.append(connection)
-        if len(self._waiting) == 1:
-            self._go_on()
+    def wait(self, flow: PacedFlow) -> None:
+        """Let a connection wait for its turn; called when much has come from it."""
+        if flow.wait():
+            self._waiting.append(flow)
+            if len(self._waiting) == 1:
+                self._go_on()
 
     def _next(self) -> None:
-        self._waiting.popleft().read_on()
+        flow = self._waiting.popleft()
         if self._waiting:
             self._go_on()
+        flow.take_turn()
 
     def _go_on(self) -> None:
         asyncio.get_running_loop().call_soon(self._next)

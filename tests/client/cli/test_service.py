@@ -30,7 +30,8 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def program(*command: str) -> Program:
-    return Program("walletsync-labels-0a1b2c3d", "walletsync watch", command, {"WALLETSYNC_PASSWORD_FILE": "/a/b c"})
+    title = f"walletsync watch {NASTY}\nExecStartPre=/bin/false\udce9\\"
+    return Program("walletsync-labels-0a1b2c3d", title, command, {"WALLETSYNC_PASSWORD_FILE": "/a/b c"})
 
 
 def test_without_a_password_nothing_is_installed(make: Make, nowhere: Path) -> None:
@@ -52,7 +53,7 @@ def test_where_it_cannot_be_installed_nothing_is_left(
     told = make("laptop").fails("service install", 1)
     assert "systemctl" in told
     assert "hint: walletsync watch, in a terminal of its own" in told
-    assert not [each for each in nowhere.rglob("*") if each.is_file()]
+    assert not [each for each in nowhere.rglob("*") if os.path.lexists(each) and not each.is_dir()]
 
 
 def test_status_and_uninstall_say_that_there_is_none(make: Make) -> None:
@@ -80,7 +81,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     verified = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stdout) == (0, ""), verified.stderr
     assert unit.name not in verified.stderr, "a warning about this unit"
-    assert "RestartPreventExitStatus=2 4 5\n" in unit.read_text()
+    assert "RestartPreventExitStatus=4 5\n" in unit.read_text()
 
 
 def test_launchd_gets_an_agent(nowhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +96,7 @@ def test_launchd_gets_an_agent(nowhere: Path, tmp_path: Path, monkeypatch: pytes
     manager.install(wanted)
     agent = nowhere / "Library/LaunchAgents/walletsync-labels-0a1b2c3d.plist"
     described = plistlib.loads(agent.read_bytes())
-    assert described["ProgramArguments"] == ["python", "--file", NASTY, "watch"]
+    assert described["ProgramArguments"][-4:] == ["python", "--file", NASTY, "watch"]
     assert described["EnvironmentVariables"] == dict(wanted.variables)
     assert described["RunAtLoad"]
     assert described["KeepAlive"] == {"SuccessfulExit": False}
@@ -111,3 +112,41 @@ def test_launchd_gets_an_agent(nowhere: Path, tmp_path: Path, monkeypatch: pytes
         f"print {domain}/{wanted.name}",
         f"bootout {domain}/{wanted.name}",
     ]
+
+
+@pytest.mark.parametrize(("code", "ends_with"), [(0, 0), (4, 0), (5, 0), (3, 1), (2, 1)])
+def test_launchd_is_not_told_to_try_what_is_hopeless_again(code: int, ends_with: int) -> None:
+    """It starts again whatever does not end with 0; a wrong password would be a guess every half minute."""
+    described = plistlib.loads(Launchd().described(program("sh", "-c", f"exit {code}")))
+    assert subprocess.run(described["ProgramArguments"], check=False).returncode == ends_with
+
+
+def test_a_reinstallation_that_fails_leaves_what_was_installed(make: Make, nowhere: Path) -> None:
+    """As typed where the manager cannot be reached: the service goes on, and can be found and uninstalled later."""
+    laptop = make("laptop")
+    laptop.fails("service install", 1)
+    unit = Systemd().file(laptop.json("service status")["name"])
+    unit.parent.mkdir(parents=True, exist_ok=True)
+    unit.write_text("[Service]\n")
+    laptop.fails("service install", 1)
+    assert unit.read_text() == "[Service]\n"
+
+
+def test_one_file_has_one_service(make: Make) -> None:
+    """However its folder is typed, be it by a link."""
+    laptop = make("laptop")
+    link = laptop.folder.with_name("link")
+    link.symlink_to(laptop.folder)
+    typed = [laptop.folder, link, laptop.folder / ".." / "link"]
+    names = {laptop.json(f"--file {folder}/wallet.json service status")["name"] for folder in typed}
+    assert len(names) == 1
+
+
+def test_a_password_that_is_there_only_now_is_refused(make: Make, tmp_path: Path) -> None:
+    """Such as what a shell passes for `<(pass show wallet)`."""
+    read, write = os.pipe()
+    os.write(write, PASSWORD.encode())
+    os.close(write)
+    told = make("laptop").fails("service install", 2, WALLETSYNC_PASSWORD_FILE=f"/dev/fd/{read}")
+    os.close(read)
+    assert "only now" in told
