@@ -84,13 +84,13 @@ def has_landed(write: Entry, device: str, seen: Version) -> bool:
 
 
 def is_newer(
-    known: Known | None, version: Version, device: str, *, rekeyed: bool = False, given_up: Collection[str] = ()
+    known: Known | None, version: Version, device: str, *, rekeyed: bool = False, own: Collection[str] = ()
 ) -> bool:
     """Return True if `version` continues `known`, False if it is the very same version.
 
-    `device` is this device's own id, and `given_up` are the digests of its writes that never landed. A device that
-    knows nothing yet (None) has to take what it is shown. `rekeyed`: `version` is sealed under another salt seed than
-    what is known, as it is after a password change.
+    `device` is this device's own id, and `own` has at least the digests of its writes that are not in `known`: those
+    that it gave up, and those on a line that it left. A device that knows nothing yet (None) has to take what it is
+    shown. `rekeyed`: `version` is sealed under another salt seed than what is known, as it is after a password change.
 
     Raises:
         RollbackDetected: it is older than what this device has seen.
@@ -118,7 +118,7 @@ def is_newer(
             remedy=Remedy.ACCEPT_RESTORED_SERVER,
         )
     if not _descends(known, version, device, rekeyed):
-        if _has_a_namesake(known, version, device, given_up):
+        if _has_a_namesake(known, version, device, own):
             raise NamesakeDetected(
                 f"Version {version.sequence} of the wallet has a write under this device's name, {device!r}, that this "
                 "device did not make: another device has the same name, or the folder of this one was copied, or "
@@ -216,14 +216,14 @@ def _descends(known: Known, version: Version, device: str, rekeyed: bool) -> boo
     return _covers_all(version.entries, known.entries)
 
 
-def _has_a_namesake(known: Known, version: Version, device: str, given_up: Collection[str]) -> bool:
+def _has_a_namesake(known: Known, version: Version, device: str, own: Collection[str]) -> bool:
     """Tell whether somebody with the account's keys has written as `device` after its own last write.
 
-    Only devices have the keys, so no server can make it up. It can show what this device sent and gave up.
+    Only devices have the keys, so no server can make it up. It can show what this device has written itself.
     """
     theirs = version.entry if version.device == device else version.entries.get(device)
     mine = known.entries.get(device)
-    if theirs is None or theirs.digest in given_up:
+    if theirs is None or theirs.digest in own:
         return False
     return mine is None or theirs.sequence > mine.sequence
 

@@ -166,8 +166,8 @@ class Device(LocalDocument):
         synced, pending = self._settled(version)
         known = None if synced is None else synced.known
         rekeyed = synced is not None and synced.seed != unlocked.binding.seed
-        device_id, given_up = self.state.device_id, self.state.abandoned
-        if not continuity.is_newer(known, version, device_id, rekeyed=rekeyed, given_up=given_up):
+        device_id, own = self.state.device_id, {*self.state.abandoned, *self.state.passed}
+        if not continuity.is_newer(known, version, device_id, rekeyed=rekeyed, own=own):
             self.save(**self._settled_as(synced), pending=pending)
             return Fetched(version.sequence, newer=False)
         base = self.format.empty() if synced is None else self.format.decode(synced.document)

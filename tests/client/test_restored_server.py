@@ -67,8 +67,9 @@ def test_the_line_that_was_left_cannot_be_replayed(
     laptop.accept_restored_server()
     with restarted(laptop, file) as laptop:
         middle.always(GET_WALLET, left)
-        with pytest.raises(ForkDetected):
+        with pytest.raises(ForkDetected) as told:
             laptop.sync()
+        assert type(told.value) is ForkDetected, "it is this device's own line, and no namesake's"
         middle.honest()
         assert laptop.sync().sequence == 2
         assert laptop.get_document() == {"a": 3}
