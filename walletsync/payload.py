@@ -5,7 +5,7 @@ plaintext = lp(JSON of Payload's fields but the document) ‖ document, as its f
 
 from typing import Literal
 
-from msgspec import UNSET, DecodeError, Struct, UnsetType, json
+from msgspec import UNSET, DecodeError, MsgspecError, Struct, UnsetType, json
 from msgspec.structs import replace
 
 from walletsync.compression import compressed, decompressed
@@ -85,7 +85,7 @@ class Payload(Struct, frozen=True, kw_only=True):
             document = plaintext[4 + size :]
             if about.compression == "zlib":
                 document = decompressed(document)
-        except (ValueError, RecursionError):
+        except (MsgspecError, ValueError, RecursionError):
             raise BadWallet(
                 "This wallet is authentic, but the program that wrote it does not follow the protocol. Nothing of it "
                 "was used; update that program, or restore an older version of the wallet."
