@@ -32,8 +32,8 @@ from walletsync.remedies import Remedy
 
 _APPLICATION_ID = 0x57535931  # "WSY1": tells our files from any other SQLite database
 _SCHEMA_VERSION = 4
-_PATIENCE_SECONDS = 5.0
-"""How long to wait for another process to close the file."""
+_PATIENCE_SECONDS = 15.0
+"""How long to wait for another process to close the file: a sync on a slow machine takes several seconds."""
 
 _T = TypeVar("_T")
 
