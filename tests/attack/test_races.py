@@ -155,44 +155,47 @@ def scene() -> Iterator[Scene]:
         scene.close()
 
 
-IN_EVERY_RUN = [
-    ("change", "post", "login"),
-    ("change", "post", "same_change"),
-    ("change", "post", "other_change"),
-    ("change", "late_post", "login"),
-    ("change", "login", "other_change"),
-    ("change", "post", "socket"),
-]
-MORE = [
-    ("change", "login", "new_login"),
-    ("change", "login", "socket"),
-    ("change", "same_change", "socket"),
-    ("change", "other_change", "socket"),
-    ("change", "same_change", "other_change"),
-]
+IN_EVERY_RUN = {
+    ("change", "post", "login"): 1304,
+    ("change", "post", "same_change"): 752,
+    ("change", "post", "other_change"): 1504,
+    ("change", "late_post", "login"): 2894,
+    ("change", "login", "other_change"): 1680,
+    ("change", "post", "socket"): 436,
+}
+"""Who acts, and how many orders there are: fewer than 1,680 where somebody is refused or does the same as another, more
+where somebody takes more than three turns. Another number means that a turn was lost, or that there is a new one."""
+MORE = {
+    ("change", "login", "new_login"): 282,
+    ("change", "login", "socket"): 414,
+    ("change", "same_change", "socket"): 253,
+    ("change", "other_change", "socket"): 506,
+    ("change", "same_change", "other_change"): 1665,
+}
 
 
 @pytest.mark.parametrize(
-    "names", [*IN_EVERY_RUN, *(pytest.param(names, marks=pytest.mark.security) for names in MORE)], ids=" ".join
+    ("names", "count"),
+    [*IN_EVERY_RUN.items(), *(pytest.param(*each, marks=pytest.mark.security) for each in MORE.items())],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_every_order_around_a_password_change_is_right(scene: Scene, names: Sequence[str]) -> None:
+def test_every_order_around_a_password_change_is_right(scene: Scene, names: Sequence[str], count: int) -> None:
     """No write under an old key, no live token of before, one change made: whatever the order of the transactions."""
     works = [getattr(scene, name) for name in names]
+    played_orders = 0
 
     def play(beginning: Sequence[int]) -> Played:
         scene.set_up()
         return scene.turns.play(works, beginning)
 
-    count = 0
     for played in every_order(play):
         try:
             scene.check(names, played.results)
         except AssertionError:
             print(f"{names} in the order {played.order} came to {played.results}")
             raise
-        count += 1
-    print(f"{names}: {count} orders")
-    assert count > 100
+        played_orders += 1
+    assert played_orders == count
 
 
 def test_every_order_is_played_once() -> None:
