@@ -104,7 +104,9 @@ def closed_with(socket: Any) -> int:
 def test_quota_bounds_what_is_kept(server: RunningServer, alice: Account) -> None:
     """Of earlier versions as many stay as have room; a version that alone has more is 413, and the rest as ever."""
     assert [alice.post(number, "x" * 40).status for number in range(1, 5)] == [200] * 4
-    assert accounts(server, "quota", alice.email, "100").stdout.startswith(f"{alice.email}: at most 100 bytes are kept")
+    limited = accounts(server, "quota", alice.email, "100")
+    assert limited.stdout == f"{alice.email}: at most 100 bytes are kept, all versions together.\n"
+    assert "160 bytes are kept now: the oldest versions go with the next one" in limited.stderr
     assert kept(alice) == [4, 3, 2, 1]
     assert alice.post(5, "x" * 40).status == 200
     assert kept(alice) == [5, 4]
@@ -112,7 +114,7 @@ def test_quota_bounds_what_is_kept(server: RunningServer, alice: Account) -> Non
     assert kept(alice) == [6]
     refused = alice.post(7, "ü" * 50 + "x")
     assert (refused.status, refused.code) == (413, "too_large")
-    assert "more bytes than this account may have" in refused.json["error"]
+    assert "101 bytes; this account may have 100" in refused.json["error"]
     assert "quota: 100 bytes" in accounts(server, "show", alice.email).stdout
     assert accounts(server, "quota", alice.email, "none").stdout == f"{alice.email}: no quota.\n"
     assert alice.post(7, "ü" * 50 + "x").status == 200

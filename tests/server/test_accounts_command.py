@@ -139,7 +139,11 @@ def test_settings_that_allow_all_the_same_are_told(file: Path) -> None:
     """An operator is not left to believe that a command decides where a setting does."""
     open_sqlite(file).close()
     assert "let everybody sign up" in accounts(file, "add", ALICE, WALLETSYNC_ACCOUNTS="open").stderr
-    assert "still allow this address" in accounts(file, "remove", ALICE, WALLETSYNC_ALLOW=ALICE).stderr
+    removed = accounts(file, "remove", ALICE, WALLETSYNC_ALLOW=ALICE)
+    assert (removed.exit_code, "The settings let it sign up" in removed.stderr) == (0, True)
+    for word in ("remove", "show"):  # neither account nor permission is in the database now
+        ended = accounts(file, word, ALICE, WALLETSYNC_ALLOW=ALICE)
+        assert (ended.exit_code, "has no account. The settings let it sign up" in ended.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("words", [("list",), ("add", ALICE), ("remove", "--yes", ALICE), ("invite", ALICE)])

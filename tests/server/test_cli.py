@@ -176,7 +176,7 @@ def test_occupied_port_is_a_clear_failure(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     assert port in ended.stderr
     assert "already in use" in ended.stderr
-    assert "choose another with --port" in ended.stderr
+    assert "choose another port in the settings" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not list(tmp_path.iterdir())
 
@@ -186,7 +186,7 @@ def test_occupied_port_is_a_clear_failure(tmp_path: Path) -> None:
     [
         (["--host", "no-such-host.invalid"], "no-such-host.invalid"),
         (["--host", "192.0.2.1"], "192.0.2.1"),
-        (["--host", "192.0.2.1"], "choose one that it has with --host"),
+        (["--host", "192.0.2.1"], "choose a host that it has in the settings"),
         (["--host", "a..b"], "'a..b': this is not a host name"),
         (["--host", "x" * 80], "not a host name"),
         (["--host", "\udcff"], "not a host name"),
@@ -386,3 +386,10 @@ def test_command_imports_only_what_it_needs(tmp_path: Path, words: list[str]) ->
     loaded = set(ended.stderr.split())
     assert "walletsync_server" in loaded
     assert not loaded & {"flask", "uvicorn", "alembic", "prometheus_client"}
+
+
+@pytest.mark.parametrize("words", [["-h"], ["accounts", "-h"], ["backup", "-h"]])
+def test_help_has_a_short_name(words: list[str]) -> None:
+    """As in `walletsync`, the program that most operators have met before."""
+    ended = CliRunner().invoke(main, words)
+    assert (ended.exit_code, ended.stdout.startswith("Usage:")) == (0, True)

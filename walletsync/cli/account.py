@@ -1,5 +1,6 @@
 """Commands about the account: set up, register, log in and out, change the password, list devices, delete it all."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def register_command(selector: WalletSelector, anew: bool, as_json: bool) -> Non
 @as_json
 @click.pass_obj
 def login_command(selector: WalletSelector, new_password: bool, keyring: bool, as_json: bool) -> None:
-    """Log this device in.
+    """Log this device in. Another one that has the same name is logged out by that.
 
     Example: walletsync login --keyring
     """
@@ -150,11 +151,15 @@ def login_command(selector: WalletSelector, new_password: bool, keyring: bool, a
 def rename_command(selector: WalletSelector, name: str, as_json: bool) -> None:
     """Give this device another name, where two have the same one or its folder was copied. Nothing is lost.
 
+    Take one that walletsync devices does not list: two devices of one name log each other out.
+
     Example: walletsync rename desktop
     """
     with selector.wallet().without_password() as client:
+        earlier = client.device_id
         client.rename_device(name)
     show({"device": name}, f"This device is {name} now, and logs in as that with its next sync.", as_json=as_json)
+    say(f"If no other device has the earlier name, log that out: walletsync devices --revoke {shlex.quote(earlier)}")
 
 
 @click.command("logout")

@@ -83,8 +83,9 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
             "goes on from there with everything that this device has"
         ),
         Remedy.RENAME_DEVICE: (
-            "walletsync rename NAME gives this one a name of its own, and keeps its edits; if there is no other device "
-            "and no copy of this one, ask whoever runs the server, which may show different histories to your devices"
+            "walletsync rename NAME gives this one a name of its own, and keeps its edits; type it on each device that "
+            "says this, the original of a copied folder too; if there is no other device and no copy of this one, ask "
+            "whoever runs the server, which may show different histories to your devices"
         ),
         Remedy.COMPARE_OR_ACCEPT_RESTORED_SERVER: (
             "compare on both devices: walletsync fingerprint; if the server was restored from a backup, or the account "

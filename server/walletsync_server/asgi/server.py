@@ -72,9 +72,9 @@ def bind(host: str, port: int) -> socket.socket:
 def _advice(error: OSError) -> str:
     """Return what to do about it, where that is known, with a space before it."""
     known = {
-        errno.EADDRINUSE: " Another program listens there: stop it, or choose another with --port.",
-        errno.EADDRNOTAVAIL: " This machine has no such address; choose one that it has with --host.",
-        errno.EACCES: " Ports below 1024 need an administrator's rights: choose a higher one with --port.",
+        errno.EADDRINUSE: " Another program listens there: stop it, or choose another port in the settings.",
+        errno.EADDRNOTAVAIL: " This machine has no such address; choose a host that it has in the settings.",
+        errno.EACCES: " Ports below 1024 need an administrator's rights: choose a higher one in the settings.",
     }
     return known.get(error.errno or 0, "")
 

@@ -72,7 +72,7 @@ def _reason(error: OSError) -> str:
     return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}.{remedy}"
 
 
-@click.group(cls=_Commands)
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="walletsync-server")
 def main() -> None:
     """The walletsync server: keeps encrypted wallets, and can read none of them.

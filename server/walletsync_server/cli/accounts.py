@@ -25,6 +25,9 @@ from walletsync_server.storage.sqlite.files import draft_beside, put_in_place
 
 _T = TypeVar("_T")
 _STDOUT = Path("-")
+_ALLOWED_BY_SETTINGS = (
+    "The settings let it sign up, and no command takes that back: see accounts and allow in `config`."
+)
 
 
 class _Address(click.ParamType[str]):
@@ -92,7 +95,7 @@ def show_command(configuration: Configuration, address: str, as_json: bool) -> N
     Example: walletsync-server accounts show alice@example.com
     """
     with _account_admin(configuration.settings, Access.LOOK) as admin:
-        person, devices = _find(admin, address), admin.devices(address)
+        person, devices = _find(admin, configuration.settings, address), admin.devices(address)
     if as_json:
         shown = {**dataclasses.asdict(person), "devices": [dataclasses.asdict(device) for device in devices]}
         click.echo(json.dumps(shown, default=datetime.isoformat))
@@ -112,7 +115,7 @@ def logout_command(configuration: Configuration, address: str, device: str | Non
     Example: walletsync-server accounts logout alice@example.com
     """
     with _account_admin(configuration.settings) as admin:
-        _find(admin, address)
+        _find(admin, configuration.settings, address)
         count = admin.log_out(address, device)
     if not count and device is not None:
         raise click.ClickException("No such device is logged in; see `accounts show`.")
@@ -162,8 +165,15 @@ def quota_command(configuration: Configuration, address: str, quota: int | None)
     """
     with _account_admin(configuration.settings) as admin:
         _of_account(admin.set_quota(address, quota) or None)
+        size = _find(admin, configuration.settings, address).size
     limited = f"at most {quota} bytes are kept, all versions together" if quota else "no quota"
     click.echo(f"{address}: {limited}.")
+    if quota and size > quota:
+        click.echo(
+            f"{size} bytes are kept now: the oldest versions go with the next one, and that is refused if it alone has "
+            "more.",
+            err=True,
+        )
 
 
 @accounts_group.command("export")
@@ -256,13 +266,13 @@ def remove_command(configuration: Configuration, address: str, keep_account: boo
     Example: walletsync-server accounts remove alice@example.com
     """
     with _account_admin(configuration.settings) as admin:
-        person = _find(admin, address)
+        person = _find(admin, configuration.settings, address)
         if person.created_at and not keep_account and not yes:
             click.confirm(f"{address}: {_describe(person)}. Delete all of it?", abort=True, err=True)
         removed = admin.remove(address, account=not keep_account)
     click.echo(f"{address}: {'the account is deleted, ' if removed.account else ''}it may no longer sign up.")
     if configuration.settings.may_sign_up(address):
-        click.echo("The settings still allow this address: see accounts and allow in `config`.", err=True)
+        click.echo(_ALLOWED_BY_SETTINGS, err=True)
 
 
 @contextmanager
@@ -274,8 +284,10 @@ def _account_admin(settings: Settings, access: Access = Access.CHANGE) -> Iterat
         storage.close()
 
 
-def _find(admin: AccountAdmin, address: str) -> AddressSummary:
+def _find(admin: AccountAdmin, settings: Settings, address: str) -> AddressSummary:
     person = admin.find(address)
+    if person is None and settings.may_sign_up(address):
+        raise click.ClickException(f"This address has no account. {_ALLOWED_BY_SETTINGS}")
     if person is None:
         raise click.ClickException("This address has no account and no permission to sign up; see `accounts list`.")
     return person

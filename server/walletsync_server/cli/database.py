@@ -88,7 +88,7 @@ def verify_backup_command(file: Path) -> None:
     for fault in found.faults:
         click.echo(fault, err=True)
     if found.faults:
-        raise click.ClickException(f"{file} is damaged: {len(found.faults)} faults. Use another backup.")
+        raise click.ClickException(f"{file} is damaged; faults: {len(found.faults)}. Use another backup.")
     click.echo(f"{file} is whole: {found.accounts} accounts, {found.versions} versions, schema {found.schema}.")
     if not found.has_digest:
         click.echo("It has no digest, as `backup` writes one: only the wallets were checked byte for byte.", err=True)
@@ -110,9 +110,10 @@ def restore_command(configuration: Configuration, file: Path) -> None:
     with progress("Checking") as bar:
         restored = restore(file, database, now=datetime.now(UTC), progress=bar)
     click.echo(f"{database} is now what {file} was, with every device logged out.")
-    for account_id, deleted_at in restored.deleted_again.items():
+    for account_id, (email, deleted_at) in restored.deleted_again.items():
         click.echo(
-            f"Account {account_id} was deleted after this backup, on {deleted_at:%Y-%m-%d}; it is deleted again."
+            f"{email}, account {account_id}, was deleted after this backup, on {deleted_at:%Y-%m-%d}; "
+            "it is deleted again."
         )
     if restored.aside:
         click.echo(f"The previous database is kept as {restored.aside}; remove it when you no longer need it.")

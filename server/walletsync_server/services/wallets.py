@@ -38,8 +38,11 @@ class Keeper:
         Raises:
             TooLarge: if the wallet alone has more bytes than the account's quota.
         """
-        if account.quota is not None and len(wallet.encrypted_wallet.encode()) > account.quota:
-            raise TooLarge("The wallet has more bytes than this account may have here; ask the operator of the server.")
+        size = len(wallet.encrypted_wallet.encode())
+        if account.quota is not None and size > account.quota:
+            raise TooLarge(
+                f"The wallet has {size} bytes; this account may have {account.quota} here. Ask the server's operator."
+            )
         transaction.append_wallet(account.account_id, wallet)
         most_bytes = self._kept_bytes if account.quota is None else account.quota
         stored = transaction.stored_versions(account.account_id)

@@ -143,7 +143,10 @@ def test_two_laptops_of_one_name_are_told_so(
     told = one.fails("sync", 5)
     assert "another device has the same name, or the folder of this one was copied" in told
     assert "hint: walletsync rename NAME" in told
-    assert one.ok("rename desktop") == "This device is desktop now, and logs in as that with its next sync.\n"
+    assert "the original of a copied folder too" in told
+    renamed = one.run("rename desktop")
+    assert renamed.stdout == "This device is desktop now, and logs in as that with its next sync.\n"
+    assert "walletsync devices --revoke laptop" in renamed.stderr
     one.ok("sync")
     other.ok("sync")
     assert one.read() == other.read() == {"a": 1, "b": 2, "c": 3}

@@ -52,7 +52,7 @@ def number(account: Account) -> int:
 def test_restored_backup_brings_nobody_back(server: RunningServer, tmp_path: Path) -> None:
     """Who deleted the account, or was removed, stays so, and is in no file; the command says who. Others are there."""
     alice, bob, carol = (new_account(HttpWire(server.url)) for _ in range(3))
-    numbers = [number(each) for each in (alice, bob)]
+    numbers = {each.email: number(each) for each in (alice, bob)}
     assert [each.post(1, "canary").status for each in (alice, bob)] == [200, 200]
     command(server, "accounts", "add", bob.email)
     backup = tmp_path / "backups" / "old.db"
@@ -61,8 +61,8 @@ def test_restored_backup_brings_nobody_back(server: RunningServer, tmp_path: Pat
     command(server, "accounts", "remove", "--yes", bob.email)
     server.stop()
     told = command(server, "restore", backup).stdout
-    for each in numbers:
-        assert f"Account {each} was deleted after this backup" in told
+    for email, account in numbers.items():
+        assert f"{email}, account {account}, was deleted after this backup" in told
     server.start()
     assert [log_in(each.wire, each.email).status for each in (alice, bob, carol)] == [401, 401, 200]
     assert bob.email not in command(server, "accounts", "list").stdout
@@ -83,7 +83,7 @@ def test_journal_beside_the_last_backup_counts_where_the_disk_is_lost(server: Ru
     server.stop()
     shutil.rmtree(server.database.parent)
     server.database.parent.mkdir()
-    assert f"Account {alices} was deleted" in command(server, "restore", backups / "1.db").stdout
+    assert f"{alice.email}, account {alices}, was deleted" in command(server, "restore", backups / "1.db").stdout
     server.start()
     assert [log_in(each.wire, each.email).status for each in (alice, carol)] == [401, 200]
     assert list(read_journal(server.database.with_name(DELETIONS))) == [alices]
@@ -102,17 +102,26 @@ def test_journal_names_nobody(server: RunningServer, tmp_path: Path) -> None:
 
 
 def test_line_that_is_taken_out_brings_an_account_back(server: RunningServer, tmp_path: Path) -> None:
-    """Who was deleted by mistake is there again after a restore without their line."""
-    alice = new_account(HttpWire(server.url))
-    backup, journal = tmp_path / "backups" / "old.db", server.database.with_name(DELETIONS)
+    """Who was deleted by mistake is there again after a restore without their line, which the one before names."""
+    alice, bob = (new_account(HttpWire(server.url)) for _ in range(2))
+    backup = tmp_path / "backups" / "old.db"
     command(server, "backup", backup)
-    command(server, "accounts", "remove", "--yes", alice.email)
+    for each in (alice, bob):
+        command(server, "accounts", "remove", "--yes", each.email)
+    command(server, "backup", tmp_path / "backups" / "new.db")
     server.stop()
-    journal.write_text("")
-    assert "deleted again" not in command(server, "restore", backup).stdout
+    told = command(server, "restore", backup).stdout.splitlines()
+    (line,) = (each for each in told if each.startswith(alice.email))
+    account = line.removeprefix(f"{alice.email}, account ").split(",")[0]
+    for folder in (server.database.parent, backup.parent):
+        journal = folder / DELETIONS
+        kept = [each for each in journal.read_text().splitlines(keepends=True) if not each.endswith(f" {account}\n")]
+        assert len(kept) == 1
+        journal.write_text("".join(kept))
+    assert alice.email not in command(server, "restore", backup).stdout
     server.start()
-    assert log_in(alice.wire, alice.email).status == 200
-    assert read_journal(journal) == {}
+    assert [log_in(each.wire, each.email).status for each in (alice, bob)] == [200, 401]
+    assert int(account) not in read_journal(server.database.with_name(DELETIONS))
 
 
 def test_journal_that_could_not_be_written_is_completed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import apsw
 import sqlalchemy as sa
@@ -154,11 +154,18 @@ class Restored:
 
     Attributes:
         aside: where the old database is kept; None if there was none.
-        deleted_again: the numbers of accounts that were deleted after the backup, and when.
+        deleted_again: the accounts that were deleted after the backup, by number.
     """
 
     aside: Path | None
-    deleted_again: dict[int, datetime]
+    deleted_again: "dict[int, DeletedAgain]"
+
+
+class DeletedAgain(NamedTuple):
+    """An account that the backup has, and when it was deleted."""
+
+    email: str
+    deleted_at: datetime
 
 
 def restore(backup: Path, file: Path, *, now: datetime, progress: Progress) -> Restored:
@@ -204,7 +211,7 @@ def _refuse_restoring(backup: Path, file: Path) -> None:
         raise StorageError(f"{backup} belongs to the database itself, so nothing was restored; name a backup.")
 
 
-def _make_current(draft: Path, deletions: Mapping[int, datetime]) -> dict[int, datetime]:
+def _make_current(draft: Path, deletions: Mapping[int, datetime]) -> dict[int, DeletedAgain]:
     """Bring the copy's schema up to date and leave out what must not come back, all in one file.
 
     Returns:
@@ -225,7 +232,7 @@ def _make_current(draft: Path, deletions: Mapping[int, datetime]) -> dict[int, d
     return again
 
 
-def _delete_again(connection: sa.Connection, deletions: Mapping[int, datetime]) -> dict[int, datetime]:
+def _delete_again(connection: sa.Connection, deletions: Mapping[int, datetime]) -> dict[int, DeletedAgain]:
     """Delete the accounts of which there are any, and know of all from now on; return those that there were."""
     transaction, again = SqliteWriteTransaction(connection), {}
     for account_id, deleted_at in deletions.items():
@@ -235,7 +242,7 @@ def _delete_again(connection: sa.Connection, deletions: Mapping[int, datetime]) 
             transaction.delete_account(account_id, deleted_at)
             while transaction.erase_piece(account_id):
                 pass  # nobody waits for the next one here
-            again[account_id] = deleted_at
+            again[account_id] = DeletedAgain(account.email, deleted_at)
         transaction.note_deletion(account_id, deleted_at)
     return again
 

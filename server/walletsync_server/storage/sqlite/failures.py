@@ -13,7 +13,7 @@ _DRIVER_ERRORS = sa.exc.SQLAlchemyError, apsw.Error, UnicodeDecodeError
 """SQLite does not look at the bytes of a text. Whoever decodes them finds out that they have changed on the disk."""
 
 _MEANINGS = {
-    "SQLITE_NOTADB": "the file is not a SQLite database",
+    "SQLITE_NOTADB": "the file is not a SQLite database; name one that `serve` or `backup` made",
     "SQLITE_CORRUPT": "the file is damaged; restore a backup",
     "SQLITE_FULL": "the disk is full",
     "SQLITE_BUSY": "another program has locked the file",

@@ -113,6 +113,8 @@ def put_in_place(draft: Path, target: Path, *, replace: bool) -> None:
 
 def cannot_write(target: Path, error: OSError) -> StorageError:
     """Return what to tell an operator whose file cannot be written."""
+    if not target.parent.is_dir():
+        return StorageError(f"{target} cannot be written: its folder does not exist. Make it, or name another file.")
     return StorageError(f"{target} cannot be written: {error.strerror}.")
 
 
