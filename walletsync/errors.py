@@ -10,7 +10,8 @@ WalletSyncError
 │   ├── WalletTooLarge         the encrypted wallet is over the server's limit
 │   ├── NotReady               an earlier step is missing; the remedy names it
 │   ├── NewPasswordNeeded      the server has an earlier password again: nothing is encrypted under that one
-│   └── UnsyncedEdits          the device has edits that no version has yet
+│   ├── UnsyncedEdits          the device has edits that no version has yet
+│   └── UnrelatedWallet        the file and the account's wallet have next to nothing in common
 ├── ServerUnreachable          no answer: nothing is known of what the server did
 │   ├── ServerNameUnknown      no address is known for the server's name
 │   ├── ConnectionRefused      the machine is there, and nothing listens on it
@@ -122,6 +123,10 @@ class NewPasswordNeeded(UsageError):
 
 class UnsyncedEdits(UsageError):
     """The device has edits that no version has: they would be left behind."""
+
+
+class UnrelatedWallet(UsageError):
+    """A file that the account has not met before has next to nothing of its wallet: it may be another wallet's."""
 
 
 class ServerUnreachable(WalletSyncError):

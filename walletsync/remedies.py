@@ -45,6 +45,10 @@ class Remedy(Enum):
     SYNC_AND_CHANGE_PASSWORD = "Call sync(), then change it again."
 
     # The wallet
+    JOIN_OR_USE_ANOTHER_ACCOUNT = (
+        "If it is another wallet, keep it in an account of its own. To have both in one, put what it has into the "
+        "document with update_document()."
+    )
     SYNC = "Call sync() first."
     POLL = "Call sync() from time to time instead."
     GET_OR_MAKE_WALLET = (

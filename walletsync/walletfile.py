@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from walletsync.edge import Judged, Limit, Values, judge, still_other
-from walletsync.errors import DocumentError, NotReady, WalletFileError
+from walletsync.errors import DocumentError, NotReady, UnrelatedWallet, WalletFileError
 from walletsync.formats.base import FileFormat
 from walletsync.memory import Memory, remembered
 from walletsync.merge import Merged
+from walletsync.remedies import Remedy
 
 if TYPE_CHECKING:
     from walletsync.client import Client
@@ -36,6 +37,9 @@ _STABLE_SECONDS = 0.5
 """How long a file has to stay unchanged before an edit is taken from it."""
 _MAX_CHECKS = 20
 """How often it is checked until it does."""
+_RELATED_PERCENT = 10
+"""So many of the records of a file, or of a document if it has fewer, are in the other one if they are of one wallet.
+Two wallets of one person may have something in common, such as what one paid to the other."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,11 @@ class WalletFile:
         return content is not None and content != self._seen()
 
     @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever taken from the file or put into it."""
+        return self._remembered() is None
+
+    @property
     def held(self) -> Held | None:
         """What the program's write would take away, None if nothing waits.
 
@@ -117,13 +126,15 @@ class WalletFile:
         if memory is not None:
             self._remember(replace(memory, earlier={}))
 
-    def take_edits(self, client: "Client", *, confirm_deletions: bool = False) -> bool:
+    def take_edits(self, client: "Client", *, confirm_deletions: bool = False, join: bool = False) -> bool:
         """Put what was changed in the file since the last time into the client's document; tell whether there was any.
 
         A file that is gone is not an edit: deleting a file does not delete a wallet. `confirm_deletions`: what the
-        write takes away is taken away, however much.
+        write takes away is taken away, however much. `join`: a file that is new may be of another wallet than the
+        document; both are then in one.
 
         Raises:
+            UnrelatedWallet: the file is new, and has next to nothing of the document. Nothing was taken.
             DocumentError: what is in the file is not a document, as when it is half written.
             WalletFileError: it cannot be read, or another program keeps writing to it.
         """
@@ -134,11 +145,24 @@ class WalletFile:
             content = self._once_stable(content)
         if content is None or (content == seen and not (confirm_deletions and self.held)):
             return False
-        self._decoded(content, self._format.empty())
+        written = self._decoded(content, self._format.empty())
+        if not join:
+            self._refuse_unrelated(written, client)
         with self._writing():
             _replace(self._taking, content)
         self._recover(client, limit)
         return True
+
+    def check_is_related(self, client: "Client") -> None:
+        """Look whether the file, if it is new, is of the client's wallet.
+
+        Raises:
+            UnrelatedWallet: it has next to nothing of the document.
+            DocumentError, WalletFileError: it cannot tell.
+        """
+        content = _read(self._path)
+        if content is not None:
+            self._refuse_unrelated(self._decoded(content, self._format.empty()), client)
 
     def put(self, client: "Client", *, everything: bool = False) -> bool:
         """Bring the file up to the client's document, after taking edits that came meanwhile; tell if it changed.
@@ -166,6 +190,20 @@ class WalletFile:
                 return False
             if self._replaced(before, content):
                 return True
+
+    def _refuse_unrelated(self, written: Any, client: "Client") -> None:
+        """Raise `UnrelatedWallet` if the file is new, and what is written and the document are hardly of one wallet."""
+        if client.merge_base is None or not self.is_new:
+            return
+        *views, _ = self._format.differences([written, client.get_document(), self._format.empty()])
+        ours, theirs = ({self._format.record_at(path) for path in view} for view in views)
+        if ours and theirs and 100 * len(ours & theirs) < _RELATED_PERCENT * min(len(ours), len(theirs)):
+            raise UnrelatedWallet(
+                f"{self._path} seems to be of another wallet than the one in this account: of its {len(ours)} records "
+                f"the account has {len(ours & theirs)}, and {len(theirs)} in all. Nothing was taken from it, and it is "
+                "as it was.",
+                remedy=Remedy.JOIN_OR_USE_ANOTHER_ACCOUNT,
+            )
 
     def _once_stable(self, content: bytes | None) -> bytes | None:
         """Return what the file has once it stays unchanged; `content` is what it had at first."""

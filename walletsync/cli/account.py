@@ -1,16 +1,22 @@
 """Commands about the account: set up, register, log in and out, change the password, list devices, delete it all."""
 
 import shlex
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from walletsync.cli import secrets
+from walletsync.cli.errors import HINTS
 from walletsync.cli.output import as_json, say, show
 from walletsync.cli.wallet import FORMATS, Wallet, WalletSelector, WalletSettings, guess_format
-from walletsync.errors import UnsyncedEdits, UsageError
+from walletsync.errors import DocumentError, UnrelatedWallet, UnsyncedEdits, UsageError, WalletFileError
 from walletsync.remedies import Remedy
+
+if TYPE_CHECKING:
+    from walletsync.client import Client
 
 
 @click.command("init")
@@ -139,9 +145,20 @@ def login_command(selector: WalletSelector, new_password: bool, keyring: bool, a
     wallet = selector.wallet()
     with wallet.with_password(new_password=new_password, ignore_keyring=True) as client:
         token = client.get_auth_token()
+        _tell_if_unrelated(wallet, client)
     if keyring or secrets.from_keyring(wallet.account) is not None:  # an old one there would be used again
         secrets.save_to_keyring(wallet.account, wallet.password)
     show({"device": token.device, "expiration": token.expiration}, "This device is logged in.", as_json=as_json)
+
+
+def _tell_if_unrelated(wallet: Wallet, client: "Client") -> None:
+    """Say so at once, if the file seems to be of another wallet than the account's, as `sync` does later."""
+    wallet.get_before_first_look(client)
+    with suppress(DocumentError, WalletFileError):  # what is wrong with the file is said when it is needed
+        try:
+            wallet.wallet_file().check_is_related(client)
+        except UnrelatedWallet as error:
+            say(f"{error.message}\nhint: {HINTS[Remedy.JOIN_OR_USE_ANOTHER_ACCOUNT]}")
 
 
 @click.command("rename")

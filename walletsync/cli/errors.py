@@ -66,6 +66,10 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
             "type that one; or cancel the change with walletsync push, then: walletsync password"
         ),
         Remedy.SYNC_AND_CHANGE_PASSWORD: "walletsync sync, then: walletsync password",
+        Remedy.JOIN_OR_USE_ANOTHER_ACCOUNT: (
+            "if it is another wallet, keep it in an account of its own: move FILE.walletsync away, then: walletsync "
+            "init FILE --email ANOTHER_ADDRESS …; to have both in one: walletsync sync --join"
+        ),
         Remedy.SYNC: "walletsync sync",
         Remedy.POLL: "walletsync sync from time to time",
         Remedy.GET_OR_MAKE_WALLET: "walletsync sync gets it, or makes the first version from the file",

@@ -39,6 +39,7 @@ def pull_command(selector: WalletSelector, as_json: bool) -> None:
     """
     wallet = selector.wallet()
     with wallet.logged_in() as client:
+        wallet.get_before_first_look(client)
         file, before = wallet.wallet_file(), Notices.of(wallet, client)
         file.take_edits(client)
         fetched = wallet.with_valid_token(client, client.get_wallet)
@@ -65,6 +66,7 @@ def push_command(selector: WalletSelector, as_json: bool) -> None:
 
     wallet = selector.wallet()
     with wallet.logged_in() as client:
+        wallet.get_before_first_look(client)
         file, before = wallet.wallet_file(), Notices.of(wallet, client)
         file.take_edits(client)
         posted = wallet.with_valid_token(client, client.post_wallet)
@@ -110,6 +112,7 @@ def put_command(selector: WalletSelector, as_json: bool) -> None:
     "for the password of that time, and for a new one if it was changed since.",
 )
 @click.option("--confirm-deletions", is_flag=True, help="What a program has taken out of the file shall go, all of it.")
+@click.option("--join", is_flag=True, help="The file is of another wallet than the account's: have both in one.")
 @as_json
 @click.pass_obj
 def sync_command(
@@ -118,6 +121,7 @@ def sync_command(
     check_conflicts: bool,
     accept_restored_server: bool,
     confirm_deletions: bool,
+    join: bool,
     as_json: bool,
 ) -> None:
     """Bring the file and the server to the same version, with the edits of both.
@@ -138,6 +142,7 @@ def sync_command(
             on_conflict,
             accept_restored_server=accept_restored_server,
             confirm_deletions=confirm_deletions,
+            join=join,
         )
         waiting, notices = len(client.conflicts), Notices.of(wallet, client)
     _report_conflicts(len(synced.conflicts))
@@ -252,6 +257,7 @@ def _sync_file(
     *,
     accept_restored_server: bool = False,
     confirm_deletions: bool = False,
+    join: bool = False,
 ) -> "Synced":
     """Take the file's edits, sync, and put the result into the file; again while it was edited meanwhile.
 
@@ -261,7 +267,9 @@ def _sync_file(
     from walletsync.results import Synced
 
     file, waiting = wallet.wallet_file(), client.conflicts
-    file.take_edits(client, confirm_deletions=confirm_deletions)
+    if not accept_restored_server:
+        wallet.get_before_first_look(client)
+    file.take_edits(client, confirm_deletions=confirm_deletions, join=join)
     for number in range(_MAX_SYNCS):
         consents = accept_restored_server and number == 0  # once, to what the server has now
         try:

@@ -10,7 +10,7 @@ labels.jsonl.walletsync/         mode 0700
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +18,7 @@ import msgspec
 
 from walletsync.cli import secrets
 from walletsync.cli.output import deriving
-from walletsync.errors import DocumentError, StoreUnusable, Unauthorized, UsageError
+from walletsync.errors import DocumentError, NoWallet, StoreUnusable, Unauthorized, UsageError
 
 if TYPE_CHECKING:
     from walletsync.client import Client
@@ -173,6 +173,17 @@ class Wallet:
         except Unauthorized:  # tokens expire
             client.get_auth_token()
             return action()
+
+    def get_before_first_look(self, client: "Client") -> None:
+        """Get the account's wallet, if it has one, before a file that is new is taken for a part of it.
+
+        `WalletFile.take_edits` then sees whether that is of another wallet.
+        """
+        if client.merge_base is None and self.file.exists() and self.wallet_file().is_new:
+            if not client.is_logged_in:
+                client.get_auth_token()
+            with suppress(NoWallet):
+                self.with_valid_token(client, client.get_wallet)
 
     def encoded(self, document: Any) -> bytes:
         """Return a document as the file would have it."""
