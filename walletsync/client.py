@@ -455,8 +455,9 @@ class Client:
         changes to the new one in the same request that brings the first of it, as in `change_password()`.
 
         What both sides changed is measured against the newest version that the server keeps and that both went through
-        for certain. Where there is none, and on a device that has seen more than the one that consented first, nothing
-        is lost either, but what differs is a conflict, and what one side deleted comes back from the other.
+        for certain; what was written after that one and then deleted, while this device was away, may come back. Where
+        there is none, and on a device that has seen more than the one that consented first, nothing is lost either, but
+        what differs is a conflict, and what one side deleted comes back from the other.
 
         Raises what `sync()` and `change_password()` raise, and:
             NewPasswordNeeded: the password is an earlier one, and there is no `new_password`; nothing was sent.

@@ -5,11 +5,12 @@ made anew from none. No edit is ever lost by that. What was deleted stays delete
 consents, whose device has a version in common with what the server keeps: the others follow by themselves. It may come
 back, out of what some device still has, until all are on the server's line again, where
 
-- the account was made anew, or the server keeps no version that the device knows of and that its current one is linked
-  to, or
+- the account was made anew, or the server does not keep the last version that its line has in common with the
+  device's, or not all that links its current one to that; or the device has skipped that version, or
 - a second person has to consent, because the first one's device had not seen all.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -47,6 +48,8 @@ class Consents:
     _owed: dict[str, Consent] = field(default_factory=dict)
     """By device, the one that it has not told the others."""
     _known: dict[str, Known | None] = field(default_factory=dict)
+    _knows_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By device, the versions that it had, and those that it was told of as the last one of another device."""
 
     def give(self, device: Device, state: DeviceState, *, tells_others: bool) -> None:
         """Take note that a person consents now, at a device, or deletes or makes the account, which tells nobody."""
@@ -62,6 +65,8 @@ class Consents:
         """
         now, before = None if state.synced is None else state.synced.known, self._known.get(device.name)
         self._known[device.name] = now
+        if before is not None:
+            self._knows_of[device.name].update(entry.digest for entry in before.entries.values())
         if now is not None:
             hold(now.digest in self.lines.before, f"{device.name} believes in what the server never had")
         self._tell(device, state)
@@ -82,7 +87,8 @@ class Consents:
             self._owed.setdefault(device.name, Consent(left, before.line))
             self._tell(device, state)
         self._made += 1
-        if self._made > 1 or not any(self.lines.descends(before.digest, each) for each in self.lines.linked(kept())):
+        shared = next((each for each in self.lines.linked(kept()) if self.lines.descends(before.digest, each)), None)
+        if self._made > 1 or shared not in self._knows_of[device.name]:
             self.is_loose = True
 
     def _tell(self, device: Device, state: DeviceState) -> None:

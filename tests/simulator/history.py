@@ -236,8 +236,11 @@ class History:
             return True
         if not device.needs_new_password:
             return False
-        old, new = self._passwords_of_change(device)
-        device.type_password(old, is_new=False)
+        _, new = self._passwords_of_change(device)
+        # That of the server's backup, which is typed already; a change that was begun may have been from a later one.
+        device.change = device.password, new
+        with self._quietly():
+            device.type_password(device.password, is_new=False)
         what = f"consent, with {new}"
         is_done = self._leave(device, what, lambda client: client.accept_restored_server(new_password=new))
         self._end_change(device, is_done)
@@ -309,13 +312,10 @@ class History:
 
     def _type_another(self, device: Device) -> None:
         """Type another password: the new one, or the one of the time of the server's backup."""
-        self._quiet = True
-        try:
+        with self._quietly():
             is_old = self._backup is not None and self.rng.random() < 0.5
             device.type_password(self.rng.choice(self.passwords), is_new=not is_old)
             device.is_warned |= is_old
-        finally:
-            self._quiet = False
 
     def _warn(self, device: Device, error: Exception) -> None:
         """A device says that the server is on another line, so that its person has to consent. It must be right."""
@@ -432,11 +432,17 @@ class History:
 
     def _at_rest(self, device: Device) -> Client:
         """Return its client for a look, without a crash on the way."""
-        self._quiet = True
-        try:
+        with self._quietly():
             return device.start()
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Let no process end to what happens inside."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
         finally:
-            self._quiet = False
+            self._quiet = before
 
     @contextmanager
     def _telling(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ called. So one that raises there is a signal at a moment that a number decides.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import CO_GENERATOR
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,7 +19,8 @@ STORE = f"{CLIENT}/store.py"
 
 
 class Interruption:
-    """One at the moment `after` of those in the client's code, counted from 1; 0 comes never.
+    """One at the moment `after` of those in the client's code, counted from 1, or the next outside of a generator; 0
+    comes never. What comes to a generator that is being thrown away, Python reports and forgets.
 
     `where` is the beginning of the path of the code that counts. `passed` is how many there were.
     """
@@ -46,7 +48,8 @@ class Interruption:
     def _look(self, frame: FrameType, event: str, _: Any) -> None:
         if event in ("call", "c_return") and frame.f_code.co_filename.startswith(self._where):
             self.passed += 1
-            if self.passed == self._after:
+            if self.passed >= self._after > 0 and not frame.f_code.co_flags & CO_GENERATOR:
+                self._after = 0
                 raise KeyboardInterrupt
 
 
