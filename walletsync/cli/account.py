@@ -153,6 +153,8 @@ def login_command(selector: WalletSelector, new_password: bool, keyring: bool, a
 
 def _tell_if_unrelated(wallet: Wallet, client: "Client") -> None:
     """Say so at once, if the file seems to be of another wallet than the account's, as `sync` does later."""
+    if not wallet.file.exists():
+        return
     wallet.get_before_first_look(client)
     with suppress(DocumentError, WalletFileError):  # what is wrong with the file is said when it is needed
         try:

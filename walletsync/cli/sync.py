@@ -39,7 +39,7 @@ def pull_command(selector: WalletSelector, as_json: bool) -> None:
     """
     wallet = selector.wallet()
     with wallet.logged_in() as client:
-        wallet.get_before_first_look(client)
+        is_first = wallet.get_before_first_look(client)
         file, before = wallet.wallet_file(), Notices.of(wallet, client)
         file.take_edits(client)
         fetched = wallet.with_valid_token(client, client.get_wallet)
@@ -47,8 +47,9 @@ def pull_command(selector: WalletSelector, as_json: bool) -> None:
         notices = Notices.of(wallet, client)
     _report_conflicts(len(fetched.conflicts))
     notices.tell_earlier(before)
-    news = "new" if fetched.newer else "already known"
-    show({"sequence": fetched.sequence, "newer": fetched.newer}, f"version {fetched.sequence}, {news}", as_json=as_json)
+    is_newer = is_first or fetched.newer
+    news = "new" if is_newer else "already known"
+    show({"sequence": fetched.sequence, "newer": is_newer}, f"version {fetched.sequence}, {news}", as_json=as_json)
     notices.check()
 
 

@@ -10,7 +10,7 @@ labels.jsonl.walletsync/         mode 0700
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -174,16 +174,20 @@ class Wallet:
             client.get_auth_token()
             return action()
 
-    def get_before_first_look(self, client: "Client") -> None:
-        """Get the account's wallet, if it has one, before a file that is new is taken for a part of it.
+    def get_before_first_look(self, client: "Client") -> bool:
+        """Get the account's wallet, if it has one, before a file that is new is taken for a part of it; tell if it did.
 
         `WalletFile.take_edits` then sees whether that is of another wallet.
         """
-        if client.merge_base is None and self.file.exists() and self.wallet_file().is_new:
-            if not client.is_logged_in:
-                client.get_auth_token()
-            with suppress(NoWallet):
-                self.with_valid_token(client, client.get_wallet)
+        if client.merge_base is not None or not self.wallet_file().is_new:
+            return False
+        if not client.is_logged_in:
+            client.get_auth_token()
+        try:
+            self.with_valid_token(client, client.get_wallet)
+        except NoWallet:
+            return False
+        return True
 
     def encoded(self, document: Any) -> bytes:
         """Return a document as the file would have it."""

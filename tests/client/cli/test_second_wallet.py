@@ -112,3 +112,12 @@ def test_an_account_that_is_empty_takes_any_file(
     one.file.write_text(exported(BUSINESS))
     one.ok("register")
     assert one.json("sync")["sequence"] == 1
+
+
+@pytest.mark.parametrize("has_file", [False, True])
+def test_a_first_pull_says_that_there_is_news(laptops: Laptops, has_file: bool) -> None:
+    """Also where the account's wallet was looked at before the file."""
+    _, other = laptops
+    if has_file:
+        other.file.write_text(exported(HOUSEHOLD))
+    assert [other.json("pull")["newer"] for _ in range(2)] == [True, False]
