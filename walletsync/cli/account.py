@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     "--format",
     "format_name",
     type=click.Choice(FORMATS),
-    help="Default: bip329 for a .jsonl file, or a .txt file with labels, else json.",
+    help="Default: bip329 for a .jsonl file, or a .txt file with labels; electrum or lbry if that is what is in it; "
+    "else json.",
 )
 @click.option(
     "--key",

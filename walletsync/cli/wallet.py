@@ -9,6 +9,7 @@ labels.jsonl.walletsync/         mode 0700
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -29,6 +30,9 @@ T = TypeVar("T")
 
 _SUFFIX = ".walletsync"
 FORMATS = ("json", "bip329", "electrum", "lbry")
+_OF_LBRY = {"version", "preferences", "accounts"}
+_LABELLED = re.compile("[0-9a-f]{64}|(bc1|tb1|bcrt1)[0-9a-z]{11,87}|[123mn][1-9A-HJ-NP-Za-km-z]{25,34}")
+"""What Electrum has labels of: a transaction's id, or an address."""
 VIEWS = {"electrum": "bip329"}
 """Formats of files that show documents of another one."""
 
@@ -246,7 +250,12 @@ class Wallet:
 def guess_format(file: Path) -> str:
     """Return the format that the file's name suggests, or what is in it where the name may be that of any text."""
     suffix = file.suffix.lower()
-    return "bip329" if suffix == ".jsonl" or (suffix == ".txt" and _has_labels(file)) else "json"
+    if suffix == ".jsonl" or (suffix == ".txt" and _has_labels(file)):
+        return "bip329"
+    wallet = _object_in(file)
+    if wallet.keys() >= _OF_LBRY and type(wallet["accounts"]) is list:
+        return "lbry"
+    return "electrum" if wallet and all(map(_is_labelled, *zip(*wallet.items(), strict=True))) else "json"
 
 
 def _has_labels(file: Path) -> bool:
@@ -257,6 +266,20 @@ def _has_labels(file: Path) -> bool:
         return bool(labels.contents(labels.from_file(file.read_bytes(), labels.empty())))
     except (OSError, DocumentError):
         return False
+
+
+def _object_in(file: Path) -> dict[str, Any]:
+    """Return the object of JSON that a file has; an empty one if it has none."""
+    from walletsync.formats.json import JSONFormat
+
+    try:
+        return JSONFormat().decode(file.read_bytes())
+    except (OSError, DocumentError):
+        return {}
+
+
+def _is_labelled(ref: str, label: object) -> bool:
+    return type(label) is str and bool(_LABELLED.fullmatch(ref))
 
 
 def _folder(file: Path) -> Path:

@@ -13,13 +13,13 @@ KEPT_DAYS = 30
 def superfluous(versions: Sequence[StoredVersion], most_bytes: int) -> list[int]:
     """Return the sequences of the versions that need not be kept.
 
-    Kept are the last ten; of each of the latest 24 hours and 30 days in which there was a version, by UTC, the last
-    one; and of all these, beginning with the newest, as many as have `most_bytes` together. The current one is always
-    kept.
+    Kept are the last ten; of each of the latest 24 hours and 30 days in which there was a version, by UTC, the first
+    one, so that what came before a loss outlasts the many versions that may follow it in the same hour; and of all
+    these, beginning with the newest, as many as have `most_bytes` together. The current one is always kept.
 
     The hours and days are those that have a version, not those before now: so a clock that was wrong for a moment
     costs nothing, and a wallet that seldom changes has a longer past. Whoever drops these after every version has what
-    he would have if he had never dropped any before, as long as there is room.
+    he would have if he had never dropped any before, as long as there is room and the clock goes forward.
 
     Args:
         versions: what there is of one wallet, the current version first.
@@ -28,8 +28,8 @@ def superfluous(versions: Sequence[StoredVersion], most_bytes: int) -> list[int]
     by_hour: dict[int, int] = {}
     by_day: dict[int, int] = {}
     for sequence, hour, _ in versions:
-        by_hour.setdefault(hour, sequence)
-        by_day.setdefault(hour // 24, sequence)
+        by_hour[hour] = sequence
+        by_day[hour // 24] = sequence
     chosen = {version.sequence for version in versions[:KEPT_VERSIONS]}
     chosen.update(islice(by_hour.values(), KEPT_HOURS), islice(by_day.values(), KEPT_DAYS))
     gone, total = [], 0

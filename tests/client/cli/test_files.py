@@ -120,12 +120,19 @@ def test_a_key_that_cannot_be_is_refused(
         ("l.txt", "shopping list\n", "json"),
         ("missing.txt", None, "json"),
         ("l.json", note("x"), "json"),
+        ("l.json", json.dumps({"0" * 64: "rent", "bcrt1q6rz28mcfaxtmd6v789l9rrlrusdprr9pz3cppk": "car"}), "electrum"),
+        ("l.json", json.dumps({"0" * 64: "rent", "theme": "dark"}), "json"),
+        ("l.json", json.dumps({"0" * 64: 1}), "json"),
+        ("l.json", "{}", "json"),
+        ("default_wallet", json.dumps({"version": 1, "name": "W", "preferences": {}, "accounts": []}), "lbry"),
+        ("default_wallet", json.dumps({"version": 1, "preferences": {}, "accounts": {}}), "json"),
+        ("default_wallet", "half a wallet", "json"),
     ],
 )
 def test_labels_are_recognised(
     name: str, content: str | None, format: str, tmp_path: Path, running_server: RunningServer
 ) -> None:
-    """By the end of the file's name in any case, or by what is in a text file."""
+    """By the end of the file's name in any case, or by what is in the file."""
     machine = Machine(tmp_path / "one", running_server.url, "alice@example.com")
     machine.file = machine.folder / name
     if content is not None:
