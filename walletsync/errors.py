@@ -37,6 +37,8 @@ WalletSyncError
 │   └── ForkDetected           a wallet that does not descend from the one seen before
 │       └── NamesakeDetected   because another device writes under this one's name
 ├── WalletFileError            the wallet's file, which other programs write as well, cannot be read or written
+├── BridgeError                the wallet's program, asked for its labels, does not answer, or not about this wallet
+│   └── BridgeRefused          it answers that it does not do what it is asked
 └── StoreError                 the device's file
     ├── StoreLocked            another process has it open
     └── StoreUnusable          not a store, damaged, or of another account or version
@@ -240,6 +242,14 @@ class NamesakeDetected(ForkDetected):
 
 class WalletFileError(WalletSyncError):
     """The wallet's file cannot be read or written; it is as it was."""
+
+
+class BridgeError(WalletSyncError):
+    """The wallet's program does not answer, or not about this wallet; nothing was taken from it."""
+
+
+class BridgeRefused(BridgeError):
+    """The wallet's program answers that it does not do what it is asked."""
 
 
 class StoreError(WalletSyncError):

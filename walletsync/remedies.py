@@ -79,6 +79,8 @@ class Remedy(Enum):
         "step."
     )
 
+    OPEN_IN_PROGRAM = "Start the wallet's program, and open the wallet in it."
+
     RENAME_DEVICE = (
         "rename_device() gives this one a name of its own, and keeps its edits. If there is no other device and no "
         "copy of this one, the server may show different histories to your devices: ask whoever runs it."

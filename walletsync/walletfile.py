@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from walletsync.edge import Judged, Limit, Values, judge, still_other
+from walletsync.edge import Judged, Limit, Put, Values, judge, still_other
 from walletsync.errors import DocumentError, NotReady, UnrelatedWallet, WalletFileError
 from walletsync.formats.base import FileFormat
 from walletsync.memory import Memory, remembered
@@ -58,13 +58,17 @@ class WalletFile:
     """The file at `path`, whose content is a document of `format`. `memory` is a file of our own, in our own folder.
 
     Every method leaves the file alone if what is in it is not a document: it may be half written. One process at a
-    time; the lock of the client's store sees to that. A write that takes away more than `limit` waits: see `held`.
+    time; the lock of the client's store sees to that. A write that takes away more than `limit` waits: see `held`. If it
+    `joins`, a file that is new may be of another wallet than the document, and both are in one then.
     """
 
-    def __init__(self, path: Path, *, format: FileFormat[Any], memory: Path, limit: Limit | None = None) -> None:
+    def __init__(
+        self, path: Path, *, format: FileFormat[Any], memory: Path, limit: Limit | None = None, joins: bool = False
+    ) -> None:
         self._path = path
         self._format = format
         self._limit = limit or Limit()
+        self._joins = joins
         self._memory = memory
         self._taking = memory.with_name(f"{memory.name}.taking")
         self._putting = memory.with_name(f"{memory.name}.putting")
@@ -126,12 +130,11 @@ class WalletFile:
         if memory is not None:
             self._remember(replace(memory, earlier={}))
 
-    def take_edits(self, client: "Client", *, confirm_deletions: bool = False, join: bool = False) -> bool:
+    def take_edits(self, client: "Client", *, confirm_deletions: bool = False) -> bool:
         """Put what was changed in the file since the last time into the client's document; tell whether there was any.
 
         A file that is gone is not an edit: deleting a file does not delete a wallet. `confirm_deletions`: what the
-        write takes away is taken away, however much. `join`: a file that is new may be of another wallet than the
-        document; both are then in one.
+        write takes away is taken away, however much.
 
         Raises:
             UnrelatedWallet: the file is new, and has next to nothing of the document. Nothing was taken.
@@ -145,9 +148,7 @@ class WalletFile:
             content = self._once_stable(content)
         if content is None or (content == seen and not (confirm_deletions and self.held)):
             return False
-        written = self._decoded(content, self._format.empty())
-        if not join:
-            self._refuse_unrelated(written, client)
+        self._refuse_unrelated(self._decoded(content, self._format.empty()), client)
         with self._writing():
             _replace(self._taking, content)
         self._recover(client, limit)
@@ -191,9 +192,46 @@ class WalletFile:
             if self._replaced(before, content):
                 return True
 
+    def write(self, client: "Client", content: bytes) -> None:
+        """Write what the file's program has, for one that writes no files, and take from it what it changed.
+
+        It counts as written by the program also where the file has just that: what was put there, it has read. What
+        another has written into the file is taken before.
+
+        Raises what `take_edits` raises.
+        """
+        self.take_edits(client)
+        self._refuse_unrelated(self._decoded(content, self._format.empty()), client)
+        if _read(self._path) != content:
+            with self._writing():
+                _write(self._new(), content, mode=self._mode())
+                self._new().replace(self._path.resolve())
+                _fsync_folder(self._path.resolve().parent)
+                _replace(self._taking, content)
+            self._recover(client, self._limit)
+        elif (memory := self._remembered()) and not memory.held:
+            self._remember(replace(memory, puts=()))
+
+    def forget_program(self, client: "Client") -> None:
+        """Take what is in the file, and expect another program there: whatever that leaves out, it does not delete.
+
+        Raises what `take_edits` raises, and:
+            NotReady: deletions wait to be confirmed.
+        """
+        self.take_edits(client)
+        if self.held is not None:
+            raise NotReady(
+                f"{self._path} was written without much of what it had, which waits for a decision.", remedy=Remedy.SYNC
+            )
+        content = _read(self._path)
+        if content is None:
+            self._memory.unlink(missing_ok=True)
+        else:
+            self._remember(Memory(content, (Put(None, frozenset()),)))
+
     def _refuse_unrelated(self, written: Any, client: "Client") -> None:
         """Raise `UnrelatedWallet` if the file is new, and what is written and the document are hardly of one wallet."""
-        if client.merge_base is None or not self.is_new:
+        if client.merge_base is None or self._joins or not self.is_new:
             return
         *views, _ = self._format.differences([written, client.get_document(), self._format.empty()])
         ours, theirs = ({self._format.record_at(path) for path in view} for view in views)
@@ -319,6 +357,15 @@ class WalletFile:
                 f"{self._path}, or what is kept beside it, cannot be written: {error.strerror}. The file is unchanged; "
                 "what came from the server is kept, and is written the next time."
             ) from None
+
+
+def read_file(path: Path) -> bytes | None:
+    """Return what a file has, None if there is none.
+
+    Raises:
+        WalletFileError: it cannot be read.
+    """
+    return _read(path)
 
 
 def write_file(path: Path, content: bytes) -> None:

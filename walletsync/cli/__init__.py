@@ -19,6 +19,7 @@ from walletsync.cli.account import (
     register_command,
     rename_command,
 )
+from walletsync.cli.bridge import bridge_group
 from walletsync.cli.errors import EXIT_CODES, Commands
 from walletsync.cli.service import service_group
 from walletsync.cli.sync import pull_command, push_command, put_command, sync_command, watch_command
@@ -75,6 +76,7 @@ for command in (
     sync_command,
     watch_command,
     service_group,
+    bridge_group,
     conflicts_command,
     resolve_command,
     history_command,

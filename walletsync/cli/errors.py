@@ -17,8 +17,9 @@ FAILED, USAGE, NETWORK, REFUSED, INTEGRITY, FILE, BUSY, CONFLICTS, DELETIONS = 1
 EXIT_CODES = (
     "Exit status: 0 done; 1 failed; 2 called wrongly, or an earlier step is missing; 3 the server cannot be reached, "
     "or asks to come back later; 4 the server refused, or the password is wrong; 5 what the server presents cannot be "
-    "trusted; 6 the wallet's file cannot be used; 7 another process is at work on this wallet; 8 conflicts wait for a "
-    "decision (sync --check-conflicts); 9 done, but for deletions that wait to be confirmed."
+    "trusted; 6 the wallet's file cannot be used, or its program does not answer; 7 another process is at work on this "
+    "wallet; 8 conflicts wait for a decision (sync --check-conflicts); 9 done, but for deletions that wait to be "
+    "confirmed."
 )
 
 _SERVER_FAILED = 500
@@ -26,6 +27,7 @@ _SERVER_FAILED = 500
 _CODES: tuple[tuple[type[errors.WalletSyncError], int], ...] = (
     (errors.DocumentError, FILE),
     (errors.WalletFileError, FILE),
+    (errors.BridgeError, FILE),
     (errors.WrongPassword, REFUSED),
     (errors.UsageError, USAGE),
     (errors.ServerUnreachable, NETWORK),
@@ -85,6 +87,10 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
         Remedy.ACCEPT_RESTORED_SERVER: (
             "if it was restored from a backup, or the account was made anew, walletsync sync --accept-restored-server "
             "goes on from there with everything that this device has"
+        ),
+        Remedy.OPEN_IN_PROGRAM: (
+            "start it, and open the wallet there; walletsync bridge status asks it again, and walletsync bridge off "
+            "goes on without it"
         ),
         Remedy.RENAME_DEVICE: (
             "walletsync rename NAME gives this one a name of its own, and keeps its edits; type it on each device that "

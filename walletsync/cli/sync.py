@@ -1,5 +1,6 @@
 """Commands that move versions: pull, push, sync, watch; and put, between file and device."""
 
+import itertools
 import random
 import signal
 import threading
@@ -11,6 +12,7 @@ import click
 
 from walletsync import errors
 from walletsync.cli import secrets
+from walletsync.cli.bridging import Bridging
 from walletsync.cli.edge import NOTHING, Notices
 from walletsync.cli.errors import CONFLICTS, FAILED, Failure, is_passing
 from walletsync.cli.output import as_json, conflict_as_json, say, show
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from walletsync.results import Synced
 
 _CHECK_SECONDS = 0.2
+_CHECKS_OF_BRIDGE = 4
+"""At every how many of these checks the wallet's program is asked, if it has a bridge."""
 _POLL_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 2.0
 """How long to wait after a first failure; twice as long after each further one, up to what --every says."""
@@ -40,10 +44,12 @@ def pull_command(selector: WalletSelector, as_json: bool) -> None:
     wallet = selector.wallet()
     with wallet.logged_in() as client:
         is_first = wallet.get_before_first_look(client)
-        file, before = wallet.wallet_file(), Notices.of(wallet, client)
+        file, bridge, before = wallet.wallet_file(), Bridging(wallet), Notices.of(wallet, client)
+        bridge.take(client)
         file.take_edits(client)
         fetched = wallet.with_valid_token(client, client.get_wallet)
         file.put(client)
+        bridge.give(client)
         notices = Notices.of(wallet, client)
     _report_conflicts(len(fetched.conflicts))
     notices.tell_earlier(before)
@@ -68,10 +74,12 @@ def push_command(selector: WalletSelector, as_json: bool) -> None:
     wallet = selector.wallet()
     with wallet.logged_in() as client:
         wallet.get_before_first_look(client)
-        file, before = wallet.wallet_file(), Notices.of(wallet, client)
+        file, bridge, before = wallet.wallet_file(), Bridging(wallet), Notices.of(wallet, client)
+        bridge.take(client)
         file.take_edits(client)
         posted = wallet.with_valid_token(client, client.post_wallet)
         file.put(client)
+        bridge.give(client)
         notices = Notices.of(wallet, client)
     notices.tell_earlier(before)
     if isinstance(posted, OutOfDate):
@@ -99,6 +107,7 @@ def put_command(selector: WalletSelector, as_json: bool) -> None:
     with wallet.without_password() as client:
         is_changed = wallet.wallet_file().put(client, everything=True)
         client.get_document()  # there may be none yet
+        Bridging(wallet).give(client)
     text = f"{wallet.file} has all that this device has{'' if is_changed else ' already'}."
     show({"changed": is_changed}, text, as_json=as_json)
 
@@ -135,15 +144,16 @@ def sync_command(
     if accept_restored_server and on_conflict is not None:
         raise click.UsageError("--accept-restored-server does not decide conflicts; sync once more with --on-conflict.")
     wallet = selector.wallet()
+    wallet.joins = join
     with wallet.with_password(ignore_keyring=accept_restored_server) as client:
         before = Notices.of(wallet, client)
         synced = _sync_file(
             wallet,
             client,
+            Bridging(wallet),
             on_conflict,
             accept_restored_server=accept_restored_server,
             confirm_deletions=confirm_deletions,
-            join=join,
         )
         waiting, notices = len(client.conflicts), Notices.of(wallet, client)
     _report_conflicts(len(synced.conflicts))
@@ -187,19 +197,20 @@ def _watch(wallet: Wallet, client: "Client", listening: ExitStack, *, every: flo
 
     In between the store is lent, so that other commands can be used; what they change there is synced as well.
     """
-    file, news = wallet.wallet_file(), threading.Event()
+    file, bridge, news = wallet.wallet_file(), Bridging(wallet, is_patient=True), threading.Event()
     synced: tuple[int, ...] | None = None
     kept: tuple[int, ...] | None = None
     is_listening, is_edited = False, True
     checks_left, failures, trouble, told = 0, 0, "", NOTHING
-    while True:
+    for check in itertools.count(1):
         last = file.signature()
+        is_edited = is_edited or (check % _CHECKS_OF_BRIDGE == 0 and bridge.is_edited())
         if is_edited or last != synced or news.is_set() or checks_left <= 0 or wallet.store_signature() != kept:
             _take_back(client)
             news.clear()
             synced, is_edited = last, False
             try:
-                told = _sync_and_report(wallet, client, told, as_json)
+                told = _sync_and_report(wallet, client, bridge, told, as_json)
                 synced = file.signature()
                 is_edited = file.is_edited()  # since the sync, and before that look
                 trouble, failures = "", 0
@@ -240,10 +251,10 @@ def _checks_until_sync(every: float) -> int:
     return max(1, round(every * random.uniform(0.75, 1.25) / _CHECK_SECONDS))  # noqa: S311
 
 
-def _sync_and_report(wallet: Wallet, client: "Client", told: Notices, as_json: bool) -> Notices:
+def _sync_and_report(wallet: Wallet, client: "Client", bridge: Bridging, told: Notices, as_json: bool) -> Notices:
     """Sync, say what is new, and return what there is to tell in all."""
     before = client.wallet_state
-    synced, notices = _sync_file(wallet, client), Notices.of(wallet, client)
+    synced, notices = _sync_file(wallet, client, bridge), Notices.of(wallet, client)
     _report_conflicts(len(synced.conflicts))
     notices.tell(told)
     if client.wallet_state != before:
@@ -254,13 +265,13 @@ def _sync_and_report(wallet: Wallet, client: "Client", told: Notices, as_json: b
 def _sync_file(
     wallet: Wallet,
     client: "Client",
+    bridge: Bridging,
     on_conflict: Any = None,
     *,
     accept_restored_server: bool = False,
     confirm_deletions: bool = False,
-    join: bool = False,
 ) -> "Synced":
-    """Take the file's edits, sync, and put the result into the file; again while it was edited meanwhile.
+    """Take the edits of file and bridge, sync, and give them the result; again while they were edited meanwhile.
 
     Raises what these steps raise, and:
         SyncGaveUp: it was edited each time; the edits are kept.
@@ -270,7 +281,8 @@ def _sync_file(
     file, waiting = wallet.wallet_file(), client.conflicts
     if not accept_restored_server:
         wallet.get_before_first_look(client)
-    file.take_edits(client, confirm_deletions=confirm_deletions, join=join)
+    bridge.take(client)
+    file.take_edits(client, confirm_deletions=confirm_deletions)
     for number in range(_MAX_SYNCS):
         consents = accept_restored_server and number == 0  # once, to what the server has now
         try:
@@ -286,6 +298,7 @@ def _sync_file(
             told.request_id = error.request_id
             raise told from None
         file.put(client)
+        bridge.give(client)
         if not client.has_local_changes:
             return Synced(synced.sequence, _new_conflicts(client.conflicts, waiting))
     raise errors.SyncGaveUp(

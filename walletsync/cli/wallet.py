@@ -5,6 +5,8 @@ labels.jsonl.walletsync/         mode 0700
     settings.json                server, address, format
     store                        the device's state
     memory                       what the file had when we last took from it or put into it, and what the program knows
+    bridge.json                  which program is asked for its labels, if one is
+    bridge.seen                  the labels that it had at the last look
 """
 
 import json
@@ -81,6 +83,8 @@ class Wallet:
         self.file = file
         self.settings = settings
         self.password = ""
+        self.joins = False
+        """Whether a file that is new is put into the account also where it seems to be of another wallet."""
 
     @classmethod
     def open(cls, file: Path) -> "Wallet":
@@ -208,12 +212,18 @@ class Wallet:
             format=self.format,
             memory=_folder(self.file) / "memory",
             limit=Limit(settings.max_deletions, settings.max_deletions_percent),
+            joins=self.joins,
         )
 
     def store_signature(self) -> tuple[int, ...]:
         """Return a value that differs once this or another process has changed what this device knows."""
         found = self._store.stat()
         return found.st_mtime_ns, found.st_size, found.st_ino
+
+    @property
+    def folder(self) -> Path:
+        """Where all is that this device keeps about the wallet."""
+        return _folder(self.file)
 
     @property
     def _store(self) -> Path:

@@ -32,6 +32,11 @@ CALLS = {
     "service install": "service install",
     "service uninstall": "service uninstall",
     "service status": "service status",
+    "bridge electrum": "bridge electrum --folder .",
+    "bridge bitcoin-core": "bridge bitcoin-core --folder .",
+    "bridge liana": "bridge liana --folder .",
+    "bridge off": "bridge off",
+    "bridge status": "bridge status",
     "rename": "rename another",
     "status": "status",
     "conflicts": "conflicts",
@@ -43,7 +48,18 @@ CALLS = {
     "fingerprint": "fingerprint",
 }
 """Each command as it is called here."""
-ASKS_NOBODY = "init", "status", "put", "conflicts", "fingerprint", "service uninstall", "service status", "rename"
+ASKS_NOBODY = (
+    "init",
+    "status",
+    "put",
+    "conflicts",
+    "fingerprint",
+    "service uninstall",
+    "service status",
+    "bridge off",
+    "bridge status",
+    "rename",
+)
 """They ask the server nothing, and do not fail by it."""
 
 

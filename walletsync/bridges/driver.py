@@ -1,0 +1,194 @@
+"""What a person does by hand, done for them: the wallet's labels into the file, and the file's into the wallet.
+
+The file stays where programs and walletsync meet, and what its program may change there is decided by
+`walletsync.edge`. Kept beside it is what the wallet had at the last look. A label that differs from that, and from the
+document, is one that was edited in the wallet: it is written into the file before anything is set in the wallet, and
+without what was set there by a process that ended half way, so that nothing looks as if the person had read it. What
+was edited since the last look is not overwritten; it is taken at the next one.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from walletsync import exactjson
+from walletsync.bridges.base import Bridge, Look
+from walletsync.errors import BridgeError, BridgeRefused, NotReady
+from walletsync.formats.base import FileFormat
+from walletsync.formats.label_lines import keyed, lines_of, loaded
+from walletsync.formats.label_sense import Key, key_of
+from walletsync.formats.places import is_blank
+from walletsync.remedies import Remedy
+from walletsync.walletfile import WalletFile, read_file, write_file
+
+if TYPE_CHECKING:
+    from walletsync.client import Client
+
+_BREAKS: Final = re.compile(r"[\r\n]+")
+"""A wallet has a line for a label."""
+
+Labels = Mapping[Key, str]
+
+
+class Driver:
+    """Drives `bridge`, which is of the wallet `identity`, by the wallet's `file`; `seen` is a file of our own.
+
+    `refused` is how many labels the program did not take the last time.
+    """
+
+    def __init__(self, bridge: Bridge, identity: str, file: WalletFile, format: FileFormat[Any], seen: Path) -> None:
+        self.bridge = bridge
+        self._identity = identity
+        self._file = file
+        self._format = format
+        self._seen_file = seen
+        self.refused = 0
+
+    def is_edited(self) -> bool:
+        """Tell whether the wallet has other labels than at the last look.
+
+        Raises:
+            BridgeError: the program cannot be asked, or has another wallet open.
+        """
+        return self._look().labels != self._seen()
+
+    def take(self, client: "Client") -> None:
+        """Put what was edited in the wallet into the file, and from there into the client's document.
+
+        Raises what `is_edited` and `WalletFile.take_edits` raise.
+        """
+        self._file.take_edits(client)
+        self._take(client, self._look())
+
+    def give(self, client: "Client") -> None:
+        """Set in the wallet what the document has otherwise, as far as it can hold it, after taking its edits.
+
+        Nothing is set while deletions wait for a person. Raises what `take` raises; what was not set is the next time.
+        """
+        look, is_changed = self._look(), False
+        self._take(client, look)
+        if self._file.held is None:
+            is_changed = self._set(client, look.labels)
+        if is_changed:
+            look = self._look()
+        if look.labels != self._seen():
+            self._write(client, look.labels)
+        self._file.put(client)
+
+    def _look(self) -> Look:
+        look = self.bridge.look()
+        if look.wallet != self._identity:
+            raise BridgeError(
+                f"{self.bridge.program} has another wallet open than the one that this file is of. Nothing is taken "
+                "from it.",
+                remedy=Remedy.OPEN_IN_PROGRAM,
+            )
+        return Look(look.wallet, {key: _as_text(label) for key, label in look.labels.items() if not is_blank(label)})
+
+    def _take(self, client: "Client", look: Look) -> None:
+        seen = self._seen()
+        if seen is None:
+            # A wallet without labels is a new one: it has not deleted what it never had.
+            if look.labels:
+                self._write(client, look.labels)
+            else:
+                self._remember({})
+            return
+        wanted = _labels(_document(client))
+        edited = {
+            key
+            for key in seen.keys() | look.labels.keys()
+            if look.labels.get(key) != seen.get(key) and not _is_as_wanted(look.labels.get(key), wanted.get(key))
+        }
+        if edited:
+            both = {key: (look.labels if key in edited else seen).get(key) for key in seen.keys() | edited}
+            self._write(client, {key: label for key, label in both.items() if label is not None})
+
+    def _set(self, client: "Client", labels: Labels) -> bool:
+        """Set what the document has otherwise and nobody has edited since the last look; tell whether anything was."""
+        seen, wanted = self._seen() or {}, _labels(_document(client))
+        changes = [
+            (key, wanted.get(key))
+            for key in sorted(labels.keys() | wanted.keys(), key=lambda key: (key.type, key.ref))
+            if labels.get(key) == seen.get(key) and not _is_as_wanted(labels.get(key), wanted.get(key))
+        ]
+        self.refused, number = 0, 0
+        for key, found in changes:
+            try:
+                if found is None:
+                    self.bridge.delete_label(key)
+                elif len(found) == 1 and self.bridge.can_hold(key):
+                    self.bridge.set_label(key, _one_line(*found))
+                else:
+                    continue
+                number += 1
+            except BridgeRefused:
+                self.refused += 1
+        return number > 0
+
+    def _write(self, client: "Client", labels: Labels) -> None:
+        wanted = _labels(_document(client))
+        records = [
+            {"type": key.type, "ref": key.ref, "label": _as_in(wanted.get(key), label)}
+            for key, label in sorted(labels.items(), key=lambda item: (item[0].type, item[0].ref))
+        ]
+        document = "".join(f"{exactjson.dumps(record)}\n" for record in records)
+        self._file.write(client, self._format.to_file(document, b""))
+        self._remember(labels)
+
+    def _seen(self) -> Labels | None:
+        data = read_file(self._seen_file)
+        try:
+            return None if data is None else {key_of(kind, ref): str(label) for kind, ref, label in _loaded(data)}
+        except (TypeError, ValueError):  # damaged: as on the first day, and nothing is deleted
+            return None
+
+    def _remember(self, labels: Labels) -> None:
+        plain = [[key.type, key.ref, label] for key, label in labels.items()]
+        write_file(self._seen_file, exactjson.dumps(plain).encode())
+
+
+def _loaded(data: bytes) -> Any:
+    return exactjson.loads(data.decode())
+
+
+def _document(client: "Client") -> str:
+    try:
+        document: str = client.get_document()
+    except NotReady:  # there is none yet
+        return ""
+    return document
+
+
+def _labels(document: str) -> dict[Key, set[str]]:
+    """Return the labels of a document; where there are several, a wallet can hold none of them."""
+    found: dict[Key, set[str]] = {}
+    for key, record in _records(document):
+        label = record.get("label")
+        if type(label) is str and not is_blank(label):
+            found.setdefault(key, set()).add(label)
+    return found
+
+
+def _records(document: str) -> Iterator[tuple[Key, dict[str, Any]]]:
+    lines = list(keyed(lines_of(document)))
+    return zip((key for _, key in lines), loaded([line for line, _ in lines]), strict=True)
+
+
+def _is_as_wanted(label: str | None, wanted: set[str] | None) -> bool:
+    return label is None if wanted is None else label in {_one_line(each) for each in wanted}
+
+
+def _as_in(wanted: set[str] | None, label: str) -> str:
+    """Return a label as the document has it, if that is what it says."""
+    return next((each for each in wanted or () if _one_line(each) == label), label)
+
+
+def _one_line(label: str) -> str:
+    return _BREAKS.sub(" ", label)
+
+
+def _as_text(label: str) -> str:
+    """Return a label without halves of surrogate pairs, which no file can hold."""
+    return _one_line(label.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
