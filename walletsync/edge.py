@@ -152,6 +152,11 @@ def after_put(format: FileFormat[D], known: Known[D], after: D) -> Known[D]:
     return Known(after, (*puts, Put(old, shown_by)) if old else puts, had=had)
 
 
+def program_has(format: FileFormat[D], known: Known[D]) -> D:
+    """Return what the program wrote last."""
+    return _states(format, known)[0]
+
+
 def _alike(format: FileFormat[D], path: Path, one: Any, other: Any) -> bool:
     return same(one, other) or same(format.sense(path, one), format.sense(path, other))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from walletsync import exactjson
-from walletsync.edge import Judged, Known, Put, Values, after_put
+from walletsync.edge import Judged, Known, Put, Values, after_put, program_has
 from walletsync.formats.base import FileFormat
 from walletsync.merge import MISSING, D
 from walletsync.plain import path_of, plain_path
@@ -34,6 +34,15 @@ class Memory:
         """Return what is remembered once the file has `content`, of ours; what was held is in it again."""
         known = after_put(format, self.known(format), format.from_file(content, format.empty()))
         return Memory(content, known.puts, earlier=self.earlier, had=known.had)
+
+    def not_by(self, format: FileFormat[D], had: bytes | None) -> "Memory":
+        """Return what is remembered if the file's program has `had`, None for nothing, and all else is of others."""
+        if had is None:
+            return Memory(self.seen, (Put(None, frozenset()),), earlier=self.earlier, had=self.had)
+        wrote = program_has(format, self.known(format))
+        if not any(format.differences([wrote, format.from_file(had, format.empty())])):
+            return self
+        return Memory(had, earlier=self.earlier, had=self.had).after_put(format, self.seen)
 
     def encode(self) -> bytes:
         """Return the bytes to keep."""

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from walletsync.edge import Judged, Limit, Put, Values, judge, still_other
+from walletsync.edge import Judged, Limit, Values, judge, still_other
 from walletsync.errors import DocumentError, NotReady, UnrelatedWallet, WalletFileError
 from walletsync.formats.base import FileFormat
 from walletsync.memory import Memory, remembered
@@ -58,8 +58,8 @@ class WalletFile:
     """The file at `path`, whose content is a document of `format`. `memory` is a file of our own, in our own folder.
 
     Every method leaves the file alone if what is in it is not a document: it may be half written. One process at a
-    time; the lock of the client's store sees to that. A write that takes away more than `limit` waits: see `held`. If it
-    `joins`, a file that is new may be of another wallet than the document, and both are in one then.
+    time; the lock of the client's store sees to that. A write that takes away more than `limit` waits: see `held`. Where
+    it `joins`, a file that is new may be of another wallet than the document, and both are in one then.
     """
 
     def __init__(
@@ -192,16 +192,19 @@ class WalletFile:
             if self._replaced(before, content):
                 return True
 
-    def write(self, client: "Client", content: bytes) -> None:
+    def write(self, client: "Client", content: bytes, *, had: bytes | None) -> None:
         """Write what the file's program has, for one that writes no files, and take from it what it changed.
 
-        It counts as written by the program also where the file has just that: what was put there, it has read. What
-        another has written into the file is taken before.
+        It counts as written by the program also where the file has just that: what was put there, it has read. `had`
+        is what it had the last time, None for nothing. What another has written into the file since is taken before,
+        and counts as put there.
 
         Raises what `take_edits` raises.
         """
         self.take_edits(client)
         self._refuse_unrelated(self._decoded(content, self._format.empty()), client)
+        if memory := self._remembered():
+            self._remember(memory.not_by(self._format, had))
         if _read(self._path) != content:
             with self._writing():
                 _write(self._new(), content, mode=self._mode())
@@ -223,11 +226,11 @@ class WalletFile:
             raise NotReady(
                 f"{self._path} was written without much of what it had, which waits for a decision.", remedy=Remedy.SYNC
             )
-        content = _read(self._path)
-        if content is None:
-            self._memory.unlink(missing_ok=True)
-        else:
-            self._remember(Memory(content, (Put(None, frozenset()),)))
+        if memory := self._remembered():
+            if _read(self._path) is None:
+                self._memory.unlink()
+            else:
+                self._remember(memory.not_by(self._format, None))
 
     def _refuse_unrelated(self, written: Any, client: "Client") -> None:
         """Raise `UnrelatedWallet` if the file is new, and what is written and the document are hardly of one wallet."""

@@ -435,3 +435,74 @@ def test_what_is_written_while_we_write_is_merged(tmp_path: Path) -> None:
         kept += read(path) == {"a": 1, "b": 2, "c": 2, "d": 4} == client.get_document()
     print(f"kept at {kept} of {total} steps")
     assert kept == total - 1  # the instant between the last look and the renaming
+
+
+def test_what_its_program_has_is_written_and_taken(client: Client, file: WalletFile, path: Path) -> None:
+    """A program that writes no files has read what was put, also where it has just that: then it can delete it."""
+    file.write(client, b'{"a": 1, "z": 1}', had=None)
+    client.set_document({"a": 1, "b": 2, "z": 1})
+    file.put(client)
+    has = path.read_bytes()
+    file.write(client, has, had=b'{"a": 1, "z": 1}')
+    file.write(client, b'{"a": 1, "z": 1}', had=has)
+    assert client.get_document() == {"a": 1, "z": 1}
+    assert read(path) == {"a": 1, "z": 1}
+    assert names(path) == ["ours", "wallet.json"]
+
+
+def test_what_others_write_into_the_file_of_such_a_program_it_does_not_delete(
+    client: Client, file: WalletFile, path: Path
+) -> None:
+    """It may never have it; what it has had itself, it deletes."""
+    file.write(client, b'{"a": 1, "z": 1}', had=None)
+    written(path, {"a": 1, "b": 2, "z": 1})
+    file.take_edits(client)
+    file.put(client)
+    file.write(client, b'{"z": 2}', had=b'{"a": 1, "z": 1}')
+    assert client.get_document() == {"b": 2, "z": 2}
+
+
+def test_what_is_held_stays_so_when_the_program_has_the_same(client: Client, file: WalletFile, path: Path) -> None:
+    """To have it once more is no answer."""
+    file.write(client, b'{"a": 1}', had=None)
+    file.write(client, b"{}", had=b'{"a": 1}')
+    assert file.held is not None
+    file.write(client, b"{}", had=b"{}")
+    assert file.held is not None
+    assert client.get_document() == {"a": 1}
+
+
+def test_what_a_program_has_is_taken_though_the_process_ends_between_two_steps(tmp_path: Path) -> None:
+    """Whatever step that is: the next one finishes it."""
+    steps, number, had = Steps(), 0, b'{"a": 1, "z": 1}'
+    while True:
+        number += 1
+        folder = tmp_path / str(number)
+        (folder / "ours").mkdir(parents=True)
+        path, client = folder / "wallet.json", Client(SERVER)
+        opened(path).write(client, had, had=None)
+        client.set_document({"a": 1, "b": 2, "z": 1})
+
+        def write(path: Path = path, client: Client = client) -> None:
+            opened(path).write(client, b'{"a": 3, "z": 1}', had=had)
+
+        try:
+            steps.run(write, at=number)
+        except Crash:
+            write()
+        else:
+            break
+        assert client.get_document() == {"a": 3, "b": 2, "z": 1}
+        opened(path).put(client)
+        assert read(path) == {"a": 3, "b": 2, "z": 1}
+    assert number > 10
+
+
+def test_a_program_that_is_forgotten_deletes_nothing(client: Client, file: WalletFile, path: Path) -> None:
+    """What the next one leaves out, it may never have had; what it has otherwise is asked."""
+    written(path, {"a": 1, "b": 2, "c": 3})
+    file.forget_program(client)
+    written(path, {"a": 1, "b": 0})
+    file.take_edits(client)
+    assert client.get_document() == {"a": 1, "b": 2, "c": 3}
+    assert [(each.mine, each.theirs) for each in client.conflicts] == [(0, 2)]

@@ -3,8 +3,8 @@
 The file stays where programs and walletsync meet, and what its program may change there is decided by
 `walletsync.edge`. Kept beside it is what the wallet had at the last look. A label that differs from that, and from the
 document, is one that was edited in the wallet: it is written into the file before anything is set in the wallet, and
-without what was set there by a process that ended half way, so that nothing looks as if the person had read it. What
-was edited since the last look is not overwritten; it is taken at the next one.
+without what was set there before, by a process that ended half way perhaps, so that nothing looks as if the person had
+read it.
 """
 
 import re
@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from walletsync import exactjson
 from walletsync.bridges.base import Bridge, Look
 from walletsync.errors import BridgeError, BridgeRefused, NotReady
 from walletsync.formats.base import FileFormat
 from walletsync.formats.label_lines import keyed, lines_of, loaded
-from walletsync.formats.label_sense import Key, key_of
+from walletsync.formats.label_sense import Key
 from walletsync.formats.places import is_blank
 from walletsync.remedies import Remedy
 from walletsync.walletfile import WalletFile, read_file, write_file
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 _BREAKS: Final = re.compile(r"[\r\n]+")
 """A wallet has a line for a label."""
+
+_AT_ONCE: Final = 50
+"""How many labels are set before the next look, so that what somebody edits meanwhile is not overwritten."""
 
 Labels = Mapping[Key, str]
 
@@ -66,12 +71,12 @@ class Driver:
 
         Nothing is set while deletions wait for a person. Raises what `take` raises; what was not set is the next time.
         """
-        look, is_changed = self._look(), False
-        self._take(client, look)
-        if self._file.held is None:
-            is_changed = self._set(client, look.labels)
-        if is_changed:
+        self.refused, tried = 0, set[Key]()
+        while True:
             look = self._look()
+            self._take(client, look)
+            if self._file.held is not None or not self._set(client, look.labels, tried):
+                break
         if look.labels != self._seen():
             self._write(client, look.labels)
         self._file.put(client)
@@ -105,52 +110,53 @@ class Driver:
             both = {key: (look.labels if key in edited else seen).get(key) for key in seen.keys() | edited}
             self._write(client, {key: label for key, label in both.items() if label is not None})
 
-    def _set(self, client: "Client", labels: Labels) -> bool:
-        """Set what the document has otherwise and nobody has edited since the last look; tell whether anything was."""
-        seen, wanted = self._seen() or {}, _labels(_document(client))
-        changes = [
-            (key, wanted.get(key))
-            for key in sorted(labels.keys() | wanted.keys(), key=lambda key: (key.type, key.ref))
-            if labels.get(key) == seen.get(key) and not _is_as_wanted(labels.get(key), wanted.get(key))
+    def _set(self, client: "Client", labels: Labels, tried: set[Key]) -> bool:
+        """Set some of what the document has otherwise and was not `tried` yet; tell whether there was any."""
+        wanted = _labels(_document(client))
+        keys = [
+            key
+            for key in labels.keys() | wanted.keys()
+            if key not in tried and not _is_as_wanted(labels.get(key), wanted.get(key))
         ]
-        self.refused, number = 0, 0
-        for key, found in changes:
+        some = sorted(filter(lambda key: self._can_pass(key, wanted.get(key)), keys), key=_order)[:_AT_ONCE]
+        for key in some:
+            tried.add(key)
             try:
-                if found is None:
-                    self.bridge.delete_label(key)
-                elif len(found) == 1 and self.bridge.can_hold(key):
-                    self.bridge.set_label(key, _one_line(*found))
+                if key in wanted:
+                    self.bridge.set_label(key, _one_line(*wanted[key]))
                 else:
-                    continue
-                number += 1
+                    self.bridge.delete_label(key)
             except BridgeRefused:
                 self.refused += 1
-        return number > 0
+        return bool(some)
+
+    def _can_pass(self, key: Key, wanted: set[str] | None) -> bool:
+        return wanted is None or (len(wanted) == 1 and self.bridge.can_hold(key))
 
     def _write(self, client: "Client", labels: Labels) -> None:
-        wanted = _labels(_document(client))
+        seen, wanted = self._seen(), _labels(_document(client))
+        had = None if seen is None else self._as_file(seen, wanted)
+        self._file.write(client, self._as_file(labels, wanted), had=had)
+        self._remember(labels)
+
+    def _as_file(self, labels: Labels, wanted: Mapping[Key, set[str]]) -> bytes:
         records = [
             {"type": key.type, "ref": key.ref, "label": _as_in(wanted.get(key), label)}
-            for key, label in sorted(labels.items(), key=lambda item: (item[0].type, item[0].ref))
+            for key, label in sorted(labels.items(), key=lambda item: _order(item[0]))
         ]
-        document = "".join(f"{exactjson.dumps(record)}\n" for record in records)
-        self._file.write(client, self._format.to_file(document, b""))
-        self._remember(labels)
+        return self._format.to_file("".join(f"{exactjson.dumps(record)}\n" for record in records), b"")
 
     def _seen(self) -> Labels | None:
         data = read_file(self._seen_file)
         try:
-            return None if data is None else {key_of(kind, ref): str(label) for kind, ref, label in _loaded(data)}
-        except (TypeError, ValueError):  # damaged: as on the first day, and nothing is deleted
-            return None
+            plain = None if data is None else msgspec.json.decode(data, type=list[tuple[str, str, str]])
+        except msgspec.MsgspecError:  # damaged: as on the first day, and nothing is deleted
+            plain = None
+        return None if plain is None else {Key(kind, ref): label for kind, ref, label in plain}
 
     def _remember(self, labels: Labels) -> None:
-        plain = [[key.type, key.ref, label] for key, label in labels.items()]
-        write_file(self._seen_file, exactjson.dumps(plain).encode())
-
-
-def _loaded(data: bytes) -> Any:
-    return exactjson.loads(data.decode())
+        plain = [(key.type, key.ref, label) for key, label in labels.items()]
+        write_file(self._seen_file, msgspec.json.encode(plain))
 
 
 def _document(client: "Client") -> str:
@@ -174,6 +180,10 @@ def _labels(document: str) -> dict[Key, set[str]]:
 def _records(document: str) -> Iterator[tuple[Key, dict[str, Any]]]:
     lines = list(keyed(lines_of(document)))
     return zip((key for _, key in lines), loaded([line for line, _ in lines]), strict=True)
+
+
+def _order(key: Key) -> tuple[str, str]:
+    return key.type, key.ref
 
 
 def _is_as_wanted(label: str | None, wanted: set[str] | None) -> bool:

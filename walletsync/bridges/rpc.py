@@ -79,17 +79,14 @@ def is_this_machine(host: str) -> bool:
 
 
 class HttpRpc:
-    """A `program` that answers calls by HTTP at `address`, with a user and a password, if it wants one."""
+    """A `program` that answers calls by HTTP at `address`, to who has its user and password."""
 
-    def __init__(
-        self, program: str, address: Address, credentials: tuple[str, str] | None = None, path: str = "/"
-    ) -> None:
+    def __init__(self, program: str, address: Address, credentials: tuple[str, str], path: str = "/") -> None:
         self._program = program
         self._address = address
         self._path = path
-        self._headers = {"Content-Type": "application/json"}
-        if credentials is not None:
-            self._headers["Authorization"] = "Basic " + b64encode(":".join(credentials).encode()).decode()
+        encoded = b64encode(":".join(credentials).encode()).decode()
+        self._headers = {"Content-Type": "application/json", "Authorization": f"Basic {encoded}"}
 
     def call(self, method: str, params: Any) -> Any:
         """Return the result of a call."""

@@ -1,0 +1,133 @@
+"""`walletsync bridge` at the command line, with programs that are servers of the tests' own."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.client.cli.machines import Machine
+from tests.client.programs import PASSWORD, USER, BitcoinCore, Liana, http_program, line_program
+from walletsync.cli.bridging import Bridging
+from walletsync.cli.wallet import Wallet
+from walletsync_server.testing import RunningServer
+
+OURS, TX = f"bcrt1q{38 * 'a'}", 64 * "a"
+COIN = f"{TX}:0"
+Make = Callable[..., Machine]
+
+
+@pytest.fixture
+def make(tmp_path: Path, running_server: RunningServer, address: Callable[[], str]) -> Make:
+    """Make machines of one new account."""
+    email = address()
+
+    def made(name: str, format: str = "bip329") -> Machine:
+        machine = Machine(tmp_path / name, running_server.url, email)
+        machine.init(f"--format {format}")
+        return machine
+
+    return made
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One with a short name, as the path of a socket has to be."""
+    with tempfile.TemporaryDirectory(prefix="wallet-") as folder:
+        yield Path(folder)
+
+
+def test_two_programs_of_different_kinds_share_an_account(make: Make, folder: Path) -> None:
+    """What one of them cannot hold stays in the account."""
+    laptop, desktop, liana, core = make("laptop"), make("desktop", "electrum"), Liana(), BitcoinCore(OURS)
+    (folder / ".cookie").write_text(f"{USER}:{PASSWORD}")
+    with line_program(folder / "lianad_rpc", liana), http_program(core) as spoken:
+        laptop.ok("register")
+        liana.labels = {OURS: "rent", TX: "May", COIN: "change"}
+        assert laptop.json(f"bridge liana --folder {folder}") == {"bridge": "liana", "labels": 3}
+        laptop.ok("sync")
+        said = desktop.run(f"bridge bitcoin-core --folder {folder} --url {spoken.url} --wallet savings")
+        assert "Bitcoin Core is asked from now on: it has 0 labels." in said.stdout
+        assert "It has no labels of transactions or coins" in said.stderr
+        desktop.ok("pull")
+        assert core.labels == {OURS: "rent"}
+        assert desktop.read() == {OURS: "rent", TX: "May"}
+        core.labels[OURS] = "rent, May"
+        desktop.ok("push")
+        laptop.ok("pull")
+        assert liana.labels == {OURS: "rent, May", TX: "May", COIN: "change"}
+        del liana.labels[OURS]
+        laptop.ok("sync")
+        desktop.ok("sync")
+        assert core.labels == {OURS: ""}
+
+
+def test_a_file_that_cannot_hold_the_labels_gets_no_bridge(make: Make, folder: Path) -> None:
+    """Electrum's has no coins, and one of JSON no labels at all."""
+    with line_program(folder / "lianad_rpc", Liana()):
+        said = make("laptop", "electrum").fails(f"bridge liana --folder {folder}", 2)
+        assert "init ANOTHER_FILE --format bip329" in said
+        assert "cannot hold the labels" in make("phone", "json").fails(f"bridge liana --folder {folder}", 2)
+
+
+def test_a_program_that_does_not_answer_gets_no_bridge(make: Make, folder: Path) -> None:
+    """What was chosen before stays chosen."""
+    laptop, liana = make("laptop"), Liana()
+    with line_program(folder / "lianad_rpc", liana):
+        laptop.ok(f"bridge liana --folder {folder}")
+        assert "Electrum does not answer" in laptop.fails(f"bridge electrum --folder {folder}", 6)
+        assert "out of the URL" in laptop.fails("bridge bitcoin-core --url http://a:b@127.0.0.1:1", 2)
+        assert laptop.json("bridge status")["bridge"] == "liana"
+
+
+def test_labels_that_the_program_does_not_take_are_told_of(make: Make, folder: Path) -> None:
+    """They stay in the account, and all others pass."""
+    laptop, liana = make("laptop"), Liana()
+    laptop.ok("register")
+    with line_program(folder / "lianad_rpc", liana):
+        laptop.ok(f"bridge liana --folder {folder}")
+        records = [
+            f'{{"type":"tx","ref":"{TX}","label":"{101 * "x"}"}}',
+            f'{{"type":"addr","ref":"{OURS}","label":"a"}}',
+        ]
+        laptop.file.write_text("\n".join(records) + "\n")
+        assert "Liana did not take 1 of the labels" in laptop.run("sync").stderr
+        assert liana.labels == {OURS: "a"}
+        assert sorted(laptop.file.read_text().splitlines()) == sorted(records)
+
+
+def test_a_bridge_that_is_patient_says_once_what_is_wrong(
+    make: Make, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `watch` needs it: it goes on, and knows when the program is back, has news, or is not asked any more."""
+    laptop, liana = make("laptop"), Liana()
+    wallet = Wallet.open(laptop.file)
+    bridge = Bridging(wallet, is_patient=True)
+    assert not bridge.is_edited()
+    with line_program(folder / "lianad_rpc", liana):
+        laptop.ok(f"bridge liana --folder {folder}")
+        with wallet.without_password() as client:
+            bridge.give(client)
+        assert not bridge.is_edited()
+        liana.labels[OURS] = "rent"
+        assert bridge.is_edited()
+        with wallet.without_password() as client:
+            bridge.take(client)
+            assert "rent" in client.get_document()
+            client.set_document(f'{{"type":"tx","ref":"{TX}","label":"{101 * "x"}"}}\n')
+            bridge.give(client)
+            bridge.give(client)
+            client.set_document("")
+            bridge.give(client)
+        assert not bridge.is_edited()
+    assert capsys.readouterr().err.count("did not take 1 of the labels") == 1
+    (folder / "lianad_rpc").unlink()
+    for _ in range(2):
+        assert not bridge.is_edited()
+    assert capsys.readouterr().err.count("Liana does not answer") == 1
+    with line_program(folder / "lianad_rpc", liana):
+        assert bridge.is_edited()
+        assert not bridge.is_edited()
+    assert not bridge.is_edited()
+    laptop.ok("bridge off")
+    assert not bridge.is_edited()

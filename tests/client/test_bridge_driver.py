@@ -1,0 +1,345 @@
+"""The bridge that docs/bridges.md shows, driven: no edit of the wallet is lost and none invented, wherever it ends."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client.crashes import Crash
+from tests.client.test_walletfile import SERVER, Steps
+from walletsync import BIP329Format, Client, errors, walletfile
+from walletsync.bridges.base import Bridge
+from walletsync.bridges.driver import Driver
+from walletsync.formats.electrum import ElectrumFormat
+from walletsync.formats.label_sense import Key
+from walletsync.walletfile import WalletFile
+
+PAGE = (Path(__file__).parents[2] / "docs" / "bridges.md").read_text()
+FORMATS = {"electrum": ElectrumFormat, "bip329": BIP329Format}
+A, B, C, D, E = (f"bcrt1q{letter * 38}" for letter in "acdef")
+
+
+def shelf_bridge(folder: Path) -> Bridge:
+    """Return the example of the page."""
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(code, names)  # noqa: S102 - the page's code is the test
+    bridge: Bridge = names["ShelfBridge"](str(folder), None, None)
+    return bridge
+
+
+class World:
+    """A wallet on a shelf, its file, and the client of the account."""
+
+    def __init__(self, folder: Path, format: str = "bip329") -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.shelf = folder / "shelf.json"
+        self.client = Client(SERVER, format=BIP329Format())
+        self.bridge = shelf_bridge(folder)
+        self.format = FORMATS[format]()
+        self.path = folder / "labels"
+        self.wallet_has({})
+
+    def wallet_has(self, labels: dict[str, str], wallet: str = "hers") -> None:
+        self.shelf.write_text(json.dumps({"wallet": wallet, "labels": labels}))
+
+    @property
+    def wallet(self) -> Any:
+        return json.loads(self.shelf.read_bytes())["labels"]
+
+    def account_has(self, labels: dict[str, str]) -> None:
+        """What came from elsewhere."""
+        records = [{"type": "addr", "ref": address, "label": label} for address, label in labels.items()]
+        self.client.set_document("".join(f"{json.dumps(record)}\n" for record in records))
+
+    @property
+    def account(self) -> dict[str, str]:
+        records = map(json.loads, self.client.get_document().splitlines())
+        return {record["ref"]: record["label"] for record in records if "label" in record}
+
+    @property
+    def file(self) -> WalletFile:
+        return WalletFile(self.path, format=self.format, memory=self.folder / "memory")
+
+    def driver(self) -> Driver:
+        """Return one of a new process."""
+        return Driver(self.bridge, "hers", self.file, self.format, self.folder / "seen")
+
+    def sync(self) -> Driver:
+        """What a command does, but for the server."""
+        driver, file = self.driver(), self.file
+        driver.take(self.client)
+        file.take_edits(self.client)
+        file.put(self.client)
+        driver.give(self.client)
+        return driver
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else writes here."""
+    monkeypatch.setattr(walletfile, "_STABLE_SECONDS", 0)
+
+
+@pytest.fixture(params=FORMATS)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    return World(tmp_path / "world", request.param)
+
+
+def test_labels_pass_both_ways(world: World) -> None:
+    """New, changed and deleted ones, and after that nobody has news."""
+    world.wallet_has({A: "rent", B: "coffee"})
+    world.sync()
+    assert world.account == {A: "rent", B: "coffee"}
+    world.account_has({A: "rent, May", C: "bike"})
+    driver = world.sync()
+    assert world.wallet == {A: "rent, May", C: "bike"}
+    assert not driver.is_edited()
+    world.wallet_has({A: "rent, May", D: "tea"})
+    assert driver.is_edited()
+    world.sync()
+    assert world.account == world.wallet == {A: "rent, May", D: "tea"}
+    assert not world.client.conflicts
+    assert not world.file.earlier(world.client)
+
+
+def test_a_new_wallet_gets_what_there_is(world: World) -> None:
+    """It has no labels and has deleted none."""
+    world.account_has({A: "rent", B: "coffee"})
+    world.sync()
+    assert world.wallet == world.account == {A: "rent", B: "coffee"}
+
+
+def test_no_wallet_and_no_account_have_anything(world: World) -> None:
+    """Then there is no document, until somebody labels something."""
+    world.sync()
+    with pytest.raises(errors.NotReady):
+        world.client.get_document()
+    world.wallet_has({A: "rent"})
+    world.sync()
+    assert world.account == {A: "rent"}
+
+
+def test_what_the_wallet_cannot_hold_stays_in_the_account(world: World) -> None:
+    """Here labels of transactions, and those of which there are two; each look has none of them, and deletes none."""
+    transaction = json.dumps({"type": "tx", "ref": 64 * "a", "label": "May"}) + "\n"
+    transaction += json.dumps({"type": "output", "ref": f"{64 * 'a'}:0", "spendable": False}) + "\n"
+    two = "".join(
+        json.dumps({"type": "addr", "ref": A, "label": each, "origin": f"wpkh([{8 * each}/84'/0'/0'])"}) + "\n"
+        for each in "ab"
+    )
+    document = transaction + two
+    world.client.set_document(document)
+    for label in ("coffee", "tea"):
+        world.sync()
+        world.wallet_has({B: label})
+    world.sync()
+    assert world.wallet == {B: "tea"}
+    assert world.account.pop(B) == "tea"
+    assert set(document.splitlines()) <= set(world.client.get_document().splitlines())
+
+
+def test_a_label_of_several_lines_is_one_line_in_the_wallet(world: World) -> None:
+    """That is no edit of it, and no reason to set it again."""
+    world.account_has({A: "rent\nMay", B: "tea"})
+    driver = world.sync()
+    assert world.wallet == {A: "rent May", B: "tea"}
+    assert not driver.is_edited()
+    world.wallet_has(world.wallet | {B: "coffee"})
+    world.sync()
+    assert world.account == {A: "rent\nMay", B: "coffee"}
+
+
+def test_half_a_character_is_replaced(world: World) -> None:
+    """A program may have one, and a file cannot."""
+    world.wallet_has({A: "rent \ud83d"})
+    world.sync()
+    assert world.account == {A: "rent \ufffd"}
+
+
+def test_what_a_person_writes_into_the_file_reaches_the_wallet(world: World) -> None:
+    """Though the file is the bridge's; what the wallet cannot hold stays, and an edit of the wallet takes none away."""
+    world.wallet_has({A: "rent", C: "tea"})
+    world.sync()
+    edited = world.format.from_file(world.path.read_bytes(), "").replace("rent", "rent, May")
+    edited += json.dumps({"type": "tx", "ref": 64 * "a", "label": "May"}) + "\n"
+    edited += json.dumps({"type": "addr", "ref": B, "label": "coffee"}) + "\n"
+    world.path.write_bytes(world.format.to_file(edited, b""))
+    world.wallet_has({A: "rent", D: "bike"})
+    world.sync()
+    assert world.wallet == {A: "rent, May", B: "coffee", D: "bike"}
+    assert world.account == {A: "rent, May", B: "coffee", D: "bike", 64 * "a": "May"}
+    assert not world.client.conflicts
+
+
+def test_news_from_elsewhere_and_an_edit_of_the_wallet_meet(world: World) -> None:
+    """Both pass; what is of one label is asked, whatever else came that the wallet could have been told of before."""
+    world.wallet_has({A: "rent", B: "coffee"})
+    world.sync()
+    world.account_has({A: "rent, May", B: "coffee", C: "bike"})
+    world.wallet_has({A: "rent, June", B: "tea"})
+    world.sync()
+    assert world.wallet == world.account == {A: "rent, May", B: "tea", C: "bike"}
+    (conflict,) = world.client.conflicts
+    assert (conflict.base, conflict.mine, conflict.theirs) == ("rent", "rent, June", "rent, May")
+
+
+def test_what_is_edited_while_many_labels_are_set_is_not_overwritten(world: World) -> None:
+    """At the next look, which is soon, it is an edit like any other."""
+    addresses = [f"{A[:-3]}{number:03}" for number in range(101)]
+    labels = dict.fromkeys(addresses, "rent")
+    world.wallet_has(labels)
+    world.sync()
+    world.account_has(dict.fromkeys(addresses, "rent, May"))
+    set_label, done = world.bridge.set_label, []
+
+    def somebody_edits_at_the_first(key: Key, label: str) -> None:
+        set_label(key, label)
+        done.append(key)
+        if len(done) == 1:
+            world.wallet_has(world.wallet | {addresses[-1]: "rent, June", B: "new"})
+
+    world.bridge.set_label = somebody_edits_at_the_first  # type: ignore[method-assign]
+    world.sync()
+    assert [conflict.mine for conflict in world.client.conflicts] == ["rent, June"]
+    assert world.wallet == world.account == dict.fromkeys(addresses, "rent, May") | {B: "new"}
+
+
+def test_what_is_taken_away_waits_and_nothing_is_set_meanwhile(world: World) -> None:
+    """Six of six labels; what comes from elsewhere is not in the wallet either, until somebody has answered."""
+    labels = {f"{A[:-1]}{digit}": f"label {digit}" for digit in range(6)}
+    world.wallet_has(labels)
+    world.sync()
+    world.wallet_has({})
+    world.sync()
+    assert world.file.held
+    world.account_has(labels | {B: "coffee"})
+    world.sync()
+    assert world.wallet == {}
+    with pytest.raises(errors.NotReady):
+        world.file.forget_program(world.client)
+    world.file.put(world.client, everything=True)
+    world.sync()
+    assert world.wallet == world.account == labels | {B: "coffee"}
+
+
+def test_a_wallet_that_cannot_be_asked_takes_nothing_away(world: World) -> None:
+    """Nor does another one."""
+    world.wallet_has({A: "rent"})
+    driver = world.sync()
+    kept = world.shelf.read_bytes()
+    for content, told in ((b"", "no wallet open"), (kept.replace(b"hers", b"his"), "another wallet open")):
+        world.shelf.write_bytes(content)
+        for action in (driver.take, driver.give, lambda _: driver.is_edited()):
+            with pytest.raises(errors.BridgeError, match=told):
+                action(world.client)
+        assert world.shelf.read_bytes() == content
+    world.shelf.write_bytes(kept)
+    world.sync()
+    assert world.account == world.wallet == {A: "rent"}
+
+
+def test_a_label_that_the_program_refuses_stops_no_other(world: World) -> None:
+    """How many there are is known; they stay in the account."""
+    set_label = world.bridge.set_label
+
+    def picky(key: Key, label: str) -> None:
+        if len(label) > 5:
+            raise errors.BridgeRefused("Shelf does not do what it is asked.")
+        set_label(key, label)
+
+    world.bridge.set_label = picky  # type: ignore[method-assign]
+    world.account_has({A: "far too long", B: "tea"})
+    assert world.sync().refused == 1
+    assert world.wallet == {B: "tea"}
+    assert world.account == {A: "far too long", B: "tea"}
+    world.account_has({A: "short", B: "tea"})
+    assert world.sync().refused == 0
+    assert world.wallet == {A: "short", B: "tea"}
+
+
+def test_what_was_seen_may_be_damaged(world: World) -> None:
+    """Then it is as on the first day: nothing is deleted."""
+    world.wallet_has({A: "rent", B: "coffee"})
+    world.sync()
+    for damaged in (b"", b"\xff", b"[1]", b"[[1, 2, 3]]"):
+        (world.folder / "seen").write_bytes(damaged)
+        world.sync()
+        assert world.account == world.wallet == {A: "rent", B: "coffee"}
+
+
+def test_a_bridge_that_is_chosen_anew_deletes_nothing(world: World) -> None:
+    """It may list less than what wrote the file before; what differs is asked."""
+    world.wallet_has({A: "rent", B: "coffee", C: "bike"})
+    world.sync()
+    for content in (world.path.read_bytes(), None):
+        world.file.forget_program(world.client)
+        (world.folder / "seen").unlink()
+        if content is None:
+            world.path.unlink()
+            world.file.forget_program(world.client)
+        world.wallet_has({A: "rent", B: "tea"})
+        world.sync()
+        assert world.account == world.wallet == {A: "rent", B: "coffee", C: "bike"}
+        assert [conflict.mine for conflict in world.client.conflicts] == ["tea"]
+        world.client.resolve_all("theirs")
+
+
+def after_a_crash(folder: Path, format: str, edit: dict[str, str]) -> list[World]:
+    """Return what became of a sync with news, ended at each of its steps, after an `edit` in the wallet, and a sync."""
+    worlds: list[World] = []
+    while True:
+        world = World(folder / str(len(worlds)), format)
+        world.wallet_has({A: "rent", B: "coffee", C: "bike"})
+        world.sync()
+        world.account_has({A: "rent, May", C: "bike", D: "tea"})
+        steps, bridge = Steps(), world.bridge
+        for name in ("set_label", "delete_label"):
+            setattr(bridge, name, steps._around(getattr(bridge, name)))
+        try:
+            steps.run(world.sync, at=len(worlds) + 1)
+        except Crash:
+            world.bridge = shelf_bridge(world.folder)
+            world.wallet_has(world.wallet | edit)
+            world.sync()
+            worlds.append(world)
+        else:
+            assert len(worlds) > 30
+            return worlds
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_process_may_end_between_any_two_steps(tmp_path: Path, format: str) -> None:
+    """The next one finishes it, with nothing asked and nothing lost."""
+    for world in after_a_crash(tmp_path, format, {}):
+        assert world.wallet == world.account == {A: "rent, May", C: "bike", D: "tea"}
+        assert not world.client.conflicts
+        assert not world.file.earlier(world.client)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_edit_after_a_process_ended_counts(tmp_path: Path, format: str) -> None:
+    """It is of another label than those that were being set: both pass."""
+    for world in after_a_crash(tmp_path, format, {C: "red bike", E: "new"}):
+        assert world.wallet == world.account == {A: "rent, May", C: "red bike", D: "tea", E: "new"}
+        assert not world.client.conflicts
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_edit_of_the_same_label_after_a_process_ended_is_not_lost(tmp_path: Path, format: str) -> None:
+    """It counts where the wallet had the news before, and is asked where it may not have had them."""
+    asked: list[Callable[[], object]] = []
+    for world in after_a_crash(tmp_path, format, {A: "rent, June"}):
+        if world.client.conflicts:
+            (conflict,) = world.client.conflicts
+            assert (conflict.mine, conflict.theirs) == ("rent, June", "rent, May")
+            assert world.account[A] == "rent, May"
+            asked.append(world.sync)
+        else:
+            assert world.account[A] == "rent, June"
+        assert world.wallet == world.account
+    assert asked
