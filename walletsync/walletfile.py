@@ -58,8 +58,8 @@ class WalletFile:
     """The file at `path`, whose content is a document of `format`. `memory` is a file of our own, in our own folder.
 
     Every method leaves the file alone if what is in it is not a document: it may be half written. One process at a
-    time; the lock of the client's store sees to that. A write that takes away more than `limit` waits: see `held`. Where
-    it `joins`, a file that is new may be of another wallet than the document, and both are in one then.
+    time; the lock of the client's store sees to that. A write that takes away more than `limit` waits: see `held`.
+    Where it `joins`, a file that is new may be of another wallet than the document, and both are in one then.
     """
 
     def __init__(
