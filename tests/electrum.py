@@ -1,6 +1,7 @@
 """A real Electrum for tests: Debian's, without a network and on regtest; apt-get installs it where it is missing."""
 
 import ast
+import fcntl
 import json
 import os
 import secrets
@@ -15,15 +16,17 @@ from typing import Any
 from tests.server.helpers import until
 from walletsync.bridges.rpc import Address, HttpRpc
 
+_LOCK = Path(tempfile.gettempdir()) / "walletsync-tests-electrum.lock"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
 def require_electrum() -> None:
     """Install Electrum where it is missing and may be; fail where it cannot be had."""
-    if shutil.which("electrum") is None and os.geteuid() == 0:
-        subprocess.run(["apt-get", "update"], check=True, capture_output=True)  # noqa: S607 - wherever it is
-        words = ["apt-get", "install", "-y", "--no-install-recommends", "electrum"]
-        subprocess.run(words, check=True, capture_output=True)
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may want it at once
+        if shutil.which("electrum") is None and os.geteuid() == 0:
+            for words in (["update"], ["install", "--yes", "--no-install-recommends", "electrum"]):
+                subprocess.run(["apt-get", *words], check=True, capture_output=True)  # noqa: S607 - wherever it is
     assert shutil.which("electrum"), "these tests label in a real Electrum: install it"
 
 

@@ -1,5 +1,6 @@
 """The wallet's program, where it has a bridge, as the commands that sync drive it."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from walletsync.client import Client
 
 
+_REST = 9
+"""For how many times as long as it took to answer a program is left alone, by who asks it again and again."""
+
+
 class Bridging:
     """What a command does with the bridge of a wallet; nothing, if it has none.
 
@@ -25,11 +30,18 @@ class Bridging:
         self._is_patient = is_patient
         self._trouble = ""
         self._refused = 0
+        self._rests_until = 0.0
         self._chosen: Chosen | None = None
         self._driver: Driver | None = None
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the program may be asked again: one with much to tell would else do nothing but that."""
+        return time.monotonic() >= self._rests_until
+
     def is_edited(self) -> bool:
         """Tell whether the program has news, or answers again; False if it has to be asked and cannot."""
+        begin = time.monotonic()
         had_trouble = bool(self._trouble)
         found = False
 
@@ -38,6 +50,8 @@ class Bridging:
             found = driver.is_edited() or had_trouble
 
         self._try(look)
+        end = time.monotonic()
+        self._rests_until = end + _REST * (end - begin)
         return found
 
     def take(self, client: "Client") -> None:

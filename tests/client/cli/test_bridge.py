@@ -3,6 +3,8 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -131,3 +133,30 @@ def test_a_bridge_that_is_patient_says_once_what_is_wrong(
     assert not bridge.is_edited()
     laptop.ok("bridge off")
     assert not bridge.is_edited()
+
+
+def test_a_program_with_much_to_tell_is_asked_less_often(
+    make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenth of the time at most."""
+    laptop, now = make("laptop"), 100.0
+    monkeypatch.setattr("walletsync.cli.bridging.time", SimpleNamespace(monotonic=lambda: now))
+
+    def slow(method: str, params: Any) -> Any:
+        nonlocal now
+        now += 1
+        return Liana()(method, params)
+
+    with line_program(folder / "lianad_rpc", slow):
+        laptop.ok(f"bridge liana --folder {folder}")
+        bridge = Bridging(Wallet.open(laptop.file), is_patient=True)
+        assert bridge.is_due
+        begin = now
+        bridge.is_edited()
+        took = now - begin
+        assert took == 2
+        assert not bridge.is_due
+        now += 8.9 * took
+        assert not bridge.is_due
+        now += 0.2 * took
+        assert bridge.is_due
