@@ -1,8 +1,9 @@
 """`Client` is one device of one person: the verbs of the tour, and `sync()`, the loop that uses them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from walletsync import history, merge, passwords
@@ -390,14 +391,15 @@ class Client:
         return self._device.resolve(conflict, keep)
 
     @one_at_a_time
-    def resolve_all(self, keep: Literal["mine", "theirs"]) -> Any:
+    def resolve_all(self, keep: OnConflict) -> Any:
         """Decide all conflicts that wait, at once. Returns the document.
 
-        One whose value has no place in the document any more stays in `conflicts`.
+        `keep` is a side, or a function that returns the value to keep, as for `sync()`. A conflict whose value has no
+        place in the document any more stays in `conflicts`.
 
-        Raises:
+        Raises what `keep` raises, and then none is decided, and:
             NotReady: there is no wallet on this device yet.
-            UsageError: `keep` is neither side.
+            UsageError: `keep` is neither side, and no function; or it returned nothing.
         """
         return self._device.resolve_all(keep)
 
@@ -483,7 +485,14 @@ class Client:
             ForkDetected, BadWallet: what the server presents is not that version of this account's history.
         """
         token, unlocked = self._session.credentials()
-        return history.document_at(self._api, self._device, token, unlocked, sequence)
+        return history.document_at(partial(self._api.version, token), self._device, unlocked, sequence)
+
+    @one_at_a_time
+    def versions(self, sequences: Iterable[int]) -> dict[int, Any]:
+        """Return the documents of several versions by number; what `version()` fetches for each is fetched once."""
+        token, unlocked = self._session.credentials()
+        fetch = cache(partial(self._api.version, token))
+        return {each: history.document_at(fetch, self._device, unlocked, each) for each in sequences}
 
     @one_at_a_time
     def restore(self, sequence: int) -> Synced:
@@ -494,7 +503,8 @@ class Client:
         """
         history.check_is_synced(self._device)
         token, unlocked = self._session.credentials()
-        self._device.set_document(history.document_at(self._api, self._device, token, unlocked, sequence))
+        fetch = partial(self._api.version, token)
+        self._device.set_document(history.document_at(fetch, self._device, unlocked, sequence))
         with self._api.patience(self._patience):
             return self._syncing.sync(None)
 

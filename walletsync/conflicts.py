@@ -68,12 +68,13 @@ class OpenConflicts:
             remaining.append(conflict)
         return replace(self, document=document, conflicts=tuple(remaining))
 
-    def all_resolved(self, keep: Literal["mine", "theirs"]) -> "OpenConflicts":
+    def all_resolved(self, keep: OnConflict) -> "OpenConflicts":
         """Return what is left once all are decided. Raises UsageError as `resolved` does.
 
         A conflict whose value has no place in the document is left.
         """
-        _check_side(keep)
+        if not callable(keep):
+            _check_side(keep)
         return self.decided(keep, set())
 
     def _shown(self, document: Any, conflict: Conflict) -> Conflict:

@@ -1,8 +1,9 @@
 """Earlier versions, as the server keeps them and as this device can trust them; and one number that sums them up."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any, TypeAlias
 
 from walletsync.api import Api
 from walletsync.device import Device
@@ -12,6 +13,7 @@ from walletsync.remedies import Remedy
 from walletsync.results import Fingerprint, KeptVersion
 from walletsync.versions import UnlockedAccount
 
+Fetch: TypeAlias = Callable[[int], WalletAnswer]
 _GROUPS, _GROUP_DIGITS = 6, 5
 
 
@@ -21,20 +23,19 @@ def kept_versions(api: Api, token: str) -> tuple[KeptVersion, ...]:
     return tuple(KeptVersion(kept.sequence, kept.time, kept.size, kept.device_id) for kept in listed)
 
 
-def document_at(api: Api, device: Device, token: str, unlocked: UnlockedAccount, sequence: int) -> object:
-    """Return the document of one version; `Client.version` says more."""
+def document_at(fetch: Fetch, device: Device, unlocked: UnlockedAccount, sequence: int) -> Any:
+    """Return the document of one version, which `fetch` gets from the server; `Client.version` says more."""
     known = device.known
     if known is None or sequence > known.sequence:
         raise NotReady(f"This device has not seen version {sequence} yet.", remedy=Remedy.SYNC)
-    wallet = api.version(token, sequence)
-    return device.open_earlier(wallet, _between(api, token, sequence, known.sequence), unlocked)
+    return device.open_earlier(fetch(sequence), _between(fetch, sequence, known.sequence), unlocked)
 
 
-def _between(api: Api, token: str, older: int, newer: int) -> Iterator[WalletAnswer]:
+def _between(fetch: Fetch, older: int, newer: int) -> Iterator[WalletAnswer]:
     """Yield the versions between two, the newest first, down to the first one that the server does not keep."""
     with suppress(NotKept):
         for sequence in range(newer - 1, older, -1):
-            yield api.version(token, sequence)
+            yield fetch(sequence)
 
 
 def check_is_synced(device: Device) -> None:

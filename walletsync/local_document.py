@@ -127,7 +127,7 @@ class LocalDocument:
         self.save(document=self.format.encode(left.document), conflicts=left.conflicts)
         return left.document
 
-    def resolve_all(self, keep: Literal["mine", "theirs"]) -> Any:
+    def resolve_all(self, keep: OnConflict) -> Any:
         """Decide all conflicts and return the document; `Client.resolve_all` says more."""
         left = OpenConflicts(self.format, self.document(), self.state.conflicts).all_resolved(keep)
         self.save(document=self.format.encode(left.document), conflicts=left.conflicts)

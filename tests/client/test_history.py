@@ -53,6 +53,16 @@ def test_versions_are_listed_and_shown(laptop: Client) -> None:
     assert state_of(laptop) is before
 
 
+def test_several_versions_are_fetched_once_each(laptop: Client, middle: Middle) -> None:
+    """Though each is proved by those after it."""
+    before = len(middle.requests)
+    assert laptop.versions([1, 3, 2]) == {1: {"n": 1}, 2: {"n": 2}, 3: {"n": 3}}
+    assert sorted(middle.requests[before:]) == [version_path(number) for number in (1, 2, 3)]
+    assert laptop.versions([]) == {}
+    with pytest.raises(NotReady):
+        laptop.versions([1, 4])
+
+
 def test_an_older_version_is_restored_as_a_new_one(laptop: Client, device: Device) -> None:
     """It goes to the other devices like any edit; what came after it stays in the history."""
     phone = device("phone")

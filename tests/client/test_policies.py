@@ -211,3 +211,14 @@ def test_a_policy_that_does_not_exist_is_refused_before_anything_is_sent(
         laptop.sync(on_conflict=policy)
     assert isinstance(caught.value, WalletSyncError)
     assert middle.requests == []
+
+
+def test_a_function_decides_all_that_wait(device: Device) -> None:
+    """Or leaves some, by returning the conflict itself; without the server, and all at once or none."""
+    _, phone = diverged(device)
+    first, second = phone.sync().conflicts
+    assert phone.resolve_all(lambda each: "both" if each.name == first.name else each)["a"] == "both"
+    assert phone.conflicts == (second,)
+    with pytest.raises(UsageError, match="returned nothing"):
+        phone.resolve_all(lambda _: None)
+    assert phone.conflicts == (second,)

@@ -20,7 +20,9 @@ from walletsync.cli.account import (
     rename_command,
 )
 from walletsync.cli.bridge import bridge_group
+from walletsync.cli.browser import ui_command
 from walletsync.cli.errors import EXIT_CODES, Commands
+from walletsync.cli.log import log_command
 from walletsync.cli.service import service_group
 from walletsync.cli.sync import pull_command, push_command, put_command, sync_command, watch_command
 from walletsync.cli.versions import (
@@ -75,10 +77,12 @@ for command in (
     put_command,
     sync_command,
     watch_command,
+    ui_command,
     service_group,
     bridge_group,
     conflicts_command,
     resolve_command,
+    log_command,
     history_command,
     diff_command,
     restore_command,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from walletsync import errors
-from walletsync.cli import secrets
 from walletsync.cli.bridging import Bridging
+from walletsync.cli.deeds import sync_file
 from walletsync.cli.edge import NOTHING, Notices
 from walletsync.cli.errors import CONFLICTS, FAILED, Failure, is_passing
 from walletsync.cli.output import as_json, conflict_as_json, say, show
@@ -20,8 +20,6 @@ from walletsync.cli.wallet import Wallet, WalletSelector
 
 if TYPE_CHECKING:
     from walletsync.client import Client
-    from walletsync.merge import Conflict
-    from walletsync.results import Synced
 
 _CHECK_SECONDS = 0.2
 _CHECKS_OF_BRIDGE = 4
@@ -29,8 +27,6 @@ _CHECKS_OF_BRIDGE = 4
 _POLL_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 2.0
 """How long to wait after a first failure; twice as long after each further one, up to what --every says."""
-_MAX_SYNCS = 8
-"""How many syncs there are at most if the file is edited during each."""
 
 
 @click.command("pull")
@@ -147,7 +143,7 @@ def sync_command(
     wallet.joins = join
     with wallet.with_password(ignore_keyring=accept_restored_server) as client:
         before = Notices.of(wallet, client)
-        synced = _sync_file(
+        synced = sync_file(
             wallet,
             client,
             Bridging(wallet),
@@ -254,75 +250,12 @@ def _checks_until_sync(every: float) -> int:
 def _sync_and_report(wallet: Wallet, client: "Client", bridge: Bridging, told: Notices, as_json: bool) -> Notices:
     """Sync, say what is new, and return what there is to tell in all."""
     before = client.wallet_state
-    synced, notices = _sync_file(wallet, client, bridge), Notices.of(wallet, client)
+    synced, notices = sync_file(wallet, client, bridge), Notices.of(wallet, client)
     _report_conflicts(len(synced.conflicts))
     notices.tell(told)
     if client.wallet_state != before:
         show({"sequence": synced.sequence}, f"version {synced.sequence}", as_json=as_json)
     return notices
-
-
-def _sync_file(
-    wallet: Wallet,
-    client: "Client",
-    bridge: Bridging,
-    on_conflict: Any = None,
-    *,
-    accept_restored_server: bool = False,
-    confirm_deletions: bool = False,
-) -> "Synced":
-    """Take the edits of file and bridge, sync, and give them the result; again while they were edited meanwhile.
-
-    Raises what these steps raise, and:
-        SyncGaveUp: it was edited each time; the edits are kept.
-    """
-    from walletsync.results import Synced
-
-    file, waiting = wallet.wallet_file(), client.conflicts
-    if not accept_restored_server:
-        wallet.get_before_first_look(client)
-    bridge.take(client)
-    file.take_edits(client, confirm_deletions=confirm_deletions)
-    for number in range(_MAX_SYNCS):
-        consents = accept_restored_server and number == 0  # once, to what the server has now
-        try:
-            synced = _accept_restored_server(wallet, client) if consents else client.sync(on_conflict)
-        except errors.NoWallet as error:
-            told = errors.NoWallet(
-                f"There is no file {wallet.file} yet, and no wallet on the server: the first version is made from the "
-                "file.",
-                status=error.status,
-                code=error.code,
-                remedy=error.remedy,
-            )
-            told.request_id = error.request_id
-            raise told from None
-        file.put(client)
-        bridge.give(client)
-        if not client.has_local_changes:
-            return Synced(synced.sequence, _new_conflicts(client.conflicts, waiting))
-    raise errors.SyncGaveUp(
-        f"{wallet.file} was edited during each of {_MAX_SYNCS} syncs. The edits are kept; sync again in a while."
-    )
-
-
-def _accept_restored_server(wallet: Wallet, client: "Client") -> "Synced":
-    """Consent to what the server has, with a new password where it has an earlier one again."""
-    try:
-        return client.accept_restored_server()
-    except errors.NewPasswordNeeded as error:
-        say(error.message)
-    new = secrets.new_password()
-    synced = client.accept_restored_server(new_password=new)
-    wallet.keep_in_keyring(new)
-    say("The new password is in force. Log in with it on your other devices.")
-    return synced
-
-
-def _new_conflicts(now: "tuple[Conflict, ...]", before: "tuple[Conflict, ...]") -> "tuple[Conflict, ...]":
-    """Return the conflicts that were not there before."""
-    names = {conflict.name for conflict in before}
-    return tuple(conflict for conflict in now if conflict.name not in names)
 
 
 def _report_conflicts(number: int) -> None:

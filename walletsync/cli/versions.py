@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from walletsync import exactjson
+from walletsync.cli import deeds
 from walletsync.cli.edge import NOTHING, Notices, earlier_records
 from walletsync.cli.output import as_json, conflict_as_json, present, show
 from walletsync.cli.wallet import Wallet, WalletSelector
@@ -14,7 +15,6 @@ from walletsync.errors import UsageError
 
 if TYPE_CHECKING:
     from walletsync.client import Client
-    from walletsync.merge import Conflict
     from walletsync.merge import Path as Place
 
 
@@ -75,29 +75,22 @@ def conflicts_command(selector: WalletSelector, earlier: bool, deletions: bool, 
 
 @click.command("resolve")
 @click.argument("name")
-@click.argument("keep", type=click.Choice(["mine", "theirs"]))
+@click.argument("keep", type=click.Choice(deeds.SIDES))
 @as_json
 @click.pass_obj
 def resolve_command(selector: WalletSelector, name: str, keep: Any, as_json: bool) -> None:
     """Decide the conflict with this NAME, or `all` of them, for mine or theirs.
 
-    A conflict keeps its name until it is decided, and no later one gets it. NAME can be `earlier`: mine makes all that
-    your program wrote as it was before the current state again, and theirs takes it off the list. The file changes at
-    once, the other devices after the next sync.
+    A conflict of two labels can be decided for both, which makes one label of them: "mine / theirs". A conflict keeps
+    its name until it is decided, and no later one gets it. NAME can be `earlier`: mine makes all that your program
+    wrote as it was before the current state again, and theirs takes it off the list. The file changes at once, the
+    other devices after the next sync.
 
     Example: walletsync resolve 1 mine
     """
     wallet = selector.wallet()
     with wallet.without_password() as client:
-        file = wallet.wallet_file()
-        file.take_edits(client)
-        if name == "earlier":
-            file.decide_earlier(client, keep)
-        elif name == "all":
-            client.resolve_all(keep)
-        else:
-            client.resolve(_conflict_named(client.conflicts, name), keep)
-        file.put(client)
+        deeds.resolve(wallet, client, name, keep)
         left, notices = len(client.conflicts), Notices.of(wallet, client)
     show({"conflicts": left}, f"Conflicts left: {left}", as_json=as_json)
     notices.check()
@@ -128,15 +121,11 @@ def diff_command(selector: WalletSelector, older: int, newer: int | None, as_jso
 
     Example: walletsync diff 12 14
     """
-    from walletsync.merge import MISSING
-
     wallet = selector.wallet()
     with wallet.logged_in() as client:
         before = wallet.with_valid_token(client, lambda: client.version(older))
         after = client.get_document() if newer is None else client.version(newer)
-    old, new = wallet.format.differences([before, after])
-    sides = {path: {"older": old.get(path, MISSING), "newer": new.get(path, MISSING)} for path in old | new}
-    _show_places(wallet, sides, "They have the same.", as_json=as_json)
+    _show_places(wallet, deeds.differences(wallet, before, after), "They have the same.", as_json=as_json)
 
 
 @click.command("restore")
@@ -150,10 +139,7 @@ def restore_command(selector: WalletSelector, sequence: int, as_json: bool) -> N
     """
     wallet = selector.wallet()
     with wallet.logged_in() as client:
-        file = wallet.wallet_file()
-        file.take_edits(client)
-        synced = wallet.with_valid_token(client, lambda: client.restore(sequence))
-        file.put(client)
+        synced = deeds.restore(wallet, client, sequence)
         notices = Notices.of(wallet, client)
     text = f"version {synced.sequence}, with what version {sequence} had"
     show({"sequence": synced.sequence}, text, as_json=as_json)
@@ -216,17 +202,7 @@ def export_command(selector: WalletSelector, output: Path | None, sequence: int 
 
 def _list_places(wallet: Wallet, client: "Client", *, deletions: bool, as_json: bool) -> None:
     """Show what the program has where the document has something else, or what it does not have any more."""
-
-    file, document = wallet.wallet_file(), client.get_document()
-    if deletions:
-        taken = {} if file.held is None else file.held.values
-        records = dict.fromkeys(map(wallet.format.record_at, taken))
-        sides = {path: {"theirs": wallet.format.value_at(document, path)} for path in records}
-    else:
-        sides = {
-            path: {"mine": value, "theirs": wallet.format.value_at(document, path)}
-            for path, value in file.earlier(client).items()
-        }
+    sides = deeds.taken_away(wallet, client) if deletions else deeds.written_as_before(wallet, client)
     _show_places(wallet, sides, "There is nothing on this list.", as_json=as_json)
 
 
@@ -243,13 +219,6 @@ def _show_places(wallet: Wallet, places: "dict[Place, dict[str, Any]]", if_none:
         for each, values in zip(shown, places.values(), strict=True)
     ]
     show(shown, "\n".join(lines) or if_none, as_json=as_json)
-
-
-def _conflict_named(conflicts: "tuple[Conflict, ...]", name: str) -> "Conflict":
-    found = next((conflict for conflict in conflicts if conflict.name == name), None)
-    if found is None:
-        raise UsageError(f"There is no conflict {name}; walletsync conflicts lists those that wait.")
-    return found
 
 
 def _place(conflict: dict[str, Any]) -> str:

@@ -146,3 +146,11 @@ class FileFormat(Format[D], Protocol[D]):
     def shown(self, path: Path, value: Any) -> Any:
         """Return what people may be shown of a value at a path: all but what is secret even on their own screen."""
         ...
+
+    def title(self, path: Path, record: Any) -> str:
+        """Return what people call the record at a place, which is `record` or MISSING; nothing of it is secret."""
+        ...
+
+    def both(self, path: Path, mine: Any, theirs: Any) -> Any:
+        """Return one value for a place that keeps what two sides have there, MISSING where only one of them can be."""
+        ...

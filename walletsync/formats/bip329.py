@@ -21,7 +21,7 @@ from typing import Any
 
 from walletsync import merge
 from walletsync.errors import DocumentError
-from walletsync.formats import label_files, label_places
+from walletsync.formats import label_files, label_places, label_words
 from walletsync.formats.label_lines import (
     NO_LINES,
     LabelFile,
@@ -148,6 +148,14 @@ class BIP329Format:
     def shown(self, path: Path, value: Any) -> Any:
         """Return the value: nothing is known to be a secret."""
         return value
+
+    def title(self, path: Path, record: Any) -> str:
+        """Return the label, what it is of, and the end of its ref."""
+        return label_words.title(path, record)
+
+    def both(self, path: Path, mine: Any, theirs: Any) -> Any:
+        """Return both labels in one; nothing else can be two things at once."""
+        return label_words.both(path, mine, theirs)
 
     def contents(self, document: str) -> set[Path]:
         """Return the places of labels, of frozen coins, and of fields that only one program knows."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from walletsync import exactjson, merge
 from walletsync.errors import DocumentError
 from walletsync.formats import json_layout, places
-from walletsync.merge import Merged, Path, place
+from walletsync.merge import MISSING, Merged, Path, place
 
 MAX_DEPTH: Final = 100
 """How many objects and lists may be inside one another, the document itself included."""
@@ -125,6 +125,14 @@ class JSONFormat:
     def shown(self, path: Path, value: Any) -> Any:
         """Return the value: nothing is known to be a secret."""
         return value
+
+    def title(self, path: Path, record: Any) -> str:
+        """Return the names on the way there."""
+        return places.title(path)
+
+    def both(self, path: Path, mine: Any, theirs: Any) -> Any:
+        """Return MISSING: what two values would be together, only their program knows."""
+        return MISSING
 
     def contents(self, document: dict[str, Any]) -> set[Path]:
         """Return the places of all entries that are not blank."""

@@ -118,6 +118,14 @@ class LBRYFormat:
         """Return the place of the account or the preference, or the place itself."""
         return path[:_PARTS]
 
+    def title(self, path: Path, record: Any) -> str:
+        """Return the names on the way there."""
+        return places.title(path)
+
+    def both(self, path: Path, mine: Any, theirs: Any) -> Any:
+        """Return MISSING: what two values would be together, only their program knows."""
+        return MISSING
+
     def contents(self, document: dict[str, Any]) -> set[Path]:
         """Return the places of accounts, of preferences, and of other entries that are not blank."""
         rest = {name: value for name, value in document.items() if name != "accounts"}

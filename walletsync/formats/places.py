@@ -67,6 +67,11 @@ def leaves(value: Any, path: Path = ()) -> set[Path]:
     return set() if is_blank(value) else {path}
 
 
+def title(path: Path) -> str:
+    """Return the names on the way to a place, of an item of a list what tells it apart."""
+    return " › ".join(str(step) for step in path) or "the whole file"
+
+
 def _compare(found: list[dict[Path, Any]], path: Path, values: Sequence[Any], keys: Keys) -> None:
     first, *others = map(sense, values)
     if all(same(first, other) for other in others):

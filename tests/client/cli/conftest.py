@@ -7,6 +7,7 @@ import keyring
 import pytest
 from keyring.backends.fail import Keyring as NoKeyring
 
+from tests.client.cli.label_pairs import RENT, Pair, labels, made_pair
 from tests.client.cli.machines import InMemory, Machine, Make
 from walletsync import walletfile
 from walletsync_server.testing import RunningServer
@@ -64,3 +65,9 @@ def phone(laptop: Machine, make: Make) -> Machine:
     phone.ok("sync")
     assert phone.read() == {"a": 1}
     return phone
+
+
+@pytest.fixture
+def pair(tmp_path: Path, running_server: RunningServer, address: Callable[[], str]) -> Pair:
+    """Two laptops with the same labels, which the program of the first one wrote."""
+    return made_pair(tmp_path, running_server.url, address, labels(**RENT))

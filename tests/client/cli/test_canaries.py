@@ -29,6 +29,7 @@ CALLS = {
     "put": "put",
     "sync": "sync --accept-restored-server",
     "watch": "watch",
+    "ui": "ui --no-browser",
     "service install": "service install",
     "service uninstall": "service uninstall",
     "service status": "service status",
@@ -41,6 +42,7 @@ CALLS = {
     "status": "status",
     "conflicts": "conflicts",
     "resolve": "resolve 1 mine",
+    "log": "log",
     "history": "history",
     "export": "export --version 1",
     "diff": "diff 1",
@@ -50,6 +52,7 @@ CALLS = {
 """Each command as it is called here."""
 ASKS_NOBODY = (
     "init",
+    "ui",
     "status",
     "put",
     "conflicts",
@@ -112,6 +115,7 @@ def test_every_command_is_called() -> None:
 def test_no_command_says_a_secret(command: str, make: Make, middle: Middle, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither on stderr, nor, where it fails, on stdout, nor in the error that ends it."""
     monkeypatch.setattr("walletsync.cli.sync.time", SimpleNamespace(sleep=interrupted))
+    monkeypatch.setattr("walletsync.cli.ui.serving.Page.serve", interrupted)
     monkeypatch.setenv("PATH", "")  # nothing is installed as a service
     laptop = make("laptop", middle.url)
     laptop.types(PASSWORD, NEW)

@@ -7,39 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.cheap_server import CheapServer
+from tests.client.cli.label_pairs import RENT, Pair, labels, read
 from tests.client.cli.machines import Machine, Make
 from tests.client.cli.test_watch import Watch
 from tests.server.helpers import until
 from walletsync_server.testing import RunningServer
-
-Pair = tuple[Machine, Machine]
-
-
-def labels(**of: str | None) -> str:
-    records = [{"type": "tx", "ref": ref} | ({} if label is None else {"label": label}) for ref, label in of.items()]
-    return "".join(f"{json.dumps(record)}\n" for record in records)
-
-
-def read(machine: Machine) -> dict[str, str]:
-    records = [json.loads(line) for line in machine.file.read_text().splitlines()]
-    return {record["ref"]: record["label"] for record in records if "label" in record}
-
-
-RENT = {"a": "rent", "b": "car"}
-
-
-@pytest.fixture
-def pair(tmp_path: Path, running_server: RunningServer, address: Callable[[], str]) -> Pair:
-    """Two laptops with the same labels, which the program of the first one wrote."""
-    email = address()
-    one, other = (Machine(tmp_path / name, running_server.url, email) for name in ("one", "other"))
-    for machine in (one, other):
-        machine.init("--format bip329")
-    one.file.write_text(labels(**RENT))
-    one.ok("register")
-    one.ok("sync")
-    other.ok("sync")
-    return one, other
 
 
 def test_a_stale_export_takes_nothing_back(pair: Pair) -> None:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests.client.cli.label_pairs import Pair, labels, read
 from tests.client.cli.machines import Machine
 
 
@@ -57,6 +58,33 @@ def test_of_several_conflicts_in_one_place_the_very_one_is_decided(
     phone.ok(f"resolve {name} {keep}")
     assert phone.read() == {"a": decided}
     assert [each["mine"] for each in phone.json("conflicts")] == left
+
+
+def test_a_conflict_of_labels_can_keep_both(pair: Pair) -> None:
+    """In one label, which both laptops have in the end; others, and several at once, are decided for one side."""
+    one, other = pair
+    one.file.write_text(labels(a="rent, May", b="bike"))
+    one.ok("sync")
+    other.file.write_text(labels(a="flat", b="bus"))
+    other.ok("sync")
+    assert "one conflict at a time" in other.fails("resolve all both", 2)
+    assert other.json("resolve 1 both") == {"conflicts": 1}
+    assert read(other) == {"a": "flat / rent, May", "b": "bike"}
+    assert "There is no conflict 1" in other.fails("resolve 1 both", 2)
+    other.ok("sync")
+    one.ok("sync")
+    assert read(one) == read(other)
+    assert [each["name"] for each in other.json("conflicts")] == ["2"]
+
+
+def test_other_conflicts_keep_one_side(laptop: Machine, phone: Machine) -> None:
+    """What two values would be together, nobody knows."""
+    laptop.write({"a": "laptop"})
+    laptop.ok("sync")
+    phone.write({"a": "phone"})
+    phone.ok("sync")
+    assert "cannot keep both" in phone.fails("resolve 1 both", 2)
+    assert len(phone.json("conflicts")) == 1
 
 
 def test_names_that_were_listed_stay_while_others_are_decided(laptop: Machine, phone: Machine) -> None:
