@@ -192,6 +192,7 @@ VERBS: dict[str, Callable[[Client], object]] = {
     "accept_with_new_password": lambda client: client.accept_restored_server(new_password=NEW),
     "history": lambda client: client.history(),
     "version": lambda client: client.version(1),
+    "versions": lambda client: client.versions([1]),
     "restore": lambda client: client.restore(1),
     "devices": lambda client: client.devices(),
     "revoke_device": lambda client: client.revoke_device("laptop"),

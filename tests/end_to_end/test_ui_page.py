@@ -185,7 +185,8 @@ def test_conflicts_are_decided_by_keyboard(person: Person, pair: Pair) -> None:
     assert '"rent, May", transaction …00000000 label' in person.reads
     assert "Before label 0 Mine flat Theirs rent, May" in person.reads
     person.presses("Keep both")
-    assert "Conflicts left: 1." in person.reads
+    assert "Decided." in person.reads
+    assert "1 conflict" in person.reads
     person.presses("Keep mine")
     assert "No conflicts" in person.reads
     assert "Not sent yet" in person.reads

@@ -9,6 +9,7 @@ import pytest
 
 from tests.client.cli.laptops import page
 from tests.client.cli.machines import Machine, Make
+from tests.client.cli.pages import page_of
 from tests.client.test_lbry_format import account, wallet
 
 
@@ -67,3 +68,24 @@ def test_command_of_the_page_sets_it_up(like: Machine, tmp_path: Path) -> None:
     words = [str(tmp_path / word) if word == "default_wallet" else word for word in shlex.split(command)]
     assert "is set up, as lbry." in like.ok(shlex.join(words))
     assert '`"(a secret, not shown)"`' in page("lbry")
+
+
+def test_the_page_shows_no_seed(tmp_path: Path, like: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of a conflict about it, nor of what differs between two versions; and an account is called by its key."""
+    first = wallet(accounts=[account(seed="words of one")])
+    laptop = Named(tmp_path / "laptop", like, "default_wallet", json.dumps(first))
+    laptop.ok("register")
+    laptop.ok("sync")
+    desktop = Named(tmp_path / "desktop", like, "default_wallet", json.dumps(first))
+    desktop.ok("sync")
+    laptop.file.write_text(json.dumps(wallet(accounts=[account(seed="words of two")])))
+    laptop.ok("sync")
+    desktop.file.write_text(json.dumps(wallet(accounts=[account(seed="words of three")])))
+    desktop.ok("sync")
+    with page_of(desktop, monkeypatch.setenv) as visitor:
+        conflicts, compared = visitor.enters(), visitor.sees("compare?older=1&newer=2")
+        assert "1 conflict" in conflicts.text
+        for seen in (conflicts, compared, visitor.sees("restore/1")):
+            assert "accounts › public_key=" in seen.text
+            assert "(a secret, not shown)" in seen.text
+            assert "words of" not in seen.html

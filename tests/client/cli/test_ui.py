@@ -77,7 +77,7 @@ def test_a_conflict_is_decided(button: str, label: str, pair: Pair, decider: Vis
     seen = decider.sees().text
     assert "2 conflicts" in seen
     assert '"rent, May", transaction a label Before nothing Mine flat Theirs rent, May Keep mine' in seen
-    assert "Decided. Sync now tells your other devices. Conflicts left: 1." in decider.presses(button).text
+    assert "Decided. Sync now tells your other devices." in decider.presses(button).text
     assert read(other) == {"a": label, "b": "bike"}
     decider.presses("Sync now")
     one.ok("sync")

@@ -242,8 +242,11 @@ def test_the_address_that_is_opened_is_the_printed_one(pair: Pair, monkeypatch: 
         signal.signal(signal.SIGTERM, before)
 
 
-def test_the_page_without_the_extra_says_what_is_missing(pair: Pair) -> None:
+def test_the_page_without_the_extra_says_what_is_missing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """`pip install walletsync[cli]` has no Flask."""
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "walletsync.cli.ui.serving", None)
+        assert "walletsync[ui]" in pair[0].fails("ui", 2)
     program = "import sys; sys.modules['flask'] = None; from walletsync.cli import main; main(['ui'])"
     done = subprocess.run(
         [sys.executable, "-c", program],

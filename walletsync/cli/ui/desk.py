@@ -16,7 +16,7 @@ from walletsync.cli.wallet import Wallet
 from walletsync.client import Client
 from walletsync.errors import UsageError
 
-_TELL_OTHERS = "Sync now tells your other devices."
+_DECIDED = "Decided. Sync now tells your other devices."
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ class Desk:
             marks = {each.name: each.seen for each in conflicts.shown} | {"all": conflicts.seen}
             _check_seen(marks.get(name), seen)
             deeds.resolve(self._wallet, client, name, keep)
-            left = len(client.conflicts)
-        return f"Decided. {_TELL_OTHERS} Conflicts left: {left}."
+        return _DECIDED
 
     def decide_earlier(self, keep: str, seen: str) -> str:
         """Decide what the program wrote as it was before, if it is still what the person has `seen`."""
@@ -73,7 +72,7 @@ class Desk:
             self._wallet.wallet_file().take_edits(client)
             _check_seen(self._sights.earlier(client).seen, seen)
             deeds.resolve(self._wallet, client, "earlier", keep)
-        return f"Decided. {_TELL_OTHERS}"
+        return _DECIDED
 
     def confirm_deletions(self, seen: str) -> str:
         """Let go what the program has taken away, if it is still what the person has `seen`, and sync."""

@@ -106,14 +106,17 @@ class Sights:
 
     def conflicts(self, client: Client) -> Records:
         """Return the conflicts that wait."""
-        all_conflicts = client.conflicts
+        all_conflicts = client.conflicts  # once: of thousands, it takes seconds
         document = client.get_document() if all_conflicts else None
         shown = []
         for each in all_conflicts[:MOST]:
             sides = {"Before": each.base, "Mine": each.mine, "Theirs": each.theirs}
             seen, both = self.mark(each.path, sides), deeds.can_keep_both(self._wallet, each)
             shown.append(self._record(document, each.path, sides, name=each.name, seen=seen, can_be_both=both))
-        return Records(tuple(shown), len(all_conflicts), self.mark_of_all(client))
+        # Of those that are not shown, too: whoever decides all of them has seen how many there are.
+        waiting = ({"name": each.name, "mine": each.mine, "theirs": each.theirs} for each in all_conflicts)
+        mark = self._mark_of(exactjson.dumps(present(each)) for each in waiting)
+        return Records(tuple(shown), len(all_conflicts), mark)
 
     def deletions(self, client: Client) -> Records:
         """Return what a program has taken away and nobody has confirmed."""
@@ -135,11 +138,6 @@ class Sights:
     def mark(self, path: Path, sides: dict[str, Any]) -> str:
         """Return what differs once any of the sides does, and tells nobody anything."""
         return self._mark_of([pointer(path), exactjson.dumps(present(sides))])
-
-    def mark_of_all(self, client: Client) -> str:
-        """Return a mark of all conflicts."""
-        sides = ({"name": each.name, "mine": each.mine, "theirs": each.theirs} for each in client.conflicts)
-        return self._mark_of(exactjson.dumps(present(each)) for each in sides)
 
     def _mark_of(self, parts: Iterable[str]) -> str:
         return hmac.new(self._secret, "\n".join(parts).encode(), hashlib.sha256).hexdigest()
