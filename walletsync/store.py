@@ -269,11 +269,12 @@ class Store:
         # Waiting for another client of this very process would be waiting for ourselves.
         patience = 0.0 if self._read_owner() == os.getpid() else _PATIENCE_SECONDS
         database.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
-        # EXCLUSIVE keeps the lock from the first transaction until the file is closed.
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA synchronous = EXTRA")
         with database:
             database.execute("BEGIN EXCLUSIVE")
+            # It keeps the lock until the file is closed. Not before there is one: two that open the file at once would
+            # each keep what the other one waits for, and neither would get it.
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._check_kind(database)
             database.execute("CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
             database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")

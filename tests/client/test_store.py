@@ -5,10 +5,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -381,3 +384,26 @@ def test_no_repr_shows_what_is_inside() -> None:
     assert VERSION.sequence == 3
     for value in (FULL, FULL.synced, FULL.password_change):
         assert repr(value) == f"{type(value).__name__}(<hidden>)"
+
+
+def test_who_waits_for_the_file_keeps_nobody_out(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that open it at once, one gets it; neither keeps what the other one waits for."""
+    Store(path).close()
+    tried = threading.Event()
+
+    class Telling(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if sql == "BEGIN EXCLUSIVE":
+                tried.set()
+            return super().execute(sql, *parameters)
+
+    with closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as other, ThreadPoolExecutor(1) as late:
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Telling))
+        for number in range(20):
+            tried.clear()
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("INSERT OR REPLACE INTO state VALUES ('of another', ?)", (number,))
+            opened = late.submit(Store, path)
+            assert tried.wait(30)
+            other.execute("COMMIT")
+            opened.result().close()
