@@ -195,9 +195,8 @@ class WalletFile:
     def write(self, client: "Client", content: bytes, *, had: bytes | None) -> None:
         """Write what the file's program has, for one that writes no files, and take from it what it changed.
 
-        It counts as written by the program also where the file has just that: what was put there, it has read. `had`
-        is what it had the last time, None for nothing. What another has written into the file since is taken before,
-        and counts as put there.
+        `had` is what it had the last time, None for nothing, whatever was in the file: that it has read, and can
+        delete. What another has written into the file since is taken before, and counts as put there.
 
         Raises what `take_edits` raises.
         """
@@ -212,8 +211,6 @@ class WalletFile:
                 _fsync_folder(self._path.resolve().parent)
                 _replace(self._taking, content)
             self._recover(client, self._limit)
-        elif (memory := self._remembered()) and not memory.held:
-            self._remember(replace(memory, puts=()))
 
     def forget_program(self, client: "Client") -> None:
         """Take what is in the file, and expect another program there: whatever that leaves out, it does not delete.

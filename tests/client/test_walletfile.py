@@ -438,7 +438,7 @@ def test_what_is_written_while_we_write_is_merged(tmp_path: Path) -> None:
 
 
 def test_what_its_program_has_is_written_and_taken(client: Client, file: WalletFile, path: Path) -> None:
-    """A program that writes no files has read what was put, also where it has just that: then it can delete it."""
+    """A program that writes no files has read what it had, also where that was put there: then it can delete it."""
     file.write(client, b'{"a": 1, "z": 1}', had=None)
     client.set_document({"a": 1, "b": 2, "z": 1})
     file.put(client)

@@ -34,9 +34,8 @@ class Bridging:
         self._chosen: Chosen | None = None
         self._driver: Driver | None = None
 
-    @property
     def is_due(self) -> bool:
-        """Whether the program may be asked again: one with much to tell would else do nothing but that."""
+        """Tell whether the program may be asked again: one with much to tell would else do nothing but that."""
         return time.monotonic() >= self._rests_until
 
     def is_edited(self) -> bool:

@@ -200,7 +200,7 @@ def _watch(wallet: Wallet, client: "Client", listening: ExitStack, *, every: flo
     checks_left, failures, trouble, told = 0, 0, "", NOTHING
     for check in itertools.count(1):
         last = file.signature()
-        is_edited = is_edited or (check % _CHECKS_OF_BRIDGE == 0 and bridge.is_due and bridge.is_edited())
+        is_edited = is_edited or (check % _CHECKS_OF_BRIDGE == 0 and bridge.is_due() and bridge.is_edited())
         if is_edited or last != synced or news.is_set() or checks_left <= 0 or wallet.store_signature() != kept:
             _take_back(client)
             news.clear()

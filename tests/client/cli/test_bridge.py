@@ -150,11 +150,11 @@ def test_a_program_with_much_to_tell_is_asked_less_often(
     with line_program(folder / "lianad_rpc", slow):
         laptop.ok(f"bridge liana --folder {folder}")
         bridge = Bridging(Wallet.open(laptop.file), is_patient=True)
-        due, begin = [bridge.is_due], now
+        due, begin = [bridge.is_due()], now
         bridge.is_edited()
         took = now - begin
         assert took == 2
         for more in (0, 8.9 * took, 0.2 * took):
             now += more
-            due.append(bridge.is_due)
+            due.append(bridge.is_due())
         assert due == [True, False, False, True]
