@@ -16,7 +16,7 @@ has rested: a program that was half way through writing it has not deleted what 
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,16 +59,25 @@ class WalletFile:
 
     Every method leaves the file alone if what is in it is not a document: it may be half written. One process at a
     time; the lock of the client's store sees to that. A write that takes away more than `limit` waits: see `held`.
-    Where it `joins`, a file that is new may be of another wallet than the document, and both are in one then.
+    Where it `joins`, a file that is new may be of another wallet than the document, and both are in one then. Before
+    the client has a version of the account nothing is done with a file that is new, unless it `may_begin`.
     """
 
     def __init__(
-        self, path: Path, *, format: FileFormat[Any], memory: Path, limit: Limit | None = None, joins: bool = False
+        self,
+        path: Path,
+        *,
+        format: FileFormat[Any],
+        memory: Path,
+        limit: Limit | None = None,
+        joins: bool = False,
+        may_begin: Callable[[], bool] = lambda: True,
     ) -> None:
         self._path = path
         self._format = format
         self._limit = limit or Limit()
         self._joins = joins
+        self._may_begin = may_begin
         self._memory = memory
         self._taking = memory.with_name(f"{memory.name}.taking")
         self._putting = memory.with_name(f"{memory.name}.putting")
@@ -141,6 +150,8 @@ class WalletFile:
             DocumentError: what is in the file is not a document, as when it is half written.
             WalletFileError: it cannot be read, or another program keeps writing to it.
         """
+        if self._is_too_early(client):
+            return False
         limit = None if confirm_deletions else self._limit
         self._recover(client, limit)
         content, seen = _read(self._path), self._seen()
@@ -174,7 +185,7 @@ class WalletFile:
         Raises:
             DocumentError, WalletFileError: nothing was written.
         """
-        while True:
+        while not self._is_too_early(client):
             self.take_edits(client)
             before, memory = _read(self._path), self._remembered()
             if before is not None and (memory is None or before != memory.seen):
@@ -191,6 +202,7 @@ class WalletFile:
                 return False
             if self._replaced(before, content):
                 return True
+        return False
 
     def write(self, client: "Client", content: bytes, *, had: bytes | None) -> None:
         """Write what the file's program has, for one that writes no files, and take from it what it changed.
@@ -228,6 +240,10 @@ class WalletFile:
                 self._memory.unlink()
             else:
                 self._remember(memory.not_by(self._format, None))
+
+    def _is_too_early(self, client: "Client") -> bool:
+        """Tell whether the file is new, and nobody knows yet whether the account has a wallet that it could be of."""
+        return client.merge_base is None and self.is_new and not self._may_begin()
 
     def _refuse_unrelated(self, written: Any, client: "Client") -> None:
         """Raise `UnrelatedWallet` if the file is new, and what is written and the document are hardly of one wallet."""

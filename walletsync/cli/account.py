@@ -10,7 +10,7 @@ import click
 
 from walletsync.cli import secrets
 from walletsync.cli.errors import HINTS
-from walletsync.cli.output import as_json, say, show
+from walletsync.cli.output import as_json, one_line, say, show
 from walletsync.cli.wallet import FORMATS, Wallet, WalletSelector, WalletSettings, guess_format
 from walletsync.errors import DocumentError, UnrelatedWallet, UnsyncedEdits, UsageError, WalletFileError
 from walletsync.remedies import Remedy
@@ -146,9 +146,9 @@ def login_command(selector: WalletSelector, new_password: bool, keyring: bool, a
     wallet = selector.wallet()
     with wallet.with_password(new_password=new_password, ignore_keyring=True) as client:
         token = client.get_auth_token()
+        if keyring or secrets.from_keyring(wallet.account) is not None:  # an old one there would be used again
+            secrets.save_to_keyring(wallet.account, wallet.password)
         _tell_if_unrelated(wallet, client)
-    if keyring or secrets.from_keyring(wallet.account) is not None:  # an old one there would be used again
-        secrets.save_to_keyring(wallet.account, wallet.password)
     show({"device": token.device, "expiration": token.expiration}, "This device is logged in.", as_json=as_json)
 
 
@@ -242,7 +242,8 @@ def devices_command(selector: WalletSelector, revoke: str | None, as_json: bool)
         devices = wallet.with_valid_token(client, client.devices)
         own = client.device_id
     text = "\n".join(
-        f"{each.device}  since {each.since}{'  (this one)' if each.device == own else ''}" for each in devices
+        f"{one_line(each.device)}  since {one_line(each.since)}{'  (this one)' if each.device == own else ''}"
+        for each in devices
     )
     show([asdict(each) for each in devices], text, as_json=as_json)
 

@@ -38,8 +38,7 @@ def sync_file(
     from walletsync.results import Synced
 
     file, waiting = wallet.wallet_file(), client.conflicts
-    if not accept_restored_server:
-        wallet.get_before_first_look(client)
+    wallet.get_before_first_look(client)
     bridge.take(client)
     file.take_edits(client, confirm_deletions=confirm_deletions)
     for number in range(_MAX_SYNCS):

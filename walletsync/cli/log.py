@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from walletsync.cli.kept import LAST, Told, told
-from walletsync.cli.output import as_json, show
+from walletsync.cli.output import as_json, one_line, show
 from walletsync.cli.wallet import WalletSelector
 
 
@@ -35,7 +35,8 @@ def log_command(selector: WalletSelector, last: int, as_json: bool) -> None:
         versions = told(wallet, client, last)
     now = datetime.now(UTC)
     lines = [
-        f"version {each.version.sequence}  {each.sentence(wallet.format.content)}  {each.device}  {each.ago(now)}"
+        f"version {each.version.sequence}  {each.sentence(wallet.format.content)}  {one_line(each.device)}  "
+        f"{one_line(each.ago(now))}"
         for each in versions
     ]
     show([_numbers(each) for each in versions], "\n".join(lines) or "The server keeps no versions.", as_json=as_json)

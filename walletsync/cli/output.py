@@ -44,6 +44,11 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 
+def one_line(text: str) -> str:
+    """Return a text that somebody else has chosen so that it can neither steer a terminal nor pass for another line."""
+    return printable(text).replace("\n", "\\n")
+
+
 def say(sentence: str) -> None:
     """Print a message for a person, on stderr."""
     click.echo(printable(sentence), err=True)

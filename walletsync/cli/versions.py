@@ -9,7 +9,7 @@ import click
 from walletsync import exactjson
 from walletsync.cli import deeds
 from walletsync.cli.edge import NOTHING, Notices, earlier_records
-from walletsync.cli.output import as_json, conflict_as_json, present, show
+from walletsync.cli.output import as_json, conflict_as_json, one_line, present, show
 from walletsync.cli.wallet import Wallet, WalletSelector
 from walletsync.errors import UsageError
 
@@ -107,7 +107,9 @@ def history_command(selector: WalletSelector, as_json: bool) -> None:
     wallet = selector.wallet()
     with wallet.logged_in() as client:
         versions = wallet.with_valid_token(client, client.history)
-    text = "\n".join(f"{each.sequence}  {each.time}  {each.size} bytes  {each.device}" for each in versions)
+    text = "\n".join(
+        f"{each.sequence}  {one_line(each.time)}  {each.size} bytes  {one_line(each.device)}" for each in versions
+    )
     show([asdict(each) for each in versions], text or "The server keeps no versions.", as_json=as_json)
 
 

@@ -85,6 +85,7 @@ class Wallet:
         self.password = ""
         self.joins = False
         """Whether a file that is new is put into the account also where it seems to be of another wallet."""
+        self._account_is_empty = False
 
     @classmethod
     def open(cls, file: Path) -> "Wallet":
@@ -194,6 +195,7 @@ class Wallet:
         try:
             self.with_valid_token(client, client.get_wallet)
         except NoWallet:
+            self._account_is_empty = True
             return False
         return True
 
@@ -213,6 +215,7 @@ class Wallet:
             memory=_folder(self.file) / "memory",
             limit=Limit(settings.max_deletions, settings.max_deletions_percent),
             joins=self.joins,
+            may_begin=lambda: self._account_is_empty,
         )
 
     def store_signature(self) -> tuple[int, ...]:

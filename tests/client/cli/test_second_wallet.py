@@ -121,3 +121,14 @@ def test_a_first_pull_says_that_there_is_news(laptops: Laptops, has_file: bool) 
     if has_file:
         other.file.write_text(exported(HOUSEHOLD))
     assert [other.json("pull")["newer"] for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("before", ["put", "resolve all mine", "sync --accept-restored-server"])
+def test_no_command_takes_the_file_before_the_account_is_known(laptops: Laptops, before: str) -> None:
+    """Else the file would no longer be new when it meets the account's wallet."""
+    one, other = laptops
+    other.file.write_text(exported(BUSINESS))
+    other.run(before)
+    assert "to have both in one: walletsync sync --join" in other.fails("sync", 2)
+    one.ok("sync")
+    assert refs(one) == set(HOUSEHOLD)

@@ -133,3 +133,15 @@ def test_what_differs_between_two_versions_is_listed(laptop: Machine) -> None:
     assert laptop.ok("diff 2") == "/a\n   older:  2\n   newer:  (nothing)\n/c\n   older:  (nothing)\n   newer:  [1]\n"
     assert laptop.ok("diff 3") == "They have the same.\n"
     assert "hint: walletsync sync" in laptop.fails("diff 1 9", 2)
+
+
+def test_a_name_from_the_server_passes_for_no_line(laptop: Machine) -> None:
+    """Whoever names a device, or lies about one, cannot add a version or a device to what is listed."""
+    laptop.write({"a": 1})
+    laptop.ok("sync")
+    laptop.ok("rename 'x\nversion 99  1 entry changed  phone'")
+    laptop.write({"a": 2})
+    laptop.ok("sync")
+    for command, number in (("log", 2), ("history", 2), ("devices", 2)):
+        assert len(laptop.ok(command).splitlines()) == number
+        assert laptop.ok(command).count("\\nversion 99") == 1

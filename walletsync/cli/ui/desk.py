@@ -77,9 +77,12 @@ class Desk:
     def confirm_deletions(self, seen: str) -> str:
         """Let go what the program has taken away, if it is still what the person has `seen`, and sync."""
         with self._at_work() as client:
-            self._wallet.wallet_file().take_edits(client)
+            file, bridge = self._wallet.wallet_file(), Bridging(self._wallet)
+            bridge.take(client)
+            file.take_edits(client)
             _check_seen(self._sights.deletions(client).seen, seen)
-            synced = deeds.sync_file(self._wallet, client, Bridging(self._wallet), confirm_deletions=True)
+            file.take_edits(client, confirm_deletions=True)
+            synced = deeds.sync_file(self._wallet, client, bridge)
             return f"Deleted, and synced: version {synced.sequence}."
 
     def put_back(self) -> str:
