@@ -249,7 +249,11 @@ class BridgeError(WalletSyncError):
 
 
 class BridgeRefused(BridgeError):
-    """The wallet's program answers that it does not do what it is asked."""
+    """The wallet's program answers that it does not do what it is asked; `code` says why, None if it gave none."""
+
+    def __init__(self, message: str, *, remedy: Remedy | None = None, code: int | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.code = code
 
 
 class StoreError(WalletSyncError):

@@ -18,7 +18,11 @@ USER, PASSWORD = "__cookie__", "canary-of-the-cookie"
 
 
 class Refusal(Exception):
-    """What the program says in an error."""
+    """What the program says in an error, with a code."""
+
+    def __init__(self, message: str, code: int = -8) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 Answers = Callable[[str, Any], Any]
@@ -37,7 +41,7 @@ def _answer(request: Any, answers: Answers) -> bytes:
     try:
         told = {"result": answers(request["method"], request["params"]), "error": None, "id": request["id"]}
     except Refusal as refusal:
-        told = {"result": None, "error": {"code": -8, "message": str(refusal)}, "id": request["id"]}
+        told = {"result": None, "error": {"code": refusal.code, "message": str(refusal)}, "id": request["id"]}
     return json.dumps(told).encode()
 
 
@@ -96,34 +100,75 @@ class BitcoinCore:
 
     def __init__(self, *addresses: str) -> None:
         self.labels = dict.fromkeys(addresses, "")
-        self.name = "savings"
+        self.sent: dict[str, str] = {}
+        self.purposes: dict[str, str] = {}
+        self.descriptors = ["wpkh([00000001/84h]xpub1/1/*)#b", "wpkh([00000001/84h]xpub1/0/*)#a"]
         self.forgets: str | None = None
 
     def __call__(self, method: str, params: list[Any]) -> Any:
         answer: Callable[..., Any] = getattr(self, method)
         return answer(*params)
 
-    def getwalletinfo(self) -> Any:
-        return {"walletname": self.name}
+    def listdescriptors(self) -> Any:
+        return {"wallet_name": "", "descriptors": [{"desc": each, "active": True} for each in self.descriptors]}
 
     def listlabels(self) -> Any:
-        return sorted({*self.labels.values(), *([] if self.forgets is None else [self.forgets])})
+        return sorted({*self.labels.values(), *self.sent.values(), *([] if self.forgets is None else [self.forgets])})
 
     def getaddressesbylabel(self, label: str) -> Any:
-        found = {address: {"purpose": "receive"} for address, each in self.labels.items() if each == label}
+        found = {
+            address: {"purpose": self.purposes.get(address, "receive" if address in self.labels else "send")}
+            for address, each in (self.labels | self.sent).items()
+            if each == label
+        }
         if not found:
-            raise Refusal(f"No addresses with label {label}")
+            raise Refusal(f"No addresses with label {label}", -11)
         return found
 
     def getaddressinfo(self, address: str) -> Any:
         if not address.startswith("bcrt1"):
-            raise Refusal("Invalid address")
+            raise Refusal("Invalid address", -5)
         return {"address": address, "ismine": address in self.labels}
 
     def setlabel(self, address: str, label: str) -> None:
         if address not in self.labels:
             raise Refusal(f"Invalid Bitcoin address {address}")
         self.labels[address] = label
+
+
+class Electrum:
+    """A wallet with addresses and a history, in which each transaction pays to some of them.
+
+    One without a label of its own is listed with those of the addresses.
+    """
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+        self.labels: dict[str, str] = {}
+        self.history: dict[str, list[str]] = {}
+
+    def __call__(self, method: str, params: dict[str, Any]) -> Any:
+        answer: Callable[..., Any] = getattr(self, method)
+        return answer(**params)
+
+    def listaddresses(self, *, labels: bool) -> Any:
+        return [[address, repr(self.labels.get(address, "") if labels else "")] for address in self.addresses]
+
+    def onchain_history(self, *, show_addresses: bool) -> Any:
+        return {"transactions": [self._item(each, show_addresses=show_addresses) for each in self.history]}
+
+    def setlabel(self, *, key: str, label: str) -> None:
+        self.labels[key] = label
+
+    def _item(self, transaction: str, *, show_addresses: bool) -> Any:
+        paid = self.history[transaction]
+        derived = ", ".join(filter(None, (self.labels.get(address) for address in paid)))
+        return {
+            "txid": transaction,
+            "incoming": True,
+            "outputs": [{"address": address} for address in paid if show_addresses],
+            "label": self.labels.get(transaction) or derived,
+        }
 
 
 class Liana:

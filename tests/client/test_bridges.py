@@ -75,9 +75,11 @@ def test_bitcoin_core_lists_sets_and_deletes(core: BitcoinCore, core_bridge: Bit
 def test_a_wallet_of_bitcoin_core_is_told_from_another(
     core: BitcoinCore, core_bridge: BitcoinCoreBridge, core_runs: Spoken, folder: Path
 ) -> None:
-    """By its name, which is in the address that is asked if it was given."""
+    """By its public keys, in whatever order; its name is in the address that is asked if it was given."""
     one = core_bridge.look().wallet
-    core.name = "spending"
+    core.descriptors.reverse()
+    assert core_bridge.look().wallet == one
+    core.descriptors.pop()
     assert core_bridge.look().wallet != one
     BitcoinCoreBridge(str(folder), core_runs.url, "a/b c").look()
     assert {*core_runs.paths} == {"/", "/wallet/a%2Fb%20c"}

@@ -1,16 +1,22 @@
 """Bitcoin Core, through its JSON-RPC: labels of addresses; it has none of transactions."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from walletsync.bridges.base import Look
-from walletsync.bridges.rpc import HttpRpc, Rpc, address_of, misunderstood, no_answer
+from walletsync.bridges.rpc import HttpRpc, Rpc, address_of, misunderstood, no_answer, settled
 from walletsync.errors import BridgeRefused
 from walletsync.formats.label_sense import Key, key_of
 
 _PORT = 8332
 _ROOT = ".bitcoin"
+_NOTHING_HAS_IT = -11
+"""The error that nothing has this label; any other, such as that the wallet is closed, says nothing of labels."""
+_NO_ADDRESS = -5
+"""The error that this is no address of the network."""
 
 
 class BitcoinCoreBridge:
@@ -26,19 +32,39 @@ class BitcoinCoreBridge:
         self._folder = Path.home() / _ROOT if folder is None else Path(folder)
         self._address = address_of(url or f"http://127.0.0.1:{_PORT}", _PORT)
         self._path = "/" if wallet is None else f"/wallet/{quote(wallet, safe='')}"
+        self._asked_wallet = ""
         self._is_mine: dict[Key, bool] = {}
 
     def look(self) -> Look:
         """Return the labels of addresses; an empty one is that of an address without."""
         rpc = self._rpc()
+        wallet, labels, blank = settled(self.program, lambda: self._listed(rpc))
+        return Look(wallet, labels, blank)
+
+    def _listed(self, rpc: Rpc) -> tuple[str, dict[Key, str], frozenset[Key]]:
         labels: dict[Key, str] = {}
         try:
-            wallet = f"bitcoin-core {rpc.call('getwalletinfo', [])['walletname']}"
+            described = sorted(each["desc"] for each in rpc.call("listdescriptors", [])["descriptors"])
+            wallet = hashlib.sha256(f"bitcoin-core {json.dumps(described)}".encode()).hexdigest()
+            if wallet != self._asked_wallet:
+                self._asked_wallet, self._is_mine = wallet, {}
             for label in filter(None, rpc.call("listlabels", [])):
-                labels |= {key_of("addr", address): label for address in _addresses(rpc, label)}
+                labels |= dict.fromkeys(self._addresses(rpc, label), label)
+            blank = frozenset(self._addresses(rpc, ""))
         except (AttributeError, KeyError, TypeError):
-            raise misunderstood(self.program, "getwalletinfo, listlabels or getaddressesbylabel") from None
-        return Look(wallet, labels)
+            raise misunderstood(self.program, "listdescriptors, listlabels or getaddressesbylabel") from None
+        return wallet, labels, blank
+
+    def _addresses(self, rpc: Rpc, label: str) -> list[Key]:
+        """Return the wallet's own addresses that have a label; those that it paid to are listed with them."""
+        try:
+            found: dict[str, Any] = rpc.call("getaddressesbylabel", [label])
+        except BridgeRefused as refused:
+            if refused.code != _NOTHING_HAS_IT:
+                raise
+            return []
+        keys = ((key_of("addr", address), about.get("purpose")) for address, about in found.items())
+        return [key for key, purpose in keys if purpose == "receive" or self.can_hold(key)]
 
     def can_hold(self, key: Key) -> bool:
         """Tell whether it is an address of the wallet; any other would be one that it was asked to pay to."""
@@ -47,7 +73,9 @@ class BitcoinCoreBridge:
         if key not in self._is_mine:
             try:
                 info = self._rpc().call("getaddressinfo", [key.ref])
-            except BridgeRefused:  # not an address of this network
+            except BridgeRefused as refused:
+                if refused.code != _NO_ADDRESS:
+                    raise
                 info = {}
             self._is_mine[key] = type(info) is dict and info.get("ismine") is True
         return self._is_mine[key]
@@ -65,14 +93,6 @@ class BitcoinCoreBridge:
         if credentials is None:
             raise no_answer(self.program)
         return HttpRpc(self.program, self._address, credentials, self._path)
-
-
-def _addresses(rpc: Rpc, label: str) -> list[str]:
-    try:
-        found: dict[str, Any] = rpc.call("getaddressesbylabel", [label])
-    except BridgeRefused:  # nothing has it any more
-        return []
-    return list(found.keys())
 
 
 def _from_cookie(file: Path) -> tuple[str, str] | None:

@@ -9,7 +9,9 @@ read it.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -34,6 +36,8 @@ _AT_ONCE: Final = 50
 """How many labels are set before the next look, so that what somebody edits meanwhile is not overwritten."""
 
 Labels = Mapping[Key, str]
+
+_NOTHING: Final[Mapping[Key, str | None]] = MappingProxyType({})
 
 
 class Driver:
@@ -71,17 +75,18 @@ class Driver:
 
         Nothing is set while deletions wait for a person. Raises what `take` raises; what was not set is the next time.
         """
-        self.refused, tried = 0, set[Key]()
+        self.refused, tried, given = 0, set[Key](), dict[Key, str | None]()
         while True:
-            look = self._look()
+            look = self._look(given)
             self._take(client, look)
-            if self._file.held is not None or not self._set(client, look.labels, tried):
+            if self._file.held is not None or not self._set(client, look, tried, given):
                 break
         if look.labels != self._seen():
             self._write(client, look.labels)
         self._file.put(client)
 
-    def _look(self) -> Look:
+    def _look(self, given: Mapping[Key, str | None] = _NOTHING) -> Look:
+        """Return what the wallet has: what it lists, and what it had or was `given` of what it does not tell."""
         look = self.bridge.look()
         if look.wallet != self._identity:
             raise BridgeError(
@@ -89,7 +94,13 @@ class Driver:
                 "from it.",
                 remedy=Remedy.OPEN_IN_PROGRAM,
             )
-        return Look(look.wallet, {key: _as_text(label) for key, label in look.labels.items() if not is_blank(label)})
+        labels = {key: _as_text(label) for key, label in look.labels.items() if not is_blank(label)}
+        for key, label in {**(self._seen() or {}), **given}.items():
+            is_told = look.is_complete or key in look.labels or key in look.blank
+            shown = label if key not in look.unsure else _as_text(look.unsure[key])
+            if label is not None and label == shown and not is_told:
+                labels[key] = label
+        return replace(look, labels=labels)
 
     def _take(self, client: "Client", look: Look) -> None:
         seen = self._seen()
@@ -110,9 +121,9 @@ class Driver:
             both = {key: (look.labels if key in edited else seen).get(key) for key in seen.keys() | edited}
             self._write(client, {key: label for key, label in both.items() if label is not None})
 
-    def _set(self, client: "Client", labels: Labels, tried: set[Key]) -> bool:
+    def _set(self, client: "Client", look: Look, tried: set[Key], given: dict[Key, str | None]) -> bool:
         """Set some of what the document has otherwise and was not `tried` yet; tell whether there was any."""
-        wanted = _labels(_document(client))
+        wanted, labels = _labels(_document(client)), look.labels
         keys = [
             key
             for key in labels.keys() | wanted.keys()
@@ -123,15 +134,18 @@ class Driver:
             tried.add(key)
             try:
                 if key in wanted:
-                    self.bridge.set_label(key, _one_line(*wanted[key]))
+                    label = _one_line(*wanted[key])
+                    self.bridge.set_label(key, label)
+                    given[key] = _as_text(label)
                 else:
                     self.bridge.delete_label(key)
+                    given[key] = None
             except BridgeRefused:
                 self.refused += 1
         return bool(some)
 
     def _can_pass(self, key: Key, wanted: set[str] | None) -> bool:
-        return wanted is None or (len(wanted) == 1 and self.bridge.can_hold(key))
+        return (wanted is None or len(wanted) == 1) and self.bridge.can_hold(key)
 
     def _write(self, client: "Client", labels: Labels) -> None:
         seen, wanted = self._seen(), _labels(_document(client))

@@ -1,18 +1,27 @@
 """Electrum, through the JSON-RPC that its window and its daemon have.
 
 It lists the labels of the wallet's addresses, and of the transactions in its history. A transaction without a label of
-its own is listed with those of its addresses, which is no label to keep.
+its own is listed with those of its addresses, which is no label to keep, unless it had that one before.
 """
 
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from walletsync.bridges.base import Look
-from walletsync.bridges.rpc import Address, HttpRpc, Rpc, address_of, is_this_machine, misunderstood, no_answer
+from walletsync.bridges.rpc import (
+    MAX_LISTINGS,
+    Address,
+    HttpRpc,
+    Rpc,
+    address_of,
+    is_this_machine,
+    keeps_changing,
+    misunderstood,
+    no_answer,
+)
 from walletsync.errors import BridgeError, BridgeRefused
 from walletsync.formats.label_sense import Key, key_of
 from walletsync.remedies import Remedy
@@ -37,7 +46,7 @@ class ElectrumBridge:
         self._known: frozenset[Key] = frozenset()
 
     def look(self) -> Look:
-        """Return the labels of addresses, and those of transactions that are their own."""
+        """Return the labels of addresses, and those of transactions; not sure of those that are of addresses too."""
         rpc = self._rpc()
         try:
             addresses, history = self._lists(rpc)
@@ -45,23 +54,26 @@ class ElectrumBridge:
             raise BridgeError("Electrum does not have the wallet open.", remedy=Remedy.OPEN_IN_PROGRAM) from None
         try:
             by_address = {address: ast.literal_eval(label) for address, label in addresses}
-            by_transaction = dict(_transactions(history["transactions"], by_address))
+            derived, by_transaction = _transactions(history["transactions"], by_address)
         except (AttributeError, KeyError, TypeError, ValueError, SyntaxError):
             raise misunderstood(self.program, "listaddresses or onchain_history") from None
         labels = {key_of("addr", each): label for each, label in by_address.items()}
         labels |= {key_of("tx", each): label for each, label in by_transaction.items()}
-        self._known = frozenset(labels)
+        unsure = {key_of("tx", each): label for each, label in derived.items()}
+        self._known = frozenset(labels | unsure)
         first = next(iter(by_address), "")
         wallet = hashlib.sha256(f"electrum {first}".encode()).hexdigest()
-        return Look(wallet, {key: label for key, label in labels.items() if label})
+        blank = frozenset(key for key, label in labels.items() if not label)
+        return Look(wallet, {key: label for key, label in labels.items() if label}, blank, unsure)
 
     def _lists(self, rpc: Rpc) -> tuple[Any, Any]:
         """Return addresses and history of one moment: nobody has labelled an address between the two."""
-        while True:
+        for _ in range(MAX_LISTINGS):
             addresses = rpc.call("listaddresses", {"labels": True, **self._wallet})
             history = rpc.call("onchain_history", {"show_addresses": True, **self._wallet})
             if addresses == rpc.call("listaddresses", {"labels": True, **self._wallet}):
                 return addresses, history
+        raise keeps_changing(self.program)
 
     def can_hold(self, key: Key) -> bool:
         """Tell whether it is an address of the wallet or a transaction in its history: Electrum lists no others."""
@@ -96,9 +108,13 @@ def _listening(text: str) -> Address:
     return Address(host, int(port))
 
 
-def _transactions(history: list[Any], by_address: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _transactions(history: list[Any], by_address: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the labels of transactions: those that are as their addresses give them, and those of their own."""
+    both: tuple[dict[str, str], dict[str, str]] = {}, {}
     for item in history:
         paid = dict.fromkeys(each["address"] for each in item["outputs"])
         labels = {each: by_address[each] for each in paid if by_address.get(each)}
         derived = (", ".join(labels.values()), ", ".join(labels[each] for each in sorted(labels)))
-        yield item["txid"], "" if item["incoming"] and item["label"] in derived else item["label"]
+        is_own = not (item["label"] and item["incoming"] and item["label"] in derived)
+        both[is_own][item["txid"]] = item["label"]
+    return both

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from walletsync.bridges.base import Look
-from walletsync.bridges.rpc import LineRpc, Rpc, misunderstood
+from walletsync.bridges.rpc import LineRpc, Rpc, misunderstood, settled
 from walletsync.errors import UsageError
 from walletsync.formats.label_sense import Key, key_of
 
@@ -30,6 +30,10 @@ class LianaBridge:
     def look(self) -> Look:
         """Return the labels of addresses, transactions and coins."""
         rpc = self._rpc()
+        wallet, labels = settled(self.program, lambda: self._listed(rpc))
+        return Look(wallet, labels, is_complete=True)
+
+    def _listed(self, rpc: Rpc) -> tuple[str, dict[Key, str]]:
         try:
             descriptors = json.dumps(rpc.call("getinfo", {})["descriptors"], sort_keys=True)
             wallet = hashlib.sha256(f"liana {descriptors}".encode()).hexdigest()
@@ -37,7 +41,7 @@ class LianaBridge:
             labels = {key_of(each["type"], each["ref"]): str(each["label"]) for each in records if each.get("label")}
         except (AttributeError, KeyError, TypeError):
             raise misunderstood(self.program, "getinfo or getlabelsbip329") from None
-        return Look(wallet, {key: label for key, label in labels.items() if key.type in _TYPES})
+        return wallet, {key: label for key, label in labels.items() if key.type in _TYPES}
 
     def can_hold(self, key: Key) -> bool:
         """Tell whether it is an address, a transaction or a coin: Liana keeps and lists the label of any."""

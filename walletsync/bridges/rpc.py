@@ -9,9 +9,10 @@ import ipaddress
 import json
 import socket
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from typing_extensions import override
@@ -23,6 +24,10 @@ _SECONDS: Final = 10.0
 """How long a program may take for one answer."""
 _MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _UNAUTHORIZED: Final = (401, 403)
+MAX_LISTINGS: Final = 10
+"""How often a program is asked for all labels until it says the same twice."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,26 @@ class LineRpc:
         return _result(self._program, method, body)
 
 
+def settled(program: str, listing: Callable[[], T]) -> T:
+    """Return what a program lists once it lists the same twice: what is edited between two answers is in neither.
+
+    Raises:
+        BridgeError: it never does.
+    """
+    before = listing()
+    for _ in range(MAX_LISTINGS):
+        found = listing()
+        if found == before:
+            return found
+        before = found
+    raise keeps_changing(program)
+
+
+def keeps_changing(program: str) -> BridgeError:
+    """Return the error of a program that never says the same twice."""
+    return BridgeError(f"{program} has a wallet that keeps changing. Try again when it is at rest.")
+
+
 def no_answer(program: str) -> BridgeError:
     """Return the error of a program that does not answer."""
     return BridgeError(f"{program} does not answer: it may not run.", remedy=Remedy.OPEN_IN_PROGRAM)
@@ -167,6 +192,12 @@ def _result(program: str, method: str, body: bytes) -> Any:
         answer = None
     if type(answer) is not dict or not answer.keys() & {"result", "error"}:
         raise misunderstood(program, method)
-    if answer.get("error") is not None:
-        raise BridgeRefused(f"{program} does not do what it is asked: {method}.", remedy=Remedy.OPEN_IN_PROGRAM)
+    error = answer.get("error")
+    if error is not None:
+        code = error.get("code") if type(error) is dict else None
+        raise BridgeRefused(
+            f"{program} does not do what it is asked: {method}.",
+            remedy=Remedy.OPEN_IN_PROGRAM,
+            code=code if type(code) is int else None,
+        )
     return answer.get("result")
