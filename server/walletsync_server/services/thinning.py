@@ -13,26 +13,25 @@ KEPT_DAYS = 30
 def superfluous(versions: Sequence[StoredVersion], most_bytes: int) -> list[int]:
     """Return the sequences of the versions that need not be kept.
 
-    Kept are the last ten; of each of the latest 24 hours and 30 days in which there was a version, by UTC, the first
-    and the last one, so that what came before a loss outlasts the many versions that may follow it; and of all these,
-    beginning with the newest, as many as have `most_bytes` together. The current one is always kept.
+    Kept are the last ten; of each of the latest 24 hours and 30 days in which there was a version, by UTC, the last
+    one; and of all these, beginning with the newest, as many as have `most_bytes` together. The current one is always
+    kept.
 
     The hours and days are those that have a version, not those before now: so a clock that was wrong for a moment
     costs nothing, and a wallet that seldom changes has a longer past. Whoever drops these after every version has what
-    he would have if he had never dropped any before, as long as there is room and the clock goes forward.
+    he would have if he had never dropped any before, as long as there is room.
 
     Args:
         versions: what there is of one wallet, the current version first.
         most_bytes: of the encrypted wallets.
     """
-    hours: dict[int, list[int]] = {}
-    days: dict[int, list[int]] = {}
+    by_hour: dict[int, int] = {}
+    by_day: dict[int, int] = {}
     for sequence, hour, _ in versions:
-        hours.setdefault(hour, []).append(sequence)
-        days.setdefault(hour // 24, []).append(sequence)
+        by_hour.setdefault(hour, sequence)
+        by_day.setdefault(hour // 24, sequence)
     chosen = {version.sequence for version in versions[:KEPT_VERSIONS]}
-    for of_one in (*islice(hours.values(), KEPT_HOURS), *islice(days.values(), KEPT_DAYS)):
-        chosen.update((of_one[0], of_one[-1]))
+    chosen.update(islice(by_hour.values(), KEPT_HOURS), islice(by_day.values(), KEPT_DAYS))
     gone, total = [], 0
     for sequence, _, size in versions:
         if sequence in chosen:
