@@ -251,6 +251,17 @@ def test_a_wallet_that_cannot_be_asked_takes_nothing_away(world: World) -> None:
     assert world.account == world.wallet == {A: "rent"}
 
 
+def test_a_program_that_does_not_answer_leaves_the_edits_of_the_file(world: World) -> None:
+    """Nothing is taken from anywhere."""
+    world.account_has({A: "rent"})
+    world.sync()
+    world.path.write_bytes(world.path.read_bytes().replace(b"rent", b"bike"))
+    world.shelf.unlink()
+    with pytest.raises(errors.BridgeError):
+        world.driver().take(world.client)
+    assert world.account == {A: "rent"}
+
+
 def test_a_label_that_the_program_refuses_stops_no_other(world: World) -> None:
     """How many there are is known; they stay in the account."""
     set_label = world.bridge.set_label

@@ -226,3 +226,27 @@ def test_a_label_that_was_deleted_between_two_pages_takes_no_other_along(folder:
         deletes.append(f"{0:064x}")
         assert {key.ref for key in bridge.look().labels} == liana.labels.keys()
         assert len(liana.labels) == 1004
+
+
+def test_a_label_that_the_program_refused_is_not_edited_by_what_it_took(folder: Path) -> None:
+    """Liana takes a hundred characters; that it goes on having what it had is nobody's answer to the longer one."""
+    liana, long = Liana(), 101 * "z"
+    with line_program(folder / "lianad_rpc", liana):
+        world = Bridged(folder, LianaBridge(str(folder), None, None))
+        liana.labels = {A: "short", B: "bike"}
+        world.sync()
+        for label in ("red bike", "blue bike"):
+            world.account_gets({A: long, B: label})
+            assert world.sync().refused == 1
+            assert world.account == {A: long, B: label}
+            assert liana.labels == {A: "short", B: label}
+            assert not world.file.earlier(world.client)
+        liana.labels[B] = "bike"
+        world.sync()
+        assert world.account == {A: long, B: "bike"}
+        assert not world.client.conflicts
+        liana.labels[A] = "shorter"
+        world.sync()
+        asked = [(each.mine, each.theirs) for each in world.client.conflicts]
+        assert asked == [("shorter", long)]
+        assert world.account == {A: long, B: "bike"}

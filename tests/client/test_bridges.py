@@ -4,7 +4,10 @@ import json
 import re
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +197,33 @@ def test_a_program_that_says_nothing_is_not_waited_for_for_ever(folder: Path, mo
                 bridge.look()
         with pytest.raises(BridgeError, match="does not answer"):
             ElectrumBridge(str(folder), None, None).look()
+
+
+@pytest.mark.parametrize("kind", [socket.AF_INET, socket.AF_UNIX])
+def test_a_program_that_says_a_little_at_a_time_is_not_waited_for_for_ever(
+    kind: socket.AddressFamily, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of an answer has to be there in time, not the next bit of it."""
+    monkeypatch.setattr(rpc, "_SECONDS", 0.3)
+    with socket.socket(kind) as listening, ThreadPoolExecutor() as pool:
+        listening.bind(str(folder / "lianad_rpc") if kind == socket.AF_UNIX else ("127.0.0.1", 0))
+        listening.listen()
+
+        def dribble() -> None:
+            with listening.accept()[0] as connection, suppress(OSError):
+                connection.sendall(b"" if kind == socket.AF_UNIX else b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")
+                for _ in range(100):
+                    connection.sendall(b" ")
+                    time.sleep(0.05)
+
+        said = pool.submit(dribble)
+        port = 0 if kind == socket.AF_UNIX else listening.getsockname()[1]
+        bridge = core_of(folder, f"http://127.0.0.1:{port}") if port else LianaBridge(str(folder), None, None)
+        begin = time.monotonic()
+        with pytest.raises(BridgeError, match="does not answer"):
+            bridge.look()
+        assert time.monotonic() - begin < 3
+        said.result()
 
 
 def test_no_proxy_is_asked(core_bridge: BitcoinCoreBridge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,8 +67,9 @@ class Driver:
 
         Raises what `is_edited` and `WalletFile.take_edits` raise.
         """
+        look = self._look()
         self._file.take_edits(client)
-        self._take(client, self._look())
+        self._take(client, look)
 
     def give(self, client: "Client") -> None:
         """Set in the wallet what the document has otherwise, as far as it can hold it, after taking its edits.
@@ -82,7 +83,7 @@ class Driver:
             if self._file.held is not None or not self._set(client, look, tried, given):
                 break
         if look.labels != self._seen():
-            self._write(client, look.labels)
+            self._write(client, look.labels, is_taken=True)
         self._file.put(client)
 
     def _look(self, given: Mapping[Key, str | None] = _NOTHING) -> Look:
@@ -147,10 +148,16 @@ class Driver:
     def _can_pass(self, key: Key, wanted: set[str] | None) -> bool:
         return (wanted is None or len(wanted) == 1) and self.bridge.can_hold(key)
 
-    def _write(self, client: "Client", labels: Labels) -> None:
+    def _write(self, client: "Client", labels: Labels, *, is_taken: bool = False) -> None:
+        """Write what the wallet has into the file.
+
+        If all its edits were taken, `is_taken`, what it has otherwise than the document was refused: that it has read
+        the rest makes no edit of what it could not be given.
+        """
         seen, wanted = self._seen(), _labels(_document(client))
         had = None if seen is None else self._as_file(seen, wanted)
-        self._file.write(client, self._as_file(labels, wanted), had=had)
+        written = _without_refused(labels, wanted) if is_taken else labels
+        self._file.write(client, self._as_file(written, wanted), had=had)
         self._remember(labels)
 
     def _as_file(self, labels: Labels, wanted: Mapping[Key, set[str]]) -> bytes:
@@ -207,6 +214,15 @@ def _is_as_wanted(label: str | None, wanted: set[str] | None) -> bool:
 def _as_in(wanted: set[str] | None, label: str) -> str:
     """Return a label as the document has it, if that is what it says."""
     return next((each for each in wanted or () if _one_line(each) == label), label)
+
+
+def _without_refused(labels: Labels, wanted: Mapping[Key, set[str]]) -> Labels:
+    """Return labels as the document has them; of several, which no wallet can hold, what it has."""
+    return {
+        key: label if _is_as_wanted(label, wanted[key]) or len(wanted[key]) > 1 else next(iter(wanted[key]))
+        for key, label in labels.items()
+        if key in wanted
+    }
 
 
 def _one_line(label: str) -> str:

@@ -8,8 +8,10 @@ import http.client
 import ipaddress
 import json
 import socket
+import threading
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -98,9 +100,11 @@ class HttpRpc:
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         connection = _connection(self._address)
         try:
-            connection.request("POST", self._path, json.dumps(request).encode(), self._headers)
-            answer = connection.getresponse()
-            status, body = answer.status, answer.read(_MAX_ANSWER_BYTES + 1)
+            connection.connect()
+            with _for_a_while(connection.sock):
+                connection.request("POST", self._path, json.dumps(request).encode(), self._headers)
+                answer = connection.getresponse()
+                status, body = answer.status, answer.read(_MAX_ANSWER_BYTES + 1)
         except (OSError, http.client.HTTPException):
             raise no_answer(self._program) from None
         finally:
@@ -128,8 +132,8 @@ class LineRpc:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(_SECONDS)
                 connection.connect(str(self._path))
-                connection.sendall(json.dumps(request).encode() + b"\n")
-                with connection.makefile("rb") as lines:
+                with _for_a_while(connection), connection.makefile("rb") as lines:
+                    connection.sendall(json.dumps(request).encode() + b"\n")
                     body = lines.readline(_MAX_ANSWER_BYTES + 1)
         except OSError:
             raise no_answer(self._program) from None
@@ -164,6 +168,31 @@ def no_answer(program: str) -> BridgeError:
 def misunderstood(program: str, method: str) -> BridgeError:
     """Return the error of a program that answers something else than its documentation says."""
     return BridgeError(f"{program} answers {method} with something else than expected: it may be of another version.")
+
+
+@contextmanager
+def _for_a_while(connection: socket.socket) -> Iterator[None]:
+    """Cut a connection off when the time for one answer is over, however often a little of it comes.
+
+    Raises:
+        TimeoutError: it was.
+    """
+    is_late = threading.Event()
+
+    def cut_off() -> None:
+        is_late.set()
+        with suppress(OSError):  # it is closed already
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(_SECONDS, cut_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if is_late.is_set():
+        raise TimeoutError
 
 
 def _connection(address: Address) -> http.client.HTTPConnection:
