@@ -212,17 +212,25 @@ class WalletFile:
 
         Raises what `take_edits` raises.
         """
-        self.take_edits(client)
-        self._refuse_unrelated(self._decoded(content, self._format.empty()), client)
-        if memory := self._remembered():
-            self._remember(memory.not_by(self._format, had))
-        if _read(self._path) != content:
+        while True:
+            self.take_edits(client)
+            before = _read(self._path)
+            self._refuse_unrelated(self._decoded(content, self._format.empty()), client)
+            if before is not None and before != self._seen():
+                continue  # written since the edits were taken
+            if memory := self._remembered():
+                self._remember(memory.not_by(self._format, had))
+            if before == content:
+                return
             with self._writing():
                 _write(self._new(), content, mode=self._mode())
+                if _read(self._path) != before:
+                    continue
                 self._new().replace(self._path.resolve())
                 _fsync_folder(self._path.resolve().parent)
                 _replace(self._taking, content)
             self._recover(client, self._limit)
+            return
 
     def forget_program(self, client: "Client") -> None:
         """Take what is in the file, and expect another program there: whatever that leaves out, it does not delete.

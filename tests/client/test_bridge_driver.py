@@ -184,6 +184,30 @@ def test_what_a_person_writes_into_the_file_reaches_the_wallet(world: World) -> 
     assert not world.client.conflicts
 
 
+@pytest.mark.parametrize("at", ["_refuse_unrelated", "_mode"])
+def test_what_a_person_writes_into_the_file_at_that_moment_is_taken(
+    world: World, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the file and its replacement."""
+    world.wallet_has({A: "rent", C: "tea"})
+    world.sync()
+    world.wallet_has({A: "rent, May", C: "tea"})
+    edited = world.format.from_file(world.path.read_bytes(), "")
+    edited += json.dumps({"type": "addr", "ref": B, "label": "coffee"}) + "\n"
+    edits = [world.format.to_file(edited, b"")]
+    step: Callable[..., Any] = getattr(WalletFile, at)
+
+    def somebody_writes(file: WalletFile, *args: Any) -> Any:
+        if edits:
+            world.path.write_bytes(edits.pop())
+        return step(file, *args)
+
+    monkeypatch.setattr(WalletFile, at, somebody_writes)
+    world.sync()
+    assert world.wallet == world.account == {A: "rent, May", B: "coffee", C: "tea"}
+    assert not world.client.conflicts
+
+
 def test_news_from_elsewhere_and_an_edit_of_the_wallet_meet(world: World) -> None:
     """Both pass; what is of one label is asked, whatever else came that the wallet could have been told of before."""
     world.wallet_has({A: "rent", B: "coffee"})
