@@ -214,8 +214,8 @@ class WalletFile:
         """
         while True:
             self.take_edits(client)
-            before = _read(self._path)
             self._refuse_unrelated(self._decoded(content, self._format.empty()), client)
+            before = _read(self._path)
             if before is not None and before != self._seen():
                 continue  # written since the edits were taken
             if memory := self._remembered():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 import msgspec
 
-from walletsync.cli.bridging import bridge_file, seen_file
+from walletsync.cli.bridging import seen_file
 from walletsync.cli.output import as_json, say, show
 from walletsync.cli.wallet import Wallet, WalletSelector
 from walletsync.errors import BridgeError, UsageError
@@ -95,7 +95,7 @@ def off_command(selector: WalletSelector, as_json: bool) -> None:
     Example: walletsync bridge off
     """
     wallet = selector.wallet()
-    was_there = bridge_file(wallet).exists()
+    was_there = wallet.bridge_file.exists()
     if was_there:
         _forget(wallet)
     text = "no longer asked" if was_there else "not asked"
@@ -113,7 +113,7 @@ def bridge_status_command(selector: WalletSelector, as_json: bool) -> None:
     from walletsync.bridges.chosen import chosen
 
     wallet = selector.wallet()
-    found = chosen(bridge_file(wallet))
+    found = chosen(wallet.bridge_file)
     if found is None:
         show({"bridge": None}, f"No program is asked for the labels of {wallet.file}.", as_json=as_json)
         return
@@ -141,7 +141,7 @@ def _choose(
         )
     look = bridge.look()
     _forget(wallet)
-    write_file(bridge_file(wallet), msgspec.json.encode(msgspec.structs.replace(new, identity=look.wallet)))
+    write_file(wallet.bridge_file, msgspec.json.encode(msgspec.structs.replace(new, identity=look.wallet)))
     text = f"{bridge.program} is asked from now on: it has {len(look.labels)} labels."
     show({"bridge": name, "labels": len(look.labels)}, text, as_json=as_json)
     say(f"{_PASSES[name]} {_STAYS} Now: walletsync sync, or walletsync watch")
@@ -162,5 +162,5 @@ def _forget(wallet: Wallet) -> None:
     """Let no program have said anything: whatever is next in the file is from another one, which deletes nothing."""
     with wallet.without_password() as client:
         wallet.wallet_file().forget_program(client)
-        bridge_file(wallet).unlink(missing_ok=True)
+        wallet.bridge_file.unlink(missing_ok=True)
         seen_file(wallet).unlink(missing_ok=True)

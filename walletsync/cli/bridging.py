@@ -86,12 +86,12 @@ class Bridging:
 
     def _opened(self) -> "Driver | None":
         """Return what drives the bridge that is chosen now, the same as long as it is the same one."""
-        if not bridge_file(self._wallet).exists():
+        if not self._wallet.bridge_file.exists():
             self._chosen = self._driver = None
             return None
         from walletsync.bridges.chosen import chosen
 
-        found = chosen(bridge_file(self._wallet))
+        found = chosen(self._wallet.bridge_file)
         if found != self._chosen:
             self._chosen = found
             self._driver = None if found is None else driver(self._wallet, found)
@@ -104,11 +104,6 @@ def driver(wallet: Wallet, chosen: "Chosen") -> "Driver":
 
     bridge = chosen.bridge()
     return Driver(bridge, chosen.identity, wallet.wallet_file(), wallet.format, seen_file(wallet))
-
-
-def bridge_file(wallet: Wallet) -> Path:
-    """Return the file that says which bridge is chosen."""
-    return wallet.folder / "bridge.json"
 
 
 def seen_file(wallet: Wallet) -> Path:

@@ -93,6 +93,8 @@ def resolve(wallet: Wallet, client: "Client", name: str, keep: Any) -> None:
     file.take_edits(client)
     if keep == "both" and name in ("all", "earlier"):
         raise UsageError(f"Both can be kept in one conflict at a time; decide {name} for mine or theirs.")
+    if name == "earlier" and wallet.bridge_file.exists():
+        raise UsageError("With a bridge nothing is listed as earlier: what the program cannot hold it never had.")
     if name == "earlier":
         file.decide_earlier(client, keep)
     elif name == "all":
@@ -140,7 +142,12 @@ def taken_away(wallet: Wallet, client: "Client") -> "dict[Place, dict[str, Any]]
 
 
 def written_as_before(wallet: Wallet, client: "Client") -> "dict[Place, dict[str, Any]]":
-    """Return what the program wrote as it had it before, as `mine`, and what the document has there, as `theirs`."""
+    """Return what the program wrote as it had it before, as `mine`, and what the document has there, as `theirs`.
+
+    Nothing, where a bridge writes the file: `earlier_records` says why.
+    """
+    if wallet.bridge_file.exists():
+        return {}
     earlier, document = wallet.wallet_file().earlier(client), client.get_document()
     return {path: {"mine": value, "theirs": wallet.format.value_at(document, path)} for path, value in earlier.items()}
 

@@ -71,5 +71,10 @@ NOTHING = Notices("", "", "")
 
 
 def earlier_records(wallet: Wallet, client: "Client") -> int:
-    """Return in how many records the file has what the program had before, and the document something else."""
+    """Return in how many records the file has what the program had before, and the document something else.
+
+    None, where a bridge writes the file: all that its program has is up to date, and what it cannot hold it never had.
+    """
+    if wallet.bridge_file.exists():
+        return 0
     return len({wallet.format.record_at(path) for path in wallet.wallet_file().earlier(client)})

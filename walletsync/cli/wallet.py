@@ -229,6 +229,11 @@ class Wallet:
         return _folder(self.file)
 
     @property
+    def bridge_file(self) -> Path:
+        """The file that says which bridge is chosen, if one is."""
+        return self.folder / "bridge.json"
+
+    @property
     def _store(self) -> Path:
         return _folder(self.file) / "store"
 

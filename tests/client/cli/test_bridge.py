@@ -98,6 +98,25 @@ def test_labels_that_the_program_does_not_take_are_told_of(make: Make, folder: P
         assert sorted(laptop.file.read_text().splitlines()) == sorted(records)
 
 
+def test_what_the_program_cannot_hold_does_not_count_as_written_before(make: Make, folder: Path) -> None:
+    """It is listed nowhere, and no decision about a list can take it out of the account."""
+    laptop, liana = make("laptop"), Liana()
+    laptop.ok("register")
+    records = [f'{{"type":"xpub","ref":"key {number}","label":"savings"}}' for number in range(20)]
+    with line_program(folder / "lianad_rpc", liana):
+        laptop.ok(f"bridge liana --folder {folder}")
+        laptop.file.write_text("\n".join(records) + "\n")
+        laptop.ok("sync")
+        liana.labels[OURS] = "rent"
+        assert "what it had before" not in laptop.run("sync").stderr
+        assert laptop.json("status")["earlier"] == 0
+        assert laptop.json("conflicts --earlier") == []
+        for keep in ("mine", "theirs"):
+            assert "nothing is listed as earlier" in laptop.fails(f"resolve earlier {keep}", 2)
+        laptop.ok("sync")
+    assert len(laptop.file.read_text().splitlines()) == 21
+
+
 def test_a_bridge_that_is_patient_says_once_what_is_wrong(
     make: Make, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
