@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.server.helpers import until
 from walletsync.bridges.rpc import Address, HttpRpc
+from walletsync.errors import BridgeError
 
 _LOCK = Path(tempfile.gettempdir()) / "walletsync-tests-electrum.lock"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -110,8 +111,8 @@ class Electrum:
     def _answers(self) -> bool:
         try:
             return bool(self.call("ping"))
-        except Exception:  # noqa: BLE001 - it does not answer yet, however that shows
-            return False
+        except (OSError, ValueError, SyntaxError, LookupError, TypeError, BridgeError):
+            return False  # it has not written where it listens, or only half of that, or does not listen yet
 
     def _words(self, *command: str) -> list[str]:
         return ["electrum", "--regtest", "--offline", "-D", str(self._root), *command]
