@@ -44,7 +44,8 @@ class Laptop:
 
     def _bring_together(self, change: Callable[[Any], Any]) -> None:
         with self.wallet.without_password() as client:
-            file = self.wallet.wallet_file()
+            # Of an account without a wallet, as `sync` finds out: there is no server here.
+            file = WalletFile(self.wallet.file, format=self.wallet.format, memory=self.wallet.folder / "memory")
             file.take_edits(client)
             client.update_document(change)
             file.put(client)
