@@ -54,8 +54,29 @@ class SqlErasing(SqlWrites, WriteTransaction):
             .values(erase_before=accounts.c.current_sequence + 1)
         )
 
+    def erase_if_small(self, account_id: int) -> bool:
+        """Remove all that is gone of this account if it is no more than a piece; say whether it was."""
+        is_small = sum(size for _, size in self._gone(account_id)) <= PIECE_BYTES
+        return is_small and not self.erase_piece(account_id)
+
     def erase_piece(self, account_id: int) -> bool:
         """Remove some of what is gone of this account, the oldest first; say whether any is left."""
+        gone = self._gone(account_id)
+        last, total = 0, 0
+        for sequence, size in gone:
+            total += size
+            if last and total > PIECE_BYTES:
+                break
+            last = sequence
+        self._run(sa.delete(wallets).where(wallets.c.account_id == account_id, wallets.c.sequence <= last))
+        if gone and last < gone[-1][0]:
+            return True
+        self._run(sa.delete(accounts).where(accounts.c.account_id == account_id, ~IS_THERE))
+        self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(erase_before=0))
+        return False
+
+    def _gone(self, account_id: int) -> list[tuple[int, int]]:
+        """Return the sequences and sizes of the versions to be removed, the oldest first."""
         size = sa.func.length(sa.type_coerce(wallets.c.encrypted_wallet, sa.LargeBinary)).label("size")
         rows = self._rows(
             sa.select(wallets.c.sequence, size)
@@ -63,18 +84,7 @@ class SqlErasing(SqlWrites, WriteTransaction):
             .where(accounts.c.account_id == account_id)
             .order_by(wallets.c.sequence)
         )
-        last, total = 0, 0
-        for row in rows:
-            total += row["size"]
-            if last and total > PIECE_BYTES:
-                break
-            last = row["sequence"]
-        self._run(sa.delete(wallets).where(wallets.c.account_id == account_id, wallets.c.sequence <= last))
-        if rows and last < rows[-1]["sequence"]:
-            return True
-        self._run(sa.delete(accounts).where(accounts.c.account_id == account_id, ~IS_THERE))
-        self._run(sa.update(accounts).where(accounts.c.account_id == account_id).values(erase_before=0))
-        return False
+        return [(row["sequence"], row["size"]) for row in rows]
 
     def being_erased(self) -> int | None:
         """Return an account of which something is still to be removed; None if there is none."""

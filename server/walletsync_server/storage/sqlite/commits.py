@@ -49,8 +49,8 @@ class Job:
         transaction = SqliteWriteTransaction(connection)
         try:
             self.value = self.work(transaction)
-            # If all of it is small, it needs no other transaction.
-            self.left = [account_id for account_id in transaction.erased if transaction.erase_piece(account_id)]
+            # Only if all of it is small it needs no other transaction: nobody is to wait for a piece beside the work.
+            self.left = [account_id for account_id in transaction.erased if not transaction.erase_if_small(account_id)]
             self.erases, self.deleted = bool(transaction.erased), transaction.deleted
         except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the job was given
             self.error = translated(error)
