@@ -495,8 +495,11 @@ class Client:
         return {each: history.document_at(fetch, self._device, unlocked, each) for each in sequences}
 
     @one_at_a_time
-    def restore(self, sequence: int) -> Synced:
+    def restore(self, sequence: int, *, choose: Callable[[Any, Any], Any] | None = None) -> Synced:
         """Make the document of an earlier version the current one again, as a new version, and sync.
+
+        `choose` returns what the document is to be instead, given the present one and the earlier one, to restore a
+        part of it.
 
         Raises what `version()` and `sync()` raise, and:
             UnsyncedEdits: they would be overwritten; sync() first.
@@ -504,7 +507,8 @@ class Client:
         history.check_is_synced(self._device)
         token, unlocked = self._session.credentials()
         fetch = partial(self._api.version, token)
-        self._device.set_document(history.document_at(fetch, self._device, unlocked, sequence))
+        document = history.document_at(fetch, self._device, unlocked, sequence)
+        self._device.set_document(document if choose is None else choose(self._device.document(), document))
         with self._api.patience(self._patience):
             return self._syncing.sync(None)
 

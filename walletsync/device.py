@@ -162,7 +162,7 @@ class Device(LocalDocument):
 
     def accept(self, wallet: WalletAnswer, unlocked: UnlockedAccount) -> Fetched:
         """Accept what the server presents, if it continues what this device knows, and merge local edits onto it."""
-        version, document = versions.unseal(unlocked, wallet, self.format.name)
+        version, document = versions.unseal(unlocked, wallet, self.format)
         synced, pending = self._settled(version)
         known = None if synced is None else synced.known
         rekeyed = synced is not None and synced.seed != unlocked.binding.seed
@@ -182,10 +182,10 @@ class Device(LocalDocument):
         Raises:
             ForkDetected: it is authentic, but did not come before what this device knows.
         """
-        version, document = versions.unseal(unlocked, wallet, self.format.name)
+        version, document = versions.unseal(unlocked, wallet, self.format)
         newest, older = self.state.synced, itertools.chain(between, [wallet])
         is_newest = newest is not None and newest.known.digest == version.digest
-        if not (is_newest or versions.are_linked(unlocked, newest, older, self.format.name)):
+        if not (is_newest or versions.are_linked(unlocked, newest, older, self.format)):
             raise ForkDetected(
                 f"The server presented a version {version.sequence} of the wallet that is not in the history that this "
                 "device knows. Nothing of it was used; ask whoever runs the server if it happens again after a sync.",
@@ -211,7 +211,7 @@ class Device(LocalDocument):
         """
         owed = self.state.owed_restores + restored_server.restores_of(self.state)
         changes: dict[str, Any] = {"password_change": None, "owed_restores": owed}
-        opened = None if wallet is None else versions.unseal(unlocked, wallet, self.format.name)
+        opened = None if wallet is None else versions.unseal(unlocked, wallet, self.format)
         epoch = _FIRST_EPOCH if opened is None else opened[0].epoch
         if not is_latest_password and self.known is not None and epoch < self.known.epoch:
             changes["seeds"] = restored_server.seeds_before(self.state, unlocked.binding.seed)
@@ -220,7 +220,7 @@ class Device(LocalDocument):
             return
         version, document = opened
         theirs = self.format.decode(document)
-        earlier = (versions.unseal(unlocked, each, self.format.name) for each in older)
+        earlier = (versions.unseal(unlocked, each, self.format) for each in older)
         base = restored_server.common_ancestor(self.format, self.state, version, document, earlier)
         merged = self._with_line(base, theirs)
         self._move_to(wallet, unlocked, version, theirs, merged, **changes)
@@ -308,7 +308,7 @@ class Device(LocalDocument):
                 f"The document has {len(document):,} bytes; no device takes more than "
                 f"{compression.MAX_DOCUMENT_BYTES:,}. Nothing was sent and nothing is lost; make the document smaller."
             )
-        sealed = versions.seal(unlocked, about, self.format.name, document)
+        sealed = versions.seal(unlocked, about, self.format, document)
         size = len(sealed.encrypted_wallet)
         if size > limit:
             raise WalletTooLarge(

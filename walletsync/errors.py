@@ -106,6 +106,15 @@ class OtherFormat(DocumentError):
         super().__init__(message, remedy=Remedy.USE_ITS_FORMAT)
         self.format = format
 
+    @classmethod
+    def between(cls, found: str, wanted: str, *, wallet: str = "The wallet") -> "OtherFormat":
+        """Return the error for a wallet of a format that was found where another one was wanted."""
+        return cls(
+            f"{wallet} holds a document of the format {found!r}, and this client was made for {wanted!r}. Nothing was "
+            "changed.",
+            format=found,
+        )
+
 
 class WrongPassword(UsageError):
     """The password does not open the wallet that this device has."""

@@ -46,8 +46,8 @@ class Remedy(Enum):
 
     # The wallet
     JOIN_OR_USE_ANOTHER_ACCOUNT = (
-        "If it is another wallet, keep it in an account of its own. To have both in one, put what it has into the "
-        "document with update_document()."
+        "If it is another wallet, keep it in an account of its own, or beside the other one with WalletsFormat. To "
+        "make one of both, put what it has into the document with update_document()."
     )
     SYNC = "Call sync() first."
     POLL = "Call sync() from time to time instead."

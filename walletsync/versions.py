@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 
 from walletsync import continuity, crypto
 from walletsync.continuity import Version
 from walletsync.errors import BadWallet, OtherFormat
+from walletsync.formats.base import Format, SeveralFormats
 from walletsync.payload import Payload
 from walletsync.protocol import WalletAnswer, wallet_digest
 from walletsync.store import SealedVersion
@@ -21,15 +23,16 @@ class UnlockedAccount:
     keys: crypto.Keys
 
 
-def seal(unlocked: UnlockedAccount, about: Version, format_name: str, document: bytes) -> SealedVersion:
+def seal(unlocked: UnlockedAccount, about: Version, format: Format[Any], document: bytes) -> SealedVersion:
     """Seal `document` as the version that `about` describes; its digest comes from the sealing."""
+    name, sent = format.sent(document) if isinstance(format, SeveralFormats) else (format.name, document)
     payload = Payload(
-        format=format_name,
+        format=name,
         device=about.device,
         entries=dict(about.entries),
         restores=about.restores,
         abandoned=about.abandoned,
-        document=document,
+        document=sent,
     )
     sealed = crypto.seal(
         unlocked.keys,
@@ -49,7 +52,7 @@ def seal(unlocked: UnlockedAccount, about: Version, format_name: str, document: 
     )
 
 
-def unseal(unlocked: UnlockedAccount, wallet: WalletAnswer, format_name: str) -> tuple[Version, bytes]:
+def unseal(unlocked: UnlockedAccount, wallet: WalletAnswer, format: Format[Any]) -> tuple[Version, bytes]:
     """Open what a server presents; return what it says of itself and its document.
 
     Raises:
@@ -64,12 +67,11 @@ def unseal(unlocked: UnlockedAccount, wallet: WalletAnswer, format_name: str) ->
         hmac=wallet.hmac,
     )
     payload = Payload.decode(opened.plaintext)
-    if payload.format != format_name:
-        raise OtherFormat(
-            f"The wallet holds a document of the format {payload.format!r}, and this client was made for "
-            f"{format_name!r}. Nothing was changed.",
-            format=payload.format,
-        )
+    document = payload.document
+    if isinstance(format, SeveralFormats):
+        document = format.received(payload.format, document)
+    elif payload.format != format.name:
+        raise OtherFormat.between(payload.format, format.name)
     version = Version(
         sequence=wallet.sequence,
         digest=wallet_digest(wallet.sequence, wallet.encrypted_wallet, wallet.hmac).hex(),
@@ -80,11 +82,11 @@ def unseal(unlocked: UnlockedAccount, wallet: WalletAnswer, format_name: str) ->
         restores=payload.restores,
         abandoned=payload.abandoned,
     )
-    return version, payload.document
+    return version, document
 
 
 def are_linked(
-    unlocked: UnlockedAccount, newest: SealedVersion | None, older: Iterable[WalletAnswer], format_name: str
+    unlocked: UnlockedAccount, newest: SealedVersion | None, older: Iterable[WalletAnswer], format: Format[Any]
 ) -> bool:
     """Tell whether each of `older`, the newest first, came before the one that is named before it.
 
@@ -94,9 +96,9 @@ def are_linked(
     """
     if newest is None or newest.seed != unlocked.binding.seed:
         return False
-    after, _ = unseal(unlocked, newest.wallet, format_name)
+    after, _ = unseal(unlocked, newest.wallet, format)
     for each in older:
-        version, _ = unseal(unlocked, each, format_name)
+        version, _ = unseal(unlocked, each, format)
         if version.sequence == after.sequence - 1:
             is_before = version.digest == after.previous
         else:

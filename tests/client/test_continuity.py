@@ -21,6 +21,7 @@ from walletsync.continuity import (
 )
 from walletsync.crypto import NO_PREVIOUS, Binding, Keys
 from walletsync.errors import BadWallet, ForkDetected, RollbackDetected
+from walletsync.formats.json import JSONFormat
 from walletsync.payload import Entry, Payload, Restore
 from walletsync.protocol import WalletAnswer
 from walletsync.versions import UnlockedAccount, unseal
@@ -327,7 +328,7 @@ def test_authentic_wallets_are_judged_as_the_vectors_say(case: dict[str, Any]) -
     binding = Binding(account["realm"], account["email"], bytes.fromhex(account["seed"]))
     keys = Keys("", bytes.fromhex(account["encryption"]), bytes.fromhex(account["mac"]))
     wallet = WalletAnswer(encrypted_wallet=case["encryptedWallet"], sequence=case["sequence"], hmac=case["hmac"])
-    version, _ = unseal(UnlockedAccount(binding, keys), wallet, "json")
+    version, _ = unseal(UnlockedAccount(binding, keys), wallet, JSONFormat())
     known = convert(HISTORY["known"], Known)
     if case["expected"] in ERRORS:
         with pytest.raises(ERRORS[case["expected"]]):

@@ -8,7 +8,7 @@ read it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -43,15 +43,27 @@ _NOTHING: Final[Mapping[Key, str | None]] = MappingProxyType({})
 class Driver:
     """Drives `bridge`, which is of the wallet `identity`, by the wallet's `file`; `seen` is a file of our own.
 
+    `labels_in` returns the label file that is in a document of the client; `format` is that of the wallet's file.
+
     `refused` is how many labels the program did not take the last time.
     """
 
-    def __init__(self, bridge: Bridge, identity: str, file: WalletFile, format: FileFormat[Any], seen: Path) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        identity: str,
+        file: WalletFile,
+        format: FileFormat[Any],
+        seen: Path,
+        *,
+        labels_in: Callable[[Any], str] = str,
+    ) -> None:
         self.bridge = bridge
         self._identity = identity
         self._file = file
         self._format = format
         self._seen_file = seen
+        self._labels_in = labels_in
         self.refused = 0
 
     def is_edited(self) -> bool:
@@ -112,7 +124,7 @@ class Driver:
             else:
                 self._remember({})
             return
-        wanted = _labels(_document(client))
+        wanted = _labels(self._document(client))
         edited = {
             key
             for key in seen.keys() | look.labels.keys()
@@ -124,7 +136,7 @@ class Driver:
 
     def _set(self, client: "Client", look: Look, tried: set[Key], given: dict[Key, str | None]) -> bool:
         """Set some of what the document has otherwise and was not `tried` yet; tell whether there was any."""
-        wanted, labels = _labels(_document(client)), look.labels
+        wanted, labels = _labels(self._document(client)), look.labels
         keys = [
             key
             for key in labels.keys() | wanted.keys()
@@ -154,7 +166,7 @@ class Driver:
         If all its edits were taken, `is_taken`, what it has otherwise than the document was refused: that it has read
         the rest makes no edit of what it could not be given.
         """
-        seen, wanted = self._seen(), _labels(_document(client))
+        seen, wanted = self._seen(), _labels(self._document(client))
         had = None if seen is None else self._as_file(seen, wanted)
         written = _without_refused(labels, wanted) if is_taken else labels
         self._file.write(client, self._as_file(written, wanted), had=had)
@@ -167,6 +179,12 @@ class Driver:
         ]
         return self._format.to_file("".join(f"{exactjson.dumps(record)}\n" for record in records), b"")
 
+    def _document(self, client: "Client") -> str:
+        try:
+            return self._labels_in(client.get_document())
+        except NotReady:  # there is none yet
+            return ""
+
     def _seen(self) -> Labels | None:
         data = read_file(self._seen_file)
         try:
@@ -178,14 +196,6 @@ class Driver:
     def _remember(self, labels: Labels) -> None:
         plain = [(key.type, key.ref, label) for key, label in labels.items()]
         write_file(self._seen_file, msgspec.json.encode(plain))
-
-
-def _document(client: "Client") -> str:
-    try:
-        document: str = client.get_document()
-    except NotReady:  # there is none yet
-        return ""
-    return document
 
 
 def _labels(document: str) -> dict[Key, set[str]]:

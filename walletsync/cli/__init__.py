@@ -34,6 +34,7 @@ from walletsync.cli.versions import (
     resolve_command,
     restore_command,
     status_command,
+    wallets_command,
 )
 from walletsync.cli.wallet import WalletSelector
 
@@ -72,6 +73,7 @@ for command in (
     register_command,
     login_command,
     status_command,
+    wallets_command,
     pull_command,
     push_command,
     put_command,

@@ -38,6 +38,13 @@ if TYPE_CHECKING:
     help="In a JSON file, FIELD tells the items of the list at PLACE apart, such as /accounts=id. May be repeated; "
     "name the same on each device.",
 )
+@click.option(
+    "--wallet",
+    "wallet_name",
+    default="",
+    metavar="NAME",
+    help="What to call this wallet beside others in the same account; name the same on each device.",
+)
 @click.option("--device", metavar="NAME", help="Name of this device; each of yours needs its own. Random by default.")
 @click.option("--realm", metavar="URL", help="Earlier address of the server, if it has moved since you registered.")
 @click.option(
@@ -71,6 +78,7 @@ def init_command(
     email: str,
     format_name: str | None,
     keys: tuple[str, ...],
+    wallet_name: str,
     device: str | None,
     realm: str | None,
     ca_file: str | None,
@@ -89,6 +97,7 @@ def init_command(
         server=server,
         email=email,
         format=format_name or guess_format(file),
+        wallet=wallet_name,
         keys=dict(map(_place_and_field, keys)),
         realm=realm,
         ca_file=None if ca_file is None else str(Path(ca_file).absolute()),
@@ -97,9 +106,10 @@ def init_command(
         max_deletions_percent=max_deletions_percent,
     )
     wallet = Wallet.create(file, settings, device)
+    called = {"wallet": wallet_name} if wallet_name else {}
     show(
-        {"file": str(wallet.file), "format": settings.format},
-        f"{file} is set up, as {settings.format}.",
+        {"file": str(wallet.file), "format": settings.format} | called,
+        f"{file} is set up, as {settings.format}{f', for the wallet {wallet_name}' if called else ''}.",
         as_json=as_json,
     )
     say("Next: walletsync register, or walletsync login if you already have an account.")
@@ -149,6 +159,7 @@ def login_command(selector: WalletSelector, new_password: bool, keyring: bool, a
         if keyring or secrets.from_keyring(wallet.account) is not None:  # an old one there would be used again
             secrets.save_to_keyring(wallet.account, wallet.password)
         _tell_if_unrelated(wallet, client)
+        _tell_if_new(wallet, client)
     show({"device": token.device, "expiration": token.expiration}, "This device is logged in.", as_json=as_json)
 
 
@@ -162,6 +173,12 @@ def _tell_if_unrelated(wallet: Wallet, client: "Client") -> None:
             wallet.wallet_file().check_is_related(client)
         except UnrelatedWallet as error:
             say(f"{error.message}\nhint: {HINTS[Remedy.JOIN_OR_USE_ANOTHER_ACCOUNT]}")
+
+
+def _tell_if_new(wallet: Wallet, client: "Client") -> None:
+    """Say which wallets there are, if the file's is none of them: a name may be mistyped, or left out."""
+    if wallet.in_account(client) and not wallet.is_in_account(client):
+        say(f"{wallet.missing(client)} The first sync makes it.")
 
 
 @click.command("rename")
@@ -262,7 +279,9 @@ def delete_account_command(selector: WalletSelector, yes: bool, as_json: bool) -
     wallet = selector.wallet()
     if not yes:
         click.confirm(
-            f"Delete the account of {wallet.settings.email} on {wallet.settings.server}?", abort=True, err=True
+            f"Delete the account of {wallet.settings.email} on {wallet.settings.server}, with every wallet in it?",
+            abort=True,
+            err=True,
         )
     with wallet.with_password() as client:
         client.delete_account()

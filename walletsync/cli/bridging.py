@@ -103,7 +103,15 @@ def driver(wallet: Wallet, chosen: "Chosen") -> "Driver":
     from walletsync.bridges.driver import Driver
 
     bridge = chosen.bridge()
-    return Driver(bridge, chosen.identity, wallet.wallet_file(), wallet.format, seen_file(wallet))
+    format = wallet.format
+    return Driver(
+        bridge,
+        chosen.identity,
+        wallet.wallet_file(),
+        format.file_format,
+        seen_file(wallet),
+        labels_in=format.inside,
+    )
 
 
 def seen_file(wallet: Wallet) -> Path:

@@ -8,6 +8,7 @@ from walletsync.cli.bridging import Bridging
 from walletsync.cli.output import say
 from walletsync.cli.wallet import Wallet
 from walletsync.errors import UsageError
+from walletsync.remedies import Remedy
 
 if TYPE_CHECKING:
     from walletsync.client import Client
@@ -56,6 +57,11 @@ def sync_file(
             told.request_id = error.request_id
             raise told from None
         file.put(client)
+        if not wallet.is_in_account(client):
+            raise errors.NotReady(
+                f"There is nothing in {wallet.file} to begin with. {wallet.missing(client)}",
+                remedy=Remedy.MAKE_FIRST_VERSION,
+            )
         bridge.give(client)
         if not client.has_local_changes:
             return Synced(synced.sequence, _new_conflicts(client.conflicts, waiting))
@@ -120,7 +126,7 @@ def restore(wallet: Wallet, client: "Client", sequence: int) -> "Synced":
     """Make an earlier version the current one again, and put it into the file."""
     file = wallet.wallet_file()
     file.take_edits(client)
-    synced = wallet.with_valid_token(client, lambda: client.restore(sequence))
+    synced = wallet.with_valid_token(client, lambda: client.restore(sequence, choose=wallet.format.part))
     file.put(client)
     return synced
 

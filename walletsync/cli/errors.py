@@ -69,8 +69,9 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
         ),
         Remedy.SYNC_AND_CHANGE_PASSWORD: "walletsync sync, then: walletsync password",
         Remedy.JOIN_OR_USE_ANOTHER_ACCOUNT: (
-            "if it is another wallet, keep it in an account of its own: move FILE.walletsync away, then: walletsync "
-            "init FILE --email ANOTHER_ADDRESS …; to have both in one: walletsync sync --join"
+            "if it is another wallet, give it a name, so that it is kept beside the one in the account: move "
+            "FILE.walletsync away, then: walletsync init FILE --wallet NAME …; to make one of both: walletsync sync "
+            "--join"
         ),
         Remedy.SYNC: "walletsync sync",
         Remedy.POLL: "walletsync sync from time to time",

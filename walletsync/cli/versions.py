@@ -35,6 +35,7 @@ def status_command(selector: WalletSelector, as_json: bool) -> None:
             "server": wallet.settings.server,
             "realm": client.realm,
             "email": wallet.settings.email,
+            **({"wallet": wallet.settings.wallet} if wallet.settings.wallet else {}),
             "format": wallet.settings.format,
             "device": client.device_id,
             "sequence": 0 if state is None else state.sequence,
@@ -146,6 +147,23 @@ def restore_command(selector: WalletSelector, sequence: int, as_json: bool) -> N
     text = f"version {synced.sequence}, with what version {sequence} had"
     show({"sequence": synced.sequence}, text, as_json=as_json)
     notices.check()
+
+
+@click.command("wallets")
+@as_json
+@click.pass_obj
+def wallets_command(selector: WalletSelector, as_json: bool) -> None:
+    """List the wallets that the account has, each with its format. Neither the server nor the password is needed.
+
+    Another one comes with: walletsync init FILE --wallet NAME …
+
+    Example: walletsync wallets
+    """
+    with selector.wallet().without_password() as client:
+        there = Wallet.in_account(client)
+    lines = [f"{each or '(without a name)'}  {one_line(format)}" for each, format in there.items()]
+    text = "\n".join(lines) or "Nothing is synced yet."
+    show([{"name": each, "format": format} for each, format in there.items()], text, as_json=as_json)
 
 
 @click.command("fingerprint")

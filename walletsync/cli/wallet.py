@@ -21,11 +21,12 @@ import msgspec
 
 from walletsync.cli import secrets
 from walletsync.cli.output import deriving
-from walletsync.errors import DocumentError, NoWallet, StoreUnusable, Unauthorized, UsageError
+from walletsync.errors import DocumentError, NotReady, NoWallet, StoreUnusable, Unauthorized, UsageError
 
 if TYPE_CHECKING:
     from walletsync.client import Client
     from walletsync.formats.base import FileFormat
+    from walletsync.formats.one_wallet import OneWallet
     from walletsync.walletfile import WalletFile
 
 T = TypeVar("T")
@@ -48,6 +49,8 @@ class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     realm: str | None = None
     ca_file: str | None = None
     allow_plain_http: bool = False
+    wallet: str = ""
+    """What the wallet is called that the file is of, beside others in the same account."""
     keys: dict[str, str] = {}
     """Lists of a JSON wallet, each with the field that tells its items apart."""
     max_deletions: int = 5
@@ -117,8 +120,15 @@ class Wallet:
         Raises:
             UsageError: it is set up already, cannot be, or something in `settings` is wrong.
         """
+        from walletsync.formats.wallets import is_name
+
         if not file.name:
             raise UsageError("The wallet's file needs a name.")
+        if not is_name(settings.wallet):
+            raise UsageError(
+                f"No wallet can be called {settings.wallet!r}: use up to 64 letters and digits, with spaces, '.', '-' "
+                "and '_' between them."
+            )
         folder = _folder(file)
         with _reporting_os_errors(folder):
             if (folder / "settings.json").exists():
@@ -199,6 +209,26 @@ class Wallet:
             return False
         return True
 
+    @staticmethod
+    def in_account(client: "Client") -> dict[str, str]:
+        """Return the names of the wallets that the account has, as far as this device knows, each with its format."""
+        from walletsync.formats.wallets import names
+
+        try:
+            return names(client.get_document())
+        except NotReady:  # nothing is known yet
+            return {}
+
+    def missing(self, client: "Client") -> str:
+        """Return a sentence about an account that does not have this wallet, with those that it has."""
+        there = [name or "(one without a name)" for name in self.in_account(client)]
+        called = f"wallet {self.settings.wallet}" if self.settings.wallet else "wallet without a name"
+        return f"The account has no {called} yet" + (f"; it has: {', '.join(there)}." if there else ".")
+
+    def is_in_account(self, client: "Client") -> bool:
+        """Tell whether this wallet is one of those that the account has."""
+        return self.settings.wallet in self.in_account(client)
+
     def encoded(self, document: Any) -> bytes:
         """Return a document as the file would have it."""
         return self.format.encode(document)
@@ -238,23 +268,26 @@ class Wallet:
         return _folder(self.file) / "store"
 
     @property
-    def format(self) -> "FileFormat[Any]":
-        """The format of the file."""
-        return _format(self.settings)
+    def format(self) -> "OneWallet":
+        """The format of the file, which shows one wallet of the account."""
+        from walletsync.formats.one_wallet import OneWallet
+
+        return OneWallet(_format(self.settings), self._format_in_account.name, self.settings.wallet)
 
     @property
-    def _format_of_documents(self) -> "FileFormat[Any]":
+    def _format_in_account(self) -> "FileFormat[Any]":
         settings = self.settings
         return _format(msgspec.structs.replace(settings, format=VIEWS.get(settings.format, settings.format)))
 
     @contextmanager
     def _client(self, device: str | None, *, in_memory: bool = False) -> Iterator["Client"]:
         from walletsync.client import Client
+        from walletsync.formats.wallets import WalletsFormat
 
         settings = self.settings
         with Client(
             settings.server,
-            format=self._format_of_documents,
+            format=WalletsFormat(self._format_in_account, settings.wallet),
             store=None if in_memory else self._store,
             device_id=device,
             realm=settings.realm,

@@ -6,7 +6,7 @@ notebooks, is a small one to begin from, and `walletsync.formats.testing.check` 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from walletsync.merge import D, Merged, Path
 
@@ -153,4 +153,20 @@ class FileFormat(Format[D], Protocol[D]):
 
     def both(self, path: Path, mine: Any, theirs: Any) -> Any:
         """Return one value for a place that keeps what two sides have there, MISSING where only one of them can be."""
+        ...
+
+
+@runtime_checkable
+class SeveralFormats(Protocol):
+    """What a format has besides, of whose documents some are sent as those of another format."""
+
+    def sent(self, encoded: bytes) -> tuple[str, bytes]:
+        """Return under which format's name an encoded document goes to other devices, and as what."""
+        ...
+
+    def received(self, name: str, data: bytes) -> bytes:
+        """Return the encoded document that another device has sent under a format's name.
+
+        Raises OtherFormat for one that it cannot be, or DocumentError.
+        """
         ...

@@ -20,6 +20,8 @@ from tests.conftest import PASSWORD
 from tests.server.helpers import until
 from walletsync import Client
 from walletsync.cli import main
+from walletsync.formats.json import JSONFormat
+from walletsync.formats.wallets import WalletsFormat
 
 ROOT = Path(__file__).parents[3]
 NEW_PASSWORD = "another horse, another battery"
@@ -95,7 +97,7 @@ class Machine:
     def client(self) -> Client:
         """Return the client that a command of this process would use."""
         store = Path(f"{self.file}.walletsync") / "store"
-        return Client(self.url, store=store)
+        return Client(self.url, store=store, format=WalletsFormat(JSONFormat()))
 
     def write(self, document: Any) -> None:
         self.file.write_text(json.dumps(document))

@@ -12,6 +12,7 @@ from tests.client.cli.machines import Machine
 from tests.client.programs import PASSWORD, USER, BitcoinCore, Liana, http_program, line_program
 from walletsync.cli.bridging import Bridging
 from walletsync.cli.wallet import Wallet
+from walletsync.formats.wallets import with_format
 from walletsync_server.testing import RunningServer
 
 OURS, TX = f"bcrt1q{38 * 'a'}", 64 * "a"
@@ -134,11 +135,11 @@ def test_a_bridge_that_is_patient_says_once_what_is_wrong(
         assert bridge.is_edited()
         with wallet.without_password() as client:
             bridge.take(client)
-            assert "rent" in client.get_document()
-            client.set_document(f'{{"type":"tx","ref":"{TX}","label":"{101 * "x"}"}}\n')
+            assert "rent" in client.get_document()[""]["document"]
+            client.set_document({"": with_format("bip329", f'{{"type":"tx","ref":"{TX}","label":"{101 * "x"}"}}\n')})
             bridge.give(client)
             bridge.give(client)
-            client.set_document("")
+            client.set_document({})
             bridge.give(client)
         assert not bridge.is_edited()
     assert capsys.readouterr().err.count("did not take 1 of the labels") == 1

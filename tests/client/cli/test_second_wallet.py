@@ -46,7 +46,7 @@ def test_another_wallet_is_not_mixed_in(laptops: Laptops, command: str) -> None:
     for _ in range(2):  # the account's wallet is here by the second time
         told = other.fails(command, 2)
         assert "of its 15 records the account has 0, and 20 in all" in told
-        assert "to have both in one: walletsync sync --join" in told
+        assert "to make one of both: walletsync sync --join" in told
     assert other.file.read_bytes() == before
     assert one.json("sync")["sequence"] == 1
     assert refs(one) == set(HOUSEHOLD)
@@ -59,7 +59,7 @@ def test_a_login_tells_of_it(laptops: Laptops) -> None:
     result = other.run("login")
     assert (result.exit_code, result.stdout) == (0, "This device is logged in.\n")
     assert "seems to be of another wallet than the one in this account" in result.stderr
-    assert "walletsync init FILE --email ANOTHER_ADDRESS" in result.stderr
+    assert "walletsync init FILE --wallet NAME" in result.stderr
     assert "another wallet" not in one.run("login").stderr
 
 
@@ -129,6 +129,6 @@ def test_no_command_takes_the_file_before_the_account_is_known(laptops: Laptops,
     one, other = laptops
     other.file.write_text(exported(BUSINESS))
     other.run(before)
-    assert "to have both in one: walletsync sync --join" in other.fails("sync", 2)
+    assert "to make one of both: walletsync sync --join" in other.fails("sync", 2)
     one.ok("sync")
     assert refs(one) == set(HOUSEHOLD)

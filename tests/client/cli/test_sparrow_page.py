@@ -139,3 +139,23 @@ def test_what_is_asked_is_what_is_said(laptops: Laptops) -> None:
         assert f"*{said}" in PAGE
     for line in re.findall(r"`walletsync ([a-z]+)", PAGE):
         assert line in main.commands
+
+
+def test_a_second_wallet_is_kept_beside_the_first(laptops: Laptops, tmp_path: Path) -> None:
+    """By the commands of the page, on both laptops, though the second wallet has other keys."""
+    first, _ = laptops
+    savings = [
+        Laptop(
+            tmp_path / f"savings on {name}", first.url, first.email, "savings.jsonl", Sparrow(fingerprint="0badc0de")
+        )
+        for name in ("laptop", "desktop")
+    ]
+    savings[0].program.labels[OTHER_TX] = "house"
+    savings[0].exports()
+    for each in savings:
+        each.types_section(PAGE, "A second wallet")
+    savings[1].imports()
+    assert savings[1].program.labels == {OTHER_TX: "house"}
+    assert savings[0].ok("wallets") == "(without a name)  bip329\nsavings  bip329\n"
+    assert first.day() == ""
+    assert first.program.labels == {TX: "rent"}

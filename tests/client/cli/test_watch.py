@@ -17,6 +17,7 @@ from tests.client.cli.machines import ROOT, Machine, Make, bare
 from tests.middle import POST_WALLET, Answer, Middle
 from tests.server.helpers import until
 from walletsync import store
+from walletsync.formats.wallets import with_format
 
 GET_WEBSOCKET = "GET /api/3/websocket"
 
@@ -197,7 +198,7 @@ def test_what_another_command_changes_in_the_store_alone_is_synced(laptop: Machi
     laptop.ok("sync")
     with watching(laptop):
         with laptop.client() as client:
-            client.set_document({"a": 2})
+            client.set_document({"": with_format("json", {"a": 2})})
         until(lambda: laptop.read() == {"a": 2})
         until(lambda: laptop.json("status")["sequence"] == 2)
     phone.ok("sync")

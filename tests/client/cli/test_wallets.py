@@ -1,0 +1,198 @@
+"""Several wallets in one account: each laptop has the files that it wants, and none of them meets another one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.client.cli.machines import Machine
+from tests.conftest import PASSWORD
+from walletsync import Client
+from walletsync.errors import OtherFormat
+from walletsync.formats.bip329 import BIP329Format
+from walletsync.formats.wallets import WalletsFormat
+from walletsync_server.testing import RunningServer
+
+
+def label(ref: str, text: str) -> str:
+    return json.dumps({"type": "tx", "ref": ref, "label": text}, separators=(",", ":")) + "\n"
+
+
+RENT, HOUSE = label("aa", "rent"), label("bb", "house")
+
+MakeWallet = Callable[..., Machine]
+
+
+@pytest.fixture
+def wallet(tmp_path: Path, running_server: RunningServer, address: Callable[[], str]) -> MakeWallet:
+    """Set up a file of the same account, in a folder of its own; without content there is no file yet."""
+    email = address()
+
+    def made(folder: str, content: str | None, options: str = "", *, name: str = "labels.jsonl") -> Machine:
+        machine = Machine(tmp_path / folder, running_server.url, email)
+        machine.file = machine.folder / name
+        if content is not None:
+            machine.file.write_text(content)
+        machine.init(options)
+        return machine
+
+    return made
+
+
+@pytest.fixture
+def spending(wallet: MakeWallet) -> Machine:
+    """The first wallet of the account, without a name."""
+    made = wallet("spending", RENT)
+    made.ok("register")
+    made.ok("sync")
+    return made
+
+
+@pytest.fixture
+def savings(spending: Machine, wallet: MakeWallet) -> Machine:
+    """A second one, which has a name."""
+    made = wallet("savings", HOUSE, "--wallet savings")
+    made.ok("login")
+    made.ok("sync")
+    return made
+
+
+def test_each_file_has_its_own_wallet(spending: Machine, savings: Machine, wallet: MakeWallet) -> None:
+    """Also on another laptop, which has one of them, and after edits on all sides; nobody is asked anything."""
+    other = wallet("other", None, "--wallet savings")
+    other.ok("sync")
+    assert other.file.read_text() == HOUSE
+    other.file.write_text(HOUSE + label("cc", "car"))
+    spending.file.write_text(label("aa", "rent, May"))
+    for machine in (other, spending, savings, spending, other):
+        machine.ok("sync")
+    assert spending.file.read_text() == label("aa", "rent, May")
+    assert savings.file.read_text() == other.file.read_text() == HOUSE + label("cc", "car")
+    assert [machine.json("conflicts") for machine in (spending, savings, other)] == [[], [], []]
+    named = [{"name": "", "format": "bip329"}, {"name": "savings", "format": "bip329"}]
+    assert spending.json("wallets") == other.json("wallets") == named
+    assert "(without a name)  bip329\nsavings  bip329\n" in spending.ok("wallets")
+    assert [machine.json("status").get("wallet") for machine in (savings, spending)] == ["savings", None]
+
+
+def test_wallets_may_be_of_different_formats(spending: Machine, wallet: MakeWallet) -> None:
+    """A JSON wallet beside labels; each keeps its own rules."""
+    notes = wallet("notes", '{"a":1}', "--wallet 'my notes'", name="notes.json")
+    notes.ok("sync")
+    spending.ok("sync")
+    notes.write({"a": 2})
+    notes.ok("sync")
+    spending.ok("sync")
+    assert (notes.read(), spending.file.read_text()) == ({"a": 2}, RENT)
+    assert spending.json("wallets")[1] == {"name": "my notes", "format": "json"}
+
+
+def test_a_wallet_alone_is_what_any_program_reads_and_writes(spending: Machine) -> None:
+    """A program that embeds the library, and knows nothing of several wallets, shares the account until there are."""
+    with Client(spending.url, format=BIP329Format()) as client:
+        client.set_account(spending.email, PASSWORD)
+        client.sync()
+        assert client.get_document() == RENT
+        client.set_document(RENT + HOUSE)
+        client.sync()
+    spending.ok("sync")
+    assert spending.file.read_text() == RENT + HOUSE
+
+
+def test_a_program_that_knows_nothing_of_several_refuses_them(savings: Machine) -> None:
+    with Client(savings.url, format=BIP329Format()) as client:
+        client.set_account(savings.email, PASSWORD)
+        with pytest.raises(OtherFormat, match="'wallets'"):
+            client.sync()
+
+
+def test_what_both_changed_is_a_conflict_of_that_wallet(
+    savings: Machine, spending: Machine, wallet: MakeWallet
+) -> None:
+    """It is decided there, and the other wallet hears nothing of it."""
+    boat = label("dd", "boat")
+    savings.file.write_text(HOUSE + boat)
+    savings.ok("sync")
+    other = wallet("other", None, "--wallet savings")
+    other.ok("sync")
+    other.file.write_text(label("bb", "house, mine") + boat)
+    other.ok("sync")
+    savings.file.write_text(label("bb", "house, yours") + boat)
+    assert "Conflicts: 1" in savings.run("sync").stderr
+    (conflict,) = savings.json("conflicts")
+    assert (conflict["at"], conflict["mine"]) == ("/wallet=savings/tx/bb/label", "house, yours")
+    savings.ok(f"resolve {conflict['name']} both")
+    for machine in (savings, other, spending):
+        machine.ok("sync")
+    assert other.file.read_text() == label("bb", "house, yours / house, mine") + boat
+    assert (spending.file.read_text(), spending.json("conflicts")) == (RENT, [])
+
+
+def test_an_earlier_version_is_restored_of_this_wallet_alone(savings: Machine, spending: Machine) -> None:
+    """What the other one has become meanwhile stays; so do log, diff and export tell of this wallet."""
+    version = savings.json("status")["sequence"]
+    savings.file.write_text(label("bb", "house") + label("cc", "car"))
+    savings.ok("sync")
+    spending.file.write_text(label("aa", "rent, June"))
+    spending.ok("sync")
+    savings.ok(f"restore {version}")
+    spending.ok("sync")
+    assert savings.file.read_text() == HOUSE
+    assert spending.file.read_text() == label("aa", "rent, June")
+    assert savings.ok("export") == HOUSE
+    assert [each["at"] for each in spending.json(f"diff {version}")] == ["/tx/aa/label"]
+    assert [line.split("  ")[1] for line in spending.ok("log").splitlines()[:2]] == [
+        "no labels changed",
+        "1 label changed",
+    ]
+
+
+def test_a_file_of_another_wallet_is_told_of_the_way_to_both(spending: Machine, wallet: MakeWallet) -> None:
+    """Nothing is mixed; and what is named is what helps."""
+    many = "".join(label(f"{number:02}", f"number {number}") for number in range(30))
+    stray = wallet("stray", many)
+    assert "--wallet NAME" in stray.fails("sync", 2)
+    assert stray.file.read_text() == many
+    named = wallet("named", many, "--wallet savings")
+    named.ok("sync")
+    spending.ok("sync")
+    assert spending.file.read_text() == RENT
+
+
+def test_a_name_that_nobody_has_yet_is_told(savings: Machine, wallet: MakeWallet) -> None:
+    """With those that there are, since it may be mistyped; no file is made."""
+    typo = wallet("typo", None, "--wallet saving")
+    said = typo.fails("sync", 2)
+    assert "The account has no wallet saving yet; it has: (one without a name), savings." in said
+    assert not typo.file.exists()
+    typo.file.write_text(HOUSE)
+    assert "The first sync makes it." in typo.run("login").stderr
+    typo.ok("sync")
+    assert [each["name"] for each in typo.json("wallets")] == ["", "saving", "savings"]
+
+
+def test_a_wallet_of_one_name_has_one_format(savings: Machine, wallet: MakeWallet) -> None:
+    other = wallet("other", "{}", "--wallet savings", name="savings.json")
+    assert "'bip329'" in other.fails("sync", 6)
+
+
+@pytest.mark.parametrize("name", ["/", "a/b", "-a", "a\x1bb", 65 * "a"])
+def test_a_name_that_none_can_have_is_refused(name: str, wallet: MakeWallet) -> None:
+    with pytest.raises(AssertionError, match="No wallet can be called"):
+        wallet("odd", RENT, f"--wallet='{name}'")
+
+
+def test_a_wallet_that_is_gone_from_the_account_leaves_its_file(savings: Machine) -> None:
+    """Another program may have removed it; the file is not made empty by that."""
+    store = Path(f"{savings.file}.walletsync") / "store"
+    with Client(savings.url, store=store, format=WalletsFormat(BIP329Format(), "savings")) as client:
+        document = client.get_document()
+        assert document.pop("savings")["document"] == HOUSE
+        client.set_document(document)
+    assert "The account has no wallet savings yet" in savings.fails("sync", 2)
+    assert savings.file.read_text() == HOUSE
+
+
+def test_wallets_of_an_account_that_nobody_has_seen(wallet: MakeWallet) -> None:
+    assert wallet("new", RENT).ok("wallets") == "Nothing is synced yet.\n"

@@ -1,0 +1,166 @@
+"""The file of one of several wallets in an account: a view of their document, by the format of the file.
+
+Edits of the file are edits of that wallet, and whatever is done with it leaves the others alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, Final
+
+from walletsync import merge
+from walletsync.errors import DocumentError, NotReady
+from walletsync.formats.base import FileFormat
+from walletsync.formats.wallets import Sections, called, place_of, prefix, split, with_format
+from walletsync.merge import MISSING, Conflict, Merged, Path
+from walletsync.remedies import Remedy
+
+_ELSEWHERE: Final = "(in another wallet of this account)"
+_WHOLE: Final = "(the whole wallet)"
+
+
+class OneWallet:
+    """The file of one wallet, by the format of that file, as a view of a document of several wallets.
+
+    For the client, the format is `WalletsFormat`, with the format of documents that the file's is a view of.
+    """
+
+    def __init__(self, file_format: FileFormat[Any], format: str, own: str = "") -> None:
+        """Take the format of the file, the name of that of the documents, and what the wallet is called."""
+        self.file_format = file_format
+        self._format, self._own = format, own
+        self.name, self.content, self.absence_is_news = (
+            file_format.name,
+            file_format.content,
+            file_format.absence_is_news,
+        )
+
+    def part(self, document: Sections, other: Sections) -> dict[str, Any]:
+        """Return a document with this wallet as `other` has it, and all others as they are."""
+        rest = {name: section for name, section in document.items() if name != self._own}
+        return deepcopy(rest | ({self._own: other[self._own]} if self._own in other else {}))
+
+    def inside(self, document: Sections) -> Any:
+        """Return the document of this wallet alone, which is `document`'s own; an empty one where it is not there."""
+        return document[self._own]["document"] if self._own in document else self.file_format.empty()
+
+    def empty(self) -> dict[str, Any]:
+        """Return this wallet with nothing in it."""
+        return self._with({}, self.file_format.empty())
+
+    def encode(self, document: Sections) -> bytes:
+        """Return this wallet, as its format encodes it."""
+        return self.file_format.encode(self.inside(document))
+
+    def decode(self, data: bytes) -> dict[str, Any]:
+        """Return this wallet, alone."""
+        return self._with({}, self.file_format.decode(data))
+
+    def merge(self, base: Sections, mine: Sections, theirs: Sections) -> Merged[dict[str, Any]]:
+        """Merge this wallet; of the others, what theirs has."""
+        merged = self.file_format.merge(*map(self.inside, (base, mine, theirs)))
+        conflicts = tuple(
+            replace(each, path=self._outside(each.path))
+            if each.path
+            else Conflict(place_of(self._own), *map(self._whole, (base, mine, theirs)))
+            for each in merged.conflicts
+        )
+        return Merged(self._with(theirs, merged.document), conflicts)
+
+    def value_at(self, document: Sections, path: Path) -> Any:
+        """Return what is at `path` in this wallet, or MISSING."""
+        if not (path and self._is_here(path)):
+            return MISSING if path else deepcopy(document)
+        inside = self._inside(path)
+        return self.file_format.value_at(self.inside(document), inside) if inside else self._whole(document)
+
+    def replace(self, document: Sections, path: Path, value: Any) -> dict[str, Any]:
+        """Return a copy with `value` at `path` inside this wallet. Raises what the file's format raises."""
+        return self._with(document, self.file_format.replace(self.inside(document), self._inside(path), value))
+
+    def from_file(self, data: bytes, known: Sections) -> dict[str, Any]:
+        """Return what is in a file, as this wallet, alone."""
+        return self._with({}, self.file_format.from_file(data, self.inside(known)))
+
+    def to_file(self, document: Sections, over: bytes) -> bytes:
+        """Return the file with this wallet.
+
+        Raises:
+            NotReady: the account does not have it, or not any more, and its file is left alone.
+        """
+        if self._own not in document:
+            raise NotReady(f"The account does not have {called(self._own)}.", remedy=Remedy.MAKE_FIRST_VERSION)
+        return self.file_format.to_file(self.inside(document), over)
+
+    def unreadable(self, data: bytes) -> Sequence[str]:
+        """Return where a file has what is not of the document."""
+        return self.file_format.unreadable(data)
+
+    def differences(self, documents: Sequence[Sections]) -> list[dict[Path, Any]]:
+        """Return what each has where this wallet is not the same in all."""
+        found = self.file_format.differences([self.inside(document) for document in documents])
+        return [{self._outside(path): value for path, value in each.items()} for each in found]
+
+    def with_values(self, document: Sections, values: Mapping[Path, Any]) -> dict[str, Any]:
+        """Return a copy with other values at some places of this wallet."""
+        inside = {self._inside(path): value for path, value in values.items()}
+        return self._with(document, self.file_format.with_values(self.inside(document), inside))
+
+    def sense(self, path: Path, value: Any) -> Any:
+        """Return what a value at a place of this wallet says; at (), it is what the wallet says."""
+        return (
+            self.file_format.sense(self._inside(path), value)
+            if path
+            else self.file_format.sense((), self.inside(value))
+        )
+
+    def is_derived(self, path: Path) -> bool:
+        """Tell whether what is at a place is worked out by each program for itself."""
+        return self.file_format.is_derived(self._inside(path))
+
+    def is_telling(self, path: Path, value: Any) -> bool:
+        """Tell whether a program that has this value at a place must have read it there."""
+        return self.file_format.is_telling(self._inside(path), value)
+
+    def record_at(self, path: Path) -> Path:
+        """Return the place of the record that a place belongs to; of other wallets, each is one."""
+        return self._outside(self.file_format.record_at(self._inside(path))) if self._is_here(path) else path[:1]
+
+    def contents(self, document: Sections) -> set[Path]:
+        """Return the places of all that a person would miss in this wallet."""
+        return {self._outside(path) for path in self.file_format.contents(self.inside(document))}
+
+    def shown(self, path: Path, value: Any) -> Any:
+        """Return what may be shown of a value: nothing of a whole wallet, which may have secrets, or of others."""
+        if value is MISSING:
+            return value
+        if not self._is_here(path):
+            return _ELSEWHERE
+        return self.file_format.shown(self._inside(path), value) if self._inside(path) else _WHOLE
+
+    def title(self, path: Path, record: Any) -> str:
+        """Return what people call the record at a place."""
+        is_whole = not (self._is_here(path) and self._inside(path))
+        return called(split(path)[0]) if is_whole else self.file_format.title(self._inside(path), record)
+
+    def both(self, path: Path, mine: Any, theirs: Any) -> Any:
+        """Return one value that keeps what two sides have there, MISSING where only one of them can be."""
+        is_whole = not (self._is_here(path) and self._inside(path))
+        return MISSING if is_whole else self.file_format.both(self._inside(path), mine, theirs)
+
+    def _with(self, document: Sections, inner: Any) -> dict[str, Any]:
+        return self.part(document, {self._own: with_format(self._format, inner)})
+
+    def _whole(self, document: Sections) -> Any:
+        return deepcopy(document.get(self._own, MISSING))
+
+    def _is_here(self, path: Path) -> bool:
+        return split(path)[0] == self._own
+
+    def _inside(self, path: Path) -> Path:
+        if not self._is_here(path):
+            raise DocumentError(f"{merge.place(path)} is not a place in {called(self._own)}.")
+        return split(path)[1]
+
+    def _outside(self, path: Path) -> Path:
+        return (*prefix(self._own), *path)
