@@ -186,7 +186,7 @@ class Settings:
     )
     kept_bytes: int = _setting(
         KEPT_BYTES,
-        "Bytes that all kept versions of a wallet may have together, where the account has no quota.",
+        "Most bytes of all kept versions of a wallet together, where the account has no quota; the oldest go first.",
         "BYTES",
         _number(0),
     )

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
 from argon2 import PasswordHasher
@@ -12,6 +12,7 @@ from argon2.exceptions import VerifyMismatchError
 
 from walletsync.protocol import KEPT_VERSIONS, wallet_digest
 
+T = TypeVar("T")
 _HOUR = 3600 * 1_000_000
 
 
@@ -46,7 +47,7 @@ class State:
         return self.versions[-1].sequence if self.versions else 0
 
     def with_version(self, version: Version) -> "State":
-        return replace(self, versions=(*self.versions, version)[-KEPT_VERSIONS:])
+        return replace(self, versions=_first_and_last((*self.versions, version)))
 
     def with_token(self, device: str, token: str | None) -> "State":
         return replace(self, tokens={**self.tokens, device: token})
@@ -102,17 +103,23 @@ def stored_accounts(database: Path) -> dict[str, Stored]:
         connection.close()
 
 
+def _first_and_last(versions: tuple[T, ...]) -> tuple[T, ...]:
+    """Return those that are kept whenever they came: the first and the last ten."""
+    return versions[:1] + versions[1:][-KEPT_VERSIONS:]
+
+
 def _versions(connection: apsw.Connection, account: int) -> tuple[tuple[int, bytes, bytes, bytes, bytes], ...]:
-    """Return the last ten, after checking that each older one was the last of its hour."""
+    """Return the first and the last ten, after checking that each in between was the first or the last of its hour."""
     query = (
         "SELECT sequence, digest, device_id, hmac, encrypted_wallet, stored_at "
         "FROM wallets WHERE account_id = ? ORDER BY sequence"
     )
     found = connection.execute(query, (account,))
     rows: list[Any] = found.fetchall()
-    hours = [row[-1] // _HOUR for row in rows[: -KEPT_VERSIONS + 1 or None]]
-    assert len(rows) <= KEPT_VERSIONS or len(set(hours)) == len(hours)
-    return tuple(row[:-1] for row in rows[-KEPT_VERSIONS:])
+    hours = [row[-1] // _HOUR for row in rows]
+    for place in range(1, len(rows) - KEPT_VERSIONS):
+        assert not hours[place - 1] == hours[place] == hours[place + 1]
+    return _first_and_last(tuple(row[:-1] for row in rows))
 
 
 def _tokens(connection: apsw.Connection, account: int) -> dict[str, tuple[int, bytes]]:

@@ -185,7 +185,7 @@ def test_the_limits_are_those_of_the_protocol() -> None:
         f"1–{protocol.MAX_SEQUENCE:,}",
         f"{protocol.MAX_WALLET_BYTES:,} bytes of `encryptedWallet`",
         f"{protocol.KEPT_VERSIONS} versions, the current one included",
-        f"each of {KEPT_HOURS} hours and of {KEPT_DAYS} days",
+        f"the first and the last one of each of {KEPT_HOURS} hours and of {KEPT_DAYS} days",
         f"{protocol.MAX_DEVICES} devices of an account",
         f"lives for {protocol.TOKEN_DAYS} days",
     ):

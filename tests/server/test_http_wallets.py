@@ -74,18 +74,20 @@ def test_conflict_answers_the_current_wallet(account: Account, sequence: int, te
 
 def test_applied_tells_what_became_of_a_write(account: Account) -> None:
     """True for a superseded write that is kept, false for what never was, absent for what is older than memory."""
-    for sequence in range(1, 13):
+    for sequence in range(1, 16):
         assert account.post(sequence, f"wallet {sequence}").status == 200
-    # 12 is the current one and the nine before it are kept: 3 … 11
-    assert account.post(11, "wallet 11").json["applied"] is True
-    assert account.post(3, "wallet 3").json["applied"] is True
-    assert account.post(3, "another").json["applied"] is False
-    assert account.post(3, "wallet 3", "other").json["applied"] is False
-    assert account.post(12, "another").json["applied"] is False
-    assert account.post(14, "wallet 14").json["applied"] is False
-    assert "applied" not in account.post(2, "wallet 2").json
-    assert "applied" not in account.post(1, "another").json
-    assert account.get().json == wallet(12, "wallet 12")
+    # 15 is the current one, and the nine before it are kept: 6 … 14; so is the first, 1
+    for kept in (14, 6, 1):
+        assert account.post(kept, f"wallet {kept}").json["applied"] is True
+        assert account.post(kept, "another").json["applied"] is False
+        assert account.post(kept, f"wallet {kept}", "other").json["applied"] is False
+    assert account.post(15, "another").json["applied"] is False
+    assert account.post(17, "wallet 17").json["applied"] is False
+    listed = account.wire("GET", f"{API}/wallet/history", token=account.token).json["versions"]
+    older, *_, newer = sorted({2, 3, 4, 5} - {each["sequence"] for each in listed})  # an hour that ends keeps two
+    assert "applied" not in account.post(newer, f"wallet {newer}").json
+    assert "applied" not in account.post(older, "another").json
+    assert account.get().json == wallet(15, "wallet 15")
 
 
 def test_highest_sequence_is_a_conflict_beyond_reach(account: Account) -> None:

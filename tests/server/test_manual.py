@@ -18,7 +18,7 @@ from walletsync_server.asgi.front_door import PLACES, PLACES_SHARE
 from walletsync_server.asgi.http_protocol import BODY_SECONDS
 from walletsync_server.cli import main
 from walletsync_server.reloading import LIVE
-from walletsync_server.services.thinning import KEPT_DAYS, KEPT_HOURS
+from walletsync_server.services.thinning import KEPT_DAYS, KEPT_HOURS, MOST_VERSIONS
 from walletsync_server.settings import TABLE
 
 FOLDER = Path(__file__).parents[2] / "server"
@@ -62,7 +62,8 @@ def test_kept_versions_are_those_of_the_code() -> None:
     """How many are kept of late and of long ago."""
     said = " ".join(MANUAL.split())
     assert f"keeps the last {KEPT_VERSIONS} versions" in said
-    assert f"the last one of each of the latest {KEPT_HOURS} hours and {KEPT_DAYS} days" in said
+    assert f"the first and the last one of each of the latest {KEPT_HOURS} hours and {KEPT_DAYS} days" in said
+    assert f"at most {MOST_VERSIONS} versions" in said
 
 
 def test_settings_that_need_a_restart_are_named() -> None:

@@ -17,7 +17,7 @@ from walletsync_server.services import build_services, utc_now
 from walletsync_server.services.account_admin import AccountAdmin
 from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.store import Store
-from walletsync_server.services.thinning import KEPT_DAYS, KEPT_HOURS, superfluous
+from walletsync_server.services.thinning import KEPT_DAYS, KEPT_HOURS, MOST_VERSIONS, superfluous
 from walletsync_server.settings import Settings
 from walletsync_server.storage.interface import StoredVersion
 from walletsync_server.storage.sqlite.opening import open_sqlite
@@ -63,29 +63,38 @@ def kept_as_they_come(all_of_them: Sequence[StoredVersion], most_bytes: int = PL
     return [version.sequence for version in there]
 
 
-def test_the_last_ten_are_kept() -> None:
+def test_the_last_ten_and_the_first_are_kept() -> None:
     """However fast they come."""
     assert kept(versions([NOON] * 9)) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
-    assert kept(versions([NOON] * 12)) == [12, 11, 10, 9, 8, 7, 6, 5, 4, 3]
+    assert kept(versions([NOON] * 12)) == [12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 1]
 
 
-def test_one_an_hour_is_kept_for_a_day_and_one_a_day_for_a_month() -> None:
-    """A version each ten minutes, for forty days: of each hour and each day the last one."""
+@pytest.mark.parametrize(("good", "loss"), [(1, NOON + MINUTE), (5, NOON + HOUR)], ids=["in its hour", "in the next"])
+def test_what_was_there_before_a_loss_outlasts_what_follows(good: int, loss: datetime) -> None:
+    """Forty versions at once, and one in each hour since; that is neither the first nor the last one of its day."""
+    since = [NOON + number * HOUR for number in range(1, KEPT_HOURS)]
+    there = versions([NOON - 2 * HOUR, *[NOON] * good, *[loss] * 40, *since])
+    assert 1 + good in kept_as_they_come(there)
+
+
+def test_two_an_hour_are_kept_for_a_day_and_two_a_day_for_a_month() -> None:
+    """A version each ten minutes, for forty days: the first one of each hour and each day, and the last one before."""
     there = came(NOON + number * 10 * MINUTE for number in range(40 * 24 * 6))
     time_of = {each.stored.sequence: each.time for each in there}
     times = [time_of[sequence] for sequence in kept_as_they_come([each.stored for each in there])]
     assert times[:KEPT_VERSIONS] == [there[0].time - number * 10 * MINUTE for number in range(KEPT_VERSIONS)]
     newest_hour = there[0].time.replace(minute=0)
-    hours = [newest_hour - number * HOUR + 50 * MINUTE for number in range(1, KEPT_HOURS)]
     newest_day = newest_hour.replace(hour=0)
-    days = [newest_day - number * DAY + timedelta(hours=23, minutes=50) for number in range(KEPT_DAYS)][1:]
-    assert set(times) == {*times[:KEPT_VERSIONS], *hours, *days}
-    assert len(times) <= KEPT_VERSIONS + KEPT_HOURS + KEPT_DAYS
+    firsts = [newest_hour - number * HOUR for number in range(KEPT_HOURS)]
+    firsts += [newest_day - number * DAY for number in range(KEPT_DAYS)]
+    lasts = [first - 10 * MINUTE for first in firsts]
+    assert set(times) == {*times[:KEPT_VERSIONS], *firsts, *lasts}
+    assert len(times) <= MOST_VERSIONS
 
 
 def test_a_wallet_that_seldom_changes_has_a_longer_past() -> None:
-    """Days count that have a version: one a week is kept for as many weeks."""
-    assert len(kept(versions(NOON + number * 7 * DAY for number in range(50)))) == KEPT_DAYS
+    """Days count that have a version: one a week is kept for as many weeks, and the one before the first of these."""
+    assert len(kept(versions(NOON + number * 7 * DAY for number in range(50)))) == KEPT_DAYS + 1
 
 
 def test_bytes_bound_what_is_kept_from_the_oldest_on() -> None:
@@ -101,6 +110,8 @@ def test_bytes_bound_what_is_kept_from_the_oldest_on() -> None:
         [5, 4, 3],
         [5, 4, 3, 2],
     ]
+    there = versions([NOON] * 12)
+    assert [kept(there, most)[-1] for most in (9, 10, 11)] == [4, 3, 1]  # the first of the hour goes first
 
 
 def test_whoever_drops_some_after_each_version_has_the_same_as_if_all_were_there() -> None:
@@ -117,10 +128,11 @@ def test_whoever_drops_some_after_each_version_has_the_same_as_if_all_were_there
         left = kept_as_they_come(there)
         assert left == kept(there)
         assert left[:KEPT_VERSIONS] == [version.sequence for version in there[:KEPT_VERSIONS]]
-        assert len(left) <= KEPT_VERSIONS + KEPT_HOURS + KEPT_DAYS
+        assert len(left) <= MOST_VERSIONS
         bound = chance.randrange(0, 200)
         bounded = kept_as_they_come(there, bound)
-        assert bounded == left[: len(bounded)] or set(bounded) < set(left)
+        assert bounded == kept([version for version in there if version.sequence >= bounded[-1]])
+        assert set(bounded[:-1]) < set(left)
         sizes = {version.sequence: version.size for version in there}
         assert len(bounded) == 1 or sum(sizes[sequence] for sequence in bounded) <= bound
 
@@ -132,7 +144,7 @@ def test_a_clock_that_was_wrong_for_one_version_costs_none_of_the_others() -> No
     assert set(before) <= set(kept(versions([*times, NOON + 365 * DAY, NOON + 20 * HOUR])))
 
 
-@pytest.mark.parametrize(("bound", "left"), [(PLENTY, 15), (5, 5)])
+@pytest.mark.parametrize(("bound", "left"), [(PLENTY, 20), (5, 5)])
 def test_versions_are_thinned_as_they_are_written(world: World, bound: int, left: int) -> None:
     """In the same transaction: the history lists what the rule says, and nothing else is in the database."""
     services = build_services(
@@ -147,7 +159,7 @@ def test_versions_are_thinned_as_they_are_written(world: World, bound: int, left
     for sequence in range(1, 41):
         run_blocking(services.wallets.write(token, sequence=sequence, encrypted_wallet="-", hmac="h"))
         world.clock.move(10 * MINUTE)
-    last = [*range(40, 30, -1), 30, 24, 18, 12, 6][:left]
+    last = [*range(40, 29, -1), 25, 24, 19, 18, 13, 12, 7, 6, 1][:left]
     assert [version.sequence for version in services.wallets.history(token)] == last
     account = world.storage.read(lambda transaction: transaction.find_account(EMAIL))
     assert account is not None

@@ -8,18 +8,23 @@ from walletsync_server.storage.interface import StoredVersion
 
 KEPT_HOURS = 24
 KEPT_DAYS = 30
+MOST_VERSIONS = KEPT_VERSIONS + 2 * (KEPT_HOURS + KEPT_DAYS)
+"""More are never kept of one wallet."""
+_BEFORE_ALL = -1  # an hour, in a day of its own
 
 
 def superfluous(versions: Sequence[StoredVersion], most_bytes: int) -> list[int]:
     """Return the sequences of the versions that need not be kept.
 
-    Kept are the last ten; of each of the latest 24 hours and 30 days in which there was a version, by UTC, the last
-    one; and of all these, beginning with the newest, as many as have `most_bytes` together. The current one is always
-    kept.
+    Kept are the last ten; of each of the latest 24 hours and 30 days in which there was a version, by UTC, the first
+    and the last one, so that what came before a loss outlasts the versions that follow it; and of all these, beginning
+    with the newest, as many as have `most_bytes` together: the oldest go first. The current one is always kept.
 
     The hours and days are those that have a version, not those before now: so a clock that was wrong for a moment
     costs nothing, and a wallet that seldom changes has a longer past. Whoever drops these after every version has what
-    he would have if he had never dropped any before, as long as there is room.
+    he would have if he had never dropped any before, as long as there is room; without, if there had never been any
+    before the oldest one. For that, a first version is told by the one directly before it, the last of another hour or
+    day, which is kept as long: so of one hour and one day more than these, the last one is.
 
     Args:
         versions: what there is of one wallet, the current version first.
@@ -27,15 +32,15 @@ def superfluous(versions: Sequence[StoredVersion], most_bytes: int) -> list[int]
     """
     by_hour: dict[int, int] = {}
     by_day: dict[int, int] = {}
-    for sequence, hour, _ in versions:
-        by_hour.setdefault(hour, sequence)
-        by_day.setdefault(hour // 24, sequence)
-    chosen = {version.sequence for version in versions[:KEPT_VERSIONS]}
-    chosen.update(islice(by_hour.values(), KEPT_HOURS), islice(by_day.values(), KEPT_DAYS))
+    for place, hour in enumerate([*(version.hour for version in versions), _BEFORE_ALL]):
+        by_hour.setdefault(hour, place)
+        by_day.setdefault(hour // 24, place)
+    lasts = {*islice(by_hour.values(), KEPT_HOURS + 1), *islice(by_day.values(), KEPT_DAYS + 1)}
+    chosen = {*range(KEPT_VERSIONS), *lasts, *(place - 1 for place in lasts)}
     gone, total = [], 0
-    for sequence, _, size in versions:
-        if sequence in chosen:
+    for place, (sequence, _, size) in enumerate(versions):
+        if place in chosen:
             total += size
-        if sequence not in chosen or (total > most_bytes and sequence != versions[0].sequence):
+        if place not in chosen or (total > most_bytes and place > 0):
             gone.append(sequence)
     return gone

@@ -2,11 +2,20 @@
 
 import json
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.client.cli.label_pairs import Pair, labels, read
 from tests.client.cli.machines import Machine
+from tests.server.front import served
+from tests.server.helpers import FakeClock, cheap_passwords
+from walletsync_server.app import close_app, create_app
+from walletsync_server.live.hub import Hub
+from walletsync_server.settings import Settings
 
 
 @pytest.mark.parametrize("keep", ["mine", "theirs"])
@@ -120,6 +129,36 @@ def test_an_earlier_version_is_shown_exported_and_restored(laptop: Machine) -> N
     assert laptop.json("restore 1") == {"sequence": 4}
     assert laptop.read() == {"a": 1}
     assert "hint: walletsync sync" in laptop.fails("export --version 99", 2)
+
+
+@contextmanager
+def server_with(clock: FakeClock, folder: Path) -> Iterator[str]:
+    """Give the address of a server that goes by `clock`."""
+    settings = Settings(database=f"sqlite:///{folder}/walletsync.db", accounts="open")
+    app = create_app(settings, clock=clock, passwords=cheap_passwords(), hub=Hub())
+    try:
+        with served(app) as front:
+            yield front.url
+    finally:
+        close_app(app)
+
+
+def test_what_was_there_before_a_loss_is_restored_a_day_later(tmp_path: Path, address: Callable[[], str]) -> None:
+    """Though many versions came in the same hour, and one in each hour since."""
+    clock = FakeClock()
+    with server_with(clock, tmp_path) as url:
+        laptop = Machine(tmp_path / "laptop", url, address())
+        laptop.init()
+        laptop.ok("register")
+        laptop.write({"rent": "May", "edits": 0})
+        laptop.ok("sync")
+        for edits, later in enumerate([timedelta(minutes=4)] * 12 + [timedelta(hours=1)] * 25, 1):
+            clock.move(later)
+            laptop.write({"edits": edits})
+            laptop.ok("sync")
+        assert [each["sequence"] for each in laptop.json("history")][-1] == 1
+        assert laptop.json("restore 1") == {"sequence": 39}
+        assert laptop.read() == {"rent": "May", "edits": 0}
 
 
 def test_what_differs_between_two_versions_is_listed(laptop: Machine) -> None:
