@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from walletsync.formats.base import FileFormat
+from walletsync.formats.base import FileFormat, opened
 from walletsync.merge import MISSING, Path
 
 _ONE: Final = {"labels": "label", "entries": "entry"}
@@ -43,7 +43,7 @@ class _Contents:
     """What is in a document that somebody would miss."""
 
     def __init__(self, format: FileFormat[Any], document: Any) -> None:
-        self._format, self._document = format, document
+        self._document = opened(format, document)
         self._places = format.contents(document)
         self._around = {path[:length] for path in self._places for length in range(len(path))}
 
@@ -52,7 +52,7 @@ class _Contents:
         if record in self._around:
             return True
         is_within = any(record[:length] in self._places for length in range(len(record) + 1))
-        return is_within and self._format.value_at(self._document, record) is not MISSING
+        return is_within and self._document.value_at(record) is not MISSING
 
 
 def _records(format: FileFormat[Any], before: Any, after: Any) -> Iterator[Path]:

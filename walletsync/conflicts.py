@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from walletsync.errors import DocumentError, UsageError
-from walletsync.formats.base import Format
+from walletsync.formats.base import Format, Opened, opened
 from walletsync.merge import Conflict, same
 from walletsync.remedies import Remedy
 
@@ -30,7 +30,8 @@ class OpenConflicts:
 
     def shown(self) -> tuple[Conflict, ...]:
         """Return the conflicts, each with what the document has there now as theirs."""
-        return tuple(self._shown(self.document, conflict) for conflict in self.conflicts)
+        document = opened(self.format, self.document)
+        return tuple(_shown(document, conflict) for conflict in self.conflicts)
 
     def resolved(self, conflict: Conflict, keep: Literal["mine", "theirs"]) -> "OpenConflicts":
         """Return what is left once `conflict`, one of those `shown`, is decided.
@@ -41,32 +42,34 @@ class OpenConflicts:
         _check_side(keep)
         names = [waiting.name for waiting in self.conflicts]
         index = names.index(conflict.name) if conflict.name in names else None
-        if index is None or self._shown(self.document, self.conflicts[index]) != conflict:
+        document = opened(self.format, self.document)
+        if index is None or _shown(document, self.conflicts[index]) != conflict:
             raise UsageError(
                 "This conflict no longer waits: it is decided already, or the document has changed there since.",
                 remedy=Remedy.LIST_CONFLICTS,
             )
-        document = self._decided(self.document, conflict, getattr(conflict, keep))
-        return replace(self, document=document, conflicts=self.conflicts[:index] + self.conflicts[index + 1 :])
+        _decide(document, conflict, getattr(conflict, keep))
+        left = self.conflicts[:index] + self.conflicts[index + 1 :]
+        return replace(self, document=document.document(), conflicts=left)
 
     def decided(self, on_conflict: OnConflict, already_asked: set[Conflict]) -> "OpenConflicts":
         """Return what is left once each conflict that is not in `already_asked` is decided, and put those into it.
 
         A conflict whose value has no place in the document is left.
         """
-        document, remaining = self.document, []
+        document, remaining = opened(self.format, self.document), []
         for conflict in self.conflicts:
-            shown = self._shown(document, conflict)
+            shown = _shown(document, conflict)
             value = shown
             if shown not in already_asked:
                 already_asked.add(shown)
                 value = _asked(on_conflict, shown) if callable(on_conflict) else getattr(shown, on_conflict)
             with suppress(DocumentError):
                 if value is not shown:
-                    document = self._decided(document, shown, value)
+                    _decide(document, shown, value)
                     continue
             remaining.append(conflict)
-        return replace(self, document=document, conflicts=tuple(remaining))
+        return replace(self, document=document.document(), conflicts=tuple(remaining))
 
     def all_resolved(self, keep: OnConflict) -> "OpenConflicts":
         """Return what is left once all are decided. Raises UsageError as `resolved` does.
@@ -77,11 +80,14 @@ class OpenConflicts:
             _check_side(keep)
         return self.decided(keep, set())
 
-    def _shown(self, document: Any, conflict: Conflict) -> Conflict:
-        return replace(conflict, theirs=self.format.value_at(document, conflict.path))
 
-    def _decided(self, document: Any, conflict: Conflict, value: Any) -> Any:
-        return document if same(value, conflict.theirs) else self.format.replace(document, conflict.path, value)
+def _shown(document: Opened[Any], conflict: Conflict) -> Conflict:
+    return replace(conflict, theirs=document.value_at(conflict.path))
+
+
+def _decide(document: Opened[Any], conflict: Conflict, value: Any) -> None:
+    if not same(value, conflict.theirs):
+        document.replace(conflict.path, value)
 
 
 def _check_side(keep: str) -> None:

@@ -275,7 +275,7 @@ def replace(document: Any, path: Path, value: Any) -> Any:
 
 
 def put(document: Any, path: Path, value: Any) -> Any:
-    """Do what `replace` does, to `document` itself; deleting the whole of it returns MISSING."""
+    """Do what `replace` does, but copy only what is on the way; deleting the whole of it returns MISSING."""
     return _put(document, (), path, value)
 
 
@@ -289,6 +289,7 @@ def _put(current: Any, done: Path, rest: Path, value: Any) -> Any:
     entries = {} if current is MISSING else current
     if type(entries) is not dict:
         raise DocumentError(f"{place(done)} is not an object, so it has no place for {step!r}.")
+    entries = entries.copy()
     entry = _put(entries.get(step, MISSING), (*done, step), rest, value)
     if entry is MISSING:
         entries.pop(step, None)

@@ -9,9 +9,11 @@ import pytest
 
 from tests.conftest import PASSWORD
 from tests.insides import email_of
-from walletsync import Client, JSONFormat
+from walletsync import BIP329Format, Client, JSONFormat
 from walletsync.errors import UsageError
+from walletsync.formats.label_values import LabelValues
 from walletsync.merge import Conflict
+from walletsync.merge import Path as Place
 
 Device = Callable[..., Client]
 
@@ -105,6 +107,59 @@ def test_all_are_decided_at_once(device: Device, keep: Any, value: str) -> None:
     assert decided == phone.get_document()
     assert {decided[name] for name in fields} == {f"{value} 1"}
     assert phone.conflicts == ()
+
+
+class CountingLabels(BIP329Format):
+    """Counts how often a label file is parsed."""
+
+    def __init__(self) -> None:
+        self.parses = 0
+
+    def opened(self, document: str) -> LabelValues:
+        self.parses += 1
+        return super().opened(document)
+
+    def value_at(self, document: str, path: Place) -> Any:
+        self.parses += 1
+        return super().value_at(document, path)
+
+    def replace(self, document: str, path: Place, value: Any) -> str:
+        self.parses += 1
+        return super().replace(document, path, value)
+
+
+def decide_first(client: Client) -> None:
+    client.resolve(client.conflicts[0], "mine")
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda client: client.conflicts,
+        decide_first,
+        lambda client: client.resolve_all("mine"),
+        lambda client: client.sync("mine"),
+    ],
+    ids=["look", "decide one", "decide all", "sync"],
+)
+def test_labels_are_parsed_as_often_for_many_conflicts_as_for_two(
+    device: Device, look: Callable[[Client], Any]
+) -> None:
+    """Else thousands of them would take minutes."""
+    parses = []
+    for number in (2, 40):
+        format = CountingLabels()
+        laptop, phone = device(f"laptop {number}", format=BIP329Format()), device(f"phone {number}", format=format)
+        for client in (laptop, phone, laptop):
+            records = (f'{{"type":"tx","ref":"{each}","label":"{client.device_id}"}}\n' for each in range(number))
+            client.set_document("".join(records))
+            client.sync()
+        phone.sync()
+        assert len(phone.conflicts) == number
+        format.parses = 0
+        look(phone)
+        parses.append(format.parses)
+    assert parses[0] == parses[1] > 0
 
 
 def test_neither_side_is_no_decision(device: Device) -> None:

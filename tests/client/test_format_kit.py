@@ -11,7 +11,7 @@ from walletsync.errors import DocumentError
 from walletsync.formats.contents import is_apart, pieces
 from walletsync.formats.json import JSONFormat
 from walletsync.formats.testing import PROMISES, PromiseBroken, check, tells_nothing
-from walletsync.merge import MISSING, Conflict, Merged, Path, same
+from walletsync.merge import MISSING, Conflict, Merged, Path, copied, replace, same, value_at
 
 DOCUMENTS = ["-:cfF6", "-:cfF6:565b", "-:cfF6:6De1", "-:cfF6:565b:6De1"]
 
@@ -408,6 +408,76 @@ class SharingWhatIsFound(OfObjects):
         return super().value_at(document, path) if path else document
 
 
+class OpenedObject:
+    """An object to be asked and changed at many places; as it is, a right one."""
+
+    def __init__(self, document: Any) -> None:
+        self.now = copied(document)
+
+    def value_at(self, path: Path) -> Any:
+        return value_at(self.now, path)
+
+    def replace(self, path: Path, value: Any) -> None:
+        self.now = replace(self.now, path, value)
+
+    def document(self) -> Any:
+        return copied(self.now)
+
+
+class Opening(OfObjects):
+    """Opens documents by a class of its own."""
+
+    def __init__(self, kind: type[OpenedObject] = OpenedObject) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def opened(self, document: Any) -> OpenedObject:
+        return self._kind(document)
+
+
+class Blindfolded(OpenedObject):
+    def value_at(self, path: Path) -> Any:
+        return "something"
+
+
+class Hesitant(OpenedObject):
+    def replace(self, path: Path, value: Any) -> None:
+        replace(self.now, path, value)
+
+
+class Deleting(OpenedObject):
+    def replace(self, path: Path, value: Any) -> None:
+        if path or value is not MISSING:
+            super().replace(path, value)
+
+
+class DroppingDecisions(OpenedObject):
+    def __init__(self, document: Any) -> None:
+        super().__init__(document)
+        self.first = copied(document)
+
+    def document(self) -> Any:
+        return self.first
+
+
+class ChangingWhatWasOpened(OpenedObject):
+    def __init__(self, document: Any) -> None:
+        self.now = document
+
+    def replace(self, path: Path, value: Any) -> None:
+        replaced = replace(self.now, path, value)
+        self.now.clear()
+        self.now.update(replaced)
+
+
+class LendingWhatWasOpened(OpenedObject):
+    def __init__(self, document: Any) -> None:
+        self.now = document
+
+    def document(self) -> Any:
+        return self.now
+
+
 class TellingWhatItRefuses(OfObjects):
     def encode(self, document: Any) -> bytes:
         try:
@@ -472,6 +542,12 @@ TOLD = "an error names places, never what stands in the document"
         (RememberingMerges(), "what is returned shares nothing with an earlier result"),
         (RememberingDocuments(), "each decoded document is a new one"),
         (OneEmpty(), "each empty document is a new one"),
+        (Opening(Blindfolded), "an opened document says the same"),
+        (Opening(Hesitant), "a decision is in the opened document"),
+        (Opening(Deleting), "an opened document cannot be deleted"),
+        (Opening(DroppingDecisions), "opened, a document is decided as by replace"),
+        (Opening(ChangingWhatWasOpened), "the document that was opened is not changed"),
+        (Opening(LendingWhatWasOpened), "an opened document shares nothing"),
         (TellingWhatItRefuses(), TOLD),
         (TellingWhatItCannotRead(), TOLD),
         (TellingByItsCause(), TOLD),
@@ -486,9 +562,10 @@ def test_a_format_that_loses_shares_or_tells_is_caught(format_: JSONFormat, says
         check(format_, OBJECTS)
 
 
-def test_the_format_that_these_break_is_a_right_one() -> None:
+@pytest.mark.parametrize("format_", [OfObjects(), Opening()], ids=lambda value: type(value).__name__)
+def test_the_formats_that_these_break_are_right_ones(format_: JSONFormat) -> None:
     """So each of them is caught for its fault."""
-    check(OfObjects(), OBJECTS, refused=[b"nonsense", b"[]", b""])
+    check(format_, OBJECTS, refused=[b"nonsense", b"[]", b""])
 
 
 class Record:

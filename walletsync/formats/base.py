@@ -6,9 +6,11 @@ notebooks, is a small one to begin from, and `walletsync.formats.testing.check` 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from walletsync.merge import D, Merged, Path
+
+Kept = TypeVar("Kept", covariant=True)
 
 
 class Format(Protocol[D]):
@@ -72,6 +74,50 @@ class Format(Protocol[D]):
         such that it has no place for it, or would not be a valid one.
         """
         ...
+
+
+class Opened(Protocol[Kept]):
+    """A document that is asked and changed at many places, one after the other, as where thousands of conflicts wait.
+
+    A format whose `value_at` and `replace` take as long as the document is large has one more method, `opened`, which
+    returns this of a document. It need not: see `opened` below.
+    """
+
+    def value_at(self, path: Path) -> Any:
+        """Return what `Format.value_at` returns for the document as it is now."""
+        ...
+
+    def replace(self, path: Path, value: Any) -> None:
+        """Change the document as `Format.replace` does. What that raises leaves it as it was."""
+        ...
+
+    def document(self) -> Kept:
+        """Return the document as it is now."""
+        ...
+
+
+def opened(format: Format[D], document: D) -> Opened[D]:
+    """Return a document to be asked and changed, opened by its format; by one that has no `opened`, place by place."""
+    own = getattr(format, "opened", None)
+    found: Opened[D] = _PlaceByPlace(format, document) if own is None else own(document)
+    return found
+
+
+class _PlaceByPlace(Generic[D]):
+    """A document that any format opens, by what each has."""
+
+    def __init__(self, format: Format[D], document: D) -> None:
+        self._format = format
+        self._document: D = format.value_at(document, ())
+
+    def value_at(self, path: Path) -> Any:
+        return self._format.value_at(self._document, path)
+
+    def replace(self, path: Path, value: Any) -> None:
+        self._document = self._format.replace(self._document, path, value)
+
+    def document(self) -> D:
+        return self._document
 
 
 class FileFormat(Format[D], Protocol[D]):

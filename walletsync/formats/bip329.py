@@ -19,23 +19,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from walletsync import merge
-from walletsync.errors import DocumentError
 from walletsync.formats import label_files, label_places, label_words
-from walletsync.formats.label_lines import (
-    NO_LINES,
-    LabelFile,
-    checked,
-    keyed,
-    lines_of,
-    listed,
-    loaded,
-    value_of,
-    written,
-)
+from walletsync.formats.label_lines import NO_LINES, LabelFile, checked, keyed, lines_of, loaded, written
 from walletsync.formats.label_merging import merged_records
-from walletsync.formats.label_sense import Key, by_origin, item_of, key_of
-from walletsync.merge import MISSING, Conflict, Item, Merged, Path, place
+from walletsync.formats.label_sense import Key
+from walletsync.formats.label_values import LabelValues
+from walletsync.merge import Conflict, Merged, Path
 
 
 class BIP329Format:
@@ -79,32 +68,20 @@ class BIP329Format:
 
     def value_at(self, document: str, path: Path) -> Any:
         """Return what is at `path`, or MISSING."""
-        if not path:
-            return document
-        key = _key(path)
-        return MISSING if key is None else _at(loaded(_one_record(document, key).records[key]), path[2:])
+        return LabelValues(document).value_at(path)
 
     def replace(self, document: str, path: Path, value: Any) -> str:
         """Return the file with `value` at `path`; a record that is missing is appended.
 
         Raises DocumentError if that is not a place in a label file, or the file would not be a valid one.
         """
-        if not path:
-            return checked(value)
-        key = _key(path)
-        if key is None:
-            raise DocumentError(f"{place(path)} is not a place in a label file: begin with a type and a ref.")
-        file = _one_record(document, key)
-        lines = file.records[key]
-        records = _with(loaded(lines), path, value)
-        if path[2:]:
-            records = [_named(record, key) for record in records]
-        if not all(type(record) is dict and _is_of(record, key) for record in records):
-            raise DocumentError(
-                f"{place(path[:2])} has to be an object that keeps this type and ref, or a list of such objects."
-            )
-        changed = {key: written(records, lines)}
-        return file.with_records(changed, order=LabelFile(changed[key], dict.fromkeys(changed[key], key)))
+        file = LabelValues(document)
+        file.replace(path, value)
+        return file.document()
+
+    def opened(self, document: str) -> LabelValues:
+        """Return the file to be asked and changed at many paths: it is parsed once."""
+        return LabelValues(document)
 
     # For files that other programs write: `walletsync.formats.base.FileFormat`. What a record leaves out is not altered
     # by an import, says the BIP, so absence is no news.
@@ -173,70 +150,8 @@ def _records_that_i_edited(base: list[str], mine: list[str], theirs: list[str]) 
     return [LabelFile(lines, of_these) for lines in (base, mine, theirs)]
 
 
-def _one_record(document: str, key: Key) -> LabelFile:
-    """Return a file with what it has for one key."""
-    lines = lines_of(document)
-    # Parsed are only those that can have it: a text of ASCII where nothing is escaped stands there, but for its case.
-    ref = key.ref.lower()
-    possible = [line for line in lines if ref in line.lower() or "\\" in line or not line.isascii()]
-    file = LabelFile(lines, {line: about for line, about in keyed(possible) if about == key})
-    file.records.setdefault(key, [])
-    return file
-
-
 def _merged(key: Key, base: list[str], mine: list[str], theirs: list[str]) -> tuple[list[str], list[Conflict]]:
     """Merge the lines of one key."""
     merged = merged_records(*map(loaded, (base, mine, theirs)))
     conflicts = [replace(found, path=(key.type, key.ref, *found.path)) for found in merged.conflicts]
     return written(merged.document, theirs + mine), conflicts
-
-
-def _key(path: Path) -> Key | None:
-    """Return the type and ref with which `path` begins, None if it does not."""
-    match path:
-        case (str(kind), str(ref), *_):
-            return key_of(kind, ref)
-    return None
-
-
-def _at(records: list[Any], rest: Path) -> Any:
-    """Return what is in `records` at a path that begins behind type and ref."""
-    if rest and isinstance(rest[0], Item):
-        return merge.value_at((by_origin(records) or {}).get(item_of(rest[0].value), MISSING), rest[1:])
-    return merge.value_at(value_of(records), rest)
-
-
-def _with(records: list[Any], path: Path, value: Any) -> list[Any]:
-    """Return what becomes of `records`, which stand at the first two steps of `path`, with `value` at `path`."""
-    start, rest = path[:2], path[2:]
-    if not (rest and isinstance(rest[0], Item)):
-        kind, ref = map(str, start)
-        all_records = {} if not records else {kind: {ref: value_of(records)}}
-        return listed(merge.value_at(merge.replace(all_records, path, value), start))
-    item, found = item_of(rest[0].value), by_origin(records)
-    if found is None:
-        raise DocumentError(
-            f"{place(start)} is not a list of objects told apart by 'origin', so it has no place for {item}."
-        )
-    if rest[1:]:
-        changed = merge.replace(found.get(item, {"origin": item.value}), rest[1:], value)
-    else:
-        changed = merge.copied(value)
-    if changed is MISSING:
-        found.pop(item, None)
-    elif by_origin([changed]) == {item: changed}:
-        found[item] = changed
-    else:
-        raise DocumentError(f"{place(path[:3])} has to be an object that keeps {item}.")
-    return list(found.values())
-
-
-def _named(record: Any, key: Key) -> Any:
-    """Return a record that `merge.replace` has just made with its type and ref; any other as it is."""
-    is_new = type(record) is dict and "type" not in record and "ref" not in record
-    return {"type": key.type, "ref": key.ref, **record} if is_new else record
-
-
-def _is_of(record: dict[str, Any], key: Key) -> bool:
-    kind, ref = record.get("type"), record.get("ref")
-    return type(kind) is str and type(ref) is str and key_of(kind, ref) == key

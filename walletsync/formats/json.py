@@ -7,13 +7,14 @@ the rest. Neither puts text of the document into an error, except the names on t
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
 
 from walletsync import exactjson, merge
 from walletsync.errors import DocumentError
 from walletsync.formats import json_layout, places
+from walletsync.formats.base import Opened
 from walletsync.merge import MISSING, Merged, Path, place
 
 MAX_DEPTH: Final = 100
@@ -83,6 +84,10 @@ class JSONFormat:
             _check(value, path)
         return _checked(merge.replace(document, path, value))
 
+    def opened(self, document: dict[str, Any]) -> Opened[dict[str, Any]]:
+        """Return the document to be asked and changed at many paths: it is copied and checked once."""
+        return JSONValues(document)
+
     # For files that other programs write: `walletsync.formats.base.FileFormat`.
 
     def from_file(self, data: bytes, known: dict[str, Any]) -> dict[str, Any]:
@@ -137,6 +142,34 @@ class JSONFormat:
     def contents(self, document: dict[str, Any]) -> set[Path]:
         """Return the places of all entries that are not blank."""
         return places.leaves(document)
+
+
+def _valid(document: dict[str, Any]) -> dict[str, Any]:
+    return document
+
+
+class JSONValues:
+    """An opened object, `walletsync.formats.base.Opened`. Of what is put into it only that is checked.
+
+    `check` returns a whole document, or raises DocumentError, for a format that wants more of one than JSON does.
+    """
+
+    def __init__(self, document: dict[str, Any], check: Callable[[dict[str, Any]], dict[str, Any]] = _valid) -> None:
+        self._document: dict[str, Any] = merge.copied(document)
+        self._check = check
+
+    def value_at(self, path: Path) -> Any:
+        """Return a copy of what is at `path`, or MISSING."""
+        return merge.value_at(self._document, path)
+
+    def replace(self, path: Path, value: Any) -> None:
+        """Put `value` at `path`. Raises DocumentError as `JSONFormat.replace` does."""
+        JSONFormat().replace({}, path, value)
+        self._document = self._check(merge.put(self._document, path, merge.copied(value)))
+
+    def document(self) -> dict[str, Any]:
+        """Return the object, with what was replaced."""
+        return self._document
 
 
 def _parsed(data: bytes) -> Any:

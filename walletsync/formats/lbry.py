@@ -16,7 +16,7 @@ from typing import Any, Final
 from walletsync import exactjson, merge
 from walletsync.errors import DocumentError
 from walletsync.formats import places
-from walletsync.formats.json import JSONFormat
+from walletsync.formats.json import JSONFormat, JSONValues
 from walletsync.merge import MISSING, Conflict, Item, Merged, Path
 
 _KEYS: Final = {"/accounts": "public_key"}
@@ -74,6 +74,10 @@ class LBRYFormat:
     def replace(self, document: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
         """Return a copy with `value` at `path`. Raises DocumentError if that does not make a document."""
         return _checked(self._json.replace(document, path, value))
+
+    def opened(self, document: dict[str, Any]) -> JSONValues:
+        """Return the document to be asked and changed at many paths."""
+        return JSONValues(document, _checked)
 
     # For files that other programs write: `walletsync.formats.base.FileFormat`.
 

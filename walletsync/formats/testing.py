@@ -16,7 +16,7 @@ from itertools import permutations, product, takewhile
 from typing import Any, Final, TypeAlias
 
 from walletsync.errors import DocumentError
-from walletsync.formats.base import Format
+from walletsync.formats.base import Format, opened
 from walletsync.formats.contents import ITEM, Piece, is_apart, pieces
 from walletsync.merge import MISSING, Conflict, Merged, Path, same
 
@@ -208,6 +208,25 @@ def shares_nothing(format: Format[Any], documents: Sequence[Any]) -> None:
             _require(is_apart([found, decided], returned), promise, *sides)
 
 
+def opens_documents(format: Format[Any], documents: Sequence[Any]) -> None:
+    """Opened, a document says the same and is decided as by `replace`; the one that was opened stays as it is."""
+    for sides in product(range(len(documents)), repeat=3):
+        merged = _merged(format, documents, *sides)
+        before, document, found = format.encode(merged.document), opened(format, merged.document), []
+        for conflict in merged.conflicts:
+            found.append(document.value_at(conflict.path))
+            _require(same(found[-1], conflict.theirs), "an opened document says the same", *sides)
+            document.replace(conflict.path, conflict.mine)
+            is_there = same(document.value_at(conflict.path), conflict.mine)
+            _require(is_there, "a decision is in the opened document", *sides)
+        _require(_refuses(document.replace, (), MISSING), "an opened document cannot be deleted", *sides)
+        decided, one_by_one = document.document(), _decided_for_mine(format, merged)
+        _require(pieces(decided) == pieces(one_by_one), "opened, a document is decided as by replace", *sides)
+        _require(_comes_back(format, decided), "an opened document that was decided is a valid one", *sides)
+        _require(format.encode(merged.document) == before, "the document that was opened is not changed", *sides)
+        _require(is_apart(decided, [*found, merged.document]), "an opened document shares nothing", *sides)
+
+
 def tells_nothing(format: Format[Any], documents: Sequence[Any]) -> None:
     """The text of an error, and of those that it was raised from, holds nothing that stands in the document."""
     promise = "an error names places, never what stands in the document"
@@ -250,6 +269,7 @@ PROMISES: Final[tuple[Promise, ...]] = (
     replaces_the_whole,
     keeps_every_edit,
     shares_nothing,
+    opens_documents,
     tells_nothing,
     converges,
 )
