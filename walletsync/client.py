@@ -207,6 +207,16 @@ class Client:
         return self._session.log_in()
 
     @one_at_a_time
+    def check_password(self) -> None:
+        """Look whether the password is the account's: by the wallet on this device, and where that cannot tell, by
+        logging in.
+
+        Raises what `get_auth_token()` raises, and:
+            WrongPassword: it does not open the wallet on this device; nothing was sent.
+        """
+        self._session.check_password()
+
+    @one_at_a_time
     def log_out(self) -> None:
         """Give this device's token back. The document and what it knows of the account stay."""
         self._session.log_out()

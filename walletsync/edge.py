@@ -30,7 +30,7 @@ from typing import Any, Final, Generic, TypeAlias
 
 from walletsync import exactjson
 from walletsync.errors import DocumentError
-from walletsync.formats.base import FileFormat
+from walletsync.formats.base import FileFormat, opened
 from walletsync.formats.places import is_blank
 from walletsync.merge import MISSING, Conflict, D, Merged, Path, pointer, same
 
@@ -128,6 +128,13 @@ def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit
         },
     )
     return Judged(merged.document, conflicts, earlier, held, (len(lost), of) if held else (0, 0), had)
+
+
+def much_lost(format: FileFormat[D], document: D, after: D, limit: Limit) -> tuple[int, int]:
+    """Return how much of a document is not in the one `after` it, of how much; (0, 0) if nobody has to confirm that."""
+    there, left = format.contents(document), format.contents(after)
+    lost, of = len(there - left), len(there)
+    return (lost, of) if lost and (not left or limit.is_much(lost, of)) else (0, 0)
 
 
 def after_put(format: FileFormat[D], known: Known[D], after: D) -> Known[D]:
@@ -251,11 +258,13 @@ class _Judging(Generic[D]):
 
     def asked(self, merged: Merged[D]) -> tuple[Conflict, ...]:
         """Return the conflicts of what the program has read, and written as it was before."""
-        is_known = _within(each.path for each in merged.conflicts)
+        if not self._returned:
+            return ()
+        is_known, document = _within(each.path for each in merged.conflicts), opened(self._format, merged.document)
         return tuple(
             Conflict(path, self._views[-1].get(path, MISSING), self._mine[path], theirs)
             for path in self._returned
-            for theirs in (self._format.value_at(merged.document, path),)
+            for theirs in (document.value_at(path),)
             if not (is_known(path) or self._alike(path, self._mine[path], theirs))
         )
 

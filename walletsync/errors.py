@@ -10,6 +10,7 @@ WalletSyncError
 │   ├── WalletTooLarge         the encrypted wallet is over the server's limit
 │   ├── NotReady               an earlier step is missing; the remedy names it
 │   ├── NewPasswordNeeded      the server has an earlier password again: nothing is encrypted under that one
+│   ├── DeletionsUnconfirmed   a decision would take away much, and nobody has confirmed that
 │   ├── UnsyncedEdits          the device has edits that no version has yet
 │   └── UnrelatedWallet        the file and the account's wallet have next to nothing in common
 ├── ServerUnreachable          no answer: nothing is known of what the server did
@@ -130,6 +131,10 @@ class NotReady(UsageError):
 
 class NewPasswordNeeded(UsageError):
     """The server has a password again that was changed since: nothing is encrypted under that one any more."""
+
+
+class DeletionsUnconfirmed(UsageError):
+    """A decision would take away much, and nobody has confirmed that; nothing was decided."""
 
 
 class UnsyncedEdits(UsageError):

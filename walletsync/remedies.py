@@ -79,6 +79,8 @@ class Remedy(Enum):
         "step."
     )
 
+    CONFIRM_DELETIONS = "Ask a person, then decide it once more with that consent."
+
     OPEN_IN_PROGRAM = "Start the wallet's program, and open the wallet in it."
 
     RENAME_DEVICE = (

@@ -132,6 +132,15 @@ class Session:
             with suppress(WrongCredentials):
                 self._api.login(LoginRequest(email=email, password=login, device_id=self.device_id))
 
+    def check_password(self) -> None:
+        """Look whether the password is the account's; `Client.check_password` says more."""
+        self.account()
+        seed = self._device.state.seed
+        if seed is None or self.must_log_in():
+            self.log_in()
+        else:
+            self.proven(seed)
+
     def log_out(self) -> None:
         """Give the token back; without one, do nothing."""
         token = self._device.state.token

@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from walletsync.edge import Judged, Limit, Values, judge, still_other
-from walletsync.errors import DocumentError, NotReady, UnrelatedWallet, WalletFileError
+from walletsync.edge import Judged, Limit, Values, judge, much_lost, still_other
+from walletsync.errors import DeletionsUnconfirmed, DocumentError, NotReady, UnrelatedWallet, WalletFileError
 from walletsync.formats.base import FileFormat
 from walletsync.memory import Memory, remembered
 from walletsync.merge import Merged
@@ -130,11 +130,37 @@ class WalletFile:
             return {}
         return still_other(self._format, client.get_document(), memory.earlier)
 
-    def decide_earlier(self, client: "Client", keep: Literal["mine", "theirs"]) -> None:
-        """Put what is `earlier` into the document, "mine", or leave the document as it is; no longer list it."""
+    def lost_by_earlier(self, client: "Client") -> tuple[int, int]:
+        """Return how much it would take away to decide for "mine", of how much; (0, 0) if nobody has to confirm it."""
         earlier = self.earlier(client)
+        if not earlier:
+            return 0, 0
+        document = client.get_document()
+        return much_lost(self._format, document, self._format.with_values(document, earlier), self._limit)
+
+    def decide_earlier(
+        self, client: "Client", keep: Literal["mine", "theirs"], *, confirm_deletions: bool = False
+    ) -> None:
+        """Put what is `earlier` into the document, "mine", or leave the document as it is; no longer list it.
+
+        Raises:
+            DeletionsUnconfirmed: mine takes away as much as waits where a program writes it. Nothing was decided.
+        """
+        earlier = self.earlier(client)
+
+        def with_mine(document: Any) -> Any:
+            after = self._format.with_values(document, earlier)
+            lost, of = (0, 0) if confirm_deletions else much_lost(self._format, document, after, self._limit)
+            if lost:
+                raise DeletionsUnconfirmed(
+                    f"What your program wrote as before is without {lost} of {of} {self._format.content}. Nothing of "
+                    "that is deleted, and nothing was decided.",
+                    remedy=Remedy.CONFIRM_DELETIONS,
+                )
+            return after
+
         if keep == "mine" and earlier:
-            client.update_document(lambda document: self._format.with_values(document, earlier))
+            client.update_document(with_mine)
         memory = self._remembered()
         if memory is not None:
             self._remember(replace(memory, earlier={}))

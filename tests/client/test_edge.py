@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.properties import examples
 from walletsync import edge
-from walletsync.edge import Judged, Known, Limit, after_put, judge, still_other
+from walletsync.edge import Judged, Known, Limit, after_put, judge, much_lost, still_other
 from walletsync.formats.bip329 import BIP329Format
 from walletsync.formats.json import JSONFormat
 from walletsync.memory import Memory, remembered
@@ -53,6 +53,24 @@ def test_what_a_program_saves_from_memory_reverts_nothing() -> None:
     """It has nothing of what was put: the other laptop's label stays, its new one is added, and the old is listed."""
     found = judged(known(P, S), labels(a="rent", b="car", c="coffee"))
     assert found == Judged(labels(a="rent, May", b="car", c="coffee"), (), {at("a"): "rent"}, had=found.had)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        (10, 10, (0, 0)),
+        (10, 5, (0, 0)),
+        (10, 4, (6, 10)),
+        (100, 90, (0, 0)),
+        (100, 89, (11, 100)),
+        (3, 0, (3, 3)),
+        (0, 3, (0, 0)),
+    ],
+)
+def test_how_much_a_decision_may_take_away_is_what_a_write_may(before: int, after: int, lost: tuple[int, int]) -> None:
+    """More than a handful and a tenth, and the last one, have to be confirmed."""
+    documents = [dict.fromkeys(map(str, range(number)), 1) for number in (before, after)]
+    assert much_lost(ENTRIES, *documents, LIMIT) == lost
 
 
 def test_without_a_put_it_is_an_edit_as_ever() -> None:

@@ -184,6 +184,7 @@ def test_what_is_missing_is_what_the_page_says(fresh: Client, middle: Middle) ->
 VERBS: dict[str, Callable[[Client], object]] = {
     "register": lambda client: client.register(),
     "get_auth_token": lambda client: client.get_auth_token(),
+    "check_password": lambda client: client.check_password(),
     "sync": lambda client: client.sync(),
     "get_wallet": lambda client: client.get_wallet(),
     "post_wallet": lambda client: client.post_wallet(),

@@ -10,7 +10,7 @@ import pytest
 from tests.client.crashes import Crash
 from tests.client.test_walletfile import SERVER, Steps, names, opened, read, written
 from walletsync import BIP329Format, Client, walletfile
-from walletsync.errors import WalletFileError
+from walletsync.errors import DeletionsUnconfirmed, WalletFileError
 from walletsync.walletfile import WalletFile
 
 pytestmark = pytest.mark.usefixtures("process_that_ends")
@@ -152,6 +152,29 @@ def test_what_is_earlier_is_decided_once(file: WalletFile, path: Path, client: C
     assert file.earlier(client) == {("b",): 1}
     file.decide_earlier(client, "mine")
     assert client.get_document() == {"a": 1, "b": 1}
+    assert file.earlier(client) == {}
+
+
+def test_what_is_earlier_takes_nothing_large_away_without_a_question(
+    file: WalletFile, path: Path, client: Client
+) -> None:
+    """No more than a program that writes it; with consent it does, and without it all stays as it is."""
+    news = {f"n{number}": number for number in range(12)}
+    written(path, {"a": 1})
+    file.take_edits(client)
+    assert file.lost_by_earlier(client) == (0, 0)
+    client.set_document({"a": 1} | news)
+    file.put(client)
+    written(path, {"a": 1})
+    file.put(client)
+    assert file.earlier(client).keys() == {(name,) for name in news}
+    assert file.lost_by_earlier(client) == (12, 13)
+    with pytest.raises(DeletionsUnconfirmed, match=r"is without 12 of 13 entries\. Nothing of that is deleted"):
+        file.decide_earlier(client, "mine")
+    assert client.get_document() == {"a": 1} | news
+    assert len(file.earlier(client)) == 12
+    file.decide_earlier(client, "mine", confirm_deletions=True)
+    assert client.get_document() == {"a": 1}
     assert file.earlier(client) == {}
 
 

@@ -89,11 +89,12 @@ def _new_conflicts(now: "tuple[Conflict, ...]", before: "tuple[Conflict, ...]") 
     return tuple(conflict for conflict in now if conflict.name not in names)
 
 
-def resolve(wallet: Wallet, client: "Client", name: str, keep: Any) -> None:
+def resolve(wallet: Wallet, client: "Client", name: str, keep: Any, *, confirm_deletions: bool = False) -> None:
     """Decide the conflict with this name, or `all`, or what is `earlier`, for one of `SIDES`; the file follows.
 
     Raises:
         UsageError: there is none of this name; or it cannot keep both, and nothing was decided.
+        DeletionsUnconfirmed: what is earlier takes away much; nothing was decided.
     """
     file = wallet.wallet_file()
     file.take_edits(client)
@@ -102,7 +103,7 @@ def resolve(wallet: Wallet, client: "Client", name: str, keep: Any) -> None:
     if name == "earlier" and wallet.bridge_file.exists():
         raise UsageError("With a bridge nothing is listed as earlier: what the program cannot hold it never had.")
     if name == "earlier":
-        file.decide_earlier(client, keep)
+        file.decide_earlier(client, keep, confirm_deletions=confirm_deletions)
     elif name == "all":
         client.resolve_all(keep)
     else:
@@ -120,6 +121,18 @@ def can_keep_both(wallet: Wallet, conflict: "Conflict") -> bool:
     from walletsync.merge import MISSING
 
     return wallet.format.both(conflict.path, conflict.mine, conflict.theirs) is not MISSING
+
+
+def put_back(wallet: Wallet, client: "Client") -> bool:
+    """Put everything that this device has into the file, and into the program that has a bridge; tell if it changed.
+
+    Raises what these steps raise, and:
+        NotReady: there is nothing yet.
+    """
+    is_changed = wallet.wallet_file().put(client, everything=True)
+    client.get_document()  # there may be none yet
+    Bridging(wallet).give(client)
+    return is_changed
 
 
 def restore(wallet: Wallet, client: "Client", sequence: int) -> "Synced":
@@ -141,10 +154,12 @@ def differences(wallet: Wallet, older: Any, newer: Any) -> "dict[Place, dict[str
 
 def taken_away(wallet: Wallet, client: "Client") -> "dict[Place, dict[str, Any]]":
     """Return what the program has taken away and nobody has confirmed, by record, as `theirs`."""
-    file, document = wallet.wallet_file(), client.get_document()
+    from walletsync.formats.base import opened
+
+    file, document = wallet.wallet_file(), opened(wallet.format, client.get_document())
     taken = {} if file.held is None else file.held.values
     records = dict.fromkeys(map(wallet.format.record_at, taken))
-    return {path: {"theirs": wallet.format.value_at(document, path)} for path in records}
+    return {path: {"theirs": document.value_at(path)} for path in records}
 
 
 def written_as_before(wallet: Wallet, client: "Client") -> "dict[Place, dict[str, Any]]":
@@ -152,10 +167,12 @@ def written_as_before(wallet: Wallet, client: "Client") -> "dict[Place, dict[str
 
     Nothing, where a bridge writes the file: `earlier_records` says why.
     """
+    from walletsync.formats.base import opened
+
     if wallet.bridge_file.exists():
         return {}
-    earlier, document = wallet.wallet_file().earlier(client), client.get_document()
-    return {path: {"mine": value, "theirs": wallet.format.value_at(document, path)} for path, value in earlier.items()}
+    earlier, document = wallet.wallet_file().earlier(client), opened(wallet.format, client.get_document())
+    return {path: {"mine": value, "theirs": document.value_at(path)} for path, value in earlier.items()}
 
 
 def _both(wallet: Wallet, conflict: "Conflict") -> Any:

@@ -29,6 +29,7 @@ _CODES: tuple[tuple[type[errors.WalletSyncError], int], ...] = (
     (errors.WalletFileError, FILE),
     (errors.BridgeError, FILE),
     (errors.WrongPassword, REFUSED),
+    (errors.DeletionsUnconfirmed, DELETIONS),
     (errors.UsageError, USAGE),
     (errors.ServerUnreachable, NETWORK),
     (errors.RetryLater, NETWORK),
@@ -88,6 +89,10 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
         Remedy.ACCEPT_RESTORED_SERVER: (
             "if it was restored from a backup, or the account was made anew, walletsync sync --accept-restored-server "
             "goes on from there with everything that this device has"
+        ),
+        Remedy.CONFIRM_DELETIONS: (
+            "if that shall go: walletsync resolve earlier mine --confirm-deletions; to keep it: walletsync resolve "
+            "earlier theirs; walletsync conflicts --earlier lists it"
         ),
         Remedy.OPEN_IN_PROGRAM: (
             "start it, and open the wallet there; walletsync bridge status asks it again, and walletsync bridge off "

@@ -12,7 +12,7 @@ import click
 
 from walletsync import errors
 from walletsync.cli.bridging import Bridging
-from walletsync.cli.deeds import sync_file
+from walletsync.cli.deeds import put_back, sync_file
 from walletsync.cli.edge import NOTHING, Notices
 from walletsync.cli.errors import CONFLICTS, FAILED, Failure, is_passing
 from walletsync.cli.output import as_json, conflict_as_json, say, show
@@ -101,9 +101,7 @@ def put_command(selector: WalletSelector, as_json: bool) -> None:
     """
     wallet = selector.wallet()
     with wallet.without_password() as client:
-        is_changed = wallet.wallet_file().put(client, everything=True)
-        client.get_document()  # there may be none yet
-        Bridging(wallet).give(client)
+        is_changed = put_back(wallet, client)
     text = f"{wallet.file} has all that this device has{'' if is_changed else ' already'}."
     show({"changed": is_changed}, text, as_json=as_json)
 

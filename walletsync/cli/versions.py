@@ -77,9 +77,10 @@ def conflicts_command(selector: WalletSelector, earlier: bool, deletions: bool, 
 @click.command("resolve")
 @click.argument("name")
 @click.argument("keep", type=click.Choice(deeds.SIDES))
+@click.option("--confirm-deletions", is_flag=True, help="What `earlier mine` takes away shall go, however much it is.")
 @as_json
 @click.pass_obj
-def resolve_command(selector: WalletSelector, name: str, keep: Any, as_json: bool) -> None:
+def resolve_command(selector: WalletSelector, name: str, keep: Any, confirm_deletions: bool, as_json: bool) -> None:
     """Decide the conflict with this NAME, or `all` of them, for mine or theirs.
 
     A conflict of two labels can be decided for both, which makes one label of them: "mine / theirs". A conflict keeps
@@ -89,9 +90,11 @@ def resolve_command(selector: WalletSelector, name: str, keep: Any, as_json: boo
 
     Example: walletsync resolve 1 mine
     """
+    if confirm_deletions and (name, keep) != ("earlier", "mine"):
+        raise click.UsageError("--confirm-deletions is for: walletsync resolve earlier mine.")
     wallet = selector.wallet()
     with wallet.without_password() as client:
-        deeds.resolve(wallet, client, name, keep)
+        deeds.resolve(wallet, client, name, keep, confirm_deletions=confirm_deletions)
         left, notices = len(client.conflicts), Notices.of(wallet, client)
     show({"conflicts": left}, f"Conflicts left: {left}", as_json=as_json)
     notices.check()

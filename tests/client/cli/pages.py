@@ -28,6 +28,12 @@ class Seen:
         return " ".join(unescape(re.sub(r"<[^>]*>", " ", self.html)).split())
 
     @property
+    def seen(self) -> str:
+        """What the page's form says that its person has seen; the first one's, of several."""
+        seen: str = re.findall(r'name="seen" value="(\w+)"', self.html)[0]
+        return seen
+
+    @property
     def title(self) -> str:
         return unescape(re.findall(r"<h1>(.*?)</h1>", self.html)[0])
 

@@ -56,6 +56,30 @@ def test_what_was_written_as_before_can_be_decided(keep: str, pair: Pair) -> Non
     assert read(other) == read(one)
 
 
+def test_what_was_written_as_before_takes_much_away_only_with_consent(pair: Pair) -> None:
+    """As where a program leaves it out: nothing is decided, the person is told how, and `theirs` needs none."""
+    one, other = pair
+    news = {f"r{number}": f"label {number}" for number in range(12)}
+    other.file.write_text(labels(**RENT, **news))
+    other.ok("sync")
+    one.ok("sync")
+    one.file.write_text(labels(**RENT))
+    one.ok("sync")
+    told = one.fails("resolve earlier mine", 9)
+    assert "is without 12 of 14 labels. Nothing of that is deleted, and nothing was decided." in told
+    assert "hint: if that shall go: walletsync resolve earlier mine --confirm-deletions" in told
+    assert read(one) == RENT | news
+    assert one.json("conflicts --earlier") != []
+    for decision in ("earlier theirs", "all mine"):
+        assert "is for: walletsync resolve earlier mine" in one.fails(f"resolve {decision} --confirm-deletions", 2)
+    one.ok("resolve earlier mine --confirm-deletions")
+    assert read(one) == RENT
+    assert one.json("conflicts --earlier") == []
+    one.ok("sync")
+    other.ok("sync")
+    assert read(other) == RENT
+
+
 def test_what_is_taken_back_by_one_who_has_read_it_is_a_conflict(pair: Pair) -> None:
     """Some of what came is in the file, so the rest was there to be seen."""
     one, other = pair

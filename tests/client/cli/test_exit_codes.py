@@ -39,6 +39,7 @@ def test_every_exit_code_is_documented() -> None:
         (errors.WalletFileError("x"), 6),
         (errors.StoreUnusable("x"), 6),
         (errors.StoreLocked("x"), 7),
+        (errors.DeletionsUnconfirmed("x"), 9),
     ],
     ids=lambda value: type(value).__name__,
 )

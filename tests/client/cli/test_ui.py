@@ -4,6 +4,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.client.cli.pages import Visitor, page_of
 from tests.client.cli.test_watch import watching
 from tests.middle import POST_WALLET, Answer, Middle
 from tests.server.helpers import until
+from walletsync import BIP329Format
 from walletsync.cli.ui.sights import MOST
 from walletsync.cli.wallet import Wallet
 from walletsync_server.testing import RunningServer
@@ -125,6 +127,56 @@ def test_a_long_list_is_told_by_its_number(
         assert "No conflicts" in visitor.presses(f"Keep theirs in all {MOST + 2}").text
 
 
+@pytest.fixture
+def parses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is called, each time, that reads a label file as a whole to look at places in it."""
+    called: list[str] = []
+
+    def counted(name: str) -> Callable[..., Any]:
+        real = getattr(BIP329Format, name)
+
+        def count(*arguments: Any) -> Any:
+            called.append(name)
+            return real(*arguments)
+
+        return count
+
+    for name in ("opened", "value_at", "replace"):
+        monkeypatch.setattr(BIP329Format, name, counted(name))
+    return called
+
+
+def test_many_conflicts_are_looked_up_at_once(
+    tmp_path: Path,
+    running_server: RunningServer,
+    address: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    parses: list[str],
+) -> None:
+    """To show the page, and to decide one or all, the labels are read as often for many as for three."""
+    counts = []
+    for number in (3, MOST + 10):
+        names = [f"t{each:03}" for each in range(number)]
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        one, other = made_pair(folder, running_server.url, address, labels(**dict.fromkeys(names, "old")))
+        one.file.write_text(labels(**dict.fromkeys(names, "theirs")))
+        one.ok("sync")
+        other.file.write_text(labels(**dict.fromkeys(names, "mine")))
+        other.ok("sync")
+        with page_of(other, monkeypatch.setenv) as visitor:
+            visitor.enters()
+            count = []
+            for button in ("Sync now", "Keep mine", f"Keep mine in all {number - 1}"):
+                parses.clear()
+                visitor.presses(button)
+                count.append(len(parses))
+            counts.append(count)
+            assert "No conflicts" in visitor.sees().text
+    assert counts[0] == counts[1]
+    assert all(counts[0])
+
+
 def test_a_deletion_waits_until_somebody_has_seen_it(pair: Pair, visitor: Visitor) -> None:
     """What would go is listed; one button lets it go, and the other brings it back into the file."""
     one, other = pair
@@ -134,6 +186,8 @@ def test_a_deletion_waits_until_somebody_has_seen_it(pair: Pair, visitor: Visito
     assert "without 2 of 2 labels. Nothing of that is deleted yet." in text
     assert 'Show what would go: 2 "rent", transaction a "car", transaction b' in text
     assert "has changed since" in visitor.presses("Delete them on all devices", seen="0").text
+    assert "has changed since" in visitor.presses("Put them back into the file", seen="0").text
+    assert read(one) == {}
     assert "is in wallet.json again" in visitor.presses("Put them back into the file").text
     assert read(one) == RENT
     one.file.write_text("")
@@ -160,6 +214,40 @@ def test_what_was_written_as_before_can_be_decided(button: str, label: str, pair
     assert read(one)["a"] == label
 
 
+def test_what_has_changed_since_it_was_shown_is_not_put_back(pair: Pair, visitor: Visitor) -> None:
+    """A program that has left out something else meanwhile may have meant it."""
+    one, _ = pair
+    one.file.write_text("")
+    visitor.presses("Sync now")
+    action, seen = re.findall(r'action="([^"]+/put-back)".*?name="seen" value="(\w+)"', visitor.sees().html, re.DOTALL)[
+        0
+    ]
+    one.file.write_text(labels(b="car"))
+    refused = visitor.posts(action, seen=seen)
+    assert (refused.status, "has changed since you looked at it" in refused.text) == (409, True)
+    assert read(one) == {"b": "car"}
+
+
+def test_what_was_written_as_before_takes_much_away_only_by_a_button_that_says_so(pair: Pair, visitor: Visitor) -> None:
+    """How much that is, it says; and a form that was there before, or was made up, does nothing."""
+    one, other = pair
+    news = {f"r{number}": f"label {number}" for number in range(12)}
+    other.file.write_text(labels(**RENT, **news))
+    other.ok("sync")
+    visitor.presses("Sync now")
+    one.file.write_text(labels(**RENT))
+    seen = visitor.presses("Sync now")
+    assert "To make mine current again deletes 12 of 14 labels" in seen.text
+    assert ">Make mine current again<" not in seen.html
+    button = "Delete them, and make mine current again"
+    refused = visitor.presses(button, confirm="")
+    assert (refused.status, "is without 12 of 14 labels" in refused.text) == (409, True)
+    assert "has changed since" in visitor.presses(button, seen="0").text
+    assert read(one) == RENT | news
+    assert "Written as before" not in visitor.presses(button).text
+    assert read(one) == RENT
+
+
 def test_a_line_that_cannot_be_read_is_told(pair: Pair, visitor: Visitor) -> None:
     """As the command does."""
     pair[0].file.write_text(labels(**RENT) + "[]\n")
@@ -183,7 +271,26 @@ def test_versions_are_told_compared_and_restored(pair: Pair, visitor: Visitor) -
     asked = visitor.sees("restore/1")
     assert "On all your devices: 1 label changed, 1 deleted." in asked.text
     assert read(one)["a"] == "flat"
-    assert "Version 3 has what version 1 had." in visitor.posts(f"{visitor.folder}restore/1").text
+    assert "Version 3 has what version 1 had." in visitor.posts(f"{visitor.folder}restore/1", seen=asked.seen).text
+    assert read(one) == RENT
+
+
+def test_what_has_changed_since_it_was_shown_is_not_restored(pair: Pair, visitor: Visitor) -> None:
+    """What the others have written meanwhile would go with it, and nobody has seen that."""
+    one, other = pair
+    one.file.write_text(labels(a="flat", b="car"))
+    visitor.presses("Sync now")
+    asked = visitor.sees("restore/1")
+    other.file.write_text(labels(**RENT, c="coffee"))
+    other.ok("sync")
+    one.ok("sync")
+    refused = visitor.posts(f"{visitor.folder}restore/1", seen=asked.seen)
+    assert (refused.status, "has changed since you looked at it" in refused.text) == (409, True)
+    assert "has changed since" in visitor.posts(f"{visitor.folder}restore/1").text
+    assert read(one) == {"a": "flat", "b": "car", "c": "coffee"}
+    assert one.json("status")["sequence"] == 3
+    again = visitor.posts(f"{visitor.folder}restore/1", seen=visitor.sees("restore/1").seen)
+    assert "Version 4 has what version 1 had." in again.text
     assert read(one) == RENT
 
 
@@ -265,7 +372,7 @@ def test_the_page_of_the_documentation_names_what_is_there() -> None:
     words = page("ui")
     templates = "".join(each.read_text() for each in (ROOT / "walletsync/cli/ui/pages").glob("*.html"))
     rows = re.findall(r"^\| (.+) \| (.+) \|$", words, re.MULTILINE)[2:]
-    assert len(rows) == 8
+    assert len(rows) == 9
     for shown, typed in rows:
         for button in re.findall(r"\*\*(.+?)\*\*", shown):
             assert f">{button}<" in templates

@@ -7,13 +7,15 @@ import socket
 import subprocess
 import sys
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.cheap_server import CheapServer
 from tests.client.cli.label_pairs import Pair, labels, read
-from tests.client.cli.machines import ROOT, Machine, bare
+from tests.client.cli.machines import ROOT, Machine, Make, bare
 from tests.client.cli.pages import Visitor, page_of
 from tests.conftest import PASSWORD
 from tests.server.helpers import until
@@ -240,6 +242,64 @@ def test_the_address_that_is_opened_is_the_printed_one(pair: Pair, monkeypatch: 
         assert pair[0].ok("ui") == f"{opened[0]}\n"
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def same_signals() -> Iterator[None]:
+    """What a command of this process sets goes with the test."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("same_signals")
+def test_a_wrong_password_is_told_before_there_is_a_page(pair: Pair) -> None:
+    """In the words of `walletsync sync`, whether the wallet or the server can tell."""
+    one, _ = pair
+    one.types("mistyped")
+    told = one.fails("ui --no-browser", 4)
+    assert "The password is not that of the wallet on this device" in told
+    assert told == one.fails("sync", 4)
+    one.types(PASSWORD)
+    one.ok("logout")
+    one.types("mistyped")
+    assert one.fails("ui --no-browser", 4) == one.fails("sync", 4) == told
+
+
+@pytest.mark.usefixtures("same_signals")
+def test_an_account_that_there_is_not_is_told_before_there_is_a_page(make: Make) -> None:
+    """The server knows nobody of this address."""
+    laptop = make("laptop")
+    told = laptop.fails("ui --no-browser", 4)
+    assert "walletsync register" in told
+    assert told.splitlines()[:-1] == laptop.fails("sync", 4).splitlines()[:-1]  # the last one names the request
+
+
+def test_without_the_server_there_is_a_page(tmp_path: Path, address: Callable[[], str]) -> None:
+    """It says so if the password could not be checked. A wallet that is here checks it, and a wrong one is told."""
+    with CheapServer(accounts="open") as server:
+        laptop = Machine(tmp_path / "laptop", server.url, address())
+        laptop.init()
+        laptop.ok("register")
+        laptop.write({"a": 1})
+        laptop.ok("sync")
+        for is_logged_in in (True, False):
+            if not is_logged_in:
+                server.start()
+                laptop.ok("logout")
+            server.stop()
+            running = Running(laptop)
+            try:
+                assert running.said.startswith("The password could not be checked. ") == (not is_logged_in)
+                assert "The page is there until Ctrl-C." in running.said
+                assert "in version 1" in Visitor(running.told.strip()).enters().text
+            finally:
+                running.process.kill()
+                running.process.wait()
+            laptop.types("mistyped")
+            running = Running(laptop)
+            assert (running.ends() == 4) == is_logged_in
+            laptop.types(PASSWORD)
 
 
 def test_the_page_without_the_extra_says_what_is_missing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

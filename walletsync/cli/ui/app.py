@@ -72,10 +72,14 @@ def _pages(desk: Desk) -> Blueprint:
     for rule, name, do in (
         ("/sync", "sync", desk.sync),
         ("/conflict", "decide", lambda: desk.decide(form("name"), _side(), form(_SEEN))),
-        ("/earlier", "earlier", lambda: desk.decide_earlier(_side(), form(_SEEN))),
+        (
+            "/earlier",
+            "earlier",
+            lambda: desk.decide_earlier(_side(), form(_SEEN), confirm_deletions=form("confirm") == "yes"),
+        ),
         ("/delete", "delete", lambda: desk.confirm_deletions(form(_SEEN))),
-        ("/put-back", "put_back", desk.put_back),
-        ("/restore/<int:sequence>", "restore", desk.restore),
+        ("/put-back", "put_back", lambda: desk.put_back(form(_SEEN))),
+        ("/restore/<int:sequence>", "restore", lambda sequence: desk.restore(sequence, form(_SEEN))),
     ):
         pages.add_url_rule(rule, name, deed(do), methods=["POST"])
     for rule, name, page in (

@@ -66,12 +66,12 @@ class Desk:
             deeds.resolve(self._wallet, client, name, keep)
         return _DECIDED
 
-    def decide_earlier(self, keep: str, seen: str) -> str:
+    def decide_earlier(self, keep: str, seen: str, *, confirm_deletions: bool) -> str:
         """Decide what the program wrote as it was before, if it is still what the person has `seen`."""
         with self._at_work() as client:
             self._wallet.wallet_file().take_edits(client)
             _check_seen(self._sights.earlier(client).seen, seen)
-            deeds.resolve(self._wallet, client, "earlier", keep)
+            deeds.resolve(self._wallet, client, "earlier", keep, confirm_deletions=confirm_deletions)
         return _DECIDED
 
     def confirm_deletions(self, seen: str) -> str:
@@ -85,10 +85,12 @@ class Desk:
             synced = deeds.sync_file(self._wallet, client, bridge)
             return f"Deleted, and synced: version {synced.sequence}."
 
-    def put_back(self) -> str:
-        """Put what the program has taken away back into its file."""
+    def put_back(self, seen: str) -> str:
+        """Put what the program has taken away back into its file, if it is still what the person has `seen`."""
         with self._at_work() as client:
-            self._wallet.wallet_file().put(client, everything=True)
+            self._wallet.wallet_file().take_edits(client)
+            _check_seen(self._sights.deletions(client).seen, seen)
+            deeds.put_back(self._wallet, client)
         return f"All of it is in {self._wallet.file.name} again. Import that file in your program."
 
     def versions(self) -> list[Told]:
@@ -108,15 +110,19 @@ class Desk:
     def if_restored(self, sequence: int) -> Compared:
         """Return what would change here if an earlier version were the current one again."""
         with self._logged_in() as client:
-            document = self._wallet.with_valid_token(client, lambda: client.version(sequence))
-            return self._compared(client.get_document(), document)
+            return self._if_restored(client, sequence)
 
-    def restore(self, sequence: int) -> str:
-        """Make an earlier version the current one again."""
+    def restore(self, sequence: int, seen: str) -> str:
+        """Make an earlier version the current one again, if that changes what the person has `seen`."""
         with self._logged_in() as client:
+            _check_seen(self._if_restored(client, sequence).records.seen, seen)
             synced = deeds.restore(self._wallet, client, sequence)
             notices = Notices.of(self._wallet, client)
         return _done(f"Version {synced.sequence} has what version {sequence} had.", notices)
+
+    def _if_restored(self, client: Client, sequence: int) -> Compared:
+        document = self._wallet.with_valid_token(client, lambda: client.version(sequence))
+        return self._compared(client.get_document(), document)
 
     def _compared(self, older: Any, newer: Any) -> Compared:
         format = self._wallet.format

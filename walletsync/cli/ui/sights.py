@@ -13,6 +13,7 @@ from walletsync.cli.edge import Notices
 from walletsync.cli.output import present, printable
 from walletsync.cli.wallet import Wallet
 from walletsync.client import Client
+from walletsync.formats.base import Opened, opened
 from walletsync.merge import MISSING, Path, pointer
 
 MOST: Final = 50
@@ -70,6 +71,8 @@ class State:
     conflicts: Records
     deletions: Records
     earlier: Records
+    lost_by_earlier: tuple[int, int]
+    """What would go if the program's earlier state were decided for, of how much, if somebody has to confirm that."""
 
     @property
     def heading(self) -> str:
@@ -102,13 +105,15 @@ class Sights:
             self.conflicts(client),
             self.deletions(client) if has_document else Records((), 0),
             self.earlier(client) if has_document else Records((), 0),
+            file.lost_by_earlier(client) if has_document else (0, 0),
         )
 
     def conflicts(self, client: Client) -> Records:
         """Return the conflicts that wait."""
-        all_conflicts = client.conflicts  # once: of thousands, it takes seconds
-        document = client.get_document() if all_conflicts else None
-        shown = []
+        all_conflicts = client.conflicts
+        if not all_conflicts:
+            return Records((), 0, self._mark_of(()))
+        document, shown = self._opened(client.get_document()), []
         for each in all_conflicts[:MOST]:
             sides = {"Before": each.base, "Mine": each.mine, "Theirs": each.theirs}
             seen, both = self.mark(each.path, sides), deeds.can_keep_both(self._wallet, each)
@@ -121,31 +126,34 @@ class Sights:
     def deletions(self, client: Client) -> Records:
         """Return what a program has taken away and nobody has confirmed."""
         taken = deeds.taken_away(self._wallet, client)
-        return self.records({path: {} for path in taken}, client.get_document(), self._mark_of(map(pointer, taken)))
+        return self.records({path: {} for path in taken}, client.get_document())
 
     def earlier(self, client: Client) -> Records:
         """Return what a program wrote as it had it before."""
         written = deeds.written_as_before(self._wallet, client)
         sides = {path: {"Mine": each["mine"], "Theirs": each["theirs"]} for path, each in written.items()}
-        marks = (self.mark(path, each) for path, each in sides.items())
-        return self.records(sides, client.get_document(), self._mark_of(marks))
+        return self.records(sides, client.get_document())
 
-    def records(self, places: Mapping[Path, dict[str, Any]], document: Any, seen: str = "") -> Records:
+    def records(self, places: Mapping[Path, dict[str, Any]], document: Any) -> Records:
         """Return places, called as they are in `document`."""
-        shown = tuple(self._record(document, path, sides) for path, sides in islice(places.items(), MOST))
-        return Records(shown, len(places), seen)
+        called = self._opened(document)
+        shown = tuple(self._record(called, path, sides) for path, sides in islice(places.items(), MOST))
+        return Records(shown, len(places), self._mark_of(self.mark(path, sides) for path, sides in places.items()))
 
     def mark(self, path: Path, sides: dict[str, Any]) -> str:
         """Return what differs once any of the sides does, and tells nobody anything."""
         return self._mark_of([pointer(path), exactjson.dumps(present(sides))])
 
+    def _opened(self, document: Any) -> Opened[Any]:
+        return opened(self._wallet.format, document)
+
     def _mark_of(self, parts: Iterable[str]) -> str:
         return hmac.new(self._secret, "\n".join(parts).encode(), hashlib.sha256).hexdigest()
 
-    def _record(self, document: Any, path: Path, sides: dict[str, Any], **more: Any) -> Record:
+    def _record(self, document: Opened[Any], path: Path, sides: dict[str, Any], **more: Any) -> Record:
         format = self._wallet.format
         of = format.record_at(path)
-        title = format.title(of, format.shown(of, format.value_at(document, of)))
+        title = format.title(of, format.shown(of, document.value_at(of)))
         part = " ".join(printable(str(step)) for step in path[len(of) :])
         texts = tuple(_side(name, format.shown(path, value)) for name, value in sides.items())
         return Record(printable(title), part, printable(pointer(path)), texts, **more)
