@@ -123,6 +123,8 @@ def test_a_long_list_is_told_by_its_number(
         visitor.enters()
         text = visitor.presses("Sync now").text
         assert f"{MOST + 2} conflicts" in text
+        assert f"Here are the first {MOST}; for each that you decide, the next one comes." in text
+        assert text.index(f"Keep mine in all {MOST + 2}") < text.index("Keep both")  # without a way through all of them
         assert "And 2 more, which are not shown here." in text
         assert "No conflicts" in visitor.presses(f"Keep theirs in all {MOST + 2}").text
 
