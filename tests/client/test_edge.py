@@ -69,8 +69,8 @@ def test_what_a_program_saves_from_memory_reverts_nothing() -> None:
 )
 def test_how_much_a_decision_may_take_away_is_what_a_write_may(before: int, after: int, lost: tuple[int, int]) -> None:
     """More than a handful and a tenth, and the last one, have to be confirmed."""
-    documents = [dict.fromkeys(map(str, range(number)), 1) for number in (before, after)]
-    assert much_lost(ENTRIES, *documents, LIMIT) == lost
+    document, left = (dict.fromkeys(map(str, range(number)), 1) for number in (before, after))
+    assert much_lost(ENTRIES, document, left, LIMIT) == lost
 
 
 def test_without_a_put_it_is_an_edit_as_ever() -> None:

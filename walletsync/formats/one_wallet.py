@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from walletsync import merge
 from walletsync.errors import DocumentError, NotReady
-from walletsync.formats.base import FileFormat
+from walletsync.formats.base import FileFormat, Opened, opened
 from walletsync.formats.wallets import Sections, called, place_of, prefix, split, with_format
 from walletsync.merge import MISSING, Conflict, Merged, Path
 from walletsync.remedies import Remedy
@@ -46,7 +46,7 @@ class OneWallet:
 
     def empty(self) -> dict[str, Any]:
         """Return this wallet with nothing in it."""
-        return self._with({}, self.file_format.empty())
+        return self.with_inside({}, self.file_format.empty())
 
     def encode(self, document: Sections) -> bytes:
         """Return this wallet, as its format encodes it."""
@@ -54,7 +54,7 @@ class OneWallet:
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """Return this wallet, alone."""
-        return self._with({}, self.file_format.decode(data))
+        return self.with_inside({}, self.file_format.decode(data))
 
     def merge(self, base: Sections, mine: Sections, theirs: Sections) -> Merged[dict[str, Any]]:
         """Merge this wallet; of the others, what theirs has."""
@@ -62,25 +62,28 @@ class OneWallet:
         conflicts = tuple(
             replace(each, path=self._outside(each.path))
             if each.path
-            else Conflict(place_of(self._own), *map(self._whole, (base, mine, theirs)))
+            else Conflict(place_of(self._own), *map(self.whole, (base, mine, theirs)))
             for each in merged.conflicts
         )
-        return Merged(self._with(theirs, merged.document), conflicts)
+        return Merged(self.with_inside(theirs, merged.document), conflicts)
 
     def value_at(self, document: Sections, path: Path) -> Any:
         """Return what is at `path` in this wallet, or MISSING."""
-        if not (path and self._is_here(path)):
-            return MISSING if path else deepcopy(document)
-        inside = self._inside(path)
-        return self.file_format.value_at(self.inside(document), inside) if inside else self._whole(document)
+        return self.opened(document).value_at(path)
 
     def replace(self, document: Sections, path: Path, value: Any) -> dict[str, Any]:
         """Return a copy with `value` at `path` inside this wallet. Raises what the file's format raises."""
-        return self._with(document, self.file_format.replace(self.inside(document), self._inside(path), value))
+        wallet = self.opened(document)
+        wallet.replace(path, value)
+        return wallet.document()
+
+    def opened(self, document: Sections) -> "OpenedWallet":
+        """Return this wallet to be asked and changed at many paths: it is opened once."""
+        return OpenedWallet(self, document)
 
     def from_file(self, data: bytes, known: Sections) -> dict[str, Any]:
         """Return what is in a file, as this wallet, alone."""
-        return self._with({}, self.file_format.from_file(data, self.inside(known)))
+        return self.with_inside({}, self.file_format.from_file(data, self.inside(known)))
 
     def to_file(self, document: Sections, over: bytes) -> bytes:
         """Return the file with this wallet.
@@ -103,28 +106,28 @@ class OneWallet:
 
     def with_values(self, document: Sections, values: Mapping[Path, Any]) -> dict[str, Any]:
         """Return a copy with other values at some places of this wallet."""
-        inside = {self._inside(path): value for path, value in values.items()}
-        return self._with(document, self.file_format.with_values(self.inside(document), inside))
+        inside = {self.steps_in(path): value for path, value in values.items()}
+        return self.with_inside(document, self.file_format.with_values(self.inside(document), inside))
 
     def sense(self, path: Path, value: Any) -> Any:
         """Return what a value at a place of this wallet says; at (), it is what the wallet says."""
         return (
-            self.file_format.sense(self._inside(path), value)
+            self.file_format.sense(self.steps_in(path), value)
             if path
             else self.file_format.sense((), self.inside(value))
         )
 
     def is_derived(self, path: Path) -> bool:
         """Tell whether what is at a place is worked out by each program for itself."""
-        return self.file_format.is_derived(self._inside(path))
+        return self.file_format.is_derived(self.steps_in(path))
 
     def is_telling(self, path: Path, value: Any) -> bool:
         """Tell whether a program that has this value at a place must have read it there."""
-        return self.file_format.is_telling(self._inside(path), value)
+        return self.file_format.is_telling(self.steps_in(path), value)
 
     def record_at(self, path: Path) -> Path:
         """Return the place of the record that a place belongs to; of other wallets, each is one."""
-        return self._outside(self.file_format.record_at(self._inside(path))) if self._is_here(path) else path[:1]
+        return self._outside(self.file_format.record_at(self.steps_in(path))) if self.has(path) else path[:1]
 
     def contents(self, document: Sections) -> set[Path]:
         """Return the places of all that a person would miss in this wallet."""
@@ -134,33 +137,66 @@ class OneWallet:
         """Return what may be shown of a value: nothing of a whole wallet, which may have secrets, or of others."""
         if value is MISSING:
             return value
-        if not self._is_here(path):
+        if not self.has(path):
             return _ELSEWHERE
-        return self.file_format.shown(self._inside(path), value) if self._inside(path) else _WHOLE
+        return self.file_format.shown(self.steps_in(path), value) if self.steps_in(path) else _WHOLE
 
     def title(self, path: Path, record: Any) -> str:
         """Return what people call the record at a place."""
-        is_whole = not (self._is_here(path) and self._inside(path))
-        return called(split(path)[0]) if is_whole else self.file_format.title(self._inside(path), record)
+        is_whole = not (self.has(path) and self.steps_in(path))
+        return called(split(path)[0]) if is_whole else self.file_format.title(self.steps_in(path), record)
 
     def both(self, path: Path, mine: Any, theirs: Any) -> Any:
         """Return one value that keeps what two sides have there, MISSING where only one of them can be."""
-        is_whole = not (self._is_here(path) and self._inside(path))
-        return MISSING if is_whole else self.file_format.both(self._inside(path), mine, theirs)
+        is_whole = not (self.has(path) and self.steps_in(path))
+        return MISSING if is_whole else self.file_format.both(self.steps_in(path), mine, theirs)
 
-    def _with(self, document: Sections, inner: Any) -> dict[str, Any]:
+    def with_inside(self, document: Sections, inner: Any) -> dict[str, Any]:
+        """Return a copy with another document of this wallet alone."""
         return self.part(document, {self._own: with_format(self._format, inner)})
 
-    def _whole(self, document: Sections) -> Any:
+    def whole(self, document: Sections) -> Any:
+        """Return a copy of this wallet as it stands in the document, MISSING if it does not."""
         return deepcopy(document.get(self._own, MISSING))
 
-    def _is_here(self, path: Path) -> bool:
+    def has(self, path: Path) -> bool:
+        """Tell whether a path goes into this wallet."""
         return split(path)[0] == self._own
 
-    def _inside(self, path: Path) -> Path:
-        if not self._is_here(path):
+    def steps_in(self, path: Path) -> Path:
+        """Return the rest of a path inside this wallet. Raises DocumentError for one that goes into another."""
+        if not self.has(path):
             raise DocumentError(f"{merge.place(path)} is not a place in {called(self._own)}.")
         return split(path)[1]
 
     def _outside(self, path: Path) -> Path:
         return (*prefix(self._own), *path)
+
+
+class OpenedWallet:
+    """One of several wallets, opened by the format of its file: `walletsync.formats.base.Opened`."""
+
+    def __init__(self, format: OneWallet, document: Sections) -> None:
+        self._format, self._before = format, document
+        self._wallet: Opened[Any] = opened(format.file_format, format.inside(document))
+        self._is_changed = False
+
+    def value_at(self, path: Path) -> Any:
+        """Return a copy of what is at `path`, or MISSING."""
+        if not path:
+            return self.document()
+        if not self._format.has(path):
+            return MISSING
+        inside = self._format.steps_in(path)
+        return self._wallet.value_at(inside) if inside else self._format.whole(self.document())
+
+    def replace(self, path: Path, value: Any) -> None:
+        """Put `value` at `path` inside the wallet. Raises what the file's format raises."""
+        self._wallet.replace(self._format.steps_in(path), value)
+        self._is_changed = True
+
+    def document(self) -> dict[str, Any]:
+        """Return a copy of the document, with what was replaced."""
+        if not self._is_changed:
+            return deepcopy(dict(self._before))
+        return self._format.with_inside(self._before, self._wallet.document())

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from walletsync import merge
 from walletsync.errors import DocumentError, OtherFormat
-from walletsync.formats.base import Format
+from walletsync.formats.base import Format, Opened, opened
 from walletsync.formats.bip329 import BIP329Format
 from walletsync.formats.json import JSONFormat
 from walletsync.formats.lbry import LBRYFormat
@@ -112,35 +112,20 @@ class WalletsFormat:
 
     def value_at(self, document: Sections, path: Path) -> Any:
         """Return a copy of what is at `path`, or MISSING."""
-        if not path:
-            return deepcopy(document)
-        name, inside = split(path)
-        if not inside:
-            return _copied(document.get(name))
-        opened = self._opened(name, document.get(name))
-        return MISSING if opened is None else opened[0].value_at(opened[1], inside)
+        return self.opened(document).value_at(path)
 
     def replace(self, document: Sections, path: Path, value: Any) -> dict[str, Any]:
         """Return a copy with `value` at `path`; a wallet of ours that is missing is made.
 
         Raises DocumentError if that is not a place in it, or would be no document.
         """
-        name, inside = split(path)
-        changed: Any = deepcopy(dict(document))
-        if not path:
-            changed = deepcopy(value)
-        elif inside:
-            ours = {self._own: with_format(self._format.name, self._format.empty())}
-            opened = self._opened(name, (ours | changed).get(name))
-            if opened is None:
-                raise DocumentError(f"{merge.place(path)} is not a place in the wallets of this account.")
-            changed[name] = self._closed(name, opened[0], opened[0].replace(opened[1], inside, value))
-        elif value is MISSING:
-            changed.pop(name, None)
-        else:
-            changed[name] = deepcopy(value)
-        self.encode(changed)
-        return dict(changed)
+        wallets = self.opened(document)
+        wallets.replace(path, value)
+        return wallets.document()
+
+    def opened(self, document: Sections) -> "OpenedWallets":
+        """Return the document to be asked and changed at many paths: each wallet is opened once."""
+        return OpenedWallets(self, document)
 
     def _merged(
         self, name: str, base: dict[str, Any] | None, mine: dict[str, Any] | None, theirs: dict[str, Any] | None
@@ -150,18 +135,18 @@ class WalletsFormat:
         if same(theirs, base):
             return mine, []
         whole = Conflict(place_of(name), *map(_copied, (base, mine, theirs)))
-        ours, others = self._opened(name, mine), self._opened(name, theirs)
+        ours, others = self.wallet(name, mine), self.wallet(name, theirs)
         if ours is None or others is None or ours[0].name != others[0].name:
             return theirs, [whole]
-        format, before = ours[0], self._opened(name, base)
+        format, before = ours[0], self.wallet(name, base)
         is_of_it = before is not None and before[0].name == format.name
         merged = format.merge(before[1] if before and is_of_it else format.empty(), ours[1], others[1])
         conflicts = [
             replace(each, path=(*prefix(name), *each.path)) if each.path else whole for each in merged.conflicts
         ]
-        return self._closed(name, format, merged.document), conflicts
+        return self.section(name, format, merged.document), conflicts
 
-    def _opened(self, name: str, section: dict[str, Any] | None) -> tuple[Format[Any], Any] | None:
+    def wallet(self, name: str, section: dict[str, Any] | None) -> tuple[Format[Any], Any] | None:
         """Return a wallet's format and document; None if there is none, or it cannot be read here."""
         if section is None or name == self._own:
             return None if section is None else (self._format, section["document"])
@@ -173,7 +158,11 @@ class WalletsFormat:
         except DocumentError:
             return None
 
-    def _closed(self, name: str, format: Format[Any], document: Any) -> dict[str, Any]:
+    def new_wallet(self, name: str) -> tuple[Format[Any], Opened[Any]] | None:
+        """Return our wallet, with nothing in it yet; None for any other, whose format nobody has said."""
+        return (self._format, opened(self._format, self._format.empty())) if name == self._own else None
+
+    def section(self, name: str, format: Format[Any], document: Any) -> dict[str, Any]:
         """Return a wallet as it stands in a document."""
         return with_format(format.name, document if name == self._own else format.encode(document).decode())
 
@@ -196,6 +185,54 @@ class WalletsFormat:
             subject = f"The wallet {name!r} of this account" if name else "The wallet"
             found = format if format in _KNOWN else "another one"  # a broken program may have put anything there
             raise OtherFormat.between(found, self._format.name, wallet=subject)
+
+
+class OpenedWallets:
+    """Several wallets, each opened by its format when it is first asked for: `walletsync.formats.base.Opened`."""
+
+    def __init__(self, format: WalletsFormat, document: Sections) -> None:
+        self._format = format
+        self._sections: Any = deepcopy(dict(document))
+        self._open: dict[str, tuple[Format[Any], Opened[Any]] | None] = {}
+
+    def value_at(self, path: Path) -> Any:
+        """Return a copy of what is at `path`, or MISSING."""
+        name, inside = split(path)
+        if not inside:
+            return self.document() if not path else _copied(self.document().get(name))
+        found = self._wallet(name)
+        return MISSING if found is None else found[1].value_at(inside)
+
+    def replace(self, path: Path, value: Any) -> None:
+        """Put `value` at `path`. Raises DocumentError as `WalletsFormat.replace` does."""
+        name, inside = split(path)
+        found = self._wallet(name) or self._format.new_wallet(name) if inside else None
+        if inside and found is None:
+            raise DocumentError(f"{merge.place(path)} is not a place in the wallets of this account.")
+        if found is not None:
+            found[1].replace(inside, value)
+            self._open[name] = found
+            return
+        changed = self.document() | {name: value} if path else value
+        if value is MISSING and path:
+            del changed[name]
+        self._format.encode(changed)
+        self._sections, self._open = deepcopy(changed), {}
+
+    def document(self) -> dict[str, Any]:
+        """Return a copy of the document, with what was replaced."""
+        changed = {
+            name: self._format.section(name, found[0], found[1].document())
+            for name, found in self._open.items()
+            if found is not None
+        }
+        return deepcopy(self._sections | changed)
+
+    def _wallet(self, name: str) -> tuple[Format[Any], Opened[Any]] | None:
+        if name not in self._open:
+            found = self._format.wallet(name, self._sections.get(name))
+            self._open[name] = None if found is None else (found[0], opened(*found))
+        return self._open[name]
 
 
 def names(document: Sections) -> dict[str, str]:
