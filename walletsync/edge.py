@@ -23,10 +23,10 @@ Everything here is pure. Places, and what a program can know, are the format's: 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeAlias
+from typing import Any, Final, Generic, Protocol, TypeAlias
 
 from walletsync import exactjson
 from walletsync.errors import DocumentError
@@ -48,11 +48,12 @@ class Put:
     """News that were put into the file: what it had `before` at the places that changed, MISSING for nothing there.
 
     A program that has what was put at one of `shown_by` has read it. Where there was nothing at all, both are None: all
-    that was put is news.
+    that was put is news. What `is_carried` is in all that is written for the program, and is not the program's.
     """
 
     before: Values | None
     shown_by: frozenset[Path] | None
+    is_carried: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,18 +98,51 @@ class Judged(Generic[D]):
     had: tuple[str, ...] = ()
 
 
+class Answers(Protocol[D]):
+    """What a program that writes no files has when it is asked, and had the last time: what that makes of a file."""
+
+    def had(self, document: D) -> D:
+        """Return what the program had the last time of what a file has."""
+        ...
+
+    def has(self, document: D) -> D:
+        """Return what it has now of a file in which that is written."""
+        ...
+
+    def written(self, document: D, waiting: D) -> D:
+        """Return a file with just that changed which the program has changed since.
+
+        `waiting` is the file with all that the program took away and nobody has confirmed, as far as it is needed.
+        """
+        ...
+
+
+def carrying(format: FileFormat[D], known: Known[D], had: D) -> Known[D]:
+    """Return what is known of a file if its program had `had` of it, and what is written for it has the rest along.
+
+    Whoever writes for a program that holds a part of the file leaves all else as it is. To have it in there is nothing
+    that the program says: neither has it read that, nor does it have anything left if all of its own is gone. So what
+    the program wrote, from which its edits are seen, is `had` alone, and the rest was put there by others.
+    """
+    old, _ = _changes(format, had, known.now)
+    return replace(known, puts=(Put(old, frozenset(), is_carried=True),) if old else ())
+
+
 def judge(format: FileFormat[D], known: Known[D], written: D, document: D, limit: Limit | None) -> Judged[D]:
     """Return what becomes of `document` when the program has `written` the file; no `limit`: a person has confirmed."""
     states, there, given = _states(format, known), format.contents(document), format.contents(written)
-    has_nothing = not given
+    is_carried = any(put.is_carried for put in known.puts)
+    has_nothing = not (given - (format.contents(known.now) - format.contents(states[0])) if is_carried else given)
     # What never came from the program cannot go with it, but its first file, with nothing in it, may be a mistake.
-    is_new = has_nothing and not known.held and format.encode(states[0]) == format.encode(format.empty())
+    is_first = not known.held and not is_carried and format.encode(states[0]) == format.encode(format.empty())
+    is_new = has_nothing and is_first
     if is_new and limit is None:
         known, states = Known(known.now, had=known.had), [known.now]
     with_held = format.with_values(known.now, known.held)
     *views, held_view, mine, theirs = format.differences([*states, with_held, written, document])
     read = _last_read(format, known.puts, views, mine)
-    judging = _Judging(format, (states[0], states[read], written), views, read, held_view, mine, theirs)
+    documents = states[0], states[read], written
+    judging = _Judging(format, documents, views, read, held_view, mine, theirs, is_carried=is_carried)
     merged, held = format.merge(judging.based_on(_NOTHING), written, document), _NOTHING
     was = format.contents(with_held)
     lost = there & was if is_new else there - format.contents(merged.document)
@@ -157,11 +191,6 @@ def after_put(format: FileFormat[D], known: Known[D], after: D) -> Known[D]:
     }
     shown_by = frozenset(path for path in is_new if format.is_telling(path, new[path]))
     return Known(after, (*puts, Put(old, shown_by)) if old else puts, had=had)
-
-
-def program_has(format: FileFormat[D], known: Known[D]) -> D:
-    """Return what the program wrote last."""
-    return _states(format, known)[0]
 
 
 def _alike(format: FileFormat[D], path: Path, one: Any, other: Any) -> bool:
@@ -225,8 +254,11 @@ class _Judging(Generic[D]):
         with_held: Values,
         mine: Values,
         theirs: Values,
+        *,
+        is_carried: bool,
     ) -> None:
         self._format = format
+        self._is_carried = is_carried
         self._before, self._known, self._written = documents
         self._all_views, self._views = views, views[: read + 1]
         self._mine, self._theirs = mine, theirs
@@ -299,8 +331,11 @@ class _Judging(Generic[D]):
         value = self._mine.get(path, MISSING)
         if path in self.still_held:
             return self.still_held[path]
-        if value is MISSING and self._format.is_derived(path) and self._format.record_at(path) in self._deleted:
-            return self._theirs.get(path, MISSING)  # it goes with its record, whoever has worked it out anew
+        if value is MISSING and self._format.record_at(path) in self._deleted:
+            if self._format.is_derived(path):
+                return self._theirs.get(path, MISSING)  # it goes with its record, whoever has worked it out anew
+            if self._is_carried and first is MISSING:
+                return self._all_views[-1].get(path, MISSING)  # it says nothing without what the program took away
         if any(self._alike(path, value, view.get(path, MISSING)) for view in self._all_views):
             return value
         if last is MISSING and not self._format.absence_is_news:

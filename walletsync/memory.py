@@ -1,10 +1,10 @@
 """What a device remembers of a wallet's file, in one file of its own: a line of JSON, then the bytes that it had."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from walletsync import exactjson
-from walletsync.edge import Judged, Known, Put, Values, after_put, program_has
+from walletsync.edge import Judged, Known, Put, Values, after_put
 from walletsync.formats.base import FileFormat
 from walletsync.merge import MISSING, D
 from walletsync.plain import path_of, plain_path
@@ -35,14 +35,14 @@ class Memory:
         known = after_put(format, self.known(format), format.from_file(content, format.empty()))
         return Memory(content, known.puts, earlier=self.earlier, had=known.had)
 
-    def not_by(self, format: FileFormat[D], had: bytes | None) -> "Memory":
-        """Return what is remembered if the file's program has `had`, None for nothing, and all else is of others."""
-        if had is None:
-            return Memory(self.seen, (Put(None, frozenset()),), earlier=self.earlier, had=self.had)
-        wrote = program_has(format, self.known(format))
-        if not any(format.differences([wrote, format.from_file(had, format.empty())])):
-            return self
-        return Memory(had, earlier=self.earlier, had=self.had).after_put(format, self.seen)
+    def forgotten(self) -> "Memory":
+        """Return what is remembered if another program is to write the file, which has read nothing of it."""
+        return replace(self, puts=(Put(None, frozenset()),))
+
+    def by(self, format: FileFormat[D], wrote: D) -> "Memory":
+        """Return what is remembered if the file's program wrote `wrote` of it, and others put all else there."""
+        known = after_put(format, Known(wrote, had=self.had), self.known(format).now)
+        return replace(self, puts=known.puts, had=known.had)
 
     def encode(self) -> bytes:
         """Return the bytes to keep."""

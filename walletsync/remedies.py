@@ -82,6 +82,7 @@ class Remedy(Enum):
     CONFIRM_DELETIONS = "Ask a person, then decide it once more with that consent."
 
     OPEN_IN_PROGRAM = "Start the wallet's program, and open the wallet in it."
+    CHOOSE_BRIDGE_ANEW = "Choose the bridge anew, as the first time; nothing is deleted by that."
 
     RENAME_DEVICE = (
         "rename_device() gives this one a name of its own, and keeps its edits. If there is no other device and no "

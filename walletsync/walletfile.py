@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from walletsync.edge import Judged, Limit, Values, judge, much_lost, still_other
+from walletsync.edge import Answers, Judged, Known, Limit, Values, carrying, judge, much_lost, still_other
 from walletsync.errors import DeletionsUnconfirmed, DocumentError, NotReady, UnrelatedWallet, WalletFileError
 from walletsync.formats.base import FileFormat
 from walletsync.memory import Memory, remembered
@@ -37,6 +37,8 @@ _STABLE_SECONDS = 0.5
 """How long a file has to stay unchanged before an edit is taken from it."""
 _MAX_CHECKS = 20
 """How often it is checked until it does."""
+_MAX_TRIES = 8
+"""How often a file is written anew at most, because another program has written it in the meantime."""
 _RELATED_PERCENT = 10
 """So many of the records of a file, or of a document if it has fewer, are in the other one if they are of one wallet.
 Two wallets of one person may have something in common, such as what one paid to the other."""
@@ -211,7 +213,9 @@ class WalletFile:
         Raises:
             DocumentError, WalletFileError: nothing was written.
         """
-        while not self._is_too_early(client):
+        for _ in range(_MAX_TRIES):
+            if self._is_too_early(client):
+                return False
             self.take_edits(client)
             before, memory = _read(self._path), self._remembered()
             if before is not None and (memory is None or before != memory.seen):
@@ -226,37 +230,37 @@ class WalletFile:
                 return False
             if content == before:
                 return False
-            if self._replaced(before, content):
+            if self._replaced(before, content, self._remembered_or_nothing().after_put(self._format, content)):
                 return True
-        return False
+        raise self._never_rests()
 
-    def write(self, client: "Client", content: bytes, *, had: bytes | None) -> None:
-        """Write what the file's program has, for one that writes no files, and take from it what it changed.
+    def write(self, client: "Client", answers: Answers[Any]) -> None:
+        """Write what the file's program has changed, for one that writes no files, and take it; all else stays.
 
-        `had` is what it had the last time, None for nothing, whatever was in the file: that it has read, and can
-        delete. What another has written into the file since is taken before, and counts as put there.
+        What another has written into the file since is taken before, and counts as put there. The document has the
+        change before the file does: after an interruption, the same again changes nothing more.
 
-        Raises what `take_edits` raises.
+        Raises what `take_edits` raises, and:
+            WalletFileError: another program keeps changing the file.
         """
-        while True:
+        for _ in range(_MAX_TRIES):
             self.take_edits(client)
-            self._refuse_unrelated(self._decoded(content, self._format.empty()), client)
-            before = _read(self._path)
+            before, memory = _read(self._path), self._remembered_or_nothing()
             if before is not None and before != self._seen():
                 continue  # written since the edits were taken
-            if memory := self._remembered():
-                self._remember(memory.not_by(self._format, had))
-            if before == content:
+            known = memory.known(self._format)
+            written = answers.written(known.now, self._format.with_values(known.now, known.held))
+            self._refuse_unrelated(written, client)
+            known = carrying(self._format, known, answers.had(known.now))
+            judged = self._merge(client, known, written, self._limit)
+            content = self._format.to_file(written, before or b"")
+            memory = remembered(judged, content).by(self._format, answers.has(written))
+            if content == before:
+                self._remember(memory)
                 return
-            with self._writing():
-                _write(self._new(), content, mode=self._mode())
-                if _read(self._path) != before:
-                    continue
-                self._new().replace(self._path.resolve())
-                _fsync_folder(self._path.resolve().parent)
-                _replace(self._taking, content)
-            self._recover(client, self._limit)
-            return
+            if self._replaced(before, content, memory):
+                return
+        raise self._never_rests()
 
     def forget_program(self, client: "Client") -> None:
         """Take what is in the file, and expect another program there: whatever that leaves out, it does not delete.
@@ -273,7 +277,7 @@ class WalletFile:
             if _read(self._path) is None:
                 self._memory.unlink()
             else:
-                self._remember(memory.not_by(self._format, None))
+                self._remember(memory.forgotten())
 
     def _is_too_early(self, client: "Client") -> bool:
         """Tell whether the file is new, and nobody knows yet whether the account has a wallet that it could be of."""
@@ -300,7 +304,10 @@ class WalletFile:
             before, content = content, _read(self._path)
             if content == before:
                 return content
-        raise WalletFileError(
+        raise self._never_rests()
+
+    def _never_rests(self) -> WalletFileError:
+        return WalletFileError(
             f"{self._path} is left as it is: another program keeps writing to it. Try again when it is done."
         )
 
@@ -325,27 +332,34 @@ class WalletFile:
         try:
             known = self._remembered_or_nothing().known(self._format)
             written = self._decoded(edited, known.now)
-            judged = Judged(written)
-
-            def merged(document: Any) -> Merged[Any]:
-                nonlocal judged
-                if document is not None:
-                    judged = judge(self._format, known, written, document, limit)
-                return Merged(judged.document, judged.conflicts)
-
-            client.merge_document(merged)
+            judged = self._merge(client, known, written, limit)
         except DocumentError:
             self._taking.unlink()
             raise
-        self._remember(remembered(judged, edited))
+        is_as_before = memory is not None and memory.seen == edited
+        self._remember(replace(remembered(judged, edited), puts=known.puts if is_as_before else ()))
 
-    def _replaced(self, before: bytes | None, content: bytes) -> bool:
+    def _merge(self, client: "Client", known: Known[Any], written: Any, limit: Limit | None) -> Judged[Any]:
+        """Put what a program has written into the document, and return what it came to; a first document is that."""
+        judged = Judged(written)
+
+        def merged(document: Any) -> Merged[Any]:
+            nonlocal judged
+            if document is not None:
+                judged = judge(self._format, known, written, document, limit)
+            return Merged(judged.document, judged.conflicts)
+
+        client.merge_document(merged)
+        return judged
+
+    def _replaced(self, before: bytes | None, content: bytes, memory: Memory) -> bool:
         """Replace the file by one with `content`, durably, if it still has what it had `before`; tell if so.
+
+        `memory` is what is remembered of it then.
 
         A program that writes in the instant between that look and the renaming loses to us; no system call of POSIX
         does both at once.
         """
-        memory = self._remembered_or_nothing().after_put(self._format, content)
         with self._writing():
             new, target = self._new(), self._path.resolve()
             _write(new, content, mode=self._mode())

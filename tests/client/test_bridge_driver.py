@@ -17,6 +17,7 @@ from walletsync.bridges.base import Bridge
 from walletsync.bridges.driver import Driver
 from walletsync.formats.electrum import ElectrumFormat
 from walletsync.formats.label_sense import Key
+from walletsync.merge import MISSING
 from walletsync.walletfile import WalletFile
 
 PAGE = (Path(__file__).parents[2] / "docs" / "bridges.md").read_text()
@@ -75,7 +76,7 @@ class World:
 
     def driver(self) -> Driver:
         """Return one of a new process."""
-        return Driver(self.bridge, "hers", self.file, self.format, self.folder / "seen")
+        return Driver(self.bridge, "hers", self.file, self.folder / "seen")
 
     def sync(self) -> Driver:
         """What a command does, but for the server."""
@@ -208,6 +209,135 @@ def test_what_a_person_writes_into_the_file_at_that_moment_is_taken(
     assert not world.client.conflicts
 
 
+RECORD = {"type": "addr", "ref": A, "label": "rent", "origin": "wpkh([aaaaaaaa/84h/0h/0h])", "spendable": False}
+OTHERS = [
+    json.dumps(RECORD),
+    '{"label":"coffee","ref":"' + B + '","type":"addr","origin":"o","height":7}',
+    '{"ref": "savings", "type": "xpub", "label": "hers"}',
+    "",
+    '{"type": "tx", "ref": "' + 64 * "a" + '", "label": "M\\u00e4rz",  "fee": 1.10}\r',
+    "# a line that is no record",
+]
+
+
+def test_the_file_keeps_all_that_the_wallet_did_not_change(tmp_path: Path) -> None:
+    """Byte for byte and where it was, also without a server: just the labels are other ones, and new ones follow."""
+    world = World(tmp_path / "world")
+    world.path.write_text("".join(f"{line}\n" for line in OTHERS), newline="")
+    world.wallet_has({A: "rent", B: "coffee"})
+    before = world.path.read_bytes()
+    world.sync()
+    assert world.path.read_bytes() == before
+    world.wallet_has({A: "rent, May", C: "bike"})
+    world.driver().take(world.client)
+    first, _, *others = OTHERS
+    after = [first.replace('"label": "rent"', '"label":"rent, May"'), *others]
+    text = world.path.read_bytes().decode()
+    assert [line for line in text.split("\n") if C not in line] == [*after, ""]
+    told = [json.loads(line) for line in world.client.get_document().splitlines() if line.strip()]
+    assert {each["ref"]: each["label"] for each in told} == {
+        A: "rent, May",
+        "savings": "hers",
+        64 * "a": "März",
+        C: "bike",
+    }
+    world.sync()
+    assert world.path.read_bytes().decode() == text
+    assert not world.client.conflicts
+
+
+def test_a_label_that_is_deleted_leaves_the_rest_of_its_record(tmp_path: Path) -> None:
+    """That a coin is frozen, the program knows nothing of; a record that says nothing more goes with its label."""
+    world = World(tmp_path / "world")
+    account = "".join(f"{line}\n" for line in OTHERS[:2])
+    world.client.set_document(account)
+    world.sync()
+    assert world.wallet == {A: "rent", B: "coffee"}
+    world.wallet_has({})
+    world.sync()
+    assert world.file.held
+    world.file.take_edits(world.client, confirm_deletions=True)
+    world.sync()
+    left = {name: value for name, value in RECORD.items() if name != "label"}
+    assert [json.loads(line) for line in world.client.get_document().splitlines()] == [left]
+    assert not world.client.conflicts
+    assert world.wallet == {}
+
+
+def test_a_label_that_is_deleted_here_and_changed_elsewhere_is_asked(tmp_path: Path) -> None:
+    """It alone, where its record says more."""
+    world = World(tmp_path / "world")
+    world.client.set_document("".join(f"{line}\n" for line in OTHERS[:2]))
+    world.sync()
+    world.client.set_document(world.client.get_document().replace('"rent"', '"rent, May"'))
+    world.wallet_has({B: "coffee"})
+    world.sync()
+    asked = [(each.path[-1], each.base, each.mine, each.theirs) for each in world.client.conflicts]
+    assert asked == [("label", "rent", MISSING, "rent, May")]
+    assert world.wallet == {A: "rent, May", B: "coffee"}
+
+
+def test_a_record_that_waited_comes_back_whole(tmp_path: Path) -> None:
+    """With all that it said, once the wallet has its label again."""
+    world = World(tmp_path / "world")
+    account = json.dumps(RECORD | {"spendable": True}) + "\n" + OTHERS[1] + "\n"
+    world.client.set_document(account)
+    world.sync()
+    labels = world.wallet
+    for again in ({B: "coffee"}, labels):
+        world.wallet_has({})
+        world.sync()
+        held = world.file.held
+        assert held is not None
+        assert held.lost == 2
+        world.wallet_has(again)
+        world.sync()
+        world.file.put(world.client, everything=True)
+        world.sync()
+        assert sorted(world.client.get_document().splitlines()) == sorted(account.splitlines())
+        assert world.wallet == labels
+    assert not world.client.conflicts
+
+
+def test_of_several_records_those_with_the_label_are_the_wallets(tmp_path: Path) -> None:
+    """They are changed and deleted by it; where none has it, its label is one more."""
+    world = World(tmp_path / "world")
+    records = [{"type": "addr", "ref": A, "label": "rent", "origin": f"wpkh([{8 * each}/84'])"} for each in "ab"]
+    three = [*records, records[0] | {"label": "hers", "origin": "o"}]
+    world.client.set_document("".join(f"{json.dumps(each)}\n" for each in records))
+    world.sync()
+    world.wallet_has(world.wallet | {B: "tea"})
+    world.client.set_document("".join(f"{json.dumps(each)}\n" for each in three))
+    world.sync()
+    assert world.wallet == {A: "rent", B: "tea"}
+    world.wallet_has({A: "rent, May", B: "tea"})
+    world.sync()
+    labels = [json.loads(line)["label"] for line in world.client.get_document().splitlines()]
+    assert labels == ["rent, May", "rent, May", "hers", "tea"]
+    world.wallet_has({B: "tea"})
+    world.sync()
+    assert world.client.get_document().splitlines()[:1] == [json.dumps(three[2])]
+    assert world.wallet == world.account == {A: "hers", B: "tea"}
+    assert not world.client.conflicts
+
+
+@pytest.mark.parametrize(("labels", "more"), [(["rent"], []), (["bike", "tea"], ["tea"])], ids=["known", "new"])
+def test_a_label_of_what_has_several_others_is_one_more(tmp_path: Path, labels: list[str], more: list[str]) -> None:
+    """Whose they are, nobody can tell; if the wallet has one of them, it has nothing new."""
+    world = World(tmp_path / "world")
+    records = [{"type": "addr", "ref": A, "label": each, "origin": each} for each in ("rent", "hers")]
+    account = [json.dumps(each) for each in records]
+    world.client.set_document("".join(f"{each}\n" for each in account))
+    world.sync()
+    assert world.wallet == {}
+    for label in labels:
+        world.wallet_has({A: label})
+        world.sync()
+    first, second, *others = world.client.get_document().splitlines()
+    assert [first, second] == account
+    assert [json.loads(each)["label"] for each in others] == more
+
+
 def test_news_from_elsewhere_and_an_edit_of_the_wallet_meet(world: World) -> None:
     """Both pass; what is of one label is asked, whatever else came that the wallet could have been told of before."""
     world.wallet_has({A: "rent", B: "coffee"})
@@ -257,6 +387,40 @@ def test_what_is_taken_away_waits_and_nothing_is_set_meanwhile(world: World) -> 
     world.file.put(world.client, everything=True)
     world.sync()
     assert world.wallet == world.account == labels | {B: "coffee"}
+
+
+def test_what_waits_goes_on_waiting_when_the_wallet_is_edited(world: World) -> None:
+    """Also where the file has, of something else, what the wallet was not given yet."""
+    labels = {f"{A[:-1]}{digit}": f"label\n{digit}" for digit in range(10)}
+    kept = list(labels)[-2:]
+    world.account_has(labels)
+    world.sync()
+    world.wallet_has({address: world.wallet[address] for address in kept})
+    world.sync()
+    held = world.file.held
+    assert held
+    assert held.lost == 8
+    world.account_has(labels | {kept[0]: "label 8"})
+    world.wallet_has(world.wallet | {kept[1]: "edited"})
+    world.sync()
+    assert world.file.held == held
+    assert world.account.keys() == labels.keys()
+    assert world.account[kept[1]] == "edited"
+
+
+def test_a_wallet_that_loses_all_its_labels_waits_however_much_else_there_is(world: World) -> None:
+    """What the wallet does not hold stands in the file, and says nothing of it."""
+    others = {f"{number:064x}": "paid" for number in range(100)}
+    records = [{"type": "tx", "ref": each, "label": label} for each, label in others.items()]
+    world.client.set_document("".join(f"{json.dumps(each)}\n" for each in records))
+    world.wallet_has({A: "rent", B: "coffee"})
+    world.sync()
+    world.wallet_has({})
+    world.sync()
+    held = world.file.held
+    assert held
+    assert (held.lost, held.of) == (2, 102)
+    assert world.account == others | {A: "rent", B: "coffee"}
 
 
 def test_a_wallet_that_cannot_be_asked_takes_nothing_away(world: World) -> None:

@@ -44,7 +44,7 @@ class Bridged(World):
         self.identity = bridge.look().wallet
 
     def driver(self) -> Driver:
-        return Driver(self.bridge, self.identity, self.file, self.format, self.folder / "seen")
+        return Driver(self.bridge, self.identity, self.file, self.folder / "seen")
 
     def account_gets(self, labels: dict[str, str]) -> None:
         """What came from elsewhere, of addresses and of transactions."""

@@ -1,8 +1,10 @@
 """The file that other programs write as well: no edit lost, none doubled, nothing touched that is no document."""
 
+import itertools
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -437,14 +439,31 @@ def test_what_is_written_while_we_write_is_merged(tmp_path: Path) -> None:
     assert kept == total - 1  # the instant between the last look and the renaming
 
 
-def test_what_its_program_has_is_written_and_taken(client: Client, file: WalletFile, path: Path) -> None:
-    """A program that writes no files has read what it had, also where that was put there: then it can delete it."""
-    file.write(client, b'{"a": 1, "z": 1}', had=None)
+@dataclass(frozen=True)
+class Entries:
+    """What a program that writes no files has in one of JSON, as `Answers`."""
+
+    before: dict[str, int]
+    now: dict[str, int]
+
+    def had(self, document: dict[str, int]) -> dict[str, int]:
+        return self.before
+
+    def has(self, document: dict[str, int]) -> dict[str, int]:
+        return self.now
+
+    def written(self, document: dict[str, int], waiting: dict[str, int]) -> dict[str, int]:
+        left = {name: value for name, value in document.items() if name in self.now or name not in self.before}
+        return left | {name: value for name, value in self.now.items() if self.before.get(name) != value}
+
+
+def test_what_its_program_changed_is_written_and_taken(client: Client, file: WalletFile, path: Path) -> None:
+    """A program that writes no files can delete what it had, also where that was put into the file."""
+    file.write(client, Entries({}, {"a": 1, "z": 1}))
     client.set_document({"a": 1, "b": 2, "z": 1})
     file.put(client)
-    has = path.read_bytes()
-    file.write(client, has, had=b'{"a": 1, "z": 1}')
-    file.write(client, b'{"a": 1, "z": 1}', had=has)
+    file.write(client, Entries({"a": 1, "z": 1}, {"a": 1, "b": 2, "z": 1}))
+    file.write(client, Entries({"a": 1, "b": 2, "z": 1}, {"a": 1, "z": 1}))
     assert client.get_document() == {"a": 1, "z": 1}
     assert read(path) == {"a": 1, "z": 1}
     assert names(path) == ["ours", "wallet.json"]
@@ -453,38 +472,49 @@ def test_what_its_program_has_is_written_and_taken(client: Client, file: WalletF
 def test_what_others_write_into_the_file_of_such_a_program_it_does_not_delete(
     client: Client, file: WalletFile, path: Path
 ) -> None:
-    """It may never have it; what it has had itself, it deletes."""
-    file.write(client, b'{"a": 1, "z": 1}', had=None)
+    """It may never have it, and leaves it in the file; what it has had itself, it deletes."""
+    file.write(client, Entries({}, {"a": 1, "z": 1}))
     written(path, {"a": 1, "b": 2, "z": 1})
     file.take_edits(client)
-    file.put(client)
-    file.write(client, b'{"z": 2}', had=b'{"a": 1, "z": 1}')
-    assert client.get_document() == {"b": 2, "z": 2}
+    file.write(client, Entries({"a": 1, "z": 1}, {"z": 2}))
+    assert client.get_document() == read(path) == {"b": 2, "z": 2}
 
 
-def test_what_is_held_stays_so_when_the_program_has_the_same(client: Client, file: WalletFile, path: Path) -> None:
-    """To have it once more is no answer."""
-    file.write(client, b'{"a": 1}', had=None)
-    file.write(client, b"{}", had=b'{"a": 1}')
+def test_what_is_in_the_file_of_such_a_program_is_not_what_it_has(client: Client, file: WalletFile, path: Path) -> None:
+    """So if all that it has goes, that waits, however much of others' is there; and to have the same is no answer."""
+    others = {f"other {number}": number for number in range(50)}
+    written(path, others)
+    file.take_edits(client)
+    file.write(client, Entries({}, {"a": 1}))
+    file.write(client, Entries({"a": 1}, {}))
     assert file.held is not None
-    file.write(client, b"{}", had=b"{}")
-    assert file.held is not None
-    assert client.get_document() == {"a": 1}
+    assert (file.held.lost, file.held.of) == (1, 51)
+    assert read(path) == others
+    held = file.held
+    for now in ({}, {"b": 2}):
+        file.write(client, Entries({}, now))
+        assert file.held == held
+    assert client.get_document() == others | {"a": 1, "b": 2}
+    file.take_edits(client, confirm_deletions=True)
+    assert client.get_document() == others | {"b": 2}
+    written(path, {"b": 2} | dict(list(others.items())[1:]))
+    file.take_edits(client)
+    assert client.get_document() == others | {"b": 2}, "whoever writes the file has not read what others put there"
 
 
 def test_what_a_program_has_is_taken_though_the_process_ends_between_two_steps(tmp_path: Path) -> None:
     """Whatever step that is: the next one finishes it."""
-    steps, number, had = Steps(), 0, b'{"a": 1, "z": 1}'
+    steps, number, had = Steps(), 0, {"a": 1, "z": 1}
     while True:
         number += 1
         folder = tmp_path / str(number)
         (folder / "ours").mkdir(parents=True)
         path, client = folder / "wallet.json", Client(SERVER)
-        opened(path).write(client, had, had=None)
+        opened(path).write(client, Entries({}, had))
         client.set_document({"a": 1, "b": 2, "z": 1})
 
         def write(path: Path = path, client: Client = client) -> None:
-            opened(path).write(client, b'{"a": 3, "z": 1}', had=had)
+            opened(path).write(client, Entries(had, {"a": 3, "z": 1}))
 
         try:
             steps.run(write, at=number)
@@ -496,6 +526,35 @@ def test_what_a_program_has_is_taken_though_the_process_ends_between_two_steps(t
         opened(path).put(client)
         assert read(path) == {"a": 3, "b": 2, "z": 1}
     assert number > 10
+
+
+@pytest.mark.parametrize("verb", ["write", "put"])
+def test_a_file_that_is_changed_again_and_again_is_left_alone(
+    verb: str, client: Client, file: WalletFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time at the moment when it would be replaced; the edits are kept, and the next time it works."""
+    file.write(client, Entries({}, {"a": 1}))
+    mode, numbers = WalletFile._mode, itertools.count(1)
+    acts: dict[str, Callable[[], object]] = {
+        "write": lambda: file.write(client, Entries({"a": 1}, {"a": 2})),
+        "put": lambda: file.put(client),
+    }
+    act = acts[verb]
+    client.set_document({"a": 1, "b": 1})
+
+    def somebody_writes(self: WalletFile) -> int:
+        written(path, {"a": 1, "c": next(numbers)})
+        return mode(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WalletFile, "_mode", somebody_writes)
+        with pytest.raises(WalletFileError, match=r"keeps writing to it\. Try again"):
+            act()
+    last = read(path)
+    act()
+    assert last["c"] == next(numbers) - 1
+    file.put(client)
+    assert read(path) == client.get_document() == {"a": 2 if verb == "write" else 1, "b": 1, "c": last["c"]}
 
 
 def test_a_program_that_is_forgotten_deletes_nothing(client: Client, file: WalletFile, path: Path) -> None:

@@ -8,7 +8,7 @@ read it.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from walletsync import exactjson
 from walletsync.bridges.base import Bridge, Look
 from walletsync.errors import BridgeError, BridgeRefused, NotReady
-from walletsync.formats.base import FileFormat
+from walletsync.formats.label_answers import LabelAnswers, Labels
 from walletsync.formats.label_lines import keyed, lines_of, loaded
 from walletsync.formats.label_sense import Key
+from walletsync.formats.one_wallet import AnswersInside, OneWallet
 from walletsync.formats.places import is_blank
 from walletsync.remedies import Remedy
 from walletsync.walletfile import WalletFile, read_file, write_file
@@ -35,35 +35,25 @@ _BREAKS: Final = re.compile(r"[\r\n]+")
 _AT_ONCE: Final = 50
 """How many labels are set before the next look, so that what somebody edits meanwhile is not overwritten."""
 
-Labels = Mapping[Key, str]
-
 _NOTHING: Final[Mapping[Key, str | None]] = MappingProxyType({})
 
 
 class Driver:
     """Drives `bridge`, which is of the wallet `identity`, by the wallet's `file`; `seen` is a file of our own.
 
-    `labels_in` returns the label file that is in a document of the client; `format` is that of the wallet's file.
+    The client's document is a label file, or has one as the `wallet` among several.
 
     `refused` is how many labels the program did not take the last time.
     """
 
     def __init__(
-        self,
-        bridge: Bridge,
-        identity: str,
-        file: WalletFile,
-        format: FileFormat[Any],
-        seen: Path,
-        *,
-        labels_in: Callable[[Any], str] = str,
+        self, bridge: Bridge, identity: str, file: WalletFile, seen: Path, *, wallet: OneWallet | None = None
     ) -> None:
         self.bridge = bridge
         self._identity = identity
         self._file = file
-        self._format = format
         self._seen_file = seen
-        self._labels_in = labels_in
+        self._wallet = wallet
         self.refused = 0
 
     def is_edited(self) -> bool:
@@ -95,7 +85,7 @@ class Driver:
             if self._file.held is not None or not self._set(client, look, tried, given):
                 break
         if look.labels != self._seen():
-            self._write(client, look.labels, is_taken=True)
+            self._write(client, look.labels)
         self._file.put(client)
 
     def _look(self, given: Mapping[Key, str | None] = _NOTHING) -> Look:
@@ -160,30 +150,24 @@ class Driver:
     def _can_pass(self, key: Key, wanted: set[str] | None) -> bool:
         return (wanted is None or len(wanted) == 1) and self.bridge.can_hold(key)
 
-    def _write(self, client: "Client", labels: Labels, *, is_taken: bool = False) -> None:
-        """Write what the wallet has into the file.
-
-        If all its edits were taken, `is_taken`, what it has otherwise than the document was refused: that it has read
-        the rest makes no edit of what it could not be given.
-        """
-        seen, wanted = self._seen(), _labels(self._document(client))
-        had = None if seen is None else self._as_file(seen, wanted)
-        written = _without_refused(labels, wanted) if is_taken else labels
-        self._file.write(client, self._as_file(written, wanted), had=had)
+    def _write(self, client: "Client", labels: Labels) -> None:
+        """Write into the file what the wallet has otherwise than at the last look."""
+        wanted = _labels(self._document(client))
+        before, now = (
+            {key: _as_in(wanted.get(key), label) for key, label in each.items()}
+            for each in (self._seen() or {}, labels)
+        )
+        answers = LabelAnswers(before, now)
+        self._file.write(client, answers if self._wallet is None else AnswersInside(self._wallet, answers))
         self._remember(labels)
-
-    def _as_file(self, labels: Labels, wanted: Mapping[Key, set[str]]) -> bytes:
-        records = [
-            {"type": key.type, "ref": key.ref, "label": _as_in(wanted.get(key), label)}
-            for key, label in sorted(labels.items(), key=lambda item: _order(item[0]))
-        ]
-        return self._format.to_file("".join(f"{exactjson.dumps(record)}\n" for record in records), b"")
 
     def _document(self, client: "Client") -> str:
         try:
-            return self._labels_in(client.get_document())
+            document = client.get_document()
         except NotReady:  # there is none yet
             return ""
+        labels: str = document if self._wallet is None else self._wallet.inside(document)
+        return labels
 
     def _seen(self) -> Labels | None:
         data = read_file(self._seen_file)
@@ -224,15 +208,6 @@ def _is_as_wanted(label: str | None, wanted: set[str] | None) -> bool:
 def _as_in(wanted: set[str] | None, label: str) -> str:
     """Return a label as the document has it, if that is what it says."""
     return next((each for each in wanted or () if _one_line(each) == label), label)
-
-
-def _without_refused(labels: Labels, wanted: Mapping[Key, set[str]]) -> Labels:
-    """Return labels as the document has them; of several, which no wallet can hold, what it has."""
-    return {
-        key: label if _is_as_wanted(label, wanted[key]) or len(wanted[key]) > 1 else next(iter(wanted[key]))
-        for key, label in labels.items()
-        if key in wanted
-    }
 
 
 def _one_line(label: str) -> str:

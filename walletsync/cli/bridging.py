@@ -69,12 +69,10 @@ class Bridging:
                 )
 
     def _try(self, action: Callable[["Driver"], None]) -> None:
-        driver = self._opened()
-        if driver is None:
-            self._trouble = ""
-            return
         try:
-            action(driver)
+            driver = self._opened()
+            if driver is not None:
+                action(driver)
         except BridgeError as error:
             if not self._is_patient:
                 raise
@@ -103,15 +101,7 @@ def driver(wallet: Wallet, chosen: "Chosen") -> "Driver":
     from walletsync.bridges.driver import Driver
 
     bridge = chosen.bridge()
-    format = wallet.format
-    return Driver(
-        bridge,
-        chosen.identity,
-        wallet.wallet_file(),
-        format.file_format,
-        seen_file(wallet),
-        labels_in=format.inside,
-    )
+    return Driver(bridge, chosen.identity, wallet.wallet_file(), seen_file(wallet), wallet=wallet.format)
 
 
 def seen_file(wallet: Wallet) -> Path:

@@ -33,6 +33,8 @@ def sync_file(
 ) -> "Synced":
     """Take the edits of file and bridge, sync, and give them the result; again while they were edited meanwhile.
 
+    `confirm_deletions` confirms what is in the file; with a bridge, what its program took away since is asked anew.
+
     Raises what these steps raise, and:
         SyncGaveUp: it was edited each time; the edits are kept.
     """
@@ -40,8 +42,11 @@ def sync_file(
 
     file, waiting = wallet.wallet_file(), client.conflicts
     wallet.get_before_first_look(client)
+    if confirm_deletions and wallet.bridge_file.exists():
+        # Before the program is asked: nobody was told of what it has taken away since.
+        file.take_edits(client, confirm_deletions=True)
     bridge.take(client)
-    file.take_edits(client, confirm_deletions=confirm_deletions)
+    file.take_edits(client, confirm_deletions=confirm_deletions and not wallet.bridge_file.exists())
     for number in range(_MAX_SYNCS):
         consents = accept_restored_server and number == 0  # once, to what the server has now
         try:

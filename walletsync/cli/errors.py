@@ -98,6 +98,10 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
             "start it, and open the wallet there; walletsync bridge status asks it again, and walletsync bridge off "
             "goes on without it"
         ),
+        Remedy.CHOOSE_BRIDGE_ANEW: (
+            "choose it anew, with the options of the first time: walletsync bridge bitcoin-core …; no label is deleted "
+            "by that"
+        ),
         Remedy.RENAME_DEVICE: (
             "walletsync rename NAME gives this one a name of its own, and keeps its edits; type it on each device that "
             "says this, the original of a copied folder too; if there is no other device and no copy of this one, ask "

@@ -25,7 +25,8 @@ from walletsync.formats.places import is_blank
 from walletsync.merge import MISSING, Item, Path, place, same
 
 _KEY_STEPS: Final = 2
-_SAYS_NOTHING: Final = DERIVED | {"type", "ref", "origin"}
+SAYS_NOTHING: Final = DERIVED | {"type", "ref", "origin"}
+"""Fields that nobody would miss: of a record that has no others, nothing is left."""
 
 
 def differences(documents: Sequence[str]) -> list[dict[Path, Any]]:
@@ -115,7 +116,7 @@ def _left(key: Key, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any
         left = {name: value for name, value in record.items() if value is not MISSING}
         if not is_gone:
             yield left
-        elif not left.keys() <= _SAYS_NOTHING:
+        elif not left.keys() <= SAYS_NOTHING:
             yield {"type": key.type, **left}
 
 
@@ -150,5 +151,5 @@ def contents(document: str) -> set[Path]:
             record = exactjson.loads(line)
             kept = {name for name, value in record.items() if not (is_blank(value) or value is True)}
             key = key_of(record["type"], record["ref"])
-            found |= {(key.type, key.ref, name) for name in kept - _SAYS_NOTHING}
+            found |= {(key.type, key.ref, name) for name in kept - SAYS_NOTHING}
     return found

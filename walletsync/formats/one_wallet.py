@@ -200,3 +200,23 @@ class OpenedWallet:
         if not self._is_changed:
             return deepcopy(dict(self._before))
         return self._format.with_inside(self._before, self._wallet.document())
+
+
+class AnswersInside:
+    """What a program answers of one of several wallets, by what that makes of the wallet: `walletsync.edge.Answers`."""
+
+    def __init__(self, format: OneWallet, inside: Any) -> None:
+        self._format, self._answers = format, inside
+
+    def had(self, document: Sections) -> dict[str, Any]:
+        """Return what the program had the last time of what a file has."""
+        return self._format.with_inside(document, self._answers.had(self._format.inside(document)))
+
+    def has(self, document: Sections) -> dict[str, Any]:
+        """Return what it has now of a file in which that is written."""
+        return self._format.with_inside(document, self._answers.has(self._format.inside(document)))
+
+    def written(self, document: Sections, waiting: Sections) -> dict[str, Any]:
+        """Return a file with just that changed which the program has changed since."""
+        written = self._answers.written(self._format.inside(document), self._format.inside(waiting))
+        return self._format.with_inside(document, written)

@@ -1,5 +1,6 @@
 """`walletsync bridge` at the command line, with programs that are servers of the tests' own."""
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,6 +117,66 @@ def test_what_the_program_cannot_hold_does_not_count_as_written_before(make: Mak
             assert "nothing is listed as earlier" in laptop.fails(f"resolve earlier {keep}", 2)
         laptop.ok("sync")
     assert len(laptop.file.read_text().splitlines()) == 21
+
+
+def test_what_is_confirmed_is_what_was_told(make: Make, folder: Path) -> None:
+    """What the program took away since waits for a question of its own, and what it has added since is taken."""
+    laptop, liana = make("laptop"), Liana()
+    laptop.ok("register")
+    refs = [f"{number:064x}" for number in range(30)]
+    with line_program(folder / "lianad_rpc", liana):
+        laptop.ok(f"bridge liana --folder {folder}")
+        liana.labels = dict.fromkeys(refs, "rent")
+        assert laptop.run("sync --confirm-deletions").exit_code == 0
+        liana.labels = dict.fromkeys(refs[:20], "rent")
+        assert "without 10 of 30 labels" in waits(laptop, "sync")
+        liana.labels = dict.fromkeys(refs[:8], "rent") | {OURS: "new"}
+        assert "without 12 of 20 labels" in waits(laptop, "sync --confirm-deletions")
+        told = [each["at"] for each in laptop.json("conflicts --deletions")]
+        assert told == [f"/tx/{ref}" for ref in refs[8:20]]
+        laptop.ok("sync --confirm-deletions")
+        assert liana.labels == dict.fromkeys(refs[:8], "rent") | {OURS: "new"}
+        liana.labels = {}
+        assert "without 9 of 9 labels" in waits(laptop, "sync --confirm-deletions"), "of this nobody was told"
+        laptop.ok("put")
+        assert liana.labels == dict.fromkeys(refs[:8], "rent") | {OURS: "new"}
+
+
+def waits(machine: Machine, command: str) -> str:
+    """Return what a command says that is done, but for deletions that wait."""
+    result = machine.run(command)
+    assert result.exit_code == 9, result.output
+    return result.stderr
+
+
+def test_a_bridge_of_an_earlier_version_says_that_it_is_to_be_chosen_anew(
+    make: Make, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It told a wallet of Bitcoin Core by its name; nothing is taken until then, and a watch goes on."""
+    laptop, core = make("laptop", "electrum"), BitcoinCore(OURS)
+    (folder / ".cookie").write_text(f"{USER}:{PASSWORD}")
+    with http_program(core) as spoken:
+        laptop.ok("register")
+        core.labels[OURS] = "rent"
+        choice = f"bridge bitcoin-core --folder {folder} --url {spoken.url}"
+        laptop.ok(choice)
+        laptop.ok("sync")
+        wallet = Wallet.open(laptop.file)
+        kept = wallet.bridge_file.read_bytes()
+        for identity in ("bitcoin-core savings", ""):
+            wallet.bridge_file.write_text(json.dumps(json.loads(kept) | {"identity": identity}))
+            core.labels[OURS] = ""
+            for command in ("sync", "bridge status"):
+                said = laptop.fails(command, 6)
+                assert "was chosen with an earlier version of walletsync" in said
+                assert "hint: choose it anew, with the options of the first time: walletsync bridge" in said
+            bridge = Bridging(wallet, is_patient=True)
+            for _ in range(2):
+                assert not bridge.is_edited()
+            assert capsys.readouterr().err.count("an earlier version") == 1
+            laptop.ok(choice)
+            laptop.ok("sync")
+            assert core.labels == laptop.read() == {OURS: "rent"}
 
 
 def test_a_bridge_that_is_patient_says_once_what_is_wrong(
