@@ -245,10 +245,8 @@ class WalletFile:
         """
         for _ in range(_MAX_TRIES):
             self.take_edits(client)
-            before, memory = _read(self._path), self._remembered_or_nothing()
-            if before is not None and before != self._seen():
-                continue  # written since the edits were taken
-            known = memory.known(self._format)
+            memory = self._remembered_or_nothing()
+            before, known = None if self.signature() is None else memory.seen, memory.known(self._format)
             written = answers.written(known.now, self._format.with_values(known.now, known.held))
             self._refuse_unrelated(written, client)
             known = carrying(self._format, known, answers.had(known.now))

@@ -264,6 +264,17 @@ def test_a_label_that_is_deleted_leaves_the_rest_of_its_record(tmp_path: Path) -
     assert world.wallet == {}
 
 
+def test_a_blank_label_is_none(tmp_path: Path) -> None:
+    """A program that wrote one has said nothing that the wallet's label would contradict."""
+    world = World(tmp_path / "world")
+    world.client.set_document(json.dumps(RECORD | {"label": " "}) + "\n")
+    world.sync()
+    world.wallet_has({A: "rent"})
+    world.sync()
+    assert world.client.get_document() == json.dumps(RECORD).replace('"label": ', '"label":') + "\n"
+    assert not world.client.conflicts
+
+
 def test_a_label_that_is_deleted_here_and_changed_elsewhere_is_asked(tmp_path: Path) -> None:
     """It alone, where its record says more."""
     world = World(tmp_path / "world")

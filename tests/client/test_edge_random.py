@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from walletsync.edge import Limit, judge, still_other
+from walletsync.edge import Known, Limit, carrying, judge, still_other
 from walletsync.formats.base import FileFormat
 from walletsync.formats.bip329 import BIP329Format
 from walletsync.formats.json import JSONFormat
+from walletsync.formats.label_answers import LabelAnswers
+from walletsync.formats.label_sense import Key
 from walletsync.memory import Memory, remembered
 
 SEEDS = 150
@@ -90,3 +92,56 @@ def test_whatever_the_shape_it_is_judged_and_again_alike(format: FileFormat[Any]
             document, memory = judged.document, remembered(judged, format.encode(written))
             assert Memory.decode(memory.encode()) == memory
             still_other(format, document, memory.earlier)
+
+
+def records(text: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the records of a file by their ref, those of one in an order that says nothing."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in sorted(map(json.loads, text.splitlines()), key=json.dumps):
+        found.setdefault(record["ref"], []).append(record)
+    return found
+
+
+def labels_of(of: list[dict[str, Any]]) -> list[str]:
+    return [record["label"] for record in of if record.get("label")]
+
+
+def besides(of: list[dict[str, Any]]) -> list[Any]:
+    """Return what a person would miss of records besides the labels."""
+    return [record["spendable"] for record in of if "spendable" in record]
+
+
+@pytest.mark.parametrize("has_news", [False, True])
+def test_of_a_program_that_holds_labels_just_its_edits_are_taken(has_news: bool) -> None:
+    """Whatever else is in the file and in the document, what the program did not change stays; what it changed is
+    there, or asked, but never asked without news; and the same again changes nothing."""
+    format, asked = BIP329Format(), 0
+    for seed in range(600):
+        print(f"seed {seed}")
+        rng = random.Random(seed)
+        file = labels(rng)
+        document = labels(rng) if has_news else file
+        here, there = records(file), records(document)
+        before = {Key("tx", ref): each for ref, of in here.items() if len(of) == 1 for each in labels_of(of)}
+        now = {Key("tx", ref): rng.choice("xyz") for ref in "abc" if rng.random() < 0.6}
+        answers = LabelAnswers(before, now)
+        known = carrying(format, Known(file), answers.had(file))
+        written = answers.written(file, file)
+        judged = judge(format, known, written, document, None)
+        told, after = {conflict.path[1] for conflict in judged.conflicts}, records(judged.document)
+        asked += len(told)
+        for ref in {"a", "b", "c"} - told:
+            old, new = (each.get(Key("tx", ref)) for each in (before, now))
+            was, is_now = (of.get(ref, []) for of in (there, after))
+            if old == new:
+                assert is_now == was
+            elif new is None:
+                assert old not in labels_of(is_now) or len(was) > 1  # of several, nobody can tell which one is meant
+            else:
+                assert new in labels_of(is_now) or new in labels_of(here[ref])  # which it may have from there
+            if max(len(was), len(here.get(ref, []))) < 2:
+                assert besides(is_now) == besides(was)
+        assert judge(format, known, written, judged.document, None).document == judged.document
+        waits = judge(format, known, written, document, Limit(0, 0))
+        assert format.contents(document) <= format.contents(waits.document)
+    assert bool(asked) == has_news

@@ -5,7 +5,8 @@ another; Electrum's file is a view of it. What Electrum cannot hold, such as the
 is not in the file, and stays in the document.
 
 Electrum's import sets what the file names, deletes what has an empty label there, and leaves what is missing; its
-export has no empty labels. So what was deleted elsewhere stands in the file as "", until Electrum writes it anew.
+export has no empty labels. So what was deleted elsewhere, or in an Electrum that is asked, stands in the file as "",
+until Electrum writes it anew.
 """
 
 import json

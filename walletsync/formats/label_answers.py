@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from walletsync.formats.label_lines import NO_LINES, LabelFile, keyed, lines_of, loaded, written
 from walletsync.formats.label_places import SAYS_NOTHING
 from walletsync.formats.label_sense import Key
+from walletsync.formats.places import is_blank
 
 Labels: TypeAlias = Mapping[Key, str]
 
@@ -21,9 +22,10 @@ class LabelAnswers:
     def had(self, document: str) -> str:
         """Return what of a label file was the program's: of each record that it had a label of, that label.
 
-        Where there are several records, nobody can tell which one was, so it counts as having had them all.
+        Where there are several records, nobody can tell which one was, so it counts as having had them all. Where it
+        had none, it had the blank one of the file.
         """
-        return _own(document, self.before)
+        return _own(document, self._blank_ones(document) | dict(self.before))
 
     def has(self, document: str) -> str:
         """Return what of a label file is the program's now."""
@@ -45,6 +47,11 @@ class LabelAnswers:
             records[key] = _relabelled(key, lines, self.before.get(key), self.now.get(key))
         order = [line for each in records.values() for line in each]
         return file.with_records(records, order=LabelFile(order, dict(keyed(order))))
+
+    def _blank_ones(self, document: str) -> dict[Key, str]:
+        of = _file(document, self.now.keys() - self.before.keys()).records
+        alone = ((key, loaded(lines)[0].get("label")) for key, lines in of.items() if len(lines) == 1)
+        return {key: label for key, label in alone if type(label) is str and is_blank(label)}
 
 
 def _own(document: str, labels: Labels) -> str:
