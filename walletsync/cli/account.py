@@ -1,5 +1,6 @@
 """Commands about the account: set up, register, log in and out, change the password, list devices, delete it all."""
 
+import os
 import shlex
 from contextlib import suppress
 from dataclasses import asdict
@@ -93,10 +94,12 @@ def init_command(
 
     Example: walletsync init labels.jsonl --server https://sync.example.com --email alice@example.com
     """
+    format = format_name or guess_format(file)
     settings = WalletSettings(
         server=server,
         email=email,
-        format=format_name or guess_format(file),
+        format=format,
+        format_is_guessed=format_name is None and format == "json" and not os.path.lexists(file),
         wallet=wallet_name,
         keys=dict(map(_place_and_field, keys)),
         realm=realm,
@@ -158,6 +161,8 @@ def login_command(selector: WalletSelector, new_password: bool, keyring: bool, a
         token = client.get_auth_token()
         if keyring or secrets.from_keyring(wallet.account) is not None:  # an old one there would be used again
             secrets.save_to_keyring(wallet.account, wallet.password)
+        if wallet.adopt_format(client):
+            say(f"{wallet.file} will be a file of the format {wallet.settings.format}, as the account's wallet is.")
         _tell_if_unrelated(wallet, client)
         _tell_if_new(wallet, client)
     show({"device": token.device, "expiration": token.expiration}, "This device is logged in.", as_json=as_json)

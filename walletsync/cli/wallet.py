@@ -21,7 +21,7 @@ import msgspec
 
 from walletsync.cli import secrets
 from walletsync.cli.output import deriving
-from walletsync.errors import DocumentError, NotReady, NoWallet, StoreUnusable, Unauthorized, UsageError
+from walletsync.errors import DocumentError, NotReady, NoWallet, OtherFormat, StoreUnusable, Unauthorized, UsageError
 
 if TYPE_CHECKING:
     from walletsync.client import Client
@@ -46,6 +46,8 @@ class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     server: str
     email: str
     format: str
+    format_is_guessed: bool = False
+    """Whether nobody has named the format, and there was no file to see it from."""
     realm: str | None = None
     ca_file: str | None = None
     allow_plain_http: bool = False
@@ -135,8 +137,6 @@ class Wallet:
                 raise UsageError(f"{file} is already set up; walletsync --file {file} status shows how.")
             if not file.absolute().parent.is_dir():
                 raise UsageError(f"The folder of {file} does not exist; create it first.")
-        from walletsync.walletfile import write_file
-
         wallet = cls(file, settings)
         with wallet._client(device, in_memory=True) as client:
             client.set_account(settings.email, "checked, not used")
@@ -144,9 +144,14 @@ class Wallet:
             folder.mkdir(mode=0o700, exist_ok=True)
         with wallet._client(device) as client:
             client.set_account(settings.email, "checked, not used")
-        text = json.dumps(msgspec.to_builtins(settings), indent=2, ensure_ascii=False) + "\n"
-        write_file(folder / "settings.json", text.encode())  # last: a wallet is set up wholly or not at all
+        wallet._save_settings()  # last: a wallet is set up wholly or not at all
         return wallet
+
+    def _save_settings(self) -> None:
+        from walletsync.walletfile import write_file
+
+        text = json.dumps(msgspec.to_builtins(self.settings), indent=2, ensure_ascii=False) + "\n"
+        write_file(_folder(self.file) / "settings.json", text.encode())
 
     @property
     def account(self) -> str:
@@ -232,6 +237,22 @@ class Wallet:
     def encoded(self, document: Any) -> bytes:
         """Return a document as the file would have it."""
         return self.format.encode(document)
+
+    def adopt_format(self, client: "Client") -> bool:
+        """Take over the format of the account's wallet, where it was guessed and there is no file yet; tell if so."""
+        if not self.settings.format_is_guessed or self.file.exists():
+            return False
+        try:
+            self.with_valid_token(client, client.get_wallet)
+        except NoWallet:
+            return False
+        except OtherFormat as error:
+            if error.format not in FORMATS:
+                return False
+            self.settings = msgspec.structs.replace(self.settings, format=error.format, format_is_guessed=False)
+            self._save_settings()
+            return True
+        return False
 
     def wallet_file(self) -> "WalletFile":
         """Return the wallet's file."""

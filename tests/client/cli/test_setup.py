@@ -151,3 +151,49 @@ def test_a_wrong_file_is_named(make: Make) -> None:
     settings.unlink()
     settings.mkdir()
     assert "cannot be read: Is a directory" in laptop.fails("sync", 6)
+
+
+def test_login_takes_over_the_format_of_an_account_for_a_file_that_is_not_there(make: Make) -> None:
+    """Where nobody has named one, and the file's name says nothing: an LBRY wallet's has no ending."""
+    lbry = '{"version":1,"name":"w","preferences":{},"accounts":[]}'
+    laptop = make("laptop")
+    laptop.file = laptop.folder / "default_wallet"
+    laptop.file.write_text(lbry)
+    laptop.init()
+    laptop.ok("register")
+    laptop.ok("sync")
+    phone = make("phone")
+    phone.file = phone.folder / "default_wallet"
+    phone.init()
+    assert phone.json("status")["format"] == "json"
+    assert "will be a file of the format lbry" in phone.run("login").stderr
+    assert phone.json("status")["format"] == "lbry"
+    phone.ok("sync")
+    assert phone.read() == laptop.read()
+    assert "will be a file" not in phone.run("login").stderr
+
+
+@pytest.mark.parametrize("options", ["--format json", ""])
+def test_login_takes_over_no_format_where_one_is_known(make: Make, options: str) -> None:
+    """It was named, or the file is there: the sync says what is wrong, and the file stays as it is."""
+    laptop = make("laptop")
+    laptop.file = laptop.folder / "labels.jsonl"
+    laptop.file.write_text('{"type":"tx","ref":"aa","label":"rent"}\n')
+    laptop.init()
+    laptop.ok("register")
+    laptop.ok("sync")
+    phone = make("phone")
+    phone.file = phone.folder / "other"
+    if not options:
+        phone.file.write_text("{}")
+    phone.init(options)
+    phone.run("login")
+    assert "'bip329'" in phone.run("sync").stderr
+    assert phone.json("status")["format"] == "json"
+
+
+def test_login_takes_over_nothing_from_an_account_without_a_wallet(make: Make) -> None:
+    laptop = make("laptop")
+    laptop.ok("register")
+    laptop.ok("login")
+    assert laptop.json("status")["format"] == "json"
