@@ -141,10 +141,20 @@ def put_back(wallet: Wallet, client: "Client") -> bool:
 
 
 def restore(wallet: Wallet, client: "Client", sequence: int) -> "Synced":
-    """Make an earlier version the current one again, and put it into the file."""
+    """Make an earlier version of the wallet the current one again, and put it into the file.
+
+    Raises what these steps raise, and:
+        UsageError: the account did not have the wallet then.
+    """
+
+    def restored(document: Any, earlier: Any) -> Any:
+        if wallet.settings.wallet not in earlier:
+            raise UsageError(f"Version {sequence} of the account is from before this wallet was in it.")
+        return wallet.format.part(document, earlier)
+
     file = wallet.wallet_file()
     file.take_edits(client)
-    synced = wallet.with_valid_token(client, lambda: client.restore(sequence, choose=wallet.format.part))
+    synced = wallet.with_valid_token(client, lambda: client.restore(sequence, choose=restored))
     file.put(client)
     return synced
 

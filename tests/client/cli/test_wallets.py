@@ -148,6 +148,14 @@ def test_an_earlier_version_is_restored_of_this_wallet_alone(savings: Machine, s
     ]
 
 
+def test_a_version_from_before_the_wallet_is_not_restored(savings: Machine) -> None:
+    """It would take the wallet away from every laptop."""
+    assert "is from before this wallet was in it" in savings.fails("restore 1", 2)
+    assert [each["name"] for each in savings.json("wallets")] == ["", "savings"]
+    savings.ok("sync")
+    assert savings.file.read_text() == HOUSE
+
+
 def test_a_file_of_another_wallet_is_told_of_the_way_to_both(spending: Machine, wallet: MakeWallet) -> None:
     """Nothing is mixed; and what is named is what helps."""
     many = "".join(label(f"{number:02}", f"number {number}") for number in range(30))
