@@ -246,7 +246,9 @@ class WalletFile:
         for _ in range(_MAX_TRIES):
             self.take_edits(client)
             memory = self._remembered_or_nothing()
-            before, known = None if self.signature() is None else memory.seen, memory.known(self._format)
+            is_there, known = self.signature() is not None, memory.known(self._format)
+            before = memory.seen if is_there else None
+            known = known if is_there else replace(known, held={})  # who deletes the file has all back that waits
             written = answers.written(known.now, self._format.with_values(known.now, known.held))
             self._refuse_unrelated(written, client)
             known = carrying(self._format, known, answers.had(known.now))

@@ -502,6 +502,18 @@ def test_what_is_in_the_file_of_such_a_program_is_not_what_it_has(client: Client
     assert client.get_document() == others | {"b": 2}, "whoever writes the file has not read what others put there"
 
 
+def test_who_deletes_the_file_of_such_a_program_has_all_back(client: Client, file: WalletFile, path: Path) -> None:
+    """What waited to be deleted is there again, though the program has something new at that moment."""
+    file.write(client, Entries({}, {"a": 1, "b": 2}))
+    file.write(client, Entries({"a": 1, "b": 2}, {}))
+    assert client.get_document() == {"a": 1, "b": 2}
+    path.unlink()
+    file.write(client, Entries({}, {"c": 3}))
+    assert file.held is None
+    file.put(client)
+    assert read(path) == client.get_document() == {"a": 1, "b": 2, "c": 3}
+
+
 def test_what_a_program_has_is_taken_though_the_process_ends_between_two_steps(tmp_path: Path) -> None:
     """Whatever step that is: the next one finishes it."""
     steps, number, had = Steps(), 0, {"a": 1, "z": 1}

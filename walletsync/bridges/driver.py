@@ -2,9 +2,8 @@
 
 The file stays where programs and walletsync meet, and what its program may change there is decided by
 `walletsync.edge`. Kept beside it is what the wallet had at the last look. A label that differs from that, and from the
-document, is one that was edited in the wallet: it is written into the file before anything is set in the wallet, and
-without what was set there before, by a process that ended half way perhaps, so that nothing looks as if the person had
-read it.
+document, is one that was edited in the wallet: it alone is written into the file, before anything is set in the wallet.
+What the wallet had at the last look is what it can change and delete; whatever else is in the file, others put there.
 """
 
 import re

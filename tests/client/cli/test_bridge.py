@@ -1,7 +1,9 @@
 """`walletsync bridge` at the command line, with programs that are servers of the tests' own."""
 
+import itertools
 import json
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +12,9 @@ from typing import Any
 import pytest
 
 from tests.client.cli.machines import Machine
+from tests.client.cli.test_watch import watching
 from tests.client.programs import PASSWORD, USER, BitcoinCore, Liana, http_program, line_program
+from tests.server.helpers import until
 from walletsync.cli.bridging import Bridging
 from walletsync.cli.wallet import Wallet
 from walletsync.formats.wallets import with_format
@@ -214,6 +218,38 @@ def test_a_bridge_that_is_patient_says_once_what_is_wrong(
     assert not bridge.is_edited()
     laptop.ok("bridge off")
     assert not bridge.is_edited()
+
+
+def test_watching_goes_on_while_another_program_keeps_changing_the_file(make: Make, folder: Path) -> None:
+    """It says so once, and what was labelled meanwhile is taken when the file rests."""
+    laptop, liana, is_done = make("laptop"), Liana(), threading.Event()
+    laptop.ok("register")
+    liana.labels = {OURS: "rent"}
+
+    def writes() -> None:
+        kept, new = laptop.file.read_text(), laptop.file.with_name("another-program")
+        for number in itertools.count():
+            new.write_text(f'{kept}{{"type":"tx","ref":"{TX}","label":"number {number}"}}\n')
+            new.replace(laptop.file)
+            if is_done.wait(0.05):
+                break
+
+    with line_program(folder / "lianad_rpc", liana):
+        laptop.ok(f"bridge liana --folder {folder}")
+        laptop.ok("sync")
+        with watching(laptop) as watch:
+            writing = threading.Thread(target=writes)
+            writing.start()
+            liana.labels = {OURS: "rent, May", COIN: "change"}
+            try:
+                watch.says("another program keeps writing to it. Try again when it is done. Watching goes on.")
+            finally:
+                is_done.set()
+                writing.join()
+            until(lambda: TX in liana.labels and '"change"' in laptop.file.read_text())
+            assert liana.labels == {OURS: "rent, May", COIN: "change", TX: liana.labels[TX]}
+            assert [f'"{label}"' in laptop.file.read_text() for label in liana.labels.values()] == [True] * 3
+            assert watch.said.count("keeps writing") == 1
 
 
 def test_a_program_with_much_to_tell_is_asked_less_often(
