@@ -30,9 +30,9 @@ def make(tmp_path: Path, running_server: RunningServer, address: Callable[[], st
     """Make machines of one new account."""
     email = address()
 
-    def made(name: str, format: str = "bip329") -> Machine:
+    def made(name: str, format: str = "bip329", options: str = "") -> Machine:
         machine = Machine(tmp_path / name, running_server.url, email)
-        machine.init(f"--format {format}")
+        machine.init(f"--format {format} {options}")
         return machine
 
     return made
@@ -45,9 +45,11 @@ def folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_two_programs_of_different_kinds_share_an_account(make: Make, folder: Path) -> None:
-    """What one of them cannot hold stays in the account."""
-    laptop, desktop, liana, core = make("laptop"), make("desktop", "electrum"), Liana(), BitcoinCore(OURS)
+@pytest.mark.parametrize("options", ["", "--wallet household"])
+def test_two_programs_of_different_kinds_share_an_account(make: Make, folder: Path, options: str) -> None:
+    """What one of them cannot hold stays in the account, also where that has several wallets."""
+    laptop, desktop = make("laptop", options=options), make("desktop", "electrum", options)
+    liana, core = Liana(), BitcoinCore(OURS)
     (folder / ".cookie").write_text(f"{USER}:{PASSWORD}")
     with line_program(folder / "lianad_rpc", liana), http_program(core) as spoken:
         laptop.ok("register")
