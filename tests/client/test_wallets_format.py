@@ -230,6 +230,10 @@ def test_a_view_changes_its_own_wallet_alone() -> None:
     view = OneWallet(BIP329Format(), "bip329", "labels")
     document, path = savings({"a": 1}) | labels(RENT), (*LABELS, "tx", "aa", "label")
     assert view.replace(document, path, "rent, May") == savings({"a": 1}) | labels(MAY)
+    assert view.value_at(document, ()) == document
+    opened = view.opened(document)
+    opened.replace(path, "rent, May")
+    assert opened.value_at(LABELS) == labels(MAY)["labels"]
     assert view.part(document, savings({"a": 2}) | labels(MAY)) == savings({"a": 1}) | labels(MAY)
     assert view.part(document, savings({"a": 2})) == savings({"a": 1})
     assert view.both(path, "a", "b") == "a / b"

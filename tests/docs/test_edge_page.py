@@ -40,7 +40,7 @@ class Laptop:
 
     def gets(self, **labels: str | None) -> None:
         """Let another laptop's labels arrive, all that there are."""
-        self._bring_together(lambda _: records(**labels))
+        self._bring_together(lambda _: self.wallet.format.decode(records(**labels).encode()))
 
     def _bring_together(self, change: Callable[[Any], Any]) -> None:
         with self.wallet.without_password() as client:
@@ -57,12 +57,12 @@ class Laptop:
 
     @property
     def labels(self) -> dict[str, str]:
-        return labels_of(self.wallet.encoded(self.document).decode())
+        return labels_of(self.document)
 
     @property
     def document(self) -> str:
         with self.wallet.without_password() as client:
-            return str(client.get_document())
+            return str(self.wallet.format.inside(client.get_document()))
 
 
 def records(**labels: str | None) -> str:
