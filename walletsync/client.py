@@ -508,13 +508,15 @@ class Client:
     def restore(self, sequence: int, *, choose: Callable[[Any, Any], Any] | None = None) -> Synced:
         """Make the document of an earlier version the current one again, as a new version, and sync.
 
-        `choose` returns what the document is to be instead, given the present one and the earlier one, to restore a
-        part of it.
+        What is new is got first, so that nothing is changed where the server cannot be used. `choose` returns what the
+        document is to be instead, given the present one and the earlier one, to restore a part of it.
 
         Raises what `version()` and `sync()` raise, and:
             UnsyncedEdits: they would be overwritten; sync() first.
         """
         history.check_is_synced(self._device)
+        with self._api.patience(self._patience):
+            self._syncing.sync(None)
         token, unlocked = self._session.credentials()
         fetch = partial(self._api.version, token)
         document = history.document_at(fetch, self._device, unlocked, sequence)

@@ -51,6 +51,7 @@ class Remedy(Enum):
     )
     SYNC = "Call sync() first."
     POLL = "Call sync() from time to time instead."
+    NAME_WALLET_OR_MAKE_FILE = "If its name is right, set_document() with it makes it."
     GET_OR_MAKE_WALLET = (
         "sync() gets it; set_document(), or new_wallet_state() for an empty one, makes the first version."
     )

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from walletsync.edge import Answers, Judged, Known, Limit, Values, carrying, judge, much_lost, still_other
 from walletsync.errors import DeletionsUnconfirmed, DocumentError, NotReady, UnrelatedWallet, WalletFileError
-from walletsync.formats.base import FileFormat
+from walletsync.formats.base import FileFormat, opened
 from walletsync.memory import Memory, remembered
-from walletsync.merge import Merged
+from walletsync.merge import Merged, same
 from walletsync.remedies import Remedy
 
 if TYPE_CHECKING:
@@ -349,8 +349,23 @@ class WalletFile:
                 judged = judge(self._format, known, written, document, limit)
             return Merged(judged.document, judged.conflicts)
 
+        names = {conflict.name for conflict in client.conflicts}
         client.merge_document(merged)
+        if names:
+            self._settle(client, names, known.now, written)
         return judged
+
+    def _settle(self, client: "Client", names: set[str], before: Any, written: Any) -> None:
+        """Take off the list what the program has written anew meanwhile: its earlier edit is no question any more."""
+        was, now = opened(self._format, before), opened(self._format, written)
+        settled = {
+            conflict.name
+            for conflict in client.conflicts
+            for value in (now.value_at(conflict.path),)
+            if conflict.name in names and same(value, conflict.theirs) and not same(value, was.value_at(conflict.path))
+        }
+        if settled:
+            client.resolve_all(lambda conflict: conflict.theirs if conflict.name in settled else conflict)
 
     def _replaced(self, before: bytes | None, content: bytes, memory: Memory) -> bool:
         """Replace the file by one with `content`, durably, if it still has what it had `before`; tell if so.

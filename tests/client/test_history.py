@@ -73,6 +73,27 @@ def test_an_older_version_is_restored_as_a_new_one(laptop: Client, device: Devic
     assert phone.version(3) == {"n": 3}
 
 
+def test_what_is_new_comes_before_an_older_version_is_restored(laptop: Client, device: Device) -> None:
+    """So the document is that version's then, and nothing that came meanwhile is mixed into it."""
+    phone = device("phone")
+    phone.sync()
+    phone.set_document({"n": 3, "from the phone": True})
+    phone.sync()
+    assert laptop.restore(1).sequence == 5
+    assert laptop.get_document() == {"n": 1}
+
+
+def test_a_restore_that_fails_leaves_nothing_to_be_sent(laptop: Client, middle: Middle) -> None:
+    """The next sync does not carry it out."""
+    middle.always(GET_WALLET, Answer(500, {}))
+    with pytest.raises(ServerError):
+        laptop.restore(1)
+    middle.honest()
+    assert laptop.get_document() == {"n": 3}
+    assert not laptop.has_local_changes
+    assert laptop.sync().sequence == 3
+
+
 def test_restoring_does_not_overwrite_unsynced_edits(laptop: Client) -> None:
     """They would be in no version: the message says what to do."""
     laptop.set_document({"n": "local"})

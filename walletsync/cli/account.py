@@ -46,7 +46,11 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="What to call this wallet beside others in the same account; name the same on each device.",
 )
-@click.option("--device", metavar="NAME", help="Name of this device; each of yours needs its own. Random by default.")
+@click.option(
+    "--device",
+    metavar="NAME",
+    help="Name of this device; each needs its own, and each file on it, too. Random by default.",
+)
 @click.option("--realm", metavar="URL", help="Earlier address of the server, if it has moved since you registered.")
 @click.option(
     "--ca-file",

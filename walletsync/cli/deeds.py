@@ -42,6 +42,8 @@ def sync_file(
 
     file, waiting = wallet.wallet_file(), client.conflicts
     wallet.get_before_first_look(client)
+    others = set(wallet.in_account(client)) - {wallet.settings.wallet}
+    is_new = others and not wallet.is_in_account(client)
     if confirm_deletions and wallet.bridge_file.exists():
         # Before the program is asked: nobody was told of what it has taken away since.
         file.take_edits(client, confirm_deletions=True)
@@ -65,10 +67,12 @@ def sync_file(
         if not wallet.is_in_account(client):
             raise errors.NotReady(
                 f"There is nothing in {wallet.file} to begin with. {wallet.missing(client)}",
-                remedy=Remedy.MAKE_FIRST_VERSION,
+                remedy=Remedy.NAME_WALLET_OR_MAKE_FILE,
             )
         bridge.give(client)
         if not client.has_local_changes:
+            if is_new:
+                say(f"The account has one more wallet now; walletsync wallets lists all {len(others) + 1}.")
             return Synced(synced.sequence, _new_conflicts(client.conflicts, waiting))
     raise errors.SyncGaveUp(
         f"{wallet.file} was edited during each of {_MAX_SYNCS} syncs. The edits are kept; sync again in a while."

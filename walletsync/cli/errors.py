@@ -8,7 +8,7 @@ import click
 from typing_extensions import override
 
 from walletsync import errors, exactjson
-from walletsync.cli.output import wants_json
+from walletsync.cli.output import addressed, wants_json
 from walletsync.cli.wallet import FORMATS
 from walletsync.remedies import Remedy
 
@@ -78,13 +78,17 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
         Remedy.POLL: "walletsync sync from time to time",
         Remedy.GET_OR_MAKE_WALLET: "walletsync sync gets it, or makes the first version from the file",
         Remedy.MAKE_FIRST_VERSION: "make the file in the program that you use, then: walletsync sync",
+        Remedy.NAME_WALLET_OR_MAKE_FILE: (
+            "if the name is mistyped: move FILE.walletsync away, then: walletsync init FILE --wallet NAME …; if the "
+            "wallet is new: make the file in the program that you use, then: walletsync sync"
+        ),
         Remedy.CHANGE_DOCUMENT: "change the file, then: walletsync sync",
         Remedy.LIST_VERSIONS: "walletsync history lists those that it keeps",
         Remedy.LIST_CONFLICTS: "walletsync conflicts",
         Remedy.EDIT_AND_KEEP_THEIRS: "for any other value, edit the file, then: walletsync resolve NAME theirs",
         Remedy.USE_ITS_FORMAT: (
-            "to keep this file in another account: move FILE.walletsync away, then: walletsync init FILE --email "
-            "ADDRESS …"
+            "to keep this file beside it in the account: move FILE.walletsync away, then: walletsync init FILE "
+            "--wallet NAME …"
         ),
         Remedy.ACCEPT_RESTORED_SERVER: (
             "if it was restored from a backup, or the account was made anew, walletsync sync --accept-restored-server "
@@ -104,8 +108,9 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
         ),
         Remedy.RENAME_DEVICE: (
             "walletsync rename NAME gives this one a name of its own, and keeps its edits; type it on each device that "
-            "says this, the original of a copied folder too; if there is no other device and no copy of this one, ask "
-            "whoever runs the server, which may show different histories to your devices"
+            "says this, the original of a copied folder too; a second file on one device is a device of its own; if "
+            "there is no other device or file, and no copy of this one, ask whoever runs the server, which may show "
+            "different histories to your devices"
         ),
         Remedy.COMPARE_OR_ACCEPT_RESTORED_SERVER: (
             "compare on both devices: walletsync fingerprint; if the server was restored from a backup, or the account "
@@ -137,10 +142,10 @@ class Failure(click.ClickException):
     """Ends a command with a sentence, perhaps a hint and the id of the request that failed, and an exit code."""
 
     def __init__(self, sentence: str, *, code: int, hint: str | None = None, request_id: str | None = None) -> None:
-        super().__init__(sentence)
+        super().__init__(addressed(sentence))
         self._code = code
         self._wants_json = wants_json()  # asked while there is a command
-        self.hint = hint
+        self.hint = None if hint is None else addressed(hint)
         self.request_id = request_id
 
     @property

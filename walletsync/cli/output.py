@@ -1,12 +1,15 @@
 """What the commands print: data on stdout, as text or as JSON; messages on stderr, a spinner while keys are derived."""
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from walletsync import exactjson
 
@@ -49,9 +52,20 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", "\\n")
 
 
+def addressed(text: str) -> str:
+    """Return a text in which the commands to type name the wallet's file, if the one that runs had to name it."""
+    context = click.get_current_context(silent=True)
+    root = None if context is None else context.find_root()
+    if root is None or root.get_parameter_source("file") is not ParameterSource.COMMANDLINE:
+        return text
+    names = "|".join(getattr(root.command, "commands", {}).keys() - {"init"})
+    start = f"walletsync --file {shlex.quote(root.params['file'])} "
+    return re.sub(rf"(?<![\w./-])walletsync (?=({names})\b)", lambda _: start, text)
+
+
 def say(sentence: str) -> None:
     """Print a message for a person, on stderr."""
-    click.echo(printable(sentence), err=True)
+    click.echo(printable(addressed(sentence)), err=True)
 
 
 def show(value: Any, text: str, *, as_json: bool) -> None:

@@ -84,6 +84,8 @@ def _from_file(variable: str) -> str | None:
         return None
     try:
         text = Path(name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"There is no file {name}, which {variable} names.") from None
     except (OSError, UnicodeDecodeError):
         raise UsageError(f"The file that {variable} names cannot be read as UTF-8 text.") from None
     found = text.removesuffix("\n").removesuffix("\r")

@@ -46,8 +46,8 @@ def pull_command(selector: WalletSelector, as_json: bool) -> None:
         fetched = wallet.with_valid_token(client, client.get_wallet)
         file.put(client)
         bridge.give(client)
-        notices = Notices.of(wallet, client)
-    _report_conflicts(len(fetched.conflicts))
+        waiting, notices = len(client.conflicts), Notices.of(wallet, client)
+    _report_conflicts(waiting)
     notices.tell_earlier(before)
     is_newer = is_first or fetched.newer
     news = "new" if is_newer else "already known"
@@ -150,7 +150,7 @@ def sync_command(
             confirm_deletions=confirm_deletions,
         )
         waiting, notices = len(client.conflicts), Notices.of(wallet, client)
-    _report_conflicts(len(synced.conflicts))
+    _report_conflicts(waiting)
     notices.tell_earlier(before)
     conflicts = [conflict_as_json(wallet.format, each) for each in synced.conflicts]
     result = {"sequence": synced.sequence, "conflicts": conflicts}

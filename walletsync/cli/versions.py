@@ -156,7 +156,8 @@ def restore_command(selector: WalletSelector, sequence: int, as_json: bool) -> N
 @as_json
 @click.pass_obj
 def wallets_command(selector: WalletSelector, as_json: bool) -> None:
-    """List the wallets that the account has, each with its format. Neither the server nor the password is needed.
+    """List the wallets that the account had at the last sync, each with its format. Neither the server nor the
+    password is needed.
 
     Another one comes with: walletsync init FILE --wallet NAME …
 

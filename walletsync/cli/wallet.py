@@ -134,7 +134,10 @@ class Wallet:
         folder = _folder(file)
         with _reporting_os_errors(folder):
             if (folder / "settings.json").exists():
-                raise UsageError(f"{file} is already set up; walletsync --file {file} status shows how.")
+                raise UsageError(
+                    f"{file} is already set up; walletsync --file {file} status shows how. To set it up anew, move "
+                    f"{folder} away."
+                )
             if not file.absolute().parent.is_dir():
                 raise UsageError(f"The folder of {file} does not exist; create it first.")
         wallet = cls(file, settings)

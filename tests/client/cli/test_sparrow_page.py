@@ -52,6 +52,12 @@ def changed_label(first: Laptop[Sparrow], second: Laptop[Sparrow]) -> None:
     assert second.program.labels == {TX: "rent, May"}
 
 
+def came_alone(first: Laptop[Sparrow], second: Laptop[Sparrow]) -> None:
+    second.program.labels[TX] = "flat"
+    second.exports()
+    assert "Conflicts: 1" in second.run("sync").stderr
+
+
 def changed_on_both(first: Laptop[Sparrow], second: Laptop[Sparrow]) -> None:
     second.ok("sync")
     second.imports()
@@ -98,6 +104,7 @@ def other_keys(first: Laptop[Sparrow], second: Laptop[Sparrow]) -> None:
 ROWS = {
     "a new label, of a transaction, an address, a coin": new_label,
     "a label that you change": changed_label,
+    "a label that came alone from there, and that you change at once": came_alone,
     "a label that you change on both": changed_on_both,
     "a coin that you freeze": frozen_coin,
     "a coin that you unfreeze": unfrozen_coin,

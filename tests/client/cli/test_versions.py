@@ -109,6 +109,37 @@ def test_names_that_were_listed_stay_while_others_are_decided(laptop: Machine, p
     assert "There is no conflict 1" in phone.fails("resolve 1 mine", 2)
 
 
+def test_an_edit_after_a_conflict_settles_it(laptop: Machine, phone: Machine) -> None:
+    """What the program writes anew in the same place is what its person wants: "mine" is no older edit of the same."""
+    laptop.write({"a": "laptop", "b": 1})
+    laptop.ok("sync")
+    phone.write({"a": "phone"})
+    phone.ok("sync")
+    assert phone.read() == {"a": "laptop", "b": 1}
+    assert "Conflicts: 1" in phone.run("sync").stderr  # as long as it waits
+    phone.write({"a": "laptop", "b": 2})
+    assert "Conflicts: 1" in phone.run("sync").stderr  # an edit in another place leaves it
+    phone.write({"a": "phone, later", "b": 2})
+    assert phone.run("sync").stderr == ""
+    assert phone.json("conflicts") == []
+    laptop.ok("sync")
+    assert laptop.read() == phone.read() == {"a": "phone, later", "b": 2}
+
+
+def test_commands_to_type_name_the_file_where_it_had_to_be_named(laptop: Machine, phone: Machine) -> None:
+    """As where a folder has several: what stands there is what works."""
+    laptop.write({"a": "laptop"})
+    laptop.ok("sync")
+    phone.write({"a": "phone"})
+    said = phone.run(f"--file {phone.file} sync", WALLETSYNC_FILE=None).stderr
+    assert (
+        f"see walletsync --file {phone.file} conflicts, and decide with walletsync --file {phone.file} resolve" in said
+    )
+    told = phone.run(f"--file {phone.file} resolve 7 mine", WALLETSYNC_FILE=None).stderr
+    assert f"walletsync --file {phone.file} conflicts lists those" in told
+    assert "walletsync conflicts lists those" in phone.run("resolve 7 mine").stderr
+
+
 def test_an_earlier_version_is_shown_exported_and_restored(laptop: Machine) -> None:
     """History is listed, a version written out without touching the file, and made the current one again."""
     laptop.write({"a": 2})

@@ -174,9 +174,11 @@ def test_a_name_that_nobody_has_yet_is_told(savings: Machine, wallet: MakeWallet
     said = typo.fails("sync", 2)
     assert "The account has no wallet saving yet; it has: (one without a name), savings." in said
     assert not typo.file.exists()
+    assert "if the name is mistyped: move FILE.walletsync away" in said
     typo.file.write_text(HOUSE)
     assert "The first sync makes it." in typo.run("login").stderr
-    typo.ok("sync")
+    assert "The account has one more wallet now; walletsync wallets lists all 3." in typo.run("sync").stderr
+    assert "one more wallet" not in typo.run("sync").stderr
     assert [each["name"] for each in typo.json("wallets")] == ["", "saving", "savings"]
 
 

@@ -96,7 +96,7 @@ class Desk:
     def versions(self) -> list[Told]:
         """Return the last versions in words."""
         with self._logged_in() as client:
-            return told(self._wallet, client, LAST)
+            return [each for each in told(self._wallet, client, LAST) if each.is_seen]
 
     def compared(self, older: int, newer: int) -> Compared:
         """Return what differs between two versions; 0 is one before the first, with nothing in it."""
