@@ -51,11 +51,11 @@ class Remedy(Enum):
     )
     SYNC = "Call sync() first."
     POLL = "Call sync() from time to time instead."
-    NAME_WALLET_OR_MAKE_FILE = "If its name is right, set_document() with it makes it."
     GET_OR_MAKE_WALLET = (
         "sync() gets it; set_document(), or new_wallet_state() for an empty one, makes the first version."
     )
     MAKE_FIRST_VERSION = "set_document(), then sync(), makes the first version."
+    BRING_WALLET_BACK = "restore() a version that had it, or set_document() with it."
     CHANGE_DOCUMENT = "Change it with set_document()."
     LIST_VERSIONS = "history() lists those that it keeps."
     LIST_CONFLICTS = "Look at `conflicts` again."

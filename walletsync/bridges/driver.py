@@ -75,13 +75,14 @@ class Driver:
     def give(self, client: "Client") -> None:
         """Set in the wallet what the document has otherwise, as far as it can hold it, after taking its edits.
 
-        Nothing is set while deletions wait for a person. Raises what `take` raises; what was not set is the next time.
+        Nothing is set while deletions wait for a person, nor where the account does not have the wallet, which deletes
+        none of its labels. Raises what `take` raises; what was not set is the next time.
         """
         self.refused, tried, given = 0, set[Key](), dict[Key, str | None]()
         while True:
             look = self._look(given)
             self._take(client, look)
-            if self._file.held is not None or not self._set(client, look, tried, given):
+            if self._file.held is not None or not self._is_there(client) or not self._set(client, look, tried, given):
                 break
         if look.labels != self._seen():
             self._write(client, look.labels)
@@ -159,6 +160,13 @@ class Driver:
         answers = LabelAnswers(before, now)
         self._file.write(client, answers if self._wallet is None else AnswersInside(self._wallet, answers))
         self._remember(labels)
+
+    def _is_there(self, client: "Client") -> bool:
+        try:
+            document = client.get_document()
+        except NotReady:
+            return False
+        return self._wallet is None or self._wallet.is_there(document)
 
     def _document(self, client: "Client") -> str:
         try:

@@ -8,7 +8,6 @@ from walletsync.cli.bridging import Bridging
 from walletsync.cli.output import say
 from walletsync.cli.wallet import Wallet
 from walletsync.errors import UsageError
-from walletsync.remedies import Remedy
 
 if TYPE_CHECKING:
     from walletsync.client import Client
@@ -64,11 +63,7 @@ def sync_file(
             told.request_id = error.request_id
             raise told from None
         file.put(client)
-        if not wallet.is_in_account(client):
-            raise errors.NotReady(
-                f"There is nothing in {wallet.file} to begin with. {wallet.missing(client)}",
-                remedy=Remedy.NAME_WALLET_OR_MAKE_FILE,
-            )
+        wallet.check_is_in_account(client)
         bridge.give(client)
         if not client.has_local_changes:
             if is_new:
@@ -136,10 +131,11 @@ def put_back(wallet: Wallet, client: "Client") -> bool:
     """Put everything that this device has into the file, and into the program that has a bridge; tell if it changed.
 
     Raises what these steps raise, and:
-        NotReady: there is nothing yet.
+        NotReady: there is nothing yet, or not any more.
     """
     is_changed = wallet.wallet_file().put(client, everything=True)
     client.get_document()  # there may be none yet
+    wallet.check_is_in_account(client)
     Bridging(wallet).give(client)
     return is_changed
 
@@ -152,8 +148,7 @@ def restore(wallet: Wallet, client: "Client", sequence: int) -> "Synced":
     """
 
     def restored(document: Any, earlier: Any) -> Any:
-        if wallet.settings.wallet not in earlier:
-            raise UsageError(f"Version {sequence} of the account is from before this wallet was in it.")
+        wallet.check_is_in(earlier, sequence)
         return wallet.format.part(document, earlier)
 
     file = wallet.wallet_file()

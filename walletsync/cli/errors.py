@@ -78,9 +78,9 @@ HINTS: Mapping[Remedy, str] = MappingProxyType(
         Remedy.POLL: "walletsync sync from time to time",
         Remedy.GET_OR_MAKE_WALLET: "walletsync sync gets it, or makes the first version from the file",
         Remedy.MAKE_FIRST_VERSION: "make the file in the program that you use, then: walletsync sync",
-        Remedy.NAME_WALLET_OR_MAKE_FILE: (
-            "if the name is mistyped: move FILE.walletsync away, then: walletsync init FILE --wallet NAME …; if the "
-            "wallet is new: make the file in the program that you use, then: walletsync sync"
+        Remedy.BRING_WALLET_BACK: (
+            "to have it in the account again: walletsync conflicts, if it was edited here and waits there; else edit "
+            "the file, or walletsync log, then: walletsync restore SEQUENCE, of a version that had it"
         ),
         Remedy.CHANGE_DOCUMENT: "change the file, then: walletsync sync",
         Remedy.LIST_VERSIONS: "walletsync history lists those that it keeps",

@@ -206,6 +206,7 @@ def export_command(selector: WalletSelector, output: Path | None, sequence: int 
     else:
         with wallet.logged_in() as client:
             document = wallet.with_valid_token(client, lambda: client.version(sequence))
+        wallet.check_is_in(document, sequence)
         content = wallet.encoded(document)
     if output is None:
         if as_json:

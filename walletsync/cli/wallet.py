@@ -22,6 +22,7 @@ import msgspec
 from walletsync.cli import secrets
 from walletsync.cli.output import deriving
 from walletsync.errors import DocumentError, NotReady, NoWallet, OtherFormat, StoreUnusable, Unauthorized, UsageError
+from walletsync.remedies import Remedy
 
 if TYPE_CHECKING:
     from walletsync.client import Client
@@ -227,15 +228,45 @@ class Wallet:
         except NotReady:  # nothing is known yet
             return {}
 
-    def missing(self, client: "Client") -> str:
+    @property
+    def _called(self) -> str:
+        return f"wallet {self.settings.wallet}" if self.settings.wallet else "wallet without a name"
+
+    def missing(self, client: "Client", since: str = "yet") -> str:
         """Return a sentence about an account that does not have this wallet, with those that it has."""
         there = [name or "(one without a name)" for name in self.in_account(client)]
-        called = f"wallet {self.settings.wallet}" if self.settings.wallet else "wallet without a name"
-        return f"The account has no {called} yet" + (f"; it has: {', '.join(there)}." if there else ".")
+        return f"The account has no {self._called} {since}" + (f"; it has: {', '.join(there)}." if there else ".")
 
     def is_in_account(self, client: "Client") -> bool:
         """Tell whether this wallet is one of those that the account has."""
         return self.settings.wallet in self.in_account(client)
+
+    def check_is_in_account(self, client: "Client") -> None:
+        """Refuse to go on where this wallet is none of those that the account has.
+
+        Raises:
+            NotReady: it is not there yet, or not any more.
+        """
+        if self.is_in_account(client):
+            return
+        if self.wallet_file().is_new:
+            raise NotReady(
+                f"There is nothing in {self.file} to begin with. {self.missing(client)} If the name is mistyped, move "
+                f"{self.folder} away, and set the file up again.",
+                remedy=Remedy.MAKE_FIRST_VERSION,
+            )
+        raise NotReady(
+            f"{self.missing(client, 'any more')} {self.file} is left as it is.", remedy=Remedy.BRING_WALLET_BACK
+        )
+
+    def check_is_in(self, document: Any, sequence: int) -> None:
+        """Refuse an earlier version of the account that does not have this wallet: it is none with nothing in it.
+
+        Raises:
+            UsageError: it does not.
+        """
+        if not self.format.is_there(document):
+            raise UsageError(f"Version {sequence} of the account is from before this wallet was in it.")
 
     def encoded(self, document: Any) -> bytes:
         """Return a document as the file would have it."""

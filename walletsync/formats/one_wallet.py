@@ -44,6 +44,10 @@ class OneWallet:
         """Return the document of this wallet alone, which is `document`'s own; an empty one where it is not there."""
         return document[self._own]["document"] if self._own in document else self.file_format.empty()
 
+    def is_there(self, document: Sections) -> bool:
+        """Tell whether a document has this wallet."""
+        return self._own in document
+
     def empty(self) -> dict[str, Any]:
         """Return this wallet with nothing in it."""
         return self.with_inside({}, self.file_format.empty())
@@ -57,7 +61,14 @@ class OneWallet:
         return self.with_inside({}, self.file_format.decode(data))
 
     def merge(self, base: Sections, mine: Sections, theirs: Sections) -> Merged[dict[str, Any]]:
-        """Merge this wallet; of the others, what theirs has."""
+        """Merge this wallet; of the others, what theirs has.
+
+        Where theirs does not have it, not any more perhaps, an edit brings back all of mine: nobody has deleted what is
+        in it one by one.
+        """
+        if not self.is_there(theirs):
+            is_edited = self.inside(mine) == self.file_format.empty() or any(self.differences([base, mine]))
+            return Merged(self.part(theirs, mine if is_edited else theirs), ())
         merged = self.file_format.merge(*map(self.inside, (base, mine, theirs)))
         conflicts = tuple(
             replace(each, path=self._outside(each.path))
@@ -91,8 +102,8 @@ class OneWallet:
         Raises:
             NotReady: the account does not have it, or not any more, and its file is left alone.
         """
-        if self._own not in document:
-            raise NotReady(f"The account does not have {called(self._own)}.", remedy=Remedy.MAKE_FIRST_VERSION)
+        if not self.is_there(document):
+            raise NotReady(f"The account does not have {called(self._own)}.", remedy=Remedy.BRING_WALLET_BACK)
         return self.file_format.to_file(self.inside(document), over)
 
     def unreadable(self, data: bytes) -> Sequence[str]:

@@ -1,12 +1,14 @@
 """Several wallets in one account: each laptop has the files that it wants, and none of them meets another one."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.client.cli.machines import Machine
+from tests.client.programs import Liana, line_program
 from tests.conftest import PASSWORD
 from walletsync import Client
 from walletsync.errors import OtherFormat
@@ -174,7 +176,7 @@ def test_a_name_that_nobody_has_yet_is_told(savings: Machine, wallet: MakeWallet
     said = typo.fails("sync", 2)
     assert "The account has no wallet saving yet; it has: (one without a name), savings." in said
     assert not typo.file.exists()
-    assert "if the name is mistyped: move FILE.walletsync away" in said
+    assert f"If the name is mistyped, move {typo.file}.walletsync away" in said
     typo.file.write_text(HOUSE)
     assert "The first sync makes it." in typo.run("login").stderr
     assert "The account has one more wallet now; walletsync wallets lists all 3." in typo.run("sync").stderr
@@ -193,15 +195,84 @@ def test_a_name_that_none_can_have_is_refused(name: str, wallet: MakeWallet) -> 
         wallet("odd", RENT, f"--wallet='{name}'")
 
 
-def test_a_wallet_that_is_gone_from_the_account_leaves_its_file(savings: Machine) -> None:
-    """Another program may have removed it; the file is not made empty by that."""
-    store = Path(f"{savings.file}.walletsync") / "store"
-    with Client(savings.url, store=store, format=WalletsFormat(BIP329Format(), "savings")) as client:
+def removed(machine: Machine) -> None:
+    """Another program has removed the wallet from the account."""
+    with Client(machine.url, format=WalletsFormat(BIP329Format(), "savings")) as client:
+        client.set_account(machine.email, PASSWORD)
+        client.sync()
         document = client.get_document()
-        assert document.pop("savings")["document"] == HOUSE
+        assert document.pop("savings")["document"]
         client.set_document(document)
-    assert "The account has no wallet savings yet" in savings.fails("sync", 2)
+        client.sync()
+
+
+def test_a_wallet_that_is_gone_from_the_account_leaves_its_file(savings: Machine) -> None:
+    """Another program may have removed it; the file is not made empty by that, and an earlier version has it."""
+    version = savings.json("status")["sequence"]
+    removed(savings)
+    for command in ("sync", "put"):
+        said = savings.fails(command, 2)
+        assert "The account has no wallet savings any more; it has: (one without a name)." in said
+        assert f"{savings.file} is left as it is." in said
+        assert "walletsync restore SEQUENCE" in said
     assert savings.file.read_text() == HOUSE
+    savings.ok(f"restore {version}")
+    savings.ok("sync")
+    assert savings.file.read_text() == savings.ok("export") == HOUSE
+
+
+def test_an_edit_of_a_file_brings_its_wallet_back(savings: Machine) -> None:
+    """All of it: that is not an edit of a wallet with nothing in it, by which the rest of the file would go."""
+    savings.file.write_text(HOUSE + label("cc", "car"))
+    savings.ok("sync")
+    removed(savings)
+    savings.fails("sync", 2)
+    savings.file.write_text(HOUSE + label("cc", "car, blue"))
+    savings.ok("sync")
+    assert savings.file.read_text() == savings.ok("export") == HOUSE + label("cc", "car, blue")
+    assert savings.json("conflicts") == []
+
+
+def test_a_wallet_that_was_edited_here_and_is_gone_from_the_account_waits(savings: Machine) -> None:
+    """As one conflict about all of it; the file stays, and who decides for mine has it in the account again."""
+    removed(savings)
+    edited = HOUSE + label("cc", "car")
+    savings.file.write_text(edited)
+    assert "walletsync conflicts" in savings.fails("sync", 2)
+    (conflict,) = savings.json("conflicts")
+    assert (conflict["at"], conflict["mine"]) == ("/wallet=savings", "(the whole wallet)")
+    savings.ok(f"resolve {conflict['name']} mine")
+    savings.ok("sync")
+    assert savings.file.read_text() == savings.ok("export") == edited
+
+
+@pytest.mark.parametrize("command", ["pull", "push", "put", "sync"])
+def test_a_wallet_that_is_gone_from_the_account_leaves_its_program(
+    command: str, spending: Machine, wallet: MakeWallet
+) -> None:
+    """The labels that a bridge has taken from there are not deleted there, and what is edited there brings all back."""
+    refs = [64 * each for each in "abcdef"]
+    with tempfile.TemporaryDirectory(prefix="wallet-") as folder:
+        liana = Liana()
+        liana.labels = dict.fromkeys(refs, "house")
+        with line_program(Path(folder) / "lianad_rpc", liana):
+            savings = wallet("savings", None, "--wallet savings")
+            savings.ok(f"bridge liana --folder {folder}")
+            savings.ok("sync")
+            removed(savings)
+            savings.run("pull")
+            savings.run(command)
+            assert liana.labels == dict.fromkeys(refs, "house")
+            assert len(savings.file.read_text().splitlines()) == len(refs)
+            liana.labels[refs[0]] = "flat"
+            savings.ok("sync")
+            assert liana.labels == dict.fromkeys(refs, "house") | {refs[0]: "flat"}
+            assert [json.loads(line)["label"] for line in savings.ok("export").splitlines()].count("house") == 5
+
+
+def test_a_version_without_the_wallet_is_not_one_with_nothing_in_it(savings: Machine) -> None:
+    """To export it would make an empty file, which never was one."""
+    assert "Version 1 of the account is from before this wallet was in it." in savings.fails("export --version 1", 2)
 
 
 def test_wallets_of_an_account_that_nobody_has_seen(wallet: MakeWallet) -> None:

@@ -122,6 +122,7 @@ class Desk:
 
     def _if_restored(self, client: Client, sequence: int) -> Compared:
         document = self._wallet.with_valid_token(client, lambda: client.version(sequence))
+        self._wallet.check_is_in(document, sequence)
         return self._compared(client.get_document(), document)
 
     def _compared(self, older: Any, newer: Any) -> Compared:
