@@ -215,7 +215,9 @@ def test_a_view_shows_no_secret_of_its_own_or_of_another_wallet() -> None:
     account = (*own, "accounts", Item("public_key", "k"))
     for path in (own, account, (*account, "seed")):
         assert "canary" not in str(view.shown(path, view.value_at(document, path)))
-    assert view.shown(LABELS, document["labels"]) == "(in another wallet of this account)"
+        other = OneWallet(BIP329Format(), "bip329", "labels")
+        assert other.shown(path, view.value_at(document, path)) == view.shown(path, view.value_at(document, path))
+    assert view.shown(LABELS, document["labels"]) == "(the whole wallet)"
     assert view.shown(LABELS, MISSING) is view.value_at(document, LABELS) is MISSING
     assert view.title(LABELS, MISSING) == "the wallet 'labels'"
     assert view.title(own, MISSING) == "the wallet 'coins'"

@@ -11,11 +11,10 @@ from typing import Any, Final
 from walletsync import merge
 from walletsync.errors import DocumentError, NotReady
 from walletsync.formats.base import FileFormat, Opened, opened
-from walletsync.formats.wallets import Sections, called, place_of, prefix, split, with_format
+from walletsync.formats.wallets import Sections, called, place_of, prefix, shown_of_any, split, with_format
 from walletsync.merge import MISSING, Conflict, Merged, Path
 from walletsync.remedies import Remedy
 
-_ELSEWHERE: Final = "(in another wallet of this account)"
 _WHOLE: Final = "(the whole wallet)"
 
 
@@ -145,12 +144,11 @@ class OneWallet:
         return {self._outside(path) for path in self.file_format.contents(self.inside(document))}
 
     def shown(self, path: Path, value: Any) -> Any:
-        """Return what may be shown of a value: nothing of a whole wallet, which may have secrets, or of others."""
-        if value is MISSING:
-            return value
-        if not self.has(path):
-            return _ELSEWHERE
-        return self.file_format.shown(self.steps_in(path), value) if self.steps_in(path) else _WHOLE
+        """Return what may be shown of a value: nothing of a whole wallet, which may have secrets."""
+        _, inside = split(path)
+        if value is MISSING or not inside:
+            return value if value is MISSING else _WHOLE
+        return self.file_format.shown(inside, value) if self.has(path) else shown_of_any(inside, value)
 
     def title(self, path: Path, record: Any) -> str:
         """Return what people call the record at a place."""

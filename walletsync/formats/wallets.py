@@ -267,6 +267,13 @@ def split(path: Path) -> tuple[str, Path]:
     return "", path
 
 
+def shown_of_any(path: Path, value: Any) -> Any:
+    """Return what may be shown of a value inside a wallet of any format: what each of those that merge here shows."""
+    for format in (BIP329Format(), JSONFormat(), LBRYFormat()):
+        value = format.shown(path, value)
+    return value
+
+
 def called(name: str) -> str:
     """Return what a wallet is called in sentences."""
     return f"the wallet {name!r}" if name else "the wallet without a name"

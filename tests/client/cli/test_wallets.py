@@ -9,6 +9,7 @@ import pytest
 
 from tests.client.cli.machines import Machine
 from tests.client.programs import Liana, line_program
+from tests.client.rollbacks import restore_backup, take_backup
 from tests.conftest import PASSWORD
 from walletsync import Client
 from walletsync.errors import OtherFormat
@@ -273,6 +274,25 @@ def test_a_wallet_that_is_gone_from_the_account_leaves_its_program(
 def test_a_version_without_the_wallet_is_not_one_with_nothing_in_it(savings: Machine) -> None:
     """To export it would make an empty file, which never was one."""
     assert "Version 1 of the account is from before this wallet was in it." in savings.fails("export --version 1", 2)
+
+
+def test_a_conflict_of_another_wallet_shows_what_each_side_has(
+    savings: Machine, spending: Machine, running_server: RunningServer
+) -> None:
+    """As after a server was restored, when a laptop brings along what it knew of it: nobody decides that blindly."""
+    spending.ok("sync")
+    backup = take_backup(running_server.database, spending.email)
+    spending.file.write_text(label("aa", "rent, May"))
+    savings.file.write_text(HOUSE + label("cc", "car"))
+    for machine in (spending, savings):
+        machine.ok("sync")
+    restore_backup(running_server.database, backup)
+    spending.ok("sync --accept-restored-server")
+    spending.file.write_text(label("aa", "rent, June"))
+    spending.ok("sync")
+    savings.ok("sync --accept-restored-server")
+    (conflict,) = savings.json("conflicts")
+    assert (conflict["at"], conflict["mine"], conflict["theirs"]) == ("/tx/aa/label", "rent, May", "rent, June")
 
 
 def test_wallets_of_an_account_that_nobody_has_seen(wallet: MakeWallet) -> None:
