@@ -40,7 +40,8 @@ def sync_file(
     from walletsync.results import Synced
 
     file, waiting = wallet.wallet_file(), client.conflicts
-    wallet.get_before_first_look(client)
+    if client.merge_base is None or not accept_restored_server:  # else what the server has is looked at with consent
+        wallet.get_before_first_look(client)
     others = set(wallet.in_account(client)) - {wallet.settings.wallet}
     is_new = others and not wallet.is_in_account(client)
     if confirm_deletions and wallet.bridge_file.exists():

@@ -205,9 +205,10 @@ class Wallet:
     def get_before_first_look(self, client: "Client") -> bool:
         """Get the account's wallet, if it has one, before a file that is new is taken for a part of it; tell if it did.
 
-        `WalletFile.take_edits` then sees whether that is of another wallet.
+        `WalletFile.take_edits` then sees whether that is of another wallet. Where the account had others alone, one of
+        this name may have come since.
         """
-        if client.merge_base is not None or not self.wallet_file().is_new:
+        if not self.wallet_file().is_new or (client.merge_base is not None and self.is_in_account(client)):
             return False
         if not client.is_logged_in:
             client.get_auth_token()

@@ -295,5 +295,15 @@ def test_a_conflict_of_another_wallet_shows_what_each_side_has(
     assert (conflict["at"], conflict["mine"], conflict["theirs"]) == ("/tx/aa/label", "rent, May", "rent, June")
 
 
+def test_two_laptops_that_make_a_wallet_of_one_name_do_not_mix_them(savings: Machine, wallet: MakeWallet) -> None:
+    """The second one had looked at the account before the first made it."""
+    many = ["".join(label(f"{name}{number:02}", "b") for number in range(30)) for name in "xy"]
+    first, second = (wallet(f"boat-{number}", each, "--wallet boat") for number, each in enumerate(many))
+    assert "The first sync makes it." in second.run("login").stderr
+    first.ok("sync")
+    assert "seems to be of another wallet" in second.fails("sync", 2)
+    assert [machine.file.read_text() for machine in (first, second)] == many
+
+
 def test_wallets_of_an_account_that_nobody_has_seen(wallet: MakeWallet) -> None:
     assert wallet("new", RENT).ok("wallets") == "Nothing is synced yet.\n"
