@@ -103,7 +103,7 @@ def init_command(
         server=server,
         email=email,
         format=format,
-        format_is_guessed=format_name is None and format == "json" and not os.path.lexists(file),
+        format_is_guessed=not (format_name or keys) and format == "json" and not os.path.lexists(file),
         wallet=wallet_name,
         keys=dict(map(_place_and_field, keys)),
         realm=realm,

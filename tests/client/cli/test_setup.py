@@ -173,9 +173,9 @@ def test_login_takes_over_the_format_of_an_account_for_a_file_that_is_not_there(
     assert "will be a file" not in phone.run("login").stderr
 
 
-@pytest.mark.parametrize("options", ["--format json", ""])
+@pytest.mark.parametrize("options", ["--format json", "--key /accounts=id", ""])
 def test_login_takes_over_no_format_where_one_is_known(make: Make, options: str) -> None:
-    """It was named, or the file is there: the sync says what is wrong, and the file stays as it is."""
+    """It was named, be it by keys, or the file is there: the sync says what is wrong, and the file stays as it is."""
     laptop = make("laptop")
     laptop.file = laptop.folder / "labels.jsonl"
     laptop.file.write_text('{"type":"tx","ref":"aa","label":"rent"}\n')
