@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,8 +95,8 @@ def test_the_format_is_guessed_from_the_name(tmp_path: Path, make: Make) -> None
     assert json.loads(shell.ok(f"init {tmp_path}/labels.json {words}"))["format"] == "json"
 
 
-def test_a_document_of_another_format_is_told_with_both_ways_out(make: Make, address: Callable[[], str]) -> None:
-    """What the hint says works: a file of that format for the document, another account for this file."""
+def test_a_document_of_another_format_is_told_with_both_ways_out(make: Make) -> None:
+    """What the hint says works: a file of that format for the document, a name for what is in this file."""
     laptop, phone = make("laptop"), make("phone")
     laptop.write({"a": 1})
     laptop.ok("register")
@@ -108,15 +107,16 @@ def test_a_document_of_another_format_is_told_with_both_ways_out(make: Make, add
     phone.file.write_text('{"type":"tx","ref":"a","label":"rent"}\n')
     told = phone.fails("sync", 6)
     assert "walletsync init ANOTHER_FILE --format json" in told
-    assert "move FILE.walletsync away, then: walletsync init FILE --email ADDRESS" in told
+    assert "move FILE.walletsync away, then: walletsync init FILE --wallet NAME" in told
     another = phone.folder / "another.json"
     phone.ok(f"init {another} --format json --server {phone.url} --email {phone.email}")
     phone.ok(f"--file {another} sync")
     assert json.loads(another.read_bytes()) == {"a": 1}
     folder.rename(folder.with_name("away too"))
-    phone.ok(f"init {phone.file} --format bip329 --server {phone.url} --email {address()}")
-    phone.ok("register")
-    assert phone.ok("sync") == "version 1\n"
+    phone.init("--format bip329 --wallet labels")
+    assert phone.ok("sync") == "version 2\n"
+    laptop.ok("sync")
+    assert laptop.read() == {"a": 1}
 
 
 def test_a_document_of_a_format_that_is_no_file_has_one_way_out() -> None:
