@@ -14,6 +14,7 @@ import pytest
 
 from tests.cheap_server import CheapServer
 from tests.middle import Middle
+from tests.postgres import Postgres
 from walletsync import Client, crypto
 from walletsync.store import Store
 from walletsync_server.testing import RunningServer
@@ -102,6 +103,13 @@ def process_that_ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def running_server() -> Iterator[RunningServer]:
     """A real process where everybody may sign up, with cheap password hashes. Not to be stopped."""
     with CheapServer(accounts="open") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL. Not to be stopped."""
+    with Postgres() as server:
         yield server
 
 

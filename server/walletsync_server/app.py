@@ -79,7 +79,8 @@ def create_app(
             undo.enter_context(purging(every=VOID_SECONDS, listeners=services.updates.hang_up_void))
         if metrics is not None:
             _watch(metrics, services, hub)
-            _watch_disk(metrics, settings.database_file)
+            if settings.has_file:
+                _watch_disk(metrics, settings.database_file)
             metrics.watch("reads_running", "Reads of the database that run now.", lambda: storage.readers()[0])
             meaning = "Reads of the database that may run at once; others wait."
             metrics.watch("reads_most", meaning, lambda: storage.readers()[1])

@@ -29,6 +29,8 @@ BODY_MEMORY = 256 * 1024 * 1024
 LEAST_BODY_MEMORY = 16 * 1024 * 1024
 _ANY_ORIGIN = "*"
 _SQLITE = "sqlite:///"
+_POSTGRESQL = "postgresql://"
+_PASSWORD_IN_URL = re.compile(r"(?<=://)(?P<user>[^/?#@:]*):[^/?#]*@|(?<=[?&])(?P<name>(ssl)?password)=[^&#]*")
 _MOST_WALLET_BYTES = 64 * 1024 * 1024
 """More would take the memory of several hundred MiB for a single request, since JSON may escape every byte."""
 _WIDEST = {4: 8, 6: 7}
@@ -88,9 +90,11 @@ def _host(value: str) -> str:
 
 
 def _database(value: str) -> str:
+    if value.startswith(_POSTGRESQL):
+        return "" if value.isprintable() and " " not in value else "must be a URL, in which a space is %20."
     file = value.removeprefix(_SQLITE)
     if file == value:
-        return f"must be {_SQLITE}FILE; this server supports no other yet."
+        return f"must be {_SQLITE}FILE or {_POSTGRESQL}USER@HOST/NAME."
     if not file or file.startswith(":") or "?" in file or "\0" in file:
         return f"must name a file, such as {_SQLITE}walletsync.db, without parameters."
     return ""
@@ -165,9 +169,11 @@ class Settings:
     port: int = _setting(8090, "Port to listen on; 0 picks a free one.", "PORT", _number(0, 65535))
     database: str = _setting(
         "sqlite:///walletsync.db",
-        "Where the data is kept: sqlite:///FILE, or sqlite:////FILE from the root of the disk.",
+        "Where the data is kept: sqlite:///FILE, sqlite:////FILE from the root of the disk, or "
+        "postgresql://USER@HOST/NAME.",
         "URL",
         _database,
+        repr=False,
     )
     accounts: str = _setting(
         ALLOWLIST,
@@ -268,8 +274,18 @@ class Settings:
             raise SettingsError(*mistakes)
 
     @property
+    def has_file(self) -> bool:
+        """Whether the database is a file of this machine, not one of a database server."""
+        return self.database.startswith(_SQLITE)
+
+    @property
+    def database_name(self) -> str:
+        """What a person is shown of `database`: its file, or its URL without a password."""
+        return str(self.database_file) if self.has_file else without_password(self.database)
+
+    @property
     def database_file(self) -> Path:
-        """The file that `database` names, from the root of the disk and without links."""
+        """The file that `database` names, from the root of the disk and without links; only where it `has_file`."""
         return Path(os.path.realpath(self.database.removeprefix(_SQLITE)))
 
     @property
@@ -378,6 +394,11 @@ def _together(values: Mapping[str, Any]) -> list[Mistake]:
             Mistake("mail_security", f"must not be {NO_TLS} with a login, since anybody along the way could read it.")
         )
     return found
+
+
+def without_password(url: str) -> str:
+    """Return a database's URL as it may be shown: three dots stand for each password in it."""
+    return _PASSWORD_IN_URL.sub(lambda found: f"{found['name']}=…" if found["name"] else f"{found['user']}:…@", url)
 
 
 def is_loopback(host: str) -> bool:

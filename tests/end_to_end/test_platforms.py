@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.install import without_musl
+
 ROOT = Path(__file__).parents[2]
 LINUX = (
     "x86_64-unknown-linux-gnu",
@@ -27,7 +29,10 @@ def test_the_whole_lock_has_wheels(platforms: Sequence[str], version: str, tmp_p
     """
     uv = (sys.executable, "-m", "uv", "--cache-dir", str(tmp_path / "cache"), "pip", "compile", "--quiet")
     for number, platform in enumerate(platforms):
-        what = ("requirements.lock", "--no-deps", "--only-binary", ":all:", *(["--offline"] if number else []))
+        lock = tmp_path / f"{platform}.lock"
+        text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+        lock.write_text(without_musl(text) if platform.endswith("musl") else text, encoding="utf-8")
+        what = (str(lock), "--no-deps", "--only-binary", ":all:", *(["--offline"] if number else []))
         found = tmp_path / f"{platform}.txt"
         where = ("--python-platform", platform, "--python-version", version, "--output-file", str(found))
         done = subprocess.run([*uv, *what, *where], cwd=ROOT, capture_output=True, text=True, check=False)

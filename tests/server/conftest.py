@@ -6,6 +6,8 @@ from pathlib import Path
 import flask
 import pytest
 
+from tests.cheap_server import CheapServer
+from tests.postgres import Postgres
 from tests.server import described, raw
 from tests.server.front import Front, served
 from tests.server.helpers import (
@@ -25,7 +27,7 @@ from walletsync_server.live.hub import Hub
 from walletsync_server.services import build_services
 from walletsync_server.settings import Settings
 from walletsync_server.storage.sqlite.opening import open_sqlite
-from walletsync_server.testing import UNLIMITED
+from walletsync_server.testing import UNLIMITED, RunningServer
 
 
 @pytest.fixture(scope="session")
@@ -53,13 +55,21 @@ def front(narrow: flask.Flask) -> Iterator[Front]:
         yield front
 
 
-@pytest.fixture(params=["flask", "process"])
+@pytest.fixture(scope="session")
+def server_on_postgresql(postgres: Postgres) -> Iterator[RunningServer]:
+    """Another process such as `running_server`, whose database is PostgreSQL. Not to be stopped."""
+    with CheapServer(accounts="open", settings={"database": postgres.new_storage()}) as server:
+        yield server
+
+
+@pytest.fixture(params=["flask", "process", "postgresql"])
 def wire(request: pytest.FixtureRequest) -> Wire:
-    """Both ways to a server; every answer has to be as the OpenAPI document says."""
+    """Both ways to a server, and both databases; every answer has to be as the OpenAPI document says."""
+    servers = {"process": "running_server", "postgresql": "server_on_postgresql"}
     wire: Wire = (
         FlaskWire(request.getfixturevalue("app"))
         if request.param == "flask"
-        else HttpWire(request.getfixturevalue("running_server").url)
+        else HttpWire(request.getfixturevalue(servers[request.param]).url)
     )
     wire.watch = described.check
     return wire

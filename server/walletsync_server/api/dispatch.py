@@ -10,11 +10,11 @@ from walletsync_server.api.bearer import token_in_header
 from walletsync_server.api.edge import Edge
 from walletsync_server.api.escapes import LONGEST_ESCAPE, DecodedSize
 from walletsync_server.api.http import Request, Response
-from walletsync_server.api.routes import ROUTES, WITH_WALLET
+from walletsync_server.api.routes import ASKING, ROUTES, WITH_WALLET
 from walletsync_server.api.table import Match, Table
 from walletsync_server.observe import logs
 from walletsync_server.services import Services
-from walletsync_server.services.coroutines import GeneratorCoroutine, run_blocking
+from walletsync_server.services.coroutines import ELSEWHERE, GeneratorCoroutine, run_blocking
 from walletsync_server.services.errors import ServiceError, TooLarge, Unavailable
 from walletsync_server.services.throttle import neighbourhood_of
 
@@ -62,6 +62,7 @@ class Api:
     """Answers requests; every adapter hands them here. `largest_body` is in bytes; `edge` may be set anew.
 
     `log_failed_logins`: whether wrong passwords are logged with the client's address; it may be set anew, too.
+    `may_wait`: whether `holder_of` may wait for the database, as other methods do anyway.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Api:
         self._table = Table(ROUTES)
         self._with_wallet = body_limit(services.about.description.limits.encrypted_wallet_bytes)
         self.largest_body = self._with_wallet.raw
+        self.may_wait = services.may_wait
 
     @property
     def trusts_proxies(self) -> bool:
@@ -153,6 +155,8 @@ class Api:
             if not self.limit_of(request).allows(request.body):
                 raise TooLarge
             request.argument, request.client = match.argument, self.edge.proxies.client_of(request)
+            if self.may_wait and (request.method, request.path) in ASKING:
+                yield ELSEWHERE
             answer = handler(self._services, request)
             return answer if isinstance(answer, Response) else (yield from answer)
         except Unavailable as error:

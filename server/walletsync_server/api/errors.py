@@ -53,7 +53,7 @@ def refusal(error: errors.ServiceError) -> Response:
         return json_response(status, _conflict(error), {"ETag": entity_tag(error.current.digest)})
     if isinstance(error, errors.NothingToFollow):
         return json_response(status, ErrorAnswer(error=error.sentence, code=error.code, applied=False))
-    if isinstance(error, errors.Later):
+    if isinstance(error, errors.Later | errors.Unavailable):
         return error_response(status, error.code, error.sentence, {"Retry-After": str(error.retry_after)})
     return error_response(status, error.code, error.sentence, _CHALLENGE if status == 401 else {})
 

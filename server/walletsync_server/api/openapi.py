@@ -9,7 +9,7 @@ from walletsync.protocol import API_PREFIX, ErrorAnswer
 from walletsync_server import __version__
 from walletsync_server.api import errors
 from walletsync_server.api.table import Answer, Parameter, Route
-from walletsync_server.services.errors import Busy, Conflict, NothingToFollow, ServiceError
+from walletsync_server.services.errors import Busy, Conflict, NothingToFollow, ServiceError, Unavailable
 
 JSON = "application/json"
 _REFERENCE = "#/components/schemas/{name}"
@@ -172,7 +172,7 @@ def _refusal(status: int, kinds: list[type[ServiceError]], schemas: _Schemas) ->
     return {
         "description": "\n".join(f"`{kind.code}`: {kind.sentence}" for kind in kinds),
         "headers": _headers(_ERROR_HEADERS.get(status, {}))
-        | (_headers({"Retry-After": _WAIT}, required=False) if Busy in kinds else {})
+        | (_headers({"Retry-After": _WAIT}, required=False) if {Busy, Unavailable} & set(kinds) else {})
         | (_headers({"ETag": _CURRENT}, required=False) if Conflict in kinds else {}),
         "content": {JSON: {"schema": schema}},
     }

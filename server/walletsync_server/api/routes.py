@@ -388,6 +388,13 @@ ROUTES = (
 
 QUICK = frozenset((route.method, prefix + route.path) for route in ROUTES if route.quick for prefix in route.prefixes)
 """What may be answered where nothing must wait, as method and path."""
+ASKING = frozenset(
+    (route.method, prefix + route.path)
+    for route in ROUTES
+    if route.quick and route.needs_token
+    for prefix in route.prefixes
+)
+"""Those of them that ask the database, which may wait."""
 WITH_WALLET = frozenset(
     (route.method, prefix + route.path) for route in ROUTES if route.reads_wallet for prefix in route.prefixes
 )

@@ -6,14 +6,14 @@ anything else happens: so a thread of Flask never waits for a client, and one pl
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast
 from wsgiref.types import WSGIApplication
 
 from a2wsgi import WSGIMiddleware
 
-from walletsync_server.api.dispatch import Api
+from walletsync_server.api.dispatch import Api, Holder
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import QUICK
 from walletsync_server.asgi.body_budget import CUT, FREE, SMALL, BodyBudgets, ClientDisconnected, HeldBodies
@@ -33,6 +33,8 @@ PLACES = 2048
 """How many requests may be in work at once, beyond those that are answered from memory."""
 PLACES_SHARE = 128
 """How many of these one network may have."""
+WAITING = 32
+"""How many requests may wait for a database that is another program."""
 SLACK = 1024 * 1024
 """Bytes that a body may be over the limit and still be read to its end, so that its sender gets to see the answer."""
 
@@ -53,6 +55,8 @@ class FrontDoor:
         # Reading a large wallet or its JSON takes milliseconds, for which the event loop must not stand still. A second
         # thread would do no more: both compute most of the time, and the event loop waits for each that does.
         self._large = ThreadPoolExecutor(1, "large-wallets")
+        # What may wait for the database has threads, since the event loop must not wait.
+        self._elsewhere = ThreadPoolExecutor(WAITING, "waiting") if api.may_wait else self._large
         self.budgets = BodyBudgets(memory, api.largest_body)
         self.places = Places(PLACES, PLACES_SHARE)
         self.websockets = WebSockets()
@@ -81,11 +85,13 @@ class FrontDoor:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
         cut = scope["extensions"][CUT] if "extensions" in scope else _nothing
-        with HeldBodies(self.budgets, lambda: self._api.holder_of(request), cut) as bodies, Place(self.places) as place:
-            answer = _Answer(self._api, bodies, place, send)
+        holder = _HolderOf(self._api, request, self._elsewhere)
+        with HeldBodies(self.budgets, holder, cut) as bodies, Place(self.places) as place:
+            answer = _Answer(self._api, bodies, place, holder, send)
             is_quick = (request.method, request.path) in QUICK
             try:
                 if _has_body(request):
+                    await holder.find_out_for(_announced(request))
                     body = await bodies.read(receive, self._api.limit_of(request), _announced(request))
                     request = replace(request, body=body)
                 if request.body or not is_quick:
@@ -104,7 +110,7 @@ class FrontDoor:
             loop = asyncio.get_running_loop()
             response = await loop.run_in_executor(self._large, self._api.answer, request)
         else:
-            response = await run_on_loop(self._api.answering(request), self._large)
+            response = await run_on_loop(self._api.answering(request), self._elsewhere)
         headers = _raw(response.headers.items())
         if request.refusal is not None and (_announced(request) or 0) > self.discards_up_to:
             headers.append((b"connection", b"close"))
@@ -126,7 +132,7 @@ class FrontDoor:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # the event that says that there is a client
         socket = WebSocket(send)
-        response = await run_on_loop(self._api.answering(replace(_request(scope), wake=socket.wake)), self._large)
+        response = await run_on_loop(self._api.answering(replace(_request(scope), wake=socket.wake)), self._elsewhere)
         subscription = response.subscription
         if subscription is None:
             await _respond(send, "websocket.http.response", response, _raw(response.headers.items()))
@@ -138,16 +144,41 @@ class FrontDoor:
             subscription.leave()
 
 
+class _HolderOf:
+    """Whoever is to answer for the memory that a request takes; called only where there is something to reserve.
+
+    Where the database may have to be waited for, it has to be found out before; if it was not, the network alone is it.
+    """
+
+    def __init__(self, api: Api, request: Request, elsewhere: Executor) -> None:
+        self._api = api
+        self._request = request
+        self._elsewhere = elsewhere
+        self._found: Holder | None = None
+
+    def __call__(self) -> Holder:
+        if self._found is None and self._api.may_wait:
+            return Holder(self._api.network_of(self._request))
+        return self._found or self._api.holder_of(self._request)
+
+    async def find_out_for(self, size: int | None) -> None:
+        """Find out, if a body of so many bytes needs room as it is; None is one of any size."""
+        if self._api.may_wait and self._found is None and (size is None or size > FREE):
+            loop = asyncio.get_running_loop()
+            self._found = await loop.run_in_executor(self._elsewhere, self._api.holder_of, self._request)
+
+
 class _Answer:
     """An answer on its way: held until its client has read nearly all of it, or 503 where there is no room for it.
 
     `place` is what the request has among those in work; once the answer is there it is left.
     """
 
-    def __init__(self, api: Api, bodies: HeldBodies, place: Place, send: Send) -> None:
+    def __init__(self, api: Api, bodies: HeldBodies, place: Place, holder: _HolderOf, send: Send) -> None:
         self._api = api
         self._bodies = bodies
         self._place = place
+        self._holder = holder
         self._send = send
         self._start: Any = None
         self._is_refused = False
@@ -160,6 +191,7 @@ class _Answer:
             return
         if not self.has_begun:
             self._place.leave()
+            await self._holder.find_out_for(len(message["body"]) - FREE)
             try:
                 self._bodies.hold_answer(len(message["body"]))
             except Overloaded:

@@ -9,15 +9,25 @@ import click
 from walletsync_server.cli.options import settings_options
 from walletsync_server.cli.progress import progress
 from walletsync_server.configuration import Configuration
+from walletsync_server.settings import Settings
+from walletsync_server.storage import migrate
 from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.sqlite.backup import back_up, restore, stream_backup
 from walletsync_server.storage.sqlite.compact import compact
 from walletsync_server.storage.sqlite.notes import note_backup
-from walletsync_server.storage.sqlite.opening import migrate_sqlite
 from walletsync_server.storage.sqlite.verify import verify
 
 _FILE = click.Path(path_type=Path)
 _STDOUT = Path("-")
+_DUMPS = b"PGDMP", b"--\n-- PostgreSQL database"
+"""What a file of pg_dump begins with, by its format."""
+_DUMP = "pg_dump --format=custom --file=FILE NAME writes what it holds into FILE."
+_VERIFY = "To verify it, restore it into an empty database with pg_restore, which reads all of it."
+_RESTORE = (
+    "pg_restore puts a dump of pg_dump into an empty database. Logins come back with it: run `accounts logout` for "
+    "whoever shall log in again."
+)
+_VACUUM = "VACUUM, which it runs by itself, makes room for what comes; VACUUM FULL gives it back to the disk."
 
 
 @click.command("migrate")
@@ -29,12 +39,12 @@ def migrate_command(configuration: Configuration) -> None:
 
     Example: walletsync-server migrate --database sqlite:////var/lib/walletsync/walletsync.db
     """
-    file = configuration.settings.database_file
-    before, after = migrate_sqlite(file)
+    settings = configuration.settings
+    before, after = migrate(settings.database)
     if before == after:
-        click.echo(f"{file} is up to date: its schema is {after}.")
+        click.echo(f"{settings.database_name} is up to date: its schema is {after}.")
     else:
-        click.echo(f"{file}: migrated from {before or 'nothing'} to {after}.")
+        click.echo(f"{settings.database_name}: migrated from {before or 'nothing'} to {after}.")
 
 
 @click.command("backup")
@@ -50,7 +60,7 @@ def backup_command(configuration: Configuration, file: Path, force: bool) -> Non
 
     Example: walletsync-server backup "/var/backups/walletsync-$(date +%F).db"
     """
-    database = configuration.settings.database_file
+    database = _file_of(configuration.settings, _DUMP)
     if file == _STDOUT:
         _back_up_to_stdout(database)
     else:
@@ -83,6 +93,8 @@ def verify_backup_command(file: Path) -> None:
 
     Example: walletsync-server verify-backup /var/backups/walletsync-2026-01-31.db
     """
+    if _is_dump(file):
+        raise click.UsageError(f"{file} is a dump of PostgreSQL. {_VERIFY}")
     with progress("Checking") as bar:
         found = verify(file, progress=bar)
     for fault in found.faults:
@@ -106,7 +118,7 @@ def restore_command(configuration: Configuration, file: Path) -> None:
 
     Example: walletsync-server restore /var/backups/walletsync-2026-01-31.db
     """
-    database = configuration.settings.database_file
+    database = _file_of(configuration.settings, _RESTORE)
     with progress("Checking") as bar:
         restored = restore(file, database, now=datetime.now(UTC), progress=bar)
     click.echo(f"{database} is now what {file} was, with every device logged out.")
@@ -129,6 +141,22 @@ def compact_command(configuration: Configuration) -> None:
 
     Example: walletsync-server compact --database sqlite:////var/lib/walletsync/walletsync.db
     """
-    file = configuration.settings.database_file
+    file = _file_of(configuration.settings, _VACUUM)
     before, after = compact(file)
     click.echo(f"{file}: {after} bytes; before, it had {before}.")
+
+
+def _file_of(settings: Settings, instead: str) -> Path:
+    """Return the file of the database; where it has none, say what does the same for PostgreSQL."""
+    if not settings.has_file:
+        raise click.UsageError(
+            f"{settings.database_name} is a database of PostgreSQL, which has its own means. {instead}"
+        )
+    return settings.database_file
+
+
+def _is_dump(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as content:
+        return content.read(64).startswith(_DUMPS)

@@ -20,8 +20,8 @@ _COLORS = {OK: "green", WARN: "yellow", FAIL: "red"}
 def doctor_command(configuration: Configuration, as_json: bool) -> None:
     """Find what is wrong, or soon will be, and say what to do about it.
 
-    Looks at settings, SQLite, owners and modes of files, file system, disk, database, schema, clock, the age of the
-    last backup, the server itself and the mail server; with public_url also at what comes through the proxy:
+    Looks at settings, SQLite or PostgreSQL, owners and modes of files, file system, disk, database, schema, clock, the
+    age of the last backup, the server itself and the mail server; with public_url also at what comes through the proxy:
     certificate, requests, WebSockets. Run it as the server's user or root, with the same settings. Changes nothing;
     the server may be running. Status 1 if anything failed.
 

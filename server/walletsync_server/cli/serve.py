@@ -58,7 +58,7 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     except (CannotListen, CannotServeMetrics, TooFewFiles) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
-        raise click.ClickException(f"{settings.database_file}: {error} {error.__cause__}") from None
+        raise click.ClickException(f"{settings.database_name}: {error} {error.__cause__}") from None
 
 
 def _run(configuration: Configuration, *, stop_with_stdin: bool) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from walletsync_server.mail.smtp import connect, reason, route_of
 from walletsync_server.observe.disk import look_at_disk, modes
-from walletsync_server.observe.findings import FAIL, OK, WARN, Finding
+from walletsync_server.observe.findings import FAIL, OK, WARN, Finding, look_at_clock, schema
+from walletsync_server.observe.postgresql import look_at_postgresql
 from walletsync_server.observe.reach import look_at_public_url, look_at_server
 from walletsync_server.settings import Settings, SettingsError
 from walletsync_server.storage.interface import StorageError
@@ -21,10 +22,13 @@ OLD_BACKUP = timedelta(days=3)
 def diagnose(settings: Settings, *, clock: Callable[[], datetime]) -> Iterator[Finding]:
     """Look at everything, one after the other; some of it takes a while. `clock` returns the time, aware."""
     yield from _exposure(settings)
-    yield _sqlite()
-    file = settings.database_file
-    yield from look_at_disk(file)
-    yield from _database(file, clock)
+    if settings.has_file:
+        yield _sqlite()
+        file = settings.database_file
+        yield from look_at_disk(file)
+        yield from _database(file, clock)
+    else:
+        yield from look_at_postgresql(settings.database, clock)
     if settings.port:
         yield look_at_server(settings.host, settings.port)
     if settings.public_url:
@@ -86,19 +90,8 @@ def _health(health: Health, now: datetime) -> Iterator[Finding]:
         yield Finding("database", FAIL, f"SQLite finds damage: {health.faults[0]} Restore a backup.")
     else:
         yield Finding("database", OK, "SQLite finds no damage; `backup` and `verify-backup` check every wallet.")
-    if health.revision == health.newest:
-        yield Finding("schema", OK, f"{health.revision}, up to date.")
-    elif health.is_known:
-        said = f"{health.revision}, older than {health.newest}; make a backup, then `migrate` or start the server."
-        yield Finding("schema", WARN, said)
-    else:
-        said = "another program made it, or a newer version of this one; use that, or another database."
-        yield Finding("schema", FAIL, said)
-    if health.latest and health.latest > now:
-        said = f"it says {now:%Y-%m-%d %H:%M} UTC, but the newest data is from {health.latest:%Y-%m-%d %H:%M}; set it."
-        yield Finding("clock", FAIL, said)
-    else:
-        yield Finding("clock", OK, f"{now:%Y-%m-%d %H:%M:%S} UTC, later than all data; compare it with another clock.")
+    yield schema(health.revision, health.newest, is_known=health.is_known)
+    yield look_at_clock(health.latest, now)
     if health.revision:
         yield _backup(health, now)
 

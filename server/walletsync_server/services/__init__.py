@@ -30,12 +30,13 @@ from walletsync_server.storage.interface import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """All of them, over one storage."""
+    """All of them, over one storage. `may_wait` is as the storage's: an event loop calls none of them then."""
 
     about: About
     accounts: Accounts
     figures: Figures
     known_clients: KnownClients
+    may_wait: bool
     mail_queue: MailQueue
     password_change: PasswordChange
     passwords: Passwords
@@ -120,6 +121,7 @@ def build_services(
         ),
         figures=Figures(store),
         known_clients=known,
+        may_wait=store.may_wait,
         mail_queue=MailQueue(store, clock),
         password_change=PasswordChange(
             store, passwords=passwords, throttle=throttle, known=known, keeper=keeper, publisher=hub

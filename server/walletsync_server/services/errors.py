@@ -32,10 +32,14 @@ ServiceError
 Each has a code for programs and a sentence that tells a person what to do. No sentence repeats what the client sent.
 """
 
+import random
 from typing import ClassVar
 
 from walletsync.protocol import ErrorCode
 from walletsync_server.storage.interface import Wallet
+
+LEAST_PAUSE, MOST_PAUSE = 2, 8
+"""Between how many seconds somebody is told to wait for the database."""
 
 
 class ServiceError(Exception):
@@ -243,10 +247,17 @@ class Overloaded(Later):
 
 
 class Unavailable(ServiceError):
-    """The database could not do it. Nothing is stored; only after a failed sync and then a crash it may be, wholly."""
+    """The database could not do it. Nothing is stored; only if it failed at the very end it may be, wholly.
+
+    `retry_after` is in seconds, another one each time, so that not all who wait come back at the same moment.
+    """
 
     code = ErrorCode.UNAVAILABLE
     sentence = "The server's database is not available; try again later."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.retry_after = random.randint(LEAST_PAUSE, MOST_PAUSE)  # noqa: S311 - no secret
 
 
 def in_words(seconds: int) -> str:

@@ -88,8 +88,6 @@ class Signups:
             signup = transaction.find_linked_signup(digest)
             if signup is None or signup.expires_at <= now:
                 return False
-            transaction.delete_signup(signup)
-            transaction.void_links(signup.email)
             transaction.insert_account(
                 Account(
                     account_id=new_account_id(),
@@ -99,6 +97,8 @@ class Signups:
                     created_at=now,
                 )
             )
+            transaction.delete_signup(signup)
+            transaction.void_links(signup.email)
             return True
 
         try:

@@ -24,12 +24,14 @@ class Store:
     """Reads and writes as `Storage` does, and raises `Unavailable` where that raises `StorageError`.
 
     `written_at` is when a write last succeeded, by `seconds`, a clock that nobody sets; if the last one failed, never.
+    `may_wait` is as the storage's: nothing here is called by an event loop then.
     """
 
     def __init__(self, storage: Storage, seconds: Callable[[], float] = time.monotonic) -> None:
         self._storage = storage
         self._seconds = seconds
         self.written_at = -math.inf
+        self.may_wait = storage.may_wait
 
     def check(self) -> None:
         """Ask whether it is there, see `Storage.check`."""

@@ -5,9 +5,13 @@ speak SQL share, and beside it each has a folder of its own, such as `sqlite/`. 
 """
 
 import os
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+
+from typing_extensions import override
 
 from walletsync_server.storage.interface import OnCommit, Storage, StorageError, take_no_notice
 
@@ -20,6 +24,18 @@ class Access(Enum):
     LOOK = "look at one that is there and up to date; nothing is made, migrated or locked"
 
 
+class _Engine(ABC):
+    """One engine. Each imports what it needs when it is asked for: the driver of another need not be installed."""
+
+    @abstractmethod
+    def open(self, rest: str, access: Access, inline: bool, on_commit: OnCommit) -> Storage:
+        """Do what `open_storage` does; `rest` is what follows the scheme of the URL."""
+
+    @abstractmethod
+    def migrate(self, rest: str) -> tuple[str | None, str | None]:
+        """Do what `migrate` does."""
+
+
 def open_storage(
     url: str, *, access: Access = Access.MAKE, inline: bool = False, on_commit: OnCommit = take_no_notice
 ) -> Storage:
@@ -28,31 +44,89 @@ def open_storage(
     Args:
         url: such as `sqlite:///walletsync.db`, or `sqlite:////var/lib/walletsync.db` from the root of the disk; what
             follows the three slashes is the file's name as it is. Links are followed, so that one file has one lock.
+            Or `postgresql://user@host/name`, as libpq takes it.
         access: see there.
-        inline: run writes in the calling thread instead of one thread that groups commits.
+        inline: run writes in the calling thread instead of one thread that groups commits, where there is one.
         on_commit: see there.
 
     Raises:
         StorageError: with a sentence for the operator, if this cannot be done or no engine has such URLs.
     """
+    engine, rest = _engine_of(url)
+    return engine.open(rest, access, inline, on_commit)
+
+
+def migrate(url: str) -> tuple[str | None, str | None]:
+    """Bring the schema of the database that a URL names up to date; where it can be made, make it if it is missing.
+
+    Returns:
+        The revision of the schema before, None if there was none, and the one after.
+
+    Raises:
+        StorageError: with a sentence for the operator, if this cannot be done or no engine has such URLs.
+    """
+    engine, rest = _engine_of(url)
+    return engine.migrate(rest)
+
+
+def _engine_of(url: str) -> tuple[_Engine, str]:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _ENGINES:
         known = ", ".join(f"{scheme}://" for scheme in _ENGINES)
         raise StorageError(f"A database's URL begins with its engine, of which there are: {known}.")
-    return _ENGINES[scheme](rest, access, inline, on_commit)
+    return _ENGINES[scheme], rest
 
 
-def _sqlite(rest: str, access: Access, inline: bool, on_commit: OnCommit) -> Storage:
-    from walletsync_server.storage.sqlite.opening import open_sqlite, read_sqlite
+class _Sqlite(_Engine):
+    @override
+    def open(self, rest: str, access: Access, inline: bool, on_commit: OnCommit) -> Storage:
+        from walletsync_server.storage.sqlite.opening import open_sqlite, read_sqlite
 
-    host, _, name = rest.partition("/")
-    if host or not name:
-        raise StorageError("The URL of a SQLite database is sqlite:///FILE, with three slashes.")
-    file = Path(os.path.realpath(name))
-    if access is Access.LOOK:
-        return read_sqlite(file)
-    return open_sqlite(file, create=access is Access.MAKE, inline=inline, on_commit=on_commit)
+        file = self._file(rest)
+        if access is Access.LOOK:
+            return read_sqlite(file)
+        return open_sqlite(file, create=access is Access.MAKE, inline=inline, on_commit=on_commit)
+
+    @override
+    def migrate(self, rest: str) -> tuple[str | None, str | None]:
+        from walletsync_server.storage.sqlite.opening import migrate_sqlite
+
+        return migrate_sqlite(self._file(rest))
+
+    @staticmethod
+    def _file(rest: str) -> Path:
+        host, _, name = rest.partition("/")
+        if host or not name:
+            raise StorageError("The URL of a SQLite database is sqlite:///FILE, with three slashes.")
+        return Path(os.path.realpath(name))
 
 
-# Each imports its engine when it is asked for: the driver of another need not be installed.
-_ENGINES: dict[str, Callable[[str, Access, bool, OnCommit], Storage]] = {"sqlite": _sqlite}
+class _Postgres(_Engine):
+    @override
+    def open(self, rest: str, access: Access, inline: bool, on_commit: OnCommit) -> Storage:
+        with _driver_of_postgresql():
+            from walletsync_server.storage.postgres.opening import open_postgres, read_postgres
+
+        if access is Access.LOOK:
+            return read_postgres(f"postgresql://{rest}")
+        return open_postgres(f"postgresql://{rest}", create=access is Access.MAKE, on_commit=on_commit)
+
+    @override
+    def migrate(self, rest: str) -> tuple[str | None, str | None]:
+        with _driver_of_postgresql():
+            from walletsync_server.storage.postgres.opening import migrate_postgres
+
+        return migrate_postgres(f"postgresql://{rest}")
+
+
+@contextmanager
+def _driver_of_postgresql() -> Iterator[None]:
+    """Say what to do where it is not installed."""
+    try:
+        yield
+    except ImportError:
+        said = "For PostgreSQL, its driver is missing: install walletsync-server with [postgresql] after its name."
+        raise StorageError(said) from None
+
+
+_ENGINES: dict[str, _Engine] = {"sqlite": _Sqlite(), "postgresql": _Postgres()}

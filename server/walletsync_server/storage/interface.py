@@ -28,8 +28,8 @@ def take_no_notice(seconds: float, writes: int) -> None:
 
 
 class StorageError(Exception):
-    """The database could not do it; nothing of the transaction is stored. The message is for the operator's
-    log, so it names no value of a client."""
+    """The database could not do it; nothing of the transaction is stored, unless the database went away while it was
+    committed: then it may be, wholly. The message is for the operator's log, so it names no value of a client."""
 
 
 class LargeWallet(Exception):
@@ -106,7 +106,11 @@ class Token:
 
 
 class ReadTransaction(AddressReads, SignupReads):
-    """One consistent view of the database."""
+    """One consistent view of the database: whatever is asked in it, the answers are those of one moment.
+
+    That holds for a read. A `WriteTransaction` sees what it did itself; of what others do, each question may be
+    answered as of its own moment, but for what belongs to an account whose lock the transaction holds.
+    """
 
     @abstractmethod
     def ping(self) -> None:
@@ -190,7 +194,14 @@ class ReadTransaction(AddressReads, SignupReads):
 
 
 class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
-    """A transaction that is durable as a whole once `Storage.write` returns, or leaves no trace."""
+    """A transaction that is durable as a whole once `Storage.write` returns, or leaves no trace.
+
+    Several may run at once, also in other processes, and wait for each other where they change the same. So that none
+    waits for one that waits for it, each touches at most one account, and in this order: whether its address may sign
+    up, the account (or its address, by `insert_account`), what belongs to the account, the sign-ups and mails of its
+    address, the server's own values. What removes rows of many accounts (`purge_tokens`, `forget_clients`,
+    `purge_signups`, `purge_mails`) is alone in its transaction, and leaves out what others are changing.
+    """
 
     @abstractmethod
     def lock_account(self, account_id: int) -> Account | None:
@@ -232,9 +243,10 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
 
         Sign-ups of its address that wait are their makers'. Of the account its number stays, see `deletions`.
 
-        Nobody finds any of it, and its address is free, as soon as the transaction is committed. Once `Storage.write`
-        returns, none of the storage's files has any of it; as long as somebody reads an earlier state, or the disk
-        fails, soon after. In between others write. Where the process ends there, the next one goes on.
+        Nobody finds any of it, and its address is free, as soon as the transaction is committed. An engine that has its
+        files to itself leaves none of it in them once `Storage.write` returns; as long as somebody reads an earlier
+        state, or the disk fails, soon after. In between others write. Where the process ends there, the next one goes
+        on. A database server overwrites it in its own time.
         """
 
     @abstractmethod
@@ -300,6 +312,9 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
 
 class Storage(ABC):
     """A database. Any thread may use it."""
+
+    may_wait = False
+    """Whether to read, or to begin a write, may wait for another program: an event loop then does neither."""
 
     @abstractmethod
     def read(self, work: Callable[[ReadTransaction], T]) -> T:

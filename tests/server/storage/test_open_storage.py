@@ -22,7 +22,7 @@ def test_url_names_a_file_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     again.close()
 
 
-@pytest.mark.parametrize("url", ["", "walletsync.db", "postgresql://host/name", "sqlite:walletsync.db", "SQLITE:///x"])
+@pytest.mark.parametrize("url", ["", "walletsync.db", "mysql://host/name", "sqlite:walletsync.db", "SQLITE:///x"])
 def test_unknown_engine_is_told_which_there_are(url: str) -> None:
     """What no engine has is refused with those that there are."""
     with pytest.raises(StorageError, match="sqlite://"):

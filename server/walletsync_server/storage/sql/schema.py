@@ -40,6 +40,9 @@ class Utf8(TypeDecorator[str]):
         return None if value is None else value.decode()
 
 
+NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text that is looked up and sorted: everywhere in the order of its bytes, whatever the language of a database is."""
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -57,7 +60,7 @@ accounts = sa.Table(
     "accounts",
     metadata,
     sa.Column("account_id", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("email", sa.Text, nullable=False, unique=True),
+    sa.Column("email", NAME, nullable=False, unique=True),
     sa.Column("password_hash", sa.Text, nullable=False),
     sa.Column("salt_seed", sa.LargeBinary, nullable=True),
     sa.Column("current_sequence", sa.BigInteger, nullable=False),
@@ -67,8 +70,12 @@ accounts = sa.Table(
     sa.Column("quota", sa.BigInteger, nullable=True),
     sa.Column("erase_before", sa.BigInteger, nullable=False, server_default="0"),
 )
+_IS_BEING_ERASED = accounts.c.erase_before > sa.literal_column("0")
 sa.Index(
-    "ix_accounts_erase_before", accounts.c.erase_before, sqlite_where=accounts.c.erase_before > sa.literal_column("0")
+    "ix_accounts_erase_before",
+    accounts.c.erase_before,
+    sqlite_where=_IS_BEING_ERASED,
+    postgresql_where=_IS_BEING_ERASED,
 )
 
 # The wallet comes last in its row: SQLite then reaches the columns before it without reading its pages.
@@ -117,7 +124,7 @@ deletions = sa.Table(
 server_values = sa.Table(
     "server_values",
     metadata,
-    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("name", NAME, primary_key=True),
     sa.Column("value", sa.LargeBinary, nullable=False),
 )
 
@@ -125,7 +132,7 @@ server_values = sa.Table(
 signups = sa.Table(
     "signups",
     metadata,
-    sa.Column("email", sa.Text, primary_key=True),
+    sa.Column("email", NAME, primary_key=True),
     sa.Column("signup_id", sa.LargeBinary, primary_key=True),
     sa.Column("password_hash", sa.Text, nullable=False),
     sa.Column("salt_seed", sa.LargeBinary, nullable=True),
@@ -137,7 +144,7 @@ signups = sa.Table(
 mails = sa.Table(
     "mails",
     metadata,
-    sa.Column("email", sa.Text, primary_key=True),
+    sa.Column("email", NAME, primary_key=True),
     sa.Column("mail_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("signup_id", sa.LargeBinary, nullable=True),
     sa.Column("created_at", Moment, nullable=False, index=True),
@@ -152,6 +159,6 @@ mails = sa.Table(
 allowed_addresses = sa.Table(
     "allowed_addresses",
     metadata,
-    sa.Column("email", sa.Text, primary_key=True),
+    sa.Column("email", NAME, primary_key=True),
     sa.Column("allowed_at", Moment, nullable=False),
 )

@@ -34,7 +34,6 @@ _NEXT_MAIL = (
     .where(mails.c.sent_at.is_(None), mails.c.due_at <= sa.bindparam("now"))
     .order_by(mails.c.due_at)
     .limit(1)
-    .with_for_update(skip_locked=True)
 )
 _MAILS_SENT = (
     sa.select(sa.func.count())

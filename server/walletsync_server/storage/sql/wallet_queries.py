@@ -63,7 +63,9 @@ _HISTORY = (
 _STORED_VERSIONS = Prepared(
     sa.select(
         wallets.c.sequence,
-        (sa.type_coerce(wallets.c.stored_at, sa.BigInteger) // sa.literal_column("3600000000")).label("hour"),
+        (sa.type_coerce(wallets.c.stored_at, sa.BigInteger) // sa.literal_column("3600000000", sa.BigInteger)).label(
+            "hour"
+        ),
         _SIZE.label("size"),
     )
     .join_from(wallets, accounts, IS_KEPT)

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from walletsync_server.storage.sql.schema import NAME
+
 revision = "0001"
 down_revision = None
 
@@ -11,7 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "accounts",
         sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("email", NAME, nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=False),
         sa.Column("salt_seed", sa.LargeBinary(), nullable=True),
         sa.Column("current_sequence", sa.BigInteger(), nullable=False),
@@ -45,7 +47,7 @@ def upgrade() -> None:
     op.create_index("ix_tokens_token_hash", "tokens", ["token_hash"])
     op.create_table(
         "server_values",
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", NAME, nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_server_values"),
     )

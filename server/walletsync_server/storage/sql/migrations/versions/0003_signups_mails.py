@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from walletsync_server.storage.sql.schema import NAME
+
 revision = "0003"
 down_revision = "0002"
 
@@ -10,7 +12,7 @@ down_revision = "0002"
 def upgrade() -> None:
     op.create_table(
         "signups",
-        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("email", NAME, nullable=False),
         sa.Column("signup_id", sa.LargeBinary(), nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=False),
         sa.Column("salt_seed", sa.LargeBinary(), nullable=True),
@@ -21,7 +23,7 @@ def upgrade() -> None:
     op.create_index("ix_signups_expires_at", "signups", ["expires_at"])
     op.create_table(
         "mails",
-        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("email", NAME, nullable=False),
         sa.Column("mail_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("signup_id", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),

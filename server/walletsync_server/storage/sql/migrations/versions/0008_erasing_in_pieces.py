@@ -9,4 +9,11 @@ down_revision = "0007"
 
 def upgrade() -> None:
     op.add_column("accounts", sa.Column("erase_before", sa.BigInteger(), nullable=False, server_default="0"))
-    op.create_index("ix_accounts_erase_before", "accounts", ["erase_before"], sqlite_where=sa.text("erase_before > 0"))
+    is_being_erased = sa.text("erase_before > 0")
+    op.create_index(
+        "ix_accounts_erase_before",
+        "accounts",
+        ["erase_before"],
+        sqlite_where=is_being_erased,
+        postgresql_where=is_being_erased,
+    )

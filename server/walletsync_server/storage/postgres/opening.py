@@ -1,0 +1,148 @@
+"""Opening a PostgreSQL database: what it has to be, and which schema it has."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from walletsync_server.storage.interface import OnCommit, Storage, StorageError, take_no_notice
+from walletsync_server.storage.postgres.address import Address
+from walletsync_server.storage.postgres.failures import failure
+from walletsync_server.storage.postgres.links import Links
+from walletsync_server.storage.postgres.presence import MIGRATING
+from walletsync_server.storage.postgres.storage import PostgresStorage
+from walletsync_server.storage.sql.migrate import UnknownRevision, is_known, migrate, newest_revision, revision_of
+
+OLDEST = 14
+"""The oldest PostgreSQL that will do."""
+_LOCK_SECONDS = 10
+
+
+def open_postgres(url: str, *, create: bool = True, on_commit: OnCommit = take_no_notice) -> Storage:
+    """Open the database that the URL names, and bring its schema up to date.
+
+    Several processes may have it open, on several machines.
+
+    Args:
+        url: `postgresql://…`, as libpq takes it. The database itself must exist.
+        create: make the tables if there are none.
+        on_commit: see there.
+
+    Raises:
+        StorageError: with a sentence for the operator, if this cannot be done. It has no password in it.
+    """
+    address = Address(url)
+    migrate_postgres(url, create=create)
+    storage = PostgresStorage(Links(address), on_commit)
+    try:
+        storage.erase_unfinished()
+    except StorageError:
+        storage.close()
+        raise
+    return storage
+
+
+def read_postgres(url: str) -> Storage:
+    """Open the database that the URL names to look at it: nothing is made or migrated.
+
+    Raises:
+        StorageError: with a sentence for the operator, if there is none, or not one of this version.
+    """
+    address = Address(url)
+    with connected(address) as connection:
+        revision = _revision(connection, address)
+    if revision != newest_revision():
+        raise StorageError(
+            f"The schema of {address} is {revision or 'none'}, not the {newest_revision()} of this version. "
+            "Make a backup, then run `migrate` or start the server."
+        )
+    return PostgresStorage(Links(address, most=1), take_no_notice)
+
+
+def migrate_postgres(url: str, *, create: bool = True) -> tuple[str | None, str]:
+    """Bring the schema up to date, while no other process does; servers of an earlier version go on meanwhile.
+
+    Returns:
+        The revision of the schema before, None if there was none, and the one after.
+
+    Raises:
+        StorageError: with a sentence for the operator, if this cannot be done.
+    """
+    address = Address(url)
+    with connected(address) as connection:
+        before = _revision(connection, address)
+        if before == newest_revision():
+            return before, before
+        if before is None and not create:
+            raise StorageError(f"{address} has no data of walletsync-server; run `migrate`, or start the server.")
+    with connected(address) as connection:
+        connection.execute(sa.text(MIGRATING))
+        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))  # nobody waits behind us for long
+        revisions = migrate(connection)
+        connection.commit()
+    return revisions
+
+
+@contextmanager
+def connected(address: Address) -> Iterator[sa.Connection]:
+    """Connect to a database and look whether it will do; what was not committed is undone at the end.
+
+    Raises:
+        StorageError: with a sentence for the operator, also where the driver fails inside of the block.
+    """
+    engine = sa.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: connect(address),
+        poolclass=sa.NullPool,
+        use_native_hstore=False,
+        hide_parameters=True,
+    )
+    try:
+        with engine.connect() as connection:
+            _refuse_unfit(connection, address)
+            yield connection
+    except UnknownRevision as error:
+        raise StorageError(f"{address} was made by a newer version of walletsync-server; run that one.") from error
+    except (sa.exc.SQLAlchemyError, psycopg.Error) as error:
+        raise StorageError(f"{address} cannot be used as a database. {failure(error)}") from error
+    finally:
+        engine.dispose()
+
+
+def connect(address: Address) -> "psycopg.Connection[Any]":
+    """Return a new connection.
+
+    Raises:
+        StorageError: with a sentence for the operator, if there is none to be had.
+    """
+    try:
+        return psycopg.connect(**address.parameters)
+    except psycopg.Error as error:
+        raise StorageError(f"{address} cannot be reached. {address.without_secrets(str(error))}") from None
+
+
+def _refuse_unfit(connection: sa.Connection, address: Address) -> None:
+    """Raise `StorageError` for a server that is too old, or a database that cannot keep every text."""
+    version = connection.scalar(sa.text("SELECT current_setting('server_version_num')::integer / 10000"))
+    if version < OLDEST:
+        raise StorageError(f"{address} is PostgreSQL {version}; use {OLDEST} or a newer one.")
+    encoding = connection.scalar(sa.text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise StorageError(f"{address} has the encoding {encoding}; make a database with ENCODING 'UTF8'.")
+
+
+def _revision(connection: sa.Connection, address: Address) -> str | None:
+    """Return the revision of the schema, None if there are no tables.
+
+    Raises:
+        StorageError: if the tables are another program's.
+        UnknownRevision: if this package does not know it.
+    """
+    revision = revision_of(connection)
+    if revision is None and sa.inspect(connection).get_table_names():
+        raise StorageError(f"{address} holds the tables of another program; name another database.")
+    if revision is not None and not is_known(revision):
+        raise UnknownRevision(revision)
+    return revision

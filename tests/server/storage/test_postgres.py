@@ -1,0 +1,350 @@
+"""What is PostgreSQL's own: how it is opened, what it refuses, what becomes of transactions when it fails."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, cast
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from tests.postgres import Postgres
+from tests.server.helpers import free_port, until
+from walletsync_server.storage import Access, migrate, open_storage
+from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, append, token, wallet
+from walletsync_server.storage.interface import AddressTaken, Mail, Storage, StorageError, WriteTransaction
+from walletsync_server.storage.postgres import opening
+from walletsync_server.storage.postgres.address import Address
+from walletsync_server.storage.postgres.opening import connect, connected
+from walletsync_server.storage.postgres.presence import be_alone
+from walletsync_server.storage.sql.migrate import configuration, newest_revision
+from walletsync_server.storage.sql.schema import metadata
+
+SECRET = "kept for itself"
+
+
+@pytest.fixture
+def url(postgres: Postgres) -> str:
+    return postgres.new_storage()
+
+
+@pytest.fixture
+def storage(url: str) -> Iterator[Storage]:
+    storage = open_storage(url)
+    yield storage
+    storage.close()
+
+
+@pytest.fixture
+def own() -> Iterator[Postgres]:
+    """A PostgreSQL that the test may stop."""
+    with Postgres() as server:
+        yield server
+
+
+def sql(url: str, *statements: str) -> list[Any]:
+    """Run statements in a database; return the rows of the last one."""
+    rows: list[Any] = []
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            cursor = connection.execute(statement)
+            rows = cursor.fetchall() if cursor.description else []
+    return rows
+
+
+def at_revision(url: str, revision: str) -> None:
+    with connected(Address(url)) as connection:
+        command.upgrade(configuration(connection), revision)
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://alice:{SECRET.replace(' ', '%20')}@localhost:PORT/postgres",
+        f"postgresql://localhost:PORT/postgres?user=alice&password={SECRET.replace(' ', '%20')}",
+        f"postgresql://alice:{SECRET}%zz@localhost/postgres",
+        f"postgresql://alice:{SECRET}@localhost/postgres?unknown=1",
+    ],
+)
+@pytest.mark.parametrize("is_up", [True, False])
+def test_no_error_tells_a_password(postgres: Postgres, url: str, is_up: bool) -> None:
+    """Whether it is wrong, the URL makes no sense, or nobody is there; what is wrong is told."""
+    port = postgres.port if is_up else free_port()
+    with pytest.raises(StorageError) as raised:
+        open_storage(url.replace("PORT", str(port)))
+    assert "kept" not in str(raised.value)
+    assert "cannot be reached" in str(raised.value) or "is postgresql://USER@HOST" in str(raised.value)
+
+
+def test_words_of_the_driver_are_told_without_passwords() -> None:
+    """In one line, whichever password of the URL is in them."""
+    address = Address("postgresql://alice:first@example.com/x?sslpassword=second")
+    assert address.without_secrets("first\n\tand second") == "… and …"
+    assert str(address) == "postgresql://example.com/x"
+
+
+def test_schema_is_the_one_that_the_code_expects(url: str) -> None:
+    """Tables, columns and indexes of the migrations are those of `schema.py`."""
+    with connected(Address(url)) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_database_is_migrated_once_by_whoever_comes_first(postgres: Postgres) -> None:
+    """Two that open an empty one at once both find today's schema; from then on there is nothing to do."""
+    url = postgres.new_database()
+    start = threading.Barrier(2)
+
+    def opened() -> int:
+        start.wait(30)
+        storage = open_storage(url)
+        count = storage.read(lambda transaction: transaction.count_accounts())
+        storage.close()
+        return count
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [each.result() for each in [pool.submit(opened), pool.submit(opened)]] == [0, 0]
+    assert migrate(url) == (newest_revision(), newest_revision())
+
+
+def test_older_schema_is_brought_up_to_date_while_others_have_it_open(postgres: Postgres) -> None:
+    """An older server goes on meanwhile; who only looks, or finds nothing, says what to do."""
+    url = postgres.new_database()
+    with pytest.raises(StorageError, match="has no data of walletsync-server; run `migrate`"):
+        open_storage(url, access=Access.CHANGE)
+    at_revision(url, "0007")
+    older = open_storage(postgres.new_storage())
+    with pytest.raises(StorageError, match=r"is 0007, not the .* of this version"):
+        open_storage(url, access=Access.LOOK)
+    assert migrate(url) == ("0007", newest_revision())
+    older.close()
+    looking = open_storage(url, access=Access.LOOK)
+    assert looking.read(lambda transaction: transaction.count_accounts()) == 0
+    looking.close()
+
+
+def test_newer_schema_and_other_tables_are_left_alone(postgres: Postgres) -> None:
+    """Each with a sentence, and nothing is made."""
+    newer, foreign = postgres.new_storage(), postgres.new_database()
+    sql(newer, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StorageError, match="newer version of walletsync-server"):
+        open_storage(newer)
+    sql(foreign, "CREATE TABLE other (id integer)")
+    with pytest.raises(StorageError, match="tables of another program"):
+        open_storage(foreign)
+    assert sql(foreign, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(1,)]
+
+
+def test_unfit_database_is_refused(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot keep every text, one of a server that is too old, and one that may not be changed."""
+    with pytest.raises(StorageError, match="encoding SQL_ASCII"):
+        open_storage(postgres.new_database("ENCODING 'SQL_ASCII' TEMPLATE template0"))
+    url = postgres.new_database()
+    sql(url, "CREATE ROLE reader LOGIN")
+    with pytest.raises(StorageError, match="InsufficientPrivilege: its user may not do this"):
+        open_storage(url.replace("user=postgres", "user=reader"))
+    monkeypatch.setattr(opening, "OLDEST", 99)
+    with pytest.raises(StorageError, match="use 99 or a newer one"):
+        open_storage(url)
+
+
+def test_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """With what to install, since most need none."""
+    for name in [name for name in sys.modules if "storage.postgres" in name]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    for use in (open_storage, migrate):
+        with pytest.raises(StorageError, match=r"install walletsync-server with \[postgresql\]"):
+            use(url)
+
+
+def test_what_was_being_erased_when_it_was_copied_is_gone(postgres: Postgres) -> None:
+    """As soon as it is opened."""
+    url = postgres.new_storage()
+    storage = open_storage(url)
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    append(storage, ALICE.account_id, wallet(1), wallet(2))
+    storage.close()
+    sql(url, "UPDATE accounts SET erase_before = 2")
+    open_storage(url).close()
+    assert sql(url, "SELECT sequence, erase_before FROM wallets NATURAL JOIN accounts") == [(2, 0)]
+
+
+def test_one_that_somebody_has_alone_is_not_opened(url: str, storage: Storage) -> None:
+    """And nobody has one alone that is open."""
+    address = Address(url)
+    with connect(address) as connection, pytest.raises(StorageError, match="is in use: stop the server"):
+        be_alone(connection, address)
+    storage.close()
+    with connect(address) as connection:
+        until(lambda: not sql(url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'walletsync-server'")[1:])
+        be_alone(connection, address)
+        with pytest.raises(StorageError, match="cannot be reached, or has no connection left"):
+            open_storage(url)
+
+
+def test_acknowledged_is_on_the_disk_whatever_the_database_says(url: str) -> None:
+    """`synchronous_commit = off` holds for others."""
+    name = sql(url, "SELECT current_database()")[0][0]
+    sql(url, f"ALTER DATABASE {name} SET synchronous_commit = off")
+    storage = open_storage(url)
+
+    def setting(transaction: Any) -> object:
+        return transaction._connection.scalar(sa.text("SHOW synchronous_commit"))
+
+    assert storage.read(setting) == "on"
+    storage.close()
+
+
+def test_failure_that_work_hides_is_none_the_less_one(storage: Storage) -> None:
+    """PostgreSQL does not commit a transaction of which a statement failed, and says nothing."""
+
+    def work(transaction: WriteTransaction) -> None:
+        transaction.insert_account(ALICE)
+        with suppress(psycopg.Error):
+            transaction.append_wallet(BOB.account_id, wallet(1))
+
+    with pytest.raises(StorageError, match="InFailedSqlTransaction"):
+        storage.write(work)
+    assert storage.read(lambda transaction: transaction.count_accounts()) == 0
+
+
+def test_error_that_nobody_knows_is_one(url: str, storage: Storage) -> None:
+    """As an extension, or a newer server, may have."""
+    sql(
+        url,
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'XY123'; END $$",
+        "CREATE TRIGGER fails BEFORE INSERT ON wallets EXECUTE FUNCTION fail()",
+    )
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    with pytest.raises(StorageError, match=r"The database failed \(DatabaseError\)\."):
+        append(storage, ALICE.account_id, wallet(1))
+
+
+CUT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE pid != pg_backend_pid() AND datname = current_database()"
+)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda transaction: transaction.count_accounts(), lambda transaction: transaction.secret()],
+    ids=["by SQLAlchemy", "prepared"],
+)
+def test_lost_connection_fails_one_transaction(url: str, storage: Storage, ask: Callable[[Any], object]) -> None:
+    """The next ones have another, also where those that were idle are dead, too."""
+
+    def work(transaction: Any) -> object:
+        sql(url, CUT)
+        return ask(transaction)
+
+    storage.read(lambda transaction: storage.read(ask))  # so that there are several
+    for use in (storage.read, storage.write):
+        with pytest.raises(StorageError, match="The database failed"):
+            use(work)
+        assert storage.read(ask) in (0, None)
+
+
+def test_server_that_takes_no_writes_is_left(storage: Storage) -> None:
+    """As one that became a standby amid a transaction: the next one has a new connection, perhaps to another server."""
+    numbers = []
+
+    def work(transaction: Any) -> None:
+        numbers.append(backend(transaction))
+        transaction._connection.execute(sa.text("SET TRANSACTION READ ONLY"))
+        transaction.insert_account(ALICE)
+
+    def backend(transaction: Any) -> object:
+        return transaction._connection.scalar(sa.text("SELECT pg_backend_pid()"))
+
+    with pytest.raises(StorageError, match="ReadOnlySqlTransaction: it takes no writes, as a standby does"):
+        storage.write(work)
+    assert storage.read(backend) not in numbers
+
+
+def test_transaction_that_cannot_begin_is_an_error(own: Postgres) -> None:
+    """As one that has to write, where its server became a standby: the connection is there, and of no use."""
+    storage = open_storage(own.new_storage())
+    links = cast(Any, storage)._links
+    with pytest.raises(psycopg.Error):
+        links.begin(b"BEGIN WRONGLY")
+    assert storage.read(lambda transaction: transaction.count_accounts()) == 0
+    storage.close()
+
+
+def test_restart_is_survived(own: Postgres) -> None:
+    """While it is away each transaction fails, soon; when it is back, all goes on with what was committed."""
+    storage = open_storage(own.new_storage())
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    own.kill()
+    for _ in range(5):
+        with pytest.raises(StorageError):
+            storage.write(lambda transaction: transaction.insert_account(BOB))
+    own.start()
+
+    def has_alice() -> bool:
+        with suppress(StorageError):
+            return storage.read(lambda transaction: transaction.find_account(ALICE.email)) == ALICE
+        return False
+
+    until(has_alice)
+    assert storage.read(lambda transaction: transaction.find_account(BOB.email)) is None
+    until(lambda: storage.readers()[0] == 0)
+    storage.close()
+
+
+def test_no_two_transactions_wait_for_each_other(url: str) -> None:
+    """Whatever several servers do at once about the same accounts, addresses and mails, and purge besides."""
+    servers = [open_storage(url) for _ in range(2)]
+    people = [ALICE, BOB]
+    rounds = 40
+
+    def mails(transaction: WriteTransaction) -> None:
+        mail = transaction.next_mail(NOW)
+        if mail is not None:
+            transaction.drop_doubles(mail)
+            transaction.mark_mail_sent(mail, NOW)
+
+    def life(storage: Storage, number: int) -> None:
+        for turn in range(rounds):
+            person = people[(number + turn) % 2]
+
+            def log_in(transaction: WriteTransaction, person: Any = person, turn: int = turn) -> None:
+                if transaction.lock_account(person.account_id) is None:
+                    transaction.insert_account(person)
+                for device in ("laptop", "phone")[:: 1 if turn % 2 else -1]:
+                    transaction.put_token(token(device, turn, person.account_id))
+                    transaction.remember_client(person.account_id, device.encode(), NOW, 2)
+                transaction.mark_void(b"%d" % turn)
+
+            def delete(transaction: WriteTransaction, person: Any = person) -> None:
+                if transaction.lock_account(person.account_id) is not None:
+                    transaction.delete_account(person.account_id, NOW)
+                transaction.void_links(person.email)
+                transaction.mark_void(b"deleted")
+
+            def queue(transaction: WriteTransaction, email: str = person.email, turn: int = turn) -> None:
+                mail_id = number * 1000 + turn
+                transaction.queue_mail(Mail(email=email, mail_id=mail_id, signup_id=None, created_at=NOW, due_at=NOW))
+
+            for work in (log_in, queue, mails, delete):
+                with suppress(AddressTaken):
+                    storage.write(work)
+            storage.write(lambda transaction: transaction.purge_tokens(NOW.replace(year=2027), 100))
+            storage.write(lambda transaction: transaction.forget_clients(NOW, 100))
+            storage.write(lambda transaction: transaction.purge_mails(NOW, 100))
+
+    with ThreadPoolExecutor(4) as pool:
+        for each in [pool.submit(life, servers[number % 2], number) for number in range(4)]:
+            each.result()
+    for server in servers:
+        server.close()
+    assert sql(url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(0,)]

@@ -1,0 +1,197 @@
+"""A server whose database is PostgreSQL, and the commands of whoever runs it."""
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from operator import gt
+from pathlib import Path
+
+import pytest
+import websocket
+from click.testing import CliRunner, Result
+
+from tests.cheap_server import CheapServer
+from tests.postgres import Postgres
+from tests.server.front import listen
+from tests.server.helpers import API, Account, HttpWire, free_port, new_account, until
+from tests.server.test_cli import run as run_program
+from walletsync_server.cli import main
+from walletsync_server.observe.doctor import diagnose
+from walletsync_server.observe.findings import FAIL, OK, WARN
+from walletsync_server.services.errors import LEAST_PAUSE, MOST_PAUSE
+from walletsync_server.settings import Settings
+from walletsync_server.storage.contract_tests.records import NOW
+
+LARGE = 200_000
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+@pytest.fixture
+def own() -> Iterator[Postgres]:
+    """A PostgreSQL that the test may stop."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("postgresql://alice:se%20cret@db.example.com/x", "postgresql://alice:…@db.example.com/x"),
+        ("postgresql://db.example.com/x?user=a&password=secret", "postgresql://db.example.com/x?user=a&password=…"),
+        ("postgresql:///x?sslpassword=secret&host=/run", "postgresql:///x?sslpassword=…&host=/run"),
+        ("postgresql://alice@db.example.com:5433/x", "postgresql://alice@db.example.com:5433/x"),
+    ],
+)
+def test_password_in_the_url_is_shown_to_nobody(given: str, shown: str) -> None:
+    """Neither by `config`, nor in the settings' repr, nor by a server that does not start."""
+    settings = Settings(database=given)
+    assert settings.database_name == shown
+    assert "secret" not in repr(settings)
+    printed = run("config", "--json", "--database", given)
+    assert json.loads(printed.stdout)["database"]["value"] == shown
+    assert f'database = "{shown}"' in run("config", "--database", given).stdout
+
+
+def test_server_that_cannot_reach_it_says_so(own: Postgres) -> None:
+    """Status 1 and one sentence, in which there is no password."""
+    url = f"postgresql://alice:secret@localhost:{own.port}/postgres"
+    ended = run_program("serve", "--port", "0", "--database", url)
+    assert (ended.returncode, ended.stdout, "secret" in ended.stderr) == (1, "", False)
+    assert "cannot be reached" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        (["backup", "b.db"], "pg_dump"),
+        (["backup", "-"], "pg_dump"),
+        (["restore", "b.db"], "pg_restore"),
+        (["compact"], "VACUUM"),
+    ],
+)
+def test_commands_for_files_say_what_to_use_instead(words: list[str], instead: str) -> None:
+    """Status 2: the database has no file; the URL's password is not repeated."""
+    ended = run(*words, "--database", "postgresql://alice:secret@localhost/x")
+    assert (ended.exit_code, instead in ended.stderr, "secret" in ended.stderr) == (2, True, False)
+
+
+def test_dump_is_no_backup_to_verify(postgres: Postgres, tmp_path: Path) -> None:
+    """What pg_dump writes, in either format, is told from a damaged file, and how to verify it."""
+    url = postgres.new_storage()
+    for form in ("custom", "plain"):
+        dump = tmp_path / form
+        command = [str(postgres.binaries / "pg_dump"), f"--format={form}", f"--file={dump}", url]
+        subprocess.run(command, check=True)
+        ended = run("verify-backup", str(dump))
+        assert (ended.exit_code, "is a dump of PostgreSQL" in ended.stderr) == (2, True)
+        assert "with pg_restore" in " ".join(ended.stderr.split())
+
+
+def test_operator_administers_accounts_while_it_serves(postgres: Postgres) -> None:
+    """`migrate` makes the tables; what is allowed, listed and logged out holds at once, sockets included."""
+    url = postgres.new_database()
+    assert "migrated from nothing to" in run("migrate", "--database", url).stdout
+    assert "is up to date" in run("migrate", "--database", url).stdout
+    with CheapServer(accounts="open", settings={"database": url}) as server:
+        account = new_account(HttpWire(server.url))
+        assert account.post(1, "x" * LARGE).status == 200
+        assert account.get().json["encryptedWallet"] == "x" * LARGE
+        socket = listen(server.url, account.token)
+        assert socket.recv() == "wallet-update:1"
+        assert account.post(2).status == 200
+        assert socket.recv() == "wallet-update:2"
+        assert account.email in run("accounts", "list", "--database", url).stdout
+        assert run("accounts", "logout", account.email, "--database", url).exit_code == 0
+        assert account.get().status == 401
+        assert socket.recv_data()[0] == websocket.ABNF.OPCODE_CLOSE
+        socket.shutdown()
+
+
+def test_metrics_are_those_that_there_are(postgres: Postgres, tmp_path: Path) -> None:
+    """Nothing of files and disks, which are the database server's."""
+    port = free_port()
+    settings: dict[str, str | int | Iterable[str]] = {"database": postgres.new_storage(), "metrics_port": port}
+    with CheapServer(accounts="open", settings=settings) as server:
+        assert new_account(HttpWire(server.url)).post(1).status == 200
+        shown = HttpWire(f"http://127.0.0.1:{port}")("GET", "/metrics").body.decode()
+    assert re.search(r"^walletsync_reads_most 40\.0$", shown, re.MULTILINE)
+    assert "walletsync_accounts 1.0" in shown
+    assert "database_bytes" not in shown
+
+
+def test_doctor_finds_what_is_wrong(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the tests' server does not wait for its disk is a fault; the rest is well, or has a sentence."""
+
+    def found(url: str, now: datetime = NOW) -> dict[str, tuple[str, str]]:
+        findings = diagnose(Settings(database=url, port=0), clock=lambda: now)
+        return {finding.name: (finding.level, finding.sentence) for finding in findings}
+
+    url = postgres.new_storage()
+    levels = {name: level for name, (level, _) in found(url).items()}
+    well = dict.fromkeys(("settings", "PostgreSQL", "connection", "schema", "clock", "backup"), OK)
+    assert levels == well | {"durability": FAIL}
+    assert "fsync must be on" in found(url)["durability"][1]
+    assert found(postgres.new_database())["schema"][0] == WARN
+    with CheapServer(accounts="open", settings={"database": url}) as server:
+        new_account(HttpWire(server.url))
+    assert found(url, datetime(2020, 1, 1, tzinfo=UTC))["clock"][0] == FAIL
+    assert found("postgresql://localhost:1/x")["database"][0] == FAIL
+    for name in [name for name in sys.modules if "storage.postgres" in name]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    assert found(url)["PostgreSQL"][0] == FAIL
+
+
+def test_restart_under_load_loses_nothing(own: Postgres) -> None:
+    """While it is away: 503 with Retry-After, not ready, alive. Then all goes on, with all that was acknowledged."""
+    with CheapServer(accounts="open", settings={"database": own.new_storage()}) as server:
+        wire = HttpWire(server.url)
+        accounts = [new_account(wire) for _ in range(4)]
+        stopped = threading.Event()
+        with ThreadPoolExecutor(len(accounts)) as pool:
+            lives = [pool.submit(post_until, stopped, account) for account in accounts]
+            for end in (own.kill, own.stop):
+                before = sequences(accounts)
+                until(lambda before=before: all(map(gt, sequences(accounts), before)))  # type: ignore[misc]
+                end()
+                answer = accounts[0].get()
+                assert (answer.status, answer.code) == (503, "unavailable")
+                assert LEAST_PAUSE <= int(answer.headers["retry-after"]) <= MOST_PAUSE
+                assert [wire("GET", path).status for path in ("/readyz", "/healthz")] == [503, 200]
+                own.start()
+                until(lambda: wire("GET", "/readyz").status == 200)
+            stopped.set()
+            acknowledged = [life.result() for life in lives]
+        for account, sequence in zip(accounts, acknowledged, strict=True):
+            assert account.get().json["sequence"] in (sequence, sequence + 1)
+        log = server.log()
+    assert "event=unavailable" in log
+    assert "event=unexpected" not in log
+
+
+def sequences(accounts: list[Account]) -> list[int]:
+    return [account.get().json.get("sequence", 0) for account in accounts]
+
+
+def post_until(stopped: threading.Event, account: Account) -> int:
+    """Post one version after the other, each again until it is acknowledged; return the last."""
+    sequence = 0
+    while not stopped.is_set():
+        answer = account.wire("POST", f"{API}/wallet", body(sequence + 1), token=account.token)
+        assert answer.status in (200, 503), answer
+        if answer.status == 200:
+            sequence += 1
+    return sequence
+
+
+def body(sequence: int) -> dict[str, object]:
+    return {"encryptedWallet": f"wallet {sequence}", "sequence": sequence, "hmac": "h"}
