@@ -25,6 +25,7 @@ COMMANDS = {
     "restore": "database:restore_command",
     "migrate": "database:migrate_command",
     "compact": "database:compact_command",
+    "copy": "copying:copy_command",
 }
 """Where each command is: a module beside this one, and its name there."""
 

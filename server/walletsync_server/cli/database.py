@@ -22,7 +22,10 @@ _STDOUT = Path("-")
 _DUMPS = b"PGDMP", b"--\n-- PostgreSQL database"
 """What a file of pg_dump begins with, by its format."""
 _DUMP = "pg_dump --format=custom --file=FILE NAME writes what it holds into FILE."
-_VERIFY = "To verify it, restore it into an empty database with pg_restore, which reads all of it."
+_VERIFY = (
+    "To verify it, restore it into an empty database with pg_restore, copy that into a file with "
+    "`walletsync-server copy`, and run `verify-backup` on the file."
+)
 _RESTORE = (
     "pg_restore puts a dump of pg_dump into an empty database. Logins come back with it: run `accounts logout` for "
     "whoever shall log in again."

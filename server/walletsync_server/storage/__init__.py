@@ -6,10 +6,11 @@ speak SQL share, and beside it each has a folder of its own, such as `sqlite/`. 
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import override
 
@@ -34,6 +35,14 @@ class _Engine(ABC):
     @abstractmethod
     def migrate(self, rest: str) -> tuple[str | None, str | None]:
         """Do what `migrate` does."""
+
+    @abstractmethod
+    def reading_alone(self, rest: str) -> AbstractContextManager[Any]:
+        """Return a connection to look at a database that nobody else has open meanwhile."""
+
+    @abstractmethod
+    def filling(self, rest: str) -> AbstractContextManager[Any]:
+        """Return a connection to fill a new database with."""
 
 
 def open_storage(
@@ -69,6 +78,24 @@ def migrate(url: str) -> tuple[str | None, str | None]:
     return engine.migrate(rest)
 
 
+def copy_storage(source: str, target: str, progress: Callable[[int, int], None]) -> int:
+    """Copy all that a database keeps into another, of any engine, and compare the two; return how many rows there are.
+
+    Args:
+        source: its URL. Nobody has it open meanwhile, and it is not changed.
+        target: the URL of the other, which is made, or has nothing in it.
+        progress: called with how much is done, and of how much.
+
+    Raises:
+        StorageError: with a sentence for the operator. Nothing is copied.
+    """
+    from walletsync_server.storage.sql.copying import copy_rows
+
+    (reader, place), (filler, new_place) = _engine_of(source), _engine_of(target)
+    with reader.reading_alone(place) as reading, filler.filling(new_place) as filling:
+        return copy_rows(reading, filling, progress)
+
+
 def _engine_of(url: str) -> tuple[_Engine, str]:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _ENGINES:
@@ -92,6 +119,18 @@ class _Sqlite(_Engine):
         from walletsync_server.storage.sqlite.opening import migrate_sqlite
 
         return migrate_sqlite(self._file(rest))
+
+    @override
+    def reading_alone(self, rest: str) -> AbstractContextManager[Any]:
+        from walletsync_server.storage.sqlite import moving
+
+        return moving.reading_alone(self._file(rest))
+
+    @override
+    def filling(self, rest: str) -> AbstractContextManager[Any]:
+        from walletsync_server.storage.sqlite import moving
+
+        return moving.filling(self._file(rest))
 
     @staticmethod
     def _file(rest: str) -> Path:
@@ -117,6 +156,20 @@ class _Postgres(_Engine):
             from walletsync_server.storage.postgres.opening import migrate_postgres
 
         return migrate_postgres(f"postgresql://{rest}")
+
+    @override
+    def reading_alone(self, rest: str) -> AbstractContextManager[Any]:
+        with _driver_of_postgresql():
+            from walletsync_server.storage.postgres import moving
+
+        return moving.reading_alone(f"postgresql://{rest}")
+
+    @override
+    def filling(self, rest: str) -> AbstractContextManager[Any]:
+        with _driver_of_postgresql():
+            from walletsync_server.storage.postgres import moving
+
+        return moving.filling(f"postgresql://{rest}")
 
 
 @contextmanager

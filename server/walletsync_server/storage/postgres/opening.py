@@ -52,13 +52,18 @@ def read_postgres(url: str) -> Storage:
     """
     address = Address(url)
     with connected(address) as connection:
-        revision = _revision(connection, address)
+        refuse_other_schema(connection, address)
+    return PostgresStorage(Links(address, most=1), take_no_notice)
+
+
+def refuse_other_schema(connection: sa.Connection, address: Address) -> None:
+    """Raise `StorageError` if the schema of a database is not today's."""
+    revision = _revision(connection, address)
     if revision != newest_revision():
         raise StorageError(
             f"The schema of {address} is {revision or 'none'}, not the {newest_revision()} of this version. "
             "Make a backup, then run `migrate` or start the server."
         )
-    return PostgresStorage(Links(address, most=1), take_no_notice)
 
 
 def migrate_postgres(url: str, *, create: bool = True) -> tuple[str | None, str]:

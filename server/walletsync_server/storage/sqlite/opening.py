@@ -98,7 +98,7 @@ def read_sqlite(file: Path) -> Storage:
     """
     refuse_broken_sqlite(sqlite_version())
     refuse_missing(file)
-    _refuse_other_schema(file)
+    refuse_other_schema(file)
     return SqliteReading(Readers(engine(file, readonly=True, pool_size=1)))
 
 
@@ -106,14 +106,15 @@ def _snapshot(file: Path) -> Storage:
     """Open the database as it is, where there is no room for more, if it is one of this version."""
     snapshot = Snapshot(file, READERS)
     try:
-        _refuse_other_schema(file, immutable=True)
+        refuse_other_schema(file, immutable=True)
     except StorageError:
         snapshot.close()
         raise
     return snapshot
 
 
-def _refuse_other_schema(file: Path, *, immutable: bool = False) -> None:
+def refuse_other_schema(file: Path, *, immutable: bool = False) -> None:
+    """Raise `StorageError` if the schema of a database is not today's."""
     reading = engine(file, readonly=True, pool_size=1, immutable=immutable)
     try:
         with driver_errors_end_here(file), reading.connect() as connection:
