@@ -1,6 +1,6 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help docs docs-check session test test-pythons test-lowest security bench lint format lab serve lock dist clean
+.PHONY: help docs docs-check session test test-pythons test-lowest test-postgresql security bench lint format lab serve lock dist clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ READY := $(VENV)/installed
 unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of programs, and each would compile all that it imports
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 docs: $(READY) ## run the notebooks; write their outputs and README.md anew
 	@$(BIN)/python -m tools.docs build
@@ -28,6 +28,9 @@ test-pythons: $(READY) ## run docs-check and test under each Python from 3.11 to
 test-lowest: $(READY) ## run the tests with the lowest versions of what both distributions ask for
 	@$(BIN)/python -m tools.lowest .venv-lowest.lock
 	@$(MAKE) --no-print-directory VENV=.venv-lowest LOCK=.venv-lowest.lock test
+
+test-postgresql: $(READY) ## run over PostgreSQL all tests that need not know the database; and kill it more often
+	@DATABASE=postgresql KILLS=1000 $(BIN)/python -m pytest
 
 security: $(READY) ## run the slow tests of what an attacker or a fault can do; some minutes
 	@$(BIN)/python -m pytest -m security

@@ -21,6 +21,8 @@ from walletsync_server.testing import RunningServer
 
 PASSWORD = "correct horse battery staple"
 HERE = Path(__file__).parent
+ON_POSTGRESQL = os.environ.get("DATABASE") == "postgresql"
+"""Whether the server that most tests share keeps its data there, and only tests run that have to do with that."""
 
 pytest.register_assert_rewrite(
     "walletsync_server.storage.contract_tests"
@@ -47,11 +49,19 @@ def forget_settings(environment: MutableMapping[str, str]) -> None:
         del environment[name]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Measure coverage by the tests of the rooms only: others take far more steps, and measuring makes each dearer."""
+    if ON_POSTGRESQL:
+        chosen = [item for item in items if {"running_server", "postgres", "wire"} & set(_fixtures(item))]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
     for item in items:
         if not item.path.is_relative_to(HERE / "client") and not item.path.is_relative_to(HERE / "server"):
             item.add_marker(pytest.mark.untraced)
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest.hookimpl(wrapper=True)
@@ -100,9 +110,10 @@ def process_that_ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def running_server() -> Iterator[RunningServer]:
+def running_server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     """A real process where everybody may sign up, with cheap password hashes. Not to be stopped."""
-    with CheapServer(accounts="open") as server:
+    settings = {"database": request.getfixturevalue("postgres").new_storage()} if ON_POSTGRESQL else {}
+    with CheapServer(accounts="open", settings=settings) as server:
         yield server
 
 

@@ -13,15 +13,21 @@ _PATIENCE_SECONDS = 30.0
 class ForkedServer:
     """One server process on a database that outlives it. To be killed at any moment, and replaced by the next.
 
+    Args:
+        database: its file; what it writes to stderr goes beside that.
+        options: more of the command line.
+        at: the URL of another database, if it is not that file.
+
     Attributes:
         url: where it listens, once `wait_until_ready` has returned True.
         log: the file that has what it writes to stderr; the servers before it may have written there too.
     """
 
-    def __init__(self, database: Path, *options: str) -> None:
+    def __init__(self, database: Path, *options: str, at: str = "") -> None:
         self.log = database.with_suffix(".log")
         self.url = ""
-        words = ["serve", "--port", "0", "--database", f"sqlite:///{database}", "--accounts", "open", *options]
+        where = at or f"sqlite:///{database}"
+        words = ["serve", "--port", "0", "--database", where, "--accounts", "open", *options]
         for name, value in UNLIMITED.items():
             words += [f"--{name.replace('_', '-')}", value]
         self._process = Fork(words, self.log)

@@ -1,12 +1,14 @@
 """The outside log: what may be stored of an account after any accident, and what is."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
+import psycopg
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
@@ -84,21 +86,36 @@ def is_stored(stored: Stored | None, state: State | None) -> bool:
     return state is None if stored is None else state is not None and stored.is_exactly(state)
 
 
-def stored_accounts(database: Path) -> dict[str, Stored]:
-    """Return what is stored of each address, after checking that the file is sound and no row belongs to nobody."""
+Ask = Callable[..., list[Any]]
+"""Returns the rows of a query, in which question marks stand for the values."""
+
+
+def stored_accounts(database: Path | str) -> dict[str, Stored]:
+    """Return what is stored of each address, after checking that the file is sound and no row belongs to nobody.
+
+    `database` is the file of a SQLite database, or the URL of one of PostgreSQL, which keeps itself sound.
+    """
+    with _asking(database) as ask:
+        columns = "account_id, email, password_hash, salt_seed, epoch, current_sequence"
+        return {
+            email: Stored(password_hash, seed, epoch, sequence, _versions(ask, account), _tokens(ask, account))
+            for account, email, password_hash, seed, epoch, sequence in ask(f"SELECT {columns} FROM accounts")  # noqa: S608 - no input
+        }
+
+
+@contextmanager
+def _asking(database: Path | str) -> Iterator[Ask]:
+    if isinstance(database, str):
+        with psycopg.connect(database) as there:
+            there.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            yield lambda query, *values: there.execute(query.replace("?", "%s"), values).fetchall()
+        return
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         connection.execute("BEGIN")
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        columns = "account_id, email, password_hash, salt_seed, epoch, current_sequence"
-        rows: list[tuple[Any, ...]] = connection.execute(f"SELECT {columns} FROM accounts").fetchall()  # noqa: S608 - no input
-        return {
-            email: Stored(
-                password_hash, seed, epoch, sequence, _versions(connection, account), _tokens(connection, account)
-            )
-            for account, email, password_hash, seed, epoch, sequence in rows
-        }
+        yield lambda query, *values: connection.execute(query, values).fetchall()
     finally:
         connection.close()
 
@@ -108,22 +125,21 @@ def _first_and_last(versions: tuple[T, ...]) -> tuple[T, ...]:
     return versions[:1] + versions[1:][-KEPT_VERSIONS:]
 
 
-def _versions(connection: apsw.Connection, account: int) -> tuple[tuple[int, bytes, bytes, bytes, bytes], ...]:
+def _versions(ask: Ask, account: int) -> tuple[tuple[int, bytes, bytes, bytes, bytes], ...]:
     """Return the first and the last ten, after checking that each in between was the first or the last of its hour."""
     query = (
         "SELECT sequence, digest, device_id, hmac, encrypted_wallet, stored_at "
         "FROM wallets WHERE account_id = ? ORDER BY sequence"
     )
-    found = connection.execute(query, (account,))
-    rows: list[Any] = found.fetchall()
+    rows = ask(query, account)
     hours = [row[-1] // _HOUR for row in rows]
     for place in range(1, len(rows) - KEPT_VERSIONS):
         assert not hours[place - 1] == hours[place] == hours[place + 1]
     return _first_and_last(tuple(row[:-1] for row in rows))
 
 
-def _tokens(connection: apsw.Connection, account: int) -> dict[str, tuple[int, bytes]]:
-    rows = connection.execute("SELECT device_id, epoch, token_hash FROM tokens WHERE account_id = ?", (account,))
+def _tokens(ask: Ask, account: int) -> dict[str, tuple[int, bytes]]:
+    rows = ask("SELECT device_id, epoch, token_hash FROM tokens WHERE account_id = ?", account)
     return {device.decode(): (epoch, token) for device, epoch, token in rows}
 
 

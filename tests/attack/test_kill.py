@@ -6,15 +6,19 @@
 import os
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.attack.forked import ForkedServer
-from tests.attack.ledger import stored_accounts
+from tests.attack.ledger import Stored, stored_accounts
 from tests.attack.person import Person
+from tests.postgres import Postgres
+from tests.server.helpers import until
 
 STARTING, SERVING, STOPPING = "starting", "serving", "stopping"
 LIVES = (STARTING, STARTING, SERVING, SERVING, SERVING, SERVING, SERVING, SERVING, SERVING, STOPPING)
@@ -27,25 +31,65 @@ DATABASES_OF_ONE_TEST = 2
 PEOPLE = 6
 
 
-@pytest.mark.parametrize("seed", range(max(1, KILLS // len(LIVES) // DATABASES_OF_ONE_TEST)))  # so a failure names it
+SEEDS = range(max(1, KILLS // len(LIVES) // DATABASES_OF_ONE_TEST))
+ON_POSTGRESQL = range(max(1, len(SEEDS) // 4))
+"""Fewer: what is killed there is the server alone, whose threads and connections are all that differs."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database that outlives its servers: the file, or that of PostgreSQL, which has a URL."""
+
+    file: Path
+    url: str = ""
+
+    def server(self) -> ForkedServer:
+        return ForkedServer(self.file, at=self.url)
+
+    def stored(self) -> dict[str, Stored]:
+        return stored_accounts(self.url or self.file)
+
+    def come_to_rest(self) -> None:
+        """Wait until PostgreSQL knows that a server was killed: until then it may go on with what that sent last."""
+        if self.url:
+            until(self._is_nobodys)
+
+    def _is_nobodys(self) -> bool:
+        others = "pid != pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
+        with psycopg.connect(self.url) as connection:
+            return not connection.execute(f"SELECT 1 FROM pg_stat_activity WHERE {others}").fetchall()  # noqa: S608
+
+
+@pytest.mark.parametrize("seed", SEEDS)  # so that a failure names it
 def test_killed_server_keeps_what_it_acknowledged_and_nothing_by_halves(tmp_path: Path, seed: int) -> None:
     """After every kill the file is sound, and each account is wholly what was acknowledged, or the next request too."""
+    be_killed(seed, lambda number: Database(tmp_path / f"{number}.db"))
+
+
+@pytest.mark.parametrize("seed", ON_POSTGRESQL)
+def test_the_same_on_postgresql(tmp_path: Path, postgres: Postgres, seed: int) -> None:
+    """Where the database goes on without the server, and finds out by itself that nobody is there any more."""
+    be_killed(seed, lambda number: Database(tmp_path / f"{number}.db", postgres.new_database()))
+
+
+def be_killed(seed: int, make: Callable[[int], Database]) -> None:
     moments = random.Random(seed)
     for number in range(DATABASES_OF_ONE_TEST):
-        database = tmp_path / f"{number}.db"
+        database = make(number)
         people = [Person(f"user{each}@example.com", moments.getrandbits(64)) for each in range(PEOPLE)]
         for life in moments.sample(LIVES, len(LIVES)):
-            server = ForkedServer(database)
+            server = database.server()
             if life == STARTING:
                 server.runs_on_for(moments.uniform(0, START_SECONDS))
                 assert server.kill() == -9
             else:
                 live_until_killed(server, database, people, moments, stop_first=life == STOPPING)
+            database.come_to_rest()
         check_at_rest(database, people)
 
 
 def live_until_killed(
-    server: ForkedServer, database: Path, people: Sequence[Person], moments: random.Random, *, stop_first: bool
+    server: ForkedServer, database: Database, people: Sequence[Person], moments: random.Random, *, stop_first: bool
 ) -> None:
     assert server.wait_until_ready(), server.log.read_text()
     settle(database, people)
@@ -63,9 +107,9 @@ def live_until_killed(
             life.result()
 
 
-def check_at_rest(database: Path, people: Sequence[Person]) -> None:
+def check_at_rest(database: Database, people: Sequence[Person]) -> None:
     """Start once more, and stop in peace: all is there both times, and no fault was logged ever."""
-    server = ForkedServer(database)
+    server = database.server()
     assert server.wait_until_ready(), server.log.read_text()
     settle(database, people)
     server.ask_to_stop()
@@ -74,8 +118,8 @@ def check_at_rest(database: Path, people: Sequence[Person]) -> None:
     assert "level=error" not in server.log.read_text()
 
 
-def settle(database: Path, people: Sequence[Person]) -> None:
-    stored = stored_accounts(database)
+def settle(database: Database, people: Sequence[Person]) -> None:
+    stored = database.stored()
     assert stored.keys() <= {person.email for person in people}
     for person in people:
         person.settle(stored.get(person.email))

@@ -14,6 +14,7 @@ from tests.attack import steps
 from tests.attack.forked import ForkedServer
 from tests.attack.ledger import State, Version, is_stored, stored_accounts
 from tests.attack.wires import KeptWire
+from tests.postgres import Postgres
 from tests.server.front import listen
 from tests.server.helpers import API, Answer, Wire, log_in, wallet_body
 
@@ -21,16 +22,25 @@ EMAIL, OLD, SEED = "alice@example.com", "derived login password", "5e" * 32
 ROUNDS = 40
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """A file, or the URL of a new database of PostgreSQL."""
+    if request.param == "sqlite":
+        return tmp_path / "walletsync.db"
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return postgres.new_storage()
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ForkedServer]:
-    server = ForkedServer(tmp_path / "walletsync.db")
+def server(tmp_path: Path, database: Path | str) -> Iterator[ForkedServer]:
+    server = ForkedServer(tmp_path / "walletsync.db", at=database if isinstance(database, str) else "")
     assert server.wait_until_ready(), server.log.read_text()
     yield server
     assert server.kill() == -9
 
 
 @pytest.mark.parametrize("seed", [20261123])  # so that a failure names it
-def test_nothing_of_before_outlives_a_password_change(server: ForkedServer, tmp_path: Path, seed: int) -> None:
+def test_nothing_of_before_outlives_a_password_change(server: ForkedServer, database: Path | str, seed: int) -> None:
     """Two changes, two posts and a login at once, beside a socket: one change is made, or a post came first."""
     moments = random.Random(seed)
     with closing(KeptWire(server.url)) as wire, ThreadPoolExecutor(5) as pool:
@@ -41,7 +51,7 @@ def test_nothing_of_before_outlives_a_password_change(server: ForkedServer, tmp_
             state = logged_in(wire, state)
             state, winner = one_round(server, wire, pool, state, number, moments)
             winners.add(winner)
-            assert is_stored(stored_accounts(tmp_path / "walletsync.db").get(EMAIL), state)
+            assert is_stored(stored_accounts(database).get(EMAIL), state)
     assert len(winners) > 1, "the race is none"
 
 
