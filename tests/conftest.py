@@ -52,7 +52,7 @@ def forget_settings(environment: MutableMapping[str, str]) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Measure coverage by the tests of the rooms only: others take far more steps, and measuring makes each dearer."""
     if ON_POSTGRESQL:
-        chosen = [item for item in items if {"running_server", "postgres", "wire"} & set(_fixtures(item))]
+        chosen = [item for item in items if _can_be_on_postgresql(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
     for item in items:
@@ -60,8 +60,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.untraced)
 
 
-def _fixtures(item: pytest.Item) -> list[str]:
-    return item.fixturenames if isinstance(item, pytest.Function) else []
+def _can_be_on_postgresql(item: pytest.Item) -> bool:
+    """Say whether a test has to do with PostgreSQL, or the shared server, and does not roll back the file of that."""
+    if not isinstance(item, pytest.Function) or hasattr(item.module, "take_backup"):
+        return False
+    return bool({"running_server", "postgres", "wire"} & set(item.fixturenames))
 
 
 @pytest.hookimpl(wrapper=True)

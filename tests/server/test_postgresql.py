@@ -15,6 +15,7 @@ import pytest
 import websocket
 from click.testing import CliRunner, Result
 
+from tests.canaries import forms_of
 from tests.cheap_server import CheapServer
 from tests.postgres import Postgres
 from tests.server.front import listen
@@ -176,6 +177,24 @@ def test_restart_under_load_loses_nothing(own: Postgres) -> None:
         log = server.log()
     assert "event=unavailable" in log
     assert "event=unexpected" not in log
+
+
+def test_password_of_the_url_is_never_in_the_log(own: Postgres) -> None:
+    """Neither while all is well, nor when the database is away, and at no level."""
+    password = "canary-database-0a73"
+    name = own.new_storage().partition("///")[2].partition("?")[0]
+    own.execute(f"ALTER ROLE postgres PASSWORD '{password}'")
+    url = f"postgresql://postgres:{password}@localhost:{own.port}/{name}"
+    with CheapServer(accounts="open", settings={"database": url, "log_level": "debug"}) as server:
+        account = new_account(HttpWire(server.url))
+        assert account.post(1).status == 200
+        own.kill()
+        assert account.get().status == 503
+        own.start()
+        until(lambda: account.get().status == 200)
+        log = server.log()
+    assert "event=unavailable" in log
+    assert [form for form in forms_of(password) if form in log] == []
 
 
 def sequences(accounts: list[Account]) -> list[int]:
