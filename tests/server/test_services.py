@@ -360,7 +360,8 @@ def test_refused_write_holds_no_wallet_while_it_waits(world: World, monkeypatch:
 
     token = world.log_in()
     world.write(token, 1, "first")
-    monkeypatch.setattr(SqlWriteTransaction, "current_wallet", unwanted)
+    for name in ("current_wallet", "shown_by"):
+        monkeypatch.setattr(SqlWriteTransaction, name, unwanted)
     with pytest.raises(errors.Conflict) as raised:
         world.write(token, 1, "another")
     assert raised.value.current.encrypted_wallet == "first"

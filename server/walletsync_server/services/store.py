@@ -40,8 +40,10 @@ class Store:
 
     def read(self, work: Callable[[ReadTransaction], T]) -> T:
         """Return `work(transaction)` on one consistent view."""
-        with _unavailable():
+        try:  # and no context manager, which would cost as much as a statement
             return self._storage.read(work)
+        except StorageError as error:
+            raise Unavailable from error
 
     def write(self, work: Callable[[WriteTransaction], T]) -> T:
         """Return `work(transaction)` once all of it is on the disk."""

@@ -10,7 +10,7 @@ from walletsync.protocol import MAX_DEVICES, TOKEN_DAYS
 from walletsync_server.live.interface import Publisher
 from walletsync_server.services.errors import NoSuchDevice, TooManyDevices, Unauthorized
 from walletsync_server.services.store import Store
-from walletsync_server.storage.interface import Account, ReadTransaction, Token, WriteTransaction
+from walletsync_server.storage.interface import Account, ReadTransaction, Shown, Token, WriteTransaction
 
 LIFETIME = timedelta(days=TOKEN_DAYS)
 LATELY = timedelta(days=TOKEN_DAYS)
@@ -87,6 +87,17 @@ class Tokens:
             raise Unauthorized
         return known
 
+    def shown_by(self, token: str | None, most: int | None) -> Shown:
+        """Return what a live token shows, in one look; see `ReadTransaction.shown_by`.
+
+        Raises:
+            Unauthorized: as `authenticate`.
+        """
+        shown = self._store.read(lambda transaction: transaction.shown_by(_hash(token), most)) if token else None
+        if shown is None or self._is_over(shown):
+            raise Unauthorized
+        return shown
+
     def account_of(self, token: str | None) -> int | None:
         """Return the number of the account whose token this is; None if it would not be accepted now."""
         known = self._store.read(lambda transaction: transaction.find_token(_hash(token))) if token else None
@@ -155,7 +166,7 @@ class Tokens:
         moment = self._purge_clock() - LATELY
         return self._store.remove(lambda transaction, most: transaction.purge_tokens(moment, most))
 
-    def _is_over(self, token: Token) -> bool:
+    def _is_over(self, token: Token | Shown) -> bool:
         return token.expires_at <= self._clock()
 
 

@@ -11,7 +11,7 @@ from walletsync_server.services.errors import Conflict, NoSuchVersion, NothingTo
 from walletsync_server.services.store import Store
 from walletsync_server.services.thinning import superfluous
 from walletsync_server.services.tokens import Tokens
-from walletsync_server.storage.interface import Account, KeptVersion, LargeWallet, ReadTransaction, WriteTransaction
+from walletsync_server.storage.interface import Account, KeptVersion, ReadTransaction, WriteTransaction
 from walletsync_server.storage.interface import Wallet as Wallet  # what `Wallets` returns
 
 SMALL = 64 * 1024
@@ -82,23 +82,17 @@ class Wallets:
             Unauthorized: if the token is not alive.
             NoWallet: if there is none yet.
         """
-
-        def look(transaction: ReadTransaction, most: int | None = None) -> Wallet | bytes | None:
-            account_id = self._tokens.authenticate(transaction, token).account_id
-            if known is not None:
-                digest = transaction.current_digest(account_id)
-                if digest is not None and known(digest):
-                    return digest
-            return transaction.current_wallet(account_id, most)
-
-        try:
-            found = self._store.read(lambda transaction: look(transaction, SMALL))
-        except LargeWallet:
+        shown = self._tokens.shown_by(token, SMALL if known is None else 0)
+        if known is not None and shown.digest is not None:
+            if known(shown.digest):
+                return shown.digest
+            shown = self._tokens.shown_by(token, SMALL)
+        if shown.wallet is None and shown.digest is not None:
             yield ELSEWHERE
-            found = self._store.read(look)
-        if found is None:
+            shown = self._tokens.shown_by(token, None)
+        if shown.wallet is None:
             raise NoWallet
-        return found
+        return shown.wallet
 
     def history(self, token: str | None) -> list[KeptVersion]:
         """Return what is known of each version that is kept, the current one first.

@@ -32,10 +32,6 @@ class StorageError(Exception):
     committed: then it may be, wholly. The message is for the operator's log, so it names no value of a client."""
 
 
-class LargeWallet(Exception):
-    """The wallet has more bytes than the caller wants to read now."""
-
-
 class AddressTaken(Exception):
     """An account with this e-mail address exists already."""
 
@@ -70,6 +66,17 @@ class Wallet:
     digest: bytes
     device_id: str
     stored_at: datetime
+
+
+class Shown(NamedTuple):
+    """What a token shows: when it expires, and the account's current wallet and its digest; both None if there is none.
+
+    `wallet` is None also where it has more bytes than were wanted.
+    """
+
+    expires_at: datetime
+    digest: bytes | None
+    wallet: Wallet | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,11 +180,14 @@ class ReadTransaction(AddressReads, SignupReads):
         """Return the digest of the current wallet without reading the wallet; None if there is no wallet."""
 
     @abstractmethod
-    def current_wallet(self, account_id: int, most: int | None = None) -> Wallet | None:
-        """Return the current wallet, byte for byte as it was appended; None if there is none.
+    def current_wallet(self, account_id: int) -> Wallet | None:
+        """Return the current wallet, byte for byte as it was appended; None if there is none."""
 
-        Raises:
-            LargeWallet: if `most` is given and the encrypted wallet has more bytes of UTF-8. Then it was not read.
+    @abstractmethod
+    def shown_by(self, token_hash: bytes, most: int | None = None) -> Shown | None:
+        """Return what the token of `find_token` shows, None where that finds none; for every read of a wallet.
+
+        An encrypted wallet of more than `most` bytes of UTF-8, if that is given, is not read.
         """
 
     @abstractmethod

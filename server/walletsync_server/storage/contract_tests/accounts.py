@@ -14,8 +14,8 @@ from walletsync_server.storage.interface import (
     Account,
     AddressTaken,
     KeptVersion,
-    LargeWallet,
     ReadTransaction,
+    Shown,
     Storage,
     StorageError,
     WriteTransaction,
@@ -67,14 +67,31 @@ class AccountContract(StorageContract):
         assert storage.read(lambda t: t.current_wallet(alice.account_id)) == last
         assert storage.read(lambda t: t.current_digest(alice.account_id)) == last.digest
 
+    def test_token_shows_the_current_wallet_of_its_account(self, storage: Storage, alice: Account) -> None:
+        """It shows when it expires, and of all wallets the last of its account; nothing that no account has."""
+        storage.write(lambda transaction: transaction.insert_account(BOB))
+        mine, bobs = token("a", 1), token("a", 2, BOB.account_id)
+        for each in (mine, bobs):
+            storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+        assert storage.read(lambda t: t.shown_by(mine.token_hash)) == Shown(mine.expires_at, None, None)
+        assert storage.read(lambda t: t.shown_by(bytes(32))) is None
+        last = wallet(2, "ä🔑\0", "h\0", "d\0")
+        append(storage, alice.account_id, wallet(1), last)
+        append(storage, BOB.account_id, wallet(2))
+        assert storage.read(lambda t: t.shown_by(mine.token_hash)) == Shown(mine.expires_at, last.digest, last)
+        storage.write(lambda t: t.discard_wallets(alice.account_id))
+        assert storage.read(lambda t: t.shown_by(mine.token_hash)) == Shown(mine.expires_at, None, None)
+        storage.write(lambda t: t.replace_password(alice.account_id, "new hash", bytes(32)))
+        assert storage.read(lambda t: t.shown_by(mine.token_hash)) is None
+
     def test_large_wallet_is_not_read_by_who_wants_a_small_one(self, storage: Storage, alice: Account) -> None:
-        """With `most`, a wallet of more bytes of UTF-8 is `LargeWallet`; one of as many comes, and none stays none."""
-        assert storage.read(lambda t: t.current_wallet(alice.account_id, 0)) is None
-        last = wallet(1, "ä" * 5)
+        """With `most`, a wallet of more bytes of UTF-8 is not shown; one of as many is, and none stays none."""
+        mine, last = token("a", 1), wallet(1, "ä" * 5)
+        storage.write(lambda t: t.put_token(mine))
+        assert storage.read(lambda t: t.shown_by(mine.token_hash, 0)) == Shown(mine.expires_at, None, None)
         append(storage, alice.account_id, last)
-        assert storage.read(lambda t: t.current_wallet(alice.account_id, 10)) == last
-        with pytest.raises(LargeWallet):
-            storage.read(lambda t: t.current_wallet(alice.account_id, 9))
+        assert storage.read(lambda t: t.shown_by(mine.token_hash, 10)) == Shown(mine.expires_at, last.digest, last)
+        assert storage.read(lambda t: t.shown_by(mine.token_hash, 9)) == Shown(mine.expires_at, last.digest, None)
 
     def test_old_versions_are_kept_until_they_are_dropped(self, storage: Storage, alice: Account) -> None:
         """`drop_wallets` removes those that are named, one that is gone included, and touches no other account."""

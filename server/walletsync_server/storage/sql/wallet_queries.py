@@ -7,15 +7,16 @@ from typing_extensions import override
 
 from walletsync_server.storage.interface import (
     KeptVersion,
-    LargeWallet,
     ReadTransaction,
+    Shown,
     StoredVersion,
     Wallet,
     WriteTransaction,
 )
 from walletsync_server.storage.sql.erasing import IS_KEPT
 from walletsync_server.storage.sql.prepared import Prepared
-from walletsync_server.storage.sql.schema import accounts, wallets
+from walletsync_server.storage.sql.schema import accounts, tokens, wallets
+from walletsync_server.storage.sql.token_queries import IS_ALIVE
 from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 
 _ANY_SIZE = 2**63 - 1
@@ -32,15 +33,22 @@ _CURRENT_DIGEST = Prepared(
 )
 _SIZE = sa.func.length(sa.type_coerce(wallets.c.encrypted_wallet, sa.LargeBinary))
 _CURRENT_WALLET = Prepared(
-    # One that is too large is not read: its length stands before it.
+    sa.select(*(column for column in wallets.c if column.name != "account_id"))
+    .join_from(accounts, wallets, _IS_CURRENT)
+    .where(accounts.c.account_id == sa.bindparam("account"))
+)
+_SHOWN = Prepared(
+    # A wallet that is too large is not read: its length stands before it.
     sa.select(
+        tokens.c.expires_at,
         *(column for column in wallets.c if column.name not in ("account_id", "encrypted_wallet")),
         sa.case((sa.bindparam("most", type_=sa.BigInteger) >= _SIZE, wallets.c.encrypted_wallet)).label(
             "encrypted_wallet"
         ),
     )
-    .join_from(accounts, wallets, _IS_CURRENT)
-    .where(accounts.c.account_id == sa.bindparam("account"))
+    .join_from(tokens, accounts, IS_ALIVE)
+    .outerjoin(wallets, _IS_CURRENT)
+    .where(tokens.c.token_hash == sa.bindparam("hash"))
 )
 _IS_AT = (wallets.c.account_id == sa.bindparam("account")) & (wallets.c.sequence == sa.bindparam("sequence"))
 _DIGEST_AT = Prepared(sa.select(wallets.c.digest).join_from(wallets, accounts, IS_KEPT).where(_IS_AT))
@@ -94,13 +102,17 @@ class SqlWalletReads(SqlTransaction, ReadTransaction):
         return digest
 
     @override
-    def current_wallet(self, account_id: int, most: int | None = None) -> Wallet | None:
-        row = _CURRENT_WALLET.row(self._driver, account=account_id, most=_ANY_SIZE if most is None else most)
+    def current_wallet(self, account_id: int) -> Wallet | None:
+        row = _CURRENT_WALLET.row(self._driver, account=account_id)
+        return None if row is None else Wallet(**row)
+
+    @override
+    def shown_by(self, token_hash: bytes, most: int | None = None) -> Shown | None:
+        row = _SHOWN.row(self._driver, hash=token_hash, most=_ANY_SIZE if most is None else most)
         if row is None:
             return None
-        if row["encrypted_wallet"] is None:
-            raise LargeWallet
-        return Wallet(**row)
+        expires_at = row.pop("expires_at")
+        return Shown(expires_at, row["digest"], None if row["encrypted_wallet"] is None else Wallet(**row))
 
     @override
     def digest_at(self, account_id: int, sequence: int) -> bytes | None:
