@@ -91,10 +91,10 @@ def test_idle_connection_is_closed(narrow: flask.Flask, monkeypatch: pytest.Monk
         assert statuses(received.read()) == [200]
 
 
-def test_line_ends_do_not_keep_an_idle_connection_alive(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a client sends between two requests, and that begins none, buys it no time beyond that of a request."""
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
-    with connect(front.url) as client, client.makefile("rb") as received:
+def test_line_ends_do_not_keep_an_idle_connection_alive(narrow: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client sends between two requests, and that begins none, buys it no time."""
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
+    with served(narrow) as front, connect(front.url) as client, client.makefile("rb") as received:
         client.sendall(BEHIND)
         assert received.readline() == b"HTTP/1.1 200 OK\r\n"
         client.sendall(b"\r\n")

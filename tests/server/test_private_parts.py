@@ -37,7 +37,6 @@ CALLBACKS: list[tuple[type, str, str]] = [
     (HttpToolsProtocol, "send_400_response", "self, msg"),
     (HttpToolsProtocol, "_start_asgi_task", "self, cycle, app"),
     (HttpToolsProtocol, "_should_upgrade", "self"),
-    (HttpToolsProtocol, "_unset_keepalive_if_required", "self"),
     (HttpToolsProtocol, "handle_websocket_upgrade", "self"),
     (HttpToolsProtocol, "shutdown", "self"),
     # asgi/websocket_protocol.py
@@ -59,6 +58,7 @@ ATTRIBUTES = {
     "HttpToolsProtocol": {
         *("app", "loop", "parser", "transport", "connections", "flow"),
         *("url", "headers", "cycle", "pipeline"),
+        *("client", "server_state", "timeout_keep_alive"),
     },
     "RequestResponseCycle": {
         *("response_started", "response_complete", "more_body"),
@@ -66,7 +66,7 @@ ATTRIBUTES = {
     },
     "WSProtocol": {"transport", "writable", "close_sent", "close_timeout", "handshake_complete", "conn"},
     "Server": {"server_state"},
-    "ServerState": {"connections"},
+    "ServerState": {"connections", "default_headers"},
     "WSConnection": {"connection", "state"},
     "Connection": {"state"},
 }

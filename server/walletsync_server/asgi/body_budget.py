@@ -13,6 +13,8 @@ Receive = Callable[[], Awaitable[Any]]
 
 FREE = 8 * 1024
 """Bytes of a body that need no room: more than most have, so that nobody who logs in is asked for room."""
+ROOMLESS = 2 * FREE
+"""Bytes of an answer that needs no room, where its request has no body."""
 SMALL = 64 * 1024
 """Bytes of a body that may be decoded on the event loop."""
 STRANGERS = 4
@@ -144,7 +146,7 @@ class HeldBodies:
             Overloaded: if there is no room for it now.
         """
         self._is_answering = True
-        self._hold(size - self._held - 2 * FREE)
+        self._hold(size - self._held - ROOMLESS)
         if self._room is not None:
             self._room.enter(self, self._holder)
 
@@ -174,7 +176,7 @@ class HeldBodies:
         if len(body) <= SMALL:
             # A single character beyond the basic plane makes Python take four bytes for each of a text.
             is_plain = body.isascii() and rb"\u" not in body
-            self._hold((2 if is_plain else 5) * len(body) - 2 * FREE - self._held)
+            self._hold((2 if is_plain else 5) * len(body) - ROOMLESS - self._held)
             self._be_left_alone()
         return body
 

@@ -6,21 +6,32 @@ anything else happens: so a thread of Flask never waits for a client, and one pl
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast
 from wsgiref.types import WSGIApplication
 
 from a2wsgi import WSGIMiddleware
 
-from walletsync_server.api.dispatch import Api, Holder
+from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import QUICK
-from walletsync_server.asgi.body_budget import CUT, FREE, SMALL, BodyBudgets, ClientDisconnected, HeldBodies
+from walletsync_server.asgi.at_once import BEGUN, Begun, by_name
+from walletsync_server.asgi.body_budget import (
+    CUT,
+    FREE,
+    ROOMLESS,
+    SMALL,
+    BodyBudgets,
+    ClientDisconnected,
+    HeldBodies,
+)
 from walletsync_server.asgi.event_loop import run_on_loop
+from walletsync_server.asgi.holders import HolderOf
 from walletsync_server.asgi.rooms import Place, Places
 from walletsync_server.asgi.websockets import WebSocket, WebSockets
 from walletsync_server.observe import logs
+from walletsync_server.services.coroutines import ended, going_on
 from walletsync_server.services.errors import Overloaded, ServiceError
 
 Scope = dict[str, Any]
@@ -70,8 +81,40 @@ class FrontDoor:
 
     def network_of(self, scope: Scope) -> str:
         """Return the network that a request comes from, once its head is there."""
-        peer, headers = _peer(scope), _headers(scope)
+        peer, headers = _peer(scope), by_name(scope["headers"])
         return self._api.network_of(Request(method="", path="", headers=headers, peer=peer))
+
+    def begin(self, request: Request, cut: Callable[[], object]) -> Response | Begun:
+        """Answer a quick request that has no body, as far as nothing has to wait for that.
+
+        What an answer needs beyond what is free is held from here on: all of those that are made in one turn of the
+        loop count before any of them is sent.
+
+        Args:
+            request: see there.
+            cut: ends its connection at once.
+        """
+        answering = self._api.answering(request)
+        try:
+            answering = going_on(next(answering), answering)
+        except StopIteration as end:
+            return self._counted(end.value, request, cut)
+        holder = self._holder_of(request)
+        return Begun(answering, HeldBodies(self.budgets, holder, cut), holder)
+
+    def _counted(self, response: Response, request: Request, cut: Callable[[], object]) -> Response | Begun:
+        if len(response.body) <= ROOMLESS:
+            return response
+        holder = self._holder_of(request)
+        bodies = HeldBodies(self.budgets, holder, cut)
+        try:
+            bodies.hold_answer(len(response.body))
+        except Overloaded:
+            return self._api.unreadable(503)
+        return Begun(ended(response), bodies, holder)
+
+    def _holder_of(self, request: Request) -> HolderOf:
+        return HolderOf(self._api, request, self._elsewhere)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or serve a WebSocket, as ASGI wants it."""
@@ -83,9 +126,13 @@ class FrontDoor:
             raise NotImplementedError("This application has no lifespan.")
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = _request(scope)
-        cut = scope["extensions"][CUT] if "extensions" in scope else _nothing
-        holder = _HolderOf(self._api, request, self._elsewhere)
+        extensions = scope.get("extensions", {})
+        begun: Begun | None = extensions.get(BEGUN)
+        if begun is not None:
+            await self._go_on(begun, send)
+            return
+        request, cut = _request(scope), extensions.get(CUT, _nothing)
+        holder = self._holder_of(request)
         with HeldBodies(self.budgets, holder, cut) as bodies, Place(self.places) as place:
             answer = _Answer(self._api, bodies, place, holder, send)
             is_quick = (request.method, request.path) in QUICK
@@ -104,6 +151,12 @@ class FrontDoor:
                 await self._answer(request, answer.send)
             else:
                 await self._through_flask(scope, request, answer)
+
+    async def _go_on(self, begun: Begun, send: Send) -> None:
+        with begun.bodies, Place(self.places) as place:
+            answer = _Answer(self._api, begun.bodies, place, begun.holder, send)
+            response = await run_on_loop(begun.answering, self._elsewhere)
+            await _respond(answer.send, "http.response", response, _raw(response.headers.items()))
 
     async def _answer(self, request: Request, send: Send) -> None:
         if len(request.body) > SMALL:
@@ -144,37 +197,13 @@ class FrontDoor:
             subscription.leave()
 
 
-class _HolderOf:
-    """Whoever is to answer for the memory that a request takes; called only where there is something to reserve.
-
-    Where the database may have to be waited for, it has to be found out before; if it was not, the network alone is it.
-    """
-
-    def __init__(self, api: Api, request: Request, elsewhere: Executor) -> None:
-        self._api = api
-        self._request = request
-        self._elsewhere = elsewhere
-        self._found: Holder | None = None
-
-    def __call__(self) -> Holder:
-        if self._found is None and self._api.may_wait:
-            return Holder(self._api.network_of(self._request))
-        return self._found or self._api.holder_of(self._request)
-
-    async def find_out_for(self, size: int | None) -> None:
-        """Find out, if a body of so many bytes needs room as it is; None is one of any size."""
-        if self._api.may_wait and self._found is None and (size is None or size > FREE):
-            loop = asyncio.get_running_loop()
-            self._found = await loop.run_in_executor(self._elsewhere, self._api.holder_of, self._request)
-
-
 class _Answer:
     """An answer on its way: held until its client has read nearly all of it, or 503 where there is no room for it.
 
     `place` is what the request has among those in work; once the answer is there it is left.
     """
 
-    def __init__(self, api: Api, bodies: HeldBodies, place: Place, holder: _HolderOf, send: Send) -> None:
+    def __init__(self, api: Api, bodies: HeldBodies, place: Place, holder: HolderOf, send: Send) -> None:
         self._api = api
         self._bodies = bodies
         self._place = place
@@ -220,17 +249,9 @@ def _request(scope: Scope) -> Request:
         method=scope.get("method", "GET"),
         path=scope["path"],
         query=scope["query_string"].decode("latin-1"),
-        headers=_headers(scope),
+        headers=by_name(scope["headers"]),
         peer=_peer(scope),
     )
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
 
 
 def _peer(scope: Scope) -> str:

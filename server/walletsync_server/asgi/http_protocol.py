@@ -5,17 +5,17 @@ a line feed alone, chunks that do not add up. Here is refused what it lets throu
 """
 
 import itertools
-import re
 from asyncio import Transport
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 import httptools
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from walletsync_server.asgi.at_once import BEGUN, Answered, Begun, request_of, written
 from walletsync_server.asgi.body_budget import CUT, FREE
 from walletsync_server.asgi.crowd import who_gives_way
+from walletsync_server.asgi.heads import check_target, is_handshake, refusal_of
 from walletsync_server.asgi.pacer import MUCH, PacedFlow, Pacer
 from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
 from walletsync_server.services.throttle import neighbourhood_of
@@ -23,7 +23,6 @@ from walletsync_server.services.throttle import neighbourhood_of
 HEAD_BYTES = 32 * 1024
 """Request line and headers together; somewhat more can get through, as much as is looked at in one go."""
 TARGET_BYTES = 8 * 1024
-HEADERS = 100
 PIPELINED = 16
 """Requests that may wait behind the one that is being answered; after these the connection ends."""
 HEAD_SECONDS = 20.0
@@ -44,8 +43,8 @@ SLOWEST = 16 * 1024
 """Bytes in a second."""
 _PIECE = 16 * 1024
 _NEVER = float("inf")
+_ANSWERED: Any = Answered()
 _arrivals = itertools.count()
-_WEBSOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
 
 class _Refused(Exception):
@@ -71,7 +70,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_last = False
         self._came = 0.0
         self._running: RequestResponseCycle = None  # type: ignore[assignment]  # until the first request, as `cycle`
-        self._in_head = False
+        self._begun: Begun | None = None
+        self._is_between = self._in_head = False
         self._head_bytes = 0
         self._body_bytes = 0
 
@@ -100,14 +100,12 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         """Parse what came, in pieces so small that the bounds are noticed."""
-        self._unset_keepalive_if_required()
         for begin in range(0, len(data), _PIECE):
             if self._deaf or self._is_handed_over:
                 break
             piece = data[begin : begin + _PIECE]
             began_in_head = self._in_head
             self._parse(piece)
-            self._bound_what_begins_nothing()
             if self._in_head and began_in_head:
                 self._head_bytes += len(piece)
                 if self._head_bytes > HEAD_BYTES:
@@ -140,20 +138,14 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
         self._parse(head + rest)
 
-    def _bound_what_begins_nothing(self) -> None:
-        """Line ends between two requests stop uvicorn's clock of an idle connection, so that ours has to run."""
-        is_idle = not self._in_head and self.cycle is not None and self.cycle.response_complete
-        if is_idle and self.due == _NEVER:
-            self.due = self.loop.time() + HEAD_SECONDS
-
     @override
     def on_message_begin(self) -> None:
         """Start counting, unless too many requests wait before this one."""
         if len(self.pipeline) >= PIPELINED:
             raise _Refused
         super().on_message_begin()
-        self._in_head, self._head_bytes, self._body_bytes = True, 0, 0
-        if self.cycle is None or self.cycle.response_complete:
+        self._is_between, self._in_head, self._head_bytes, self._body_bytes = False, True, 0, 0
+        if self._is_next:
             self.due = self.loop.time() + HEAD_SECONDS
 
     @override
@@ -175,26 +167,44 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Refuse what is too much or can be understood in two ways; then begin to answer."""
         self._in_head = False
-        if len(self.headers) > HEADERS:
-            self._refuse(431)
         version = self.parser.get_http_version()
-        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-        hosts = [value for name, value in self.headers if name == b"host"]
-        if version not in ("1.0", "1.1") or len(hosts) > 1 or self.parser.get_method() == b"CONNECT":
-            self._refuse(400)
-        if codings and (codings != [b"chunked"] or version == "1.0"):
-            self._refuse(400)
+        status = refusal_of(self.parser.get_method(), version, self.headers)
+        if status is not None:
+            self._refuse(status)
         # A name with an underscore and one with a hyphen are the same to WSGI, but not to a proxy that filters them.
         self.headers[:] = [header for header in self.headers if b"_" not in header[0]]
-        _check_target(self.url)
+        check_target(self.url)
         if self.app.trusts_proxies:
             self.network = self.app.network_of(self.scope)
-        if self._is_vain_offer():
+        if self._is_vain_offer() or self._answers_at_once(version):
             return
         super().on_headers_complete()
         self.due = self.loop.time() + BODY_SECONDS
         if self._is_last and self._has_asked:  # a handshake is no request
             self.cycle.keep_alive = False
+
+    def _answers_at_once(self, version: str) -> bool:
+        """Answer here, if nothing has to wait for that, and say so; otherwise leave to a task what has begun."""
+        goes_on = version == "1.1" and self.parser.should_keep_alive() and not self._is_last
+        is_plain = self._is_next and goes_on and not self.parser.should_upgrade()
+        if not is_plain or self.transport.get_write_buffer_size() > FREE:
+            return False
+        peer = self.client[0] if self.client else ""
+        request = request_of(self.parser.get_method(), self.url, self.headers, peer)
+        if request is None:
+            return False
+        answer = self.app.begin(request, self.transport.abort)
+        if isinstance(answer, Begun):
+            self._begun = answer
+            return False
+        self.write(written(answer, self.server_state.default_headers))
+        self.cycle = _ANSWERED
+        return True
+
+    @property
+    def _is_next(self) -> bool:
+        """Whether a request that comes now waits behind no other."""
+        return self.cycle is None or bool(self.cycle.response_complete)
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -207,17 +217,30 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def on_message_complete(self) -> None:
-        """From here on it is the server that takes its time."""
+        """From here on it is the server that takes its time, unless the answer is there already."""
         if self._is_vain_offer():
             return
-        self.due = _NEVER
+        if self._is_next:
+            self._be_idle()
+        else:
+            self.due = _NEVER
         super().on_message_complete()
 
     @override
     def on_response_complete(self) -> None:
-        """Let the client ask again, unless this was the last answer."""
-        if not self._is_ending:
-            super().on_response_complete()
+        """Let the client ask again, unless this was the last answer; go on with what it has asked already."""
+        if self.is_ending:
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self.cycle.more_body:
+            self._be_idle()
+
+    def _be_idle(self) -> None:
+        """Give the client time for its next request, which what begins none does not change."""
+        self._is_between = True
+        self.due = self.loop.time() + self.timeout_keep_alive
 
     @override
     def eof_received(self) -> bool | None:  # type: ignore[override]
@@ -225,8 +248,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._has_client_ended = True
         if self._is_ending:
             return None
-        is_asking = self.cycle is None or self.cycle.response_complete or self.cycle.more_body
-        if is_asking:
+        if self._is_next or self.cycle.more_body:
             return None  # asyncio closes the connection
         self.cycle.keep_alive = False
         return True
@@ -253,7 +275,7 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         if not (in_work and cycle.response_started):
-            self.transport.write(self._refusal())
+            self.transport.write(written(self.app.unreadable(self._status), [(b"Connection", b"close")]))
         self.end()
 
     def end(self) -> None:
@@ -274,8 +296,7 @@ class HttpProtocol(HttpToolsProtocol):
     @property
     def is_idle(self) -> bool:
         """Whether there is no request in work, and no answer on its way."""
-        is_asking = self.cycle is not None and not self.cycle.response_complete
-        return not is_asking and not self.transport.get_write_buffer_size()
+        return self._is_next and not self.transport.get_write_buffer_size()
 
     @override
     def shutdown(self) -> None:
@@ -315,14 +336,23 @@ class HttpProtocol(HttpToolsProtocol):
         self._read = read
         if unread and self._is_ending:
             self.due = now + LINGER_SECONDS
+        elif unread and self._is_between:
+            self._be_idle()
         return now > min(self.due, self._read_by)
 
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         cycle.transport = _Answering(self)  # type: ignore[assignment]  # it has what an answer needs
-        cycle.scope["extensions"] = {CUT: self.transport.abort}  # type: ignore[dict-item]  # uvicorn types its own
+        extensions = {CUT: self.transport.abort, BEGUN: self._begun}
+        self._begun = None
+        cycle.scope["extensions"] = extensions  # type: ignore[typeddict-item]  # uvicorn types its own
         super()._start_asgi_task(cycle, app)
+
+    def write(self, data: bytes) -> None:
+        """Send a part of an answer."""
+        self.written += len(data)
+        self.transport.write(data)
 
     def _forget_what_waits_for_its_body(self) -> None:
         """Drop the newest request if it waits and is not whole, since its refusal must not come before its turn."""
@@ -334,25 +364,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._status = status
         raise _Refused
 
-    def _refusal(self) -> bytes:
-        response = self.app.unreadable(self._status)
-        lines = [f"{name}: {value}\r\n" for name, value in response.headers.items()]
-        head = STATUS_LINE[response.status] + "".join([*lines, "Connection: close\r\n\r\n"]).encode("latin-1")
-        return bytes(head + response.body)
-
     @override
     def _should_upgrade(self) -> bool:
         """Say whether this is the handshake of a WebSocket, whole and alone; else it is a request like others."""
         if self.parser.get_method() != b"GET" or not super()._should_upgrade():
             return False
-        headers = dict(self.headers)
-        is_alone = self.cycle is None or self.cycle.response_complete
-        return bool(
-            is_alone
-            and headers.get(b"sec-websocket-version") == b"13"
-            and _WEBSOCKET_KEY.fullmatch(headers.get(b"sec-websocket-key", b""))
-            and headers.get(b"host")
-        )
+        return self._is_next and is_handshake(self.headers)
 
     def _is_vain_offer(self) -> bool:
         """Say whether the request offers a protocol that is not taken: then it is parsed anew, see `_parse`."""
@@ -366,8 +383,7 @@ class _Answering:
         self._protocol = protocol
 
     def write(self, data: bytes) -> None:
-        self._protocol.written += len(data)
-        self._protocol.transport.write(data)
+        self._protocol.write(data)
 
     def is_closing(self) -> bool:
         return self._protocol.is_ending
@@ -382,8 +398,3 @@ def bought(due: float, size: int, now: float, seconds: float) -> float:
     amount of bytes buys the right to stop (a token bucket).
     """
     return min(due + size / SLOWEST, now + seconds)
-
-
-def _check_target(target: bytes) -> None:
-    """Raise `ValueError` for a target with brackets around no address, at which the standard library stumbles."""
-    urlsplit(target.decode("ascii"))

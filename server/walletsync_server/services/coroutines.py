@@ -24,6 +24,18 @@ ELSEWHERE: Literal[Place.ELSEWHERE] = Place.ELSEWHERE
 GeneratorCoroutine: TypeAlias = Generator[Future[Any] | Place, None, T]
 
 
+def going_on(awaited: Future[Any] | Place, coroutine: GeneratorCoroutine[T]) -> GeneratorCoroutine[T]:
+    """Return what goes on with a coroutine that has begun, and waits for `awaited`."""
+    yield awaited
+    return (yield from coroutine)
+
+
+def ended(value: T) -> GeneratorCoroutine[T]:
+    """Return a coroutine that returns `value`."""
+    yield from ()
+    return value
+
+
 def run_blocking(coroutine: GeneratorCoroutine[T]) -> T:
     """Return what `coroutine` returns, or raise what it raises; waits in this thread."""
     try:

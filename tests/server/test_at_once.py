@@ -1,0 +1,111 @@
+"""Answers that are made where their request was parsed: in order, counted, and no other than the rest."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import flask
+import pytest
+
+from tests.server.front import Front, served
+from tests.server.helpers import API, Account, new_account, until
+from tests.server.raw import LIMIT, exchange, statuses
+from walletsync_server.api.dispatch import Holder
+from walletsync_server.api.http import Request
+from walletsync_server.asgi import server
+from walletsync_server.asgi.at_once import Begun, request_of
+from walletsync_server.asgi.body_budget import ROOMLESS
+
+KNOWN = Holder("here", 1)
+
+
+def get(account: Account, headers: str = "") -> bytes:
+    head = f"GET {API}/wallet HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {account.token}\r\n{headers}\r\n"
+    return head.encode()
+
+
+@pytest.mark.parametrize("size", [10, ROOMLESS + 1000, LIMIT], ids=["at once", "counted", "read elsewhere"])
+def test_answers_come_whole_and_in_order(front: Front, size: int) -> None:
+    """However large a wallet is, and whatever is asked before and behind it, each answer is its request's."""
+    alice, text = new_account(front.wire), "x" * size
+    tag = alice.post(1, text).headers["etag"]
+    nothing_new = get(alice, f"If-None-Match: {tag}\r\n")
+    nowhere = get(alice).replace(b"/wallet", b"/nowhere")
+    answers = exchange(front, get(alice) + nothing_new + nowhere + get(alice) + nothing_new)
+    assert statuses(answers) == [200, 304, 404, 200, 304]
+    assert answers.count(json.dumps(text).encode()) == 2
+
+
+def test_only_quick_requests_without_a_body_are_answered_at_once() -> None:
+    """A target with a fragment, a body that was announced, another method or an escaped path take the long way."""
+    assert request_of(b"GET", b"/healthz?a=b", [], "") == Request(method="GET", path="/healthz", query="a=b")
+    for method, target, headers in [
+        (b"GET", b"/healthz?a#b", []),
+        (b"GET", b"/healthz", [(b"content-length", b"0")]),
+        (b"HEAD", b"/healthz", []),
+        (b"GET", b"/%68ealthz", []),
+    ]:
+        assert request_of(method, target, headers, "") is None
+
+
+def test_answers_count_before_they_are_sent(front: Front) -> None:
+    """All that is made in one turn of the loop is held at once, so that no number of connections fills the memory."""
+    alice = new_account(front.wire)
+    body = alice.post(1, "x" * 50_000).body
+    request = Request(
+        method="GET", path=f"{API}/wallet", headers={"authorization": f"Bearer {alice.token}"}, peer="::1"
+    )
+    room = front.door.budgets.room_of(KNOWN)
+    free = room.free
+    begun = [front.door.begin(request, lambda: None) for _ in range(3)]
+    assert room.free == free - 3 * (len(body) - ROOMLESS)
+    for each in begun:
+        assert isinstance(each, Begun)
+        with each.bodies:
+            assert room.free < free
+    assert room.free == free
+
+
+def test_answer_without_room_is_503(front: Front) -> None:
+    """Where others hold all there is, a wallet that needs room is refused; what needs none is answered."""
+    alice, bob = (new_account(front.wire) for _ in range(2))
+    alice.post(1, "x" * 50_000)
+    bob.post(1, "x" * 1000)
+    room = front.door.budgets.room_of(KNOWN)
+    taken = room.free
+    room.free = 0
+    assert statuses(exchange(front, get(alice) + get(bob) + get(alice))) == [503, 200, 503]
+    room.free = taken
+    assert alice.get().status == 200
+
+
+@pytest.fixture
+def small_buffers(narrow: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Account, socket.socket]]:
+    """An account with a wallet, and a connection for which the system keeps less than that; idle ones end soon."""
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
+    with served(narrow, send_buffer=4096) as front, socket.socket() as client:
+        alice = new_account(front.wire)
+        alice.post(1, "x" * 15_000)
+        client.settimeout(20)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", int(front.url.rpartition(":")[2])))
+        yield alice, client
+
+
+def test_answers_wait_for_those_that_are_not_read(small_buffers: tuple[Account, socket.socket]) -> None:
+    """Who asks several times and reads nothing gets all of them, in order, once it reads."""
+    alice, client = small_buffers
+    client.sendall(10 * get(alice))
+    with client.makefile("rb") as received:
+        assert statuses(received.read()) == 10 * [200]
+
+
+def test_idle_time_begins_when_the_answer_is_read(small_buffers: tuple[Account, socket.socket]) -> None:
+    """A client that takes a while to read is not cut for asking nothing meanwhile."""
+    alice, client = small_buffers
+    client.sendall(get(alice))
+    began = time.monotonic()
+    until(lambda: time.monotonic() > began + 2.5)  # more than two sweeps over the connections
+    with client.makefile("rb") as received:
+        assert received.read().count(b"x" * 15_000) == 1
