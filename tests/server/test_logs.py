@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,62 @@ def test_long_line_is_written_as_far_as_there_is_room(pipe: tuple[int, int]) -> 
     assert os.read(reading, 20_000) == b"x" * 8192
     lines.write("next")
     assert (lines.dropped, os.read(reading, 20_000)) == (1, b"\ndropped=1\nnext\n")
+
+
+@pytest.fixture
+def packets() -> Iterator[tuple[int, int]]:
+    """A pipe where each read gets what one write wrote."""
+    reading, writing = os.pipe2(os.O_DIRECT)
+    yield reading, writing
+    os.close(reading)
+    os.close(writing)
+
+
+def test_lines_of_one_turn_are_written_at_once(packets: tuple[int, int]) -> None:
+    """They wait for the next turn of the loop; before whatever does not wait they are written, and at the end."""
+    reading, writing = packets
+    lines, turns = Lines(writing), list[Callable[[], None]]()
+    lines.gather(turns.append)
+    for line in "abc":
+        lines.write_soon(line)
+    (next_turn,) = turns
+    next_turn()
+    lines.write_soon("d")
+    lines.write("e")
+    with ThreadPoolExecutor(1) as pool:
+        lines.write_soon("f")
+        pool.submit(lines.write_soon, "another thread's").result()
+    lines.write_soon("g")
+    lines.gather(None)
+    lines.write_soon("h")
+    written = [os.read(reading, 4096) for _ in range(7)]
+    assert written == [b"a\nb\nc\n", b"d\n", b"e\n", b"f\n", b"another thread's\n", b"g\n", b"h\n"]
+
+
+def test_lines_of_one_turn_are_no_larger_than_a_pipe_keeps_together(packets: tuple[int, int]) -> None:
+    """Other processes may write to the same pipe: none of their lines comes amid one of these."""
+    reading, writing = packets
+    lines = Lines(writing)
+    lines.gather(lambda flush: None)
+    for _ in range(6):
+        lines.write_soon("x" * 1000)
+    lines.flush()
+    assert [len(os.read(reading, 10_000)) for _ in range(2)] == [4 * 1001, 2 * 1001]
+
+
+def test_all_lines_of_a_turn_without_room_are_counted(pipe: tuple[int, int]) -> None:
+    """What was dropped together is told one by one."""
+    reading, writing = pipe
+    lines = Lines(writing)
+    lines.write("x" * 8191)
+    lines.gather(lambda flush: None)
+    for line in "abc":
+        lines.write_soon(line)
+    lines.flush()
+    assert lines.dropped == 3
+    os.read(reading, 10_000)
+    lines.write("later")
+    assert os.read(reading, 10_000) == b"dropped=3\nlater\n"
 
 
 def test_terminal_that_is_stopped_is_not_waited_for() -> None:

@@ -49,6 +49,7 @@ CALLBACKS: list[tuple[type, str, str]] = [
     # asgi/server.py
     (uvicorn.Server, "capture_signals", "self"),
     (uvicorn.Server, "startup", "async self, sockets"),
+    (uvicorn.Server, "main_loop", "async self"),
     (uvicorn.Server, "on_tick", "async self, counter"),
     (uvicorn.Server, "shutdown", "async self, sockets"),
 ]

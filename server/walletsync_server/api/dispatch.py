@@ -104,7 +104,7 @@ class Api:
     def _completed(
         self, request: Request, response: Response, match: Match | None, seconds: float, request_id: str
     ) -> Response:
-        """Log and count the answer, and return it with the headers that every answer has."""
+        """Log and count the answer, and return it with the headers that every answer has besides."""
         # Both are the client's words, so only those that this server knows are repeated.
         method = request.method if request.method in METHODS else "other"
         route = match.template if match else "none"
@@ -114,9 +114,10 @@ class Api:
             logs.login_failed(self.edge.proxies.address_of(request), request_id)
         if self._on_answer is not None:
             self._on_answer(method=method, route=route, status=status, code=code, seconds=seconds)
-        headers = {**response.headers, **self.edge.headers_for(request), "X-Request-Id": request_id}
-        body = b"" if request.method == "HEAD" else response.body
-        return Response(status=status, headers=headers, body=body, code=code, subscription=response.subscription)
+        response.headers = {**response.headers, **self.edge.headers_for(request), "X-Request-Id": request_id}
+        if request.method == "HEAD":
+            response.body = b""
+        return response
 
     def unreadable(self, status: int) -> Response:
         """Return the answer to what never became a `Request`, with the adapter's own status, and log it."""

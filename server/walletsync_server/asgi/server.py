@@ -165,6 +165,11 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     @override
+    async def main_loop(self) -> None:
+        with logs.once_a_turn(asyncio.get_running_loop().call_soon):
+            await super().main_loop()
+
+    @override
     async def on_tick(self, counter: int) -> bool:
         turn = counter % _TURNS
         if turn == 0:

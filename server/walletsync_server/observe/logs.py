@@ -15,13 +15,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 import msgspec
 from typing_extensions import override
 
-from walletsync_server.observe.lines import Lines
+from walletsync_server.observe.lines import CallSoon, Lines
 
 _NAME = "walletsync_server"
 _log = logging.getLogger(_NAME)
@@ -50,7 +51,7 @@ def configure(format: str = "logfmt", level: str = "info") -> None:
     render_request = _json if format == "json" else _logfmt_of_request
 
     def write_request(line: dict[str, object]) -> None:
-        lines.write(render_request(line))
+        lines.write_soon(render_request(line))
 
     _write_request = write_request
     sys.excepthook = _uncaught
@@ -62,6 +63,22 @@ def set_level(level: str) -> None:
     least = logging.getLevelNamesMapping()[level.upper()]
     logging.getLogger().setLevel(least if level == "debug" else max(least, logging.WARNING))
     _log.setLevel(least)
+
+
+@contextmanager
+def once_a_turn(call_soon: CallSoon) -> Iterator[None]:
+    """Write the lines of requests once in a turn of an event loop while inside, which is in the thread of the loop.
+
+    Args:
+        call_soon: that of the loop.
+    """
+    if _lines is not None:
+        _lines.gather(call_soon)
+    try:
+        yield
+    finally:
+        if _lines is not None:
+            _lines.gather(None)
 
 
 def dropped() -> int:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from walletsync_server.storage.interface import StorageError
 
-_DRIVER_ERRORS = sa.exc.SQLAlchemyError, apsw.Error, UnicodeDecodeError
+DRIVER_ERRORS = sa.exc.SQLAlchemyError, apsw.Error, UnicodeDecodeError
 """SQLite does not look at the bytes of a text. Whoever decodes them finds out that they have changed on the disk."""
 
 _MEANINGS = {
@@ -29,13 +29,13 @@ def driver_errors_end_here(file: Path | None = None) -> Iterator[None]:
     """Turn whatever the driver raises into `StorageError`, which names `file` if it is given."""
     try:
         yield
-    except _DRIVER_ERRORS as error:
+    except DRIVER_ERRORS as error:
         raise failure(error, file) from error
 
 
 def translated(error: Exception) -> Exception:
     """Return `error`, or the `StorageError` for it if it is one of the driver's."""
-    if not isinstance(error, _DRIVER_ERRORS):
+    if not isinstance(error, DRIVER_ERRORS):
         return error
     told = failure(error)
     told.__cause__ = error
