@@ -64,7 +64,7 @@ def test_cells_run_in_this_interpreter_and_nobodys_home(
             "seed",
         ),
     )
-    assert "\n```text\n1\n```\n" in tree.produce()["README.md"]
+    assert "\n> ```text\n> 1\n> ```\n" in tree.produce()["README.md"]
 
 
 def test_a_failing_cell_is_named_and_the_others_run_on(tree: Tree) -> None:

@@ -1,5 +1,6 @@
 """README's promises: its code runs as it stands, and its links lead somewhere."""
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tools.docs.project import READERS_SERVER, WIDTH
 from walletsync import Client, JSONFormat
 from walletsync.cli import main as walletsync_main
 from walletsync.errors import RollbackDetected
@@ -20,29 +22,36 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
+def section(heading: str) -> str:
+    """Return what stands below a heading of the second level."""
+    text = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    assert text, heading
+    return text
+
+
 def test_the_first_use_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first device's five lines, the second's, and a wallet's file after that, on the same server; no commit takes
-    what that leaves behind."""
-    section = README.partition("## First use")[2].partition("## The tour")[0]
-    first, second = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    assert len([line for line in first.splitlines() if line and "import" not in line]) == 5
+    """The first device's five lines, the second's, with what each block returns, and a wallet's file after that, on the
+    same server; no commit takes what that leaves behind."""
+    blocks = re.findall(r"```python\n(.*?)```\n\n> ```text\n> (.*?)\n> ```", section("First use"), re.DOTALL)
+    assert section("First use").count("```python") == len(blocks) == 3
+    assert len([line for line in blocks[0][0].splitlines() if line and "import" not in line]) == 5
     monkeypatch.chdir(tmp_path)
     with RunningServer(accounts="open", database=tmp_path / "walletsync.db") as server:
         names: dict[str, Client] = {}
-        for code in (first, second):
-            exec(code.replace("http://127.0.0.1:8090", server.url), names)  # noqa: S102 - README's code is the test
+        for code, shown in blocks:
+            *lines, last = code.replace(READERS_SERVER, server.url).splitlines()
+            exec("\n".join(lines), names)  # noqa: S102 - README's code is the test
+            assert repr(eval(last, names)) == shown  # noqa: S307 - the same
         with names["phone"], names["laptop"] as laptop:
-            laptop.sync()
             assert laptop.get_document() == {"labels": {"tx1": "rent", "tx2": "coffee"}}
             _assert_ignored(tmp_path)  # while the stores are open, with what lies beside them
         _keep_a_wallet_file_in_sync(tmp_path, monkeypatch, server.url)
 
 
 def _keep_a_wallet_file_in_sync(folder: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Type what the section says, on the server of the section before: in one folder, and then in another."""
-    section = README.partition("## Keep a wallet file in sync")[2].partition("## The tour")[0]
-    text = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)[0].replace("http://127.0.0.1:8090", url)
-    init, register, sync = [shlex.split(line)[1:] for line in text.splitlines()]
+    """Type what the section says, on the server of the first use: in one folder, and then in another."""
+    (text, *_) = re.findall(r"```sh\n(.*?)```", section("Keep a wallet file in sync"), re.DOTALL)
+    init, register, sync = [shlex.split(line)[1:] for line in text.replace(READERS_SERVER, url).splitlines()]
     (folder / "password").write_text("a long password that only Grace knows\n")
     monkeypatch.setenv("WALLETSYNC_PASSWORD_FILE", str(folder / "password"))
     labels = '{"type":"tx","ref":"a","label":"rent"}\n'
@@ -73,7 +82,7 @@ def _assert_ignored(folder: Path, but: str | None = None) -> None:
 
 def test_the_options_in_readme_exist() -> None:
     """What README tells an operator or a program to write is there."""
-    (command,) = re.findall(r"^walletsync-server (serve .*)$", README, re.MULTILINE)
+    (command,) = re.findall(r"^walletsync-server (serve (?:.*\\\n)*.*)$", README, re.MULTILINE)
     (folder,) = re.findall(r"^mkdir -p (\S+)", README, re.MULTILINE)
     assert f"sqlite:///{folder}/walletsync.db" in command
     shown = CliRunner().invoke(main, ["serve", "--help"]).output
@@ -85,8 +94,8 @@ def test_the_options_in_readme_exist() -> None:
 
 def test_the_commands_for_a_wallet_file_are_understood() -> None:
     """Those that README tells a person to type, arguments and all; docs/session.md shows them at work."""
-    section = README.partition("## Keep a wallet file in sync")[2].partition("## The tour")[0]
-    lines = [shlex.split(line, comments=True) for line in re.findall(r"^walletsync .*$", section, re.MULTILINE)]
+    typed = re.findall(r"^walletsync .*$", section("Keep a wallet file in sync"), re.MULTILINE)
+    lines = [shlex.split(line, comments=True) for line in typed]
     assert [words[1] for words in lines] == ["init", "register", "sync", "watch", "conflicts", "resolve"]
     for _, name, *arguments in lines:
         walletsync_main.commands[name].make_context(name, arguments, obj=None)
@@ -129,14 +138,46 @@ def test_a_person_can_go_on_after_a_restored_backup(tmp_path: Path) -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    """Files exist, and anchors are in the page."""
-    links = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", README, flags=re.S))
+    """Files exist, and anchors are in the page: those of a heading as a forge makes them, or written there."""
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    anchors |= set(re.findall(r'<a id="([^"]+)"></a>', prose))
+    links = re.findall(r"\]\(([^)\s]+)\)", prose)
     assert links
     for link in links:
         if link.startswith("#"):
-            assert f'<a id="{link[1:]}"></a>' in README
+            assert link[1:] in anchors, link
         elif not link.startswith("https://"):
-            assert (ROOT / link).exists(), link
+            assert (ROOT / link.partition("#")[0]).exists(), link
+
+
+def test_the_outline_is_one() -> None:
+    """A reader who decides sees what it is, how to use it, and why to trust it, before all else; the tour's headings
+    stand below its own, and commands for contributors come last."""
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    assert re.findall(r"^## (.*)$", prose, re.MULTILINE) == [
+        "First use",
+        "Why trust it",
+        "Where to go next",
+        "Keep a wallet file in sync",
+        "In your program",
+        "Running a server",
+        "The tour",
+        "Working on it",
+        "Where things are",
+    ]
+    assert re.findall(r"^### (.*)$", section("The tour"), re.MULTILINE) == ["Setup", "Syncing", "Merging", "Conflicts"]
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", prose, re.MULTILINE)]
+    assert all(level <= before + 1 for before, level in itertools.pairwise(levels)), "no level is left out"
+
+
+def test_no_line_of_code_or_output_scrolls() -> None:
+    """A forge's page has room for so many characters in a window of 1280 pixels."""
+    blocks = re.findall(r"^(?:> )?```\w+\n(.*?)^(?:> )?```$", README, re.MULTILINE | re.DOTALL)
+    lines = [line.removeprefix("> ") for block in blocks for line in block.splitlines()]
+    assert len(lines) > 100
+    assert [line for line in lines if len(line) > WIDTH] == []
 
 
 def test_make_alone_lists_every_target_that_readme_names() -> None:

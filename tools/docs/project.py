@@ -20,6 +20,13 @@ NOTEBOOKS = "notebooks"
 """The folder of the notebooks, below the root."""
 SHOWN_WHOLE = ("01-setup", "02-syncing", "03-merging", "04-conflicts")
 """README.md holds these notebooks, and links to all others."""
+FIRST_USE = "00-first-use"
+"""README.md begins with this one."""
+READERS_SERVER = "http://127.0.0.1:8090"
+"""Where `make serve` listens: what README.md says there in the place of `server_url`, so that a reader can type it."""
+WIDTH = 92
+"""Characters of an output's line in README.md, the rest of which goes on below: more would scroll on a forge's page, in
+a window of 1280 pixels."""
 TEMPLATES = ROOT / "docs" / "templates"
 """The frame of README.md, and how a notebook becomes a chapter of it."""
 MEND = "make docs"

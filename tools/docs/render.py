@@ -1,4 +1,4 @@
-"""From the normalised notebooks to README.md: a frame around the first of them, and links to the rest."""
+"""From the normalised notebooks to README.md: one that it begins with, the tour's folded, and links to the rest."""
 
 import posixpath
 import re
@@ -10,23 +10,31 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nbconvert import MarkdownExporter
 from traitlets.config import Config
 
-from tools.docs.project import NOTEBOOKS, SHOWN_WHOLE, TEMPLATES
+from tools.docs.project import FIRST_USE, NOTEBOOKS, READERS_SERVER, SHOWN_WHOLE, TEMPLATES, WIDTH
 
-LEFT_OUT = {"check", "hidden", "parameters"}
+LEFT_OUT = {"check", "hidden", "notebook-only", "parameters"}
 """Tags of cells that only the notebooks show."""
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r"(#{1,6}) +(.+?)(?: +#+)?")
 _LINK = re.compile(r"(\]\()([^()\s]+)(?=[)\s])")
 _SENTENCE = re.compile(r".*?[.!?](?=\s|$)")
+_WORD = re.compile(r" *(?:<[^<>\n]*>|(?<!\w)'[^'\n]*'(?!\w)|\S)+")
+"""What is not broken: a mask and a quoted text are one word with what touches them."""
+_CHAPTER_LEVELS = 2
+"""How far a notebook's headings go down in README.md, where its title stands below that of the tour."""
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """A notebook in README.md. `text` is None if it is only linked."""
+    """A notebook in README.md: its title, its opening paragraph if it begins with one, and all that comes after.
+
+    `text` is None if the notebook is only linked; `summary` is its first sentence.
+    """
 
     name: str
     title: str
     summary: str
+    essence: str
     text: str | None
 
     @property
@@ -38,20 +46,16 @@ class Chapter:
 def readme(notebooks: Mapping[str, Any]) -> str:
     """Return the text of README.md for notebooks in normal form, in their order."""
     exporter = _exporter()
-    chapters = [
-        Chapter(
-            name,
-            *_opening(name, notebook),
-            exporter.from_notebook_node(notebook)[0].strip() if name in SHOWN_WHOLE else None,
-        )
-        for name, notebook in notebooks.items()
-    ]
     frame = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - it is Markdown, from our own files
     ).get_template("README.md.j2")
-    return frame.render(chapters=chapters).rstrip("\n") + "\n"
+    chapters = [_chapter(exporter, name, notebook) for name, notebook in notebooks.items() if name != FIRST_USE]
+    first_use = _shown(exporter, notebooks[FIRST_USE]) if FIRST_USE in notebooks else None
+    if first_use:
+        first_use = first_use.replace("server_url", f'"{READERS_SERVER}"')
+    return frame.render(chapters=chapters, first_use=first_use).rstrip("\n") + "\n"
 
 
 def fenced(text: str, language: str) -> str:
@@ -62,8 +66,30 @@ def fenced(text: str, language: str) -> str:
     return f"{fence}{language}\n{body}\n{fence}"
 
 
+def output(text: str) -> str:
+    """Return what a cell put out, as a quoted code block: it looks like an answer to the code above it.
+
+    A line that would scroll in a forge's page is broken between words, and goes on below, indented.
+    """
+    lines = [piece for line in text.rstrip("\n").split("\n") for piece in _pieces(line)]
+    return "\n".join(f"> {line}".rstrip() for line in fenced("\n".join(lines), "text").split("\n"))
+
+
+def _pieces(line: str) -> list[str]:
+    if len(line) <= WIDTH:
+        return [line]
+    indented = " " * (len(line) - len(line.lstrip()) + 4)
+    pieces = [""]
+    for word in _WORD.findall(line):
+        if pieces[-1] and len(pieces[-1]) + len(word) > WIDTH:
+            pieces.append(indented + word.lstrip())
+        else:
+            pieces[-1] += word
+    return pieces
+
+
 def chapter(source: str) -> str:
-    """Return Markdown of a notebook as README.md shows it: one level down, its links seen from there."""
+    """Return Markdown of a notebook as README.md shows it: its headings below the tour's, its links seen from there."""
     return _outside_fences(source, lambda line: _relinked(_lowered(line))).strip("\n")
 
 
@@ -87,7 +113,7 @@ def _outside_fences(source: str, change: Callable[[str], str]) -> str:
 
 def _lowered(line: str) -> str:
     match = _HEADING.fullmatch(line)
-    return f"#{line}" if match and len(match[1]) < 6 else line
+    return "#" * min(_CHAPTER_LEVELS, 6 - len(match[1])) + line if match else line
 
 
 def _relinked(line: str) -> str:
@@ -120,6 +146,25 @@ def _opening(name: str, notebook: Any) -> tuple[str, str]:
     return title or name, summary
 
 
+def _chapter(exporter: MarkdownExporter, name: str, notebook: Any) -> Chapter:
+    title, summary = _opening(name, notebook)
+    if name not in SHOWN_WHOLE:
+        return Chapter(name, title, summary, "", None)
+    return Chapter(name, title, summary, *_parted(_shown(exporter, notebook)))
+
+
+def _shown(exporter: MarkdownExporter, notebook: Any) -> str:
+    return str(exporter.from_notebook_node(notebook)[0]).strip()
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Return the paragraph below a chapter's title, and all that comes after; no paragraph if it begins otherwise."""
+    first, _, rest = text.partition("\n\n")
+    body = rest.lstrip("\n") if _HEADING.fullmatch(first) else text
+    paragraph, _, after = body.partition("\n\n")
+    return (paragraph, after.lstrip("\n")) if re.match(r"[^#`~>|<\s]", paragraph) else ("", body)
+
+
 def _exporter() -> MarkdownExporter:
     config = Config(
         {
@@ -127,7 +172,7 @@ def _exporter() -> MarkdownExporter:
                 "extra_template_basedirs": [str(TEMPLATES)],
                 "template_name": "readme",
                 "template_file": "index.md.j2",
-                "filters": {"chapter": chapter, "fenced": fenced},
+                "filters": {"chapter": chapter, "fenced": fenced, "output": output},
             },
             "TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": LEFT_OUT},
             "ExtractOutputPreprocessor": {"enabled": False},
