@@ -1,7 +1,6 @@
-"""What the notebooks share: a server to talk to, devices that are logged in, and a look at what they send."""
+"""What the notebooks share: a server to talk to, and devices that are logged in."""
 
 import atexit
-import sys
 from typing import Any
 
 from walletsync import Client
@@ -27,19 +26,3 @@ def logged_in(server_url: str, email: str, *device_ids: str, format: Format[Any]
     for device in devices:
         device.get_auth_token()
     return devices
-
-
-def record() -> list[bytes]:
-    """Return a list that grows by all that this notebook sends over HTTP: of each request the head, then its body.
-
-    Python tells whoever listens of each piece that leaves, byte for byte, whichever program sends it.
-    """
-    sent: list[bytes] = []
-
-    def keep(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "http.client.send":
-            _, piece = arguments
-            sent.append(bytes(piece))
-
-    sys.addaudithook(keep)
-    return sent

@@ -22,6 +22,8 @@ def masked(*texts: str) -> list[str]:
     [
         ("http://127.0.0.1:4567/api/3", "http://127.0.0.1:<port 1>/api/3"),
         ("ws://localhost:4567", "ws://localhost:<port 1>"),
+        ("Host: 127.0.0.1:4567", "Host: 127.0.0.1:<port 1>"),
+        ("User-Agent: python-requests/2.34.2", "User-Agent: python-requests/<version>"),
         (f"hmac='{ONE}'", "hmac='<hmac 1>'"),
         (f'{{"hmac":"{ONE}"}}', '{"hmac":"<hmac 1>"}'),
         (f'{{"hmac": "{ONE}"}}', '{"hmac": "<hmac 1>"}'),

@@ -14,6 +14,7 @@ TOUR = {
         markdown("title", "# First use\n\nOnly seen in the notebook.", "notebook-only"),
         markdown("why", "A device:"),
         code("run", "Client(server_url)", outputs=[result("Client()")]),
+        code("draw", "picture()", "picture", outputs=[result("a picture of the first use", "text/markdown")]),
     ),
     "01-setup": notebook(
         markdown("title", "# Setting up\n\nWhy first.\n\n## A server"),
@@ -21,6 +22,9 @@ TOUR = {
         code("proof", "assert secret_check", "check"),
         code("plumbing", "import plumbing", "hidden"),
         code("quiet", "x = 2"),
+        markdown("picture-title", "## Drawn", "notebook-only"),
+        markdown("picture-why", "What [passed](05-password.ipynb):", "picture"),
+        code("draw", "picture()", "picture", outputs=[result("```mermaid\nsequenceDiagram\n```", "text/markdown")]),
     ),
     "05-password": notebook(
         markdown("title", "# The password\n\nA [new one](01-setup.ipynb) logs\neverybody out. And more."),
@@ -40,10 +44,21 @@ def test_the_first_notebooks_are_shown_whole() -> None:
 def test_a_chapter_is_its_opening_and_the_rest_is_folded() -> None:
     """Its title is one of the page's outline, below the tour; who wants to read on opens it."""
     text = readme(TOUR)
-    assert '<a id="01-setup"></a>\n\n### Setting up\n\nWhy first.\n\n<details>\n<summary>All of it, ' in text
+    assert '<a id="01-setup"></a>\n\n### Setting up\n\nWhy first.\n\n' in text
+    assert "\n\n<details>\n<summary>All of it, with code and outputs" in text
     assert "</summary>\n\n#### A server\n" in text
     link = "[notebooks/01-setup.ipynb](notebooks/01-setup.ipynb)"
     assert f"\n```\n\n{link} is this chapter to try things in.\n\n</details>\n" in text
+
+
+def test_pictures_stand_before_what_they_are_pictures_of() -> None:
+    """With the words that go with them, and without their code; those of the first use before all else."""
+    text = readme(TOUR)
+    drawn = "What [passed](notebooks/05-password.ipynb):\n\n```mermaid\nsequenceDiagram\n```"
+    assert f"\n\nWhy first.\n\n{drawn}\n\n<details>\n<summary>All of it" in text
+    assert text.index("on SQLite.") < text.index("a picture of the first use") < text.index("## First use")
+    assert "Drawn" not in text
+    assert "picture()" not in text
 
 
 @pytest.mark.parametrize(
@@ -75,7 +90,7 @@ def test_the_first_use_is_at_the_top_with_an_address_that_a_reader_has() -> None
     ("text", "shown"),
     [
         ("a" * WIDTH, ["a" * WIDTH]),
-        ("  " + "word " * 30 + "end", ["  " + "word " * 17 + "word", "      " + "word " * 12 + "end"]),
+        ("  " + "word " * 30 + "end", ["  " + "word " * 16 + "word", "      " + "word " * 13 + "end"]),
         (f"{'a' * 80} at <encrypted wallet 1>", [f"{'a' * 80} at", "    <encrypted wallet 1>"]),
         (f"{'a' * 80} x='rent for May'", ["a" * 80, "    x='rent for May'"]),
         (f"{'a' * 80} it's what it's", [f"{'a' * 80} it's what", "    it's"]),

@@ -172,6 +172,22 @@ def test_the_outline_is_one() -> None:
     assert all(level <= before + 1 for before, level in itertools.pairwise(levels)), "no level is left out"
 
 
+def test_pictures_are_there() -> None:
+    """One before the first use, with each version's way from device to device, and one in each chapter of the tour."""
+    top = README.partition("\n## First use\n")[0]
+    passed = re.findall(r"^\d+\. (.*)$", top, re.MULTILINE)
+    assert passed == [
+        "laptop: POST /api/3/wallet, sequence 1 → 200 OK, sequence 1",
+        "phone: GET /api/3/wallet → 200 OK, sequence 1",
+        "phone: POST /api/3/wallet, sequence 2 → 200 OK, sequence 2",
+        "laptop: GET /api/3/wallet → 200 OK, sequence 2",
+    ]
+    assert top.count("```mermaid") == 1
+    chapters = section("The tour").split("\n### ")[1:]
+    assert [chapter.count("```mermaid") for chapter in chapters] == [1, 1, 1, 1]
+    assert "409 Conflict" in chapters[3], "the chapter about conflicts shows one"
+
+
 def test_no_line_of_code_or_output_scrolls() -> None:
     """A forge's page has room for so many characters in a window of 1280 pixels."""
     blocks = re.findall(r"^(?:> )?```\w+\n(.*?)^(?:> )?```$", README, re.MULTILINE | re.DOTALL)

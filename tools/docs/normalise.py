@@ -10,8 +10,8 @@ from tools.docs.masks import Masks, refused
 from tools.docs.notebooks import Problem, Refused, node, tags
 
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-_FOLDED = {"check", "hidden"}
-"""Tags of cells that JupyterLab shows folded: a reader may look, and need not."""
+_FOLDED = {"check", "hidden", "picture"}
+"""Tags of cells whose code JupyterLab shows folded: a reader may look, and need not."""
 _INJECTED = "injected-parameters"
 """The tag of the cell that papermill adds after the one with the parameters."""
 
@@ -25,7 +25,7 @@ def without_outputs(notebook: Any) -> Any:
         bare = {"id": cell.id, "cell_type": cell.cell_type, "source": cell.source, "metadata": {}}
         if tags(cell):
             bare["metadata"] = {"tags": tags(cell)}
-        if _FOLDED & set(tags(cell)):
+        if cell.cell_type == "code" and _FOLDED & set(tags(cell)):
             bare["metadata"]["jupyter"] = {"source_hidden": True}
         if "attachments" in cell:
             bare["attachments"] = cell.attachments

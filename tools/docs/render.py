@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nbconvert import MarkdownExporter
 from traitlets.config import Config
 
+from tools.docs.notebooks import tags
 from tools.docs.project import FIRST_USE, NOTEBOOKS, READERS_SERVER, SHOWN_WHOLE, TEMPLATES, WIDTH
 
-LEFT_OUT = {"check", "hidden", "notebook-only", "parameters"}
-"""Tags of cells that only the notebooks show."""
+PICTURE = "picture"
+"""The tag of cells whose prose or output README.md shows at the top of what it is a picture of."""
+LEFT_OUT = {"check", "hidden", "notebook-only", "parameters", PICTURE}
+"""Tags of cells that only the notebooks show at their place."""
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r"(#{1,6}) +(.+?)(?: +#+)?")
 _LINK = re.compile(r"(\]\()([^()\s]+)(?=[)\s])")
@@ -26,7 +29,7 @@ _CHAPTER_LEVELS = 2
 
 @dataclass(frozen=True)
 class Chapter:
-    """A notebook in README.md: its title, its opening paragraph if it begins with one, and all that comes after.
+    """A notebook in README.md: its title, its opening paragraph if it begins with one, its pictures, and the rest.
 
     `text` is None if the notebook is only linked; `summary` is its first sentence.
     """
@@ -35,6 +38,7 @@ class Chapter:
     title: str
     summary: str
     essence: str
+    pictures: str
     text: str | None
 
     @property
@@ -52,10 +56,10 @@ def readme(notebooks: Mapping[str, Any]) -> str:
         autoescape=False,  # noqa: S701 - it is Markdown, from our own files
     ).get_template("README.md.j2")
     chapters = [_chapter(exporter, name, notebook) for name, notebook in notebooks.items() if name != FIRST_USE]
-    first_use = _shown(exporter, notebooks[FIRST_USE]) if FIRST_USE in notebooks else None
-    if first_use:
-        first_use = first_use.replace("server_url", f'"{READERS_SERVER}"')
-    return frame.render(chapters=chapters, first_use=first_use).rstrip("\n") + "\n"
+    first = notebooks.get(FIRST_USE)
+    first_use = _shown(exporter, first).replace("server_url", f'"{READERS_SERVER}"') if first else ""
+    text = frame.render(chapters=chapters, first_use=first_use, pictures=_pictures(first) if first else "")
+    return text.rstrip("\n") + "\n"
 
 
 def fenced(text: str, language: str) -> str:
@@ -149,8 +153,24 @@ def _opening(name: str, notebook: Any) -> tuple[str, str]:
 def _chapter(exporter: MarkdownExporter, name: str, notebook: Any) -> Chapter:
     title, summary = _opening(name, notebook)
     if name not in SHOWN_WHOLE:
-        return Chapter(name, title, summary, "", None)
-    return Chapter(name, title, summary, *_parted(_shown(exporter, notebook)))
+        return Chapter(name, title, summary, "", "", None)
+    essence, text = _parted(_shown(exporter, notebook))
+    return Chapter(name, title, summary, essence, _pictures(notebook), text)
+
+
+def _pictures(notebook: Any) -> str:
+    cells = [cell for cell in notebook.cells if PICTURE in tags(cell)]
+    shown = [
+        text
+        for cell in cells
+        for text in ([cell.source] if cell.cell_type == "markdown" else _in_markdown(cell.outputs))
+    ]
+    return "\n\n".join(chapter(text) for text in shown)
+
+
+def _in_markdown(outputs: Iterable[Any]) -> Iterator[str]:
+    for output in outputs:
+        yield output.data["text/markdown"]
 
 
 def _shown(exporter: MarkdownExporter, notebook: Any) -> str:

@@ -56,6 +56,7 @@ def _is_time(text: str) -> bool:
 PORTS = (
     Rule("port", r"(?<=//127\.0\.0\.1:)\d+", _is_port),
     Rule("port", r"(?<=//localhost:)\d+", _is_port),
+    Rule("port", r"(?<=Host: 127\.0\.0\.1:)\d+", _is_port),
 )
 DIGEST = Rule("digest", HEX64, is_32_bytes)
 # Two events of one second share a time and of two seconds don't, so equality would differ from run to run.
