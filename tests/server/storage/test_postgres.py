@@ -182,8 +182,9 @@ def test_one_that_somebody_has_alone_is_not_opened(url: str, storage: Storage) -
     with connect(address) as connection, pytest.raises(StorageError, match="is in use: stop the server"):
         be_alone(connection, address)
     storage.close()
+    others = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'walletsync-server'"
     with connect(address) as connection:
-        until(lambda: not sql(url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'walletsync-server'")[1:])
+        until(lambda: not sql(url, f"{others} AND datname = current_database()")[1:])  # other tests have others
         be_alone(connection, address)
         with pytest.raises(StorageError, match="cannot be reached, or has no connection left"):
             open_storage(url)
