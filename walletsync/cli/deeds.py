@@ -11,6 +11,7 @@ from walletsync.errors import UsageError
 
 if TYPE_CHECKING:
     from walletsync.client import Client
+    from walletsync.conflicts import OnConflict
     from walletsync.merge import Conflict
     from walletsync.merge import Path as Place
     from walletsync.results import Synced
@@ -49,10 +50,15 @@ def sync_file(
         file.take_edits(client, confirm_deletions=True)
     bridge.take(client)
     file.take_edits(client, confirm_deletions=confirm_deletions and not wallet.bridge_file.exists())
+    decision = None if on_conflict is None else _of_this_wallet(wallet, on_conflict)
     for number in range(_MAX_SYNCS):
         consents = accept_restored_server and number == 0  # once, to what the server has now
         try:
-            synced = _accept_restored_server(wallet, client) if consents else client.sync(on_conflict)
+            synced = (
+                _accept_restored_server(wallet, client)
+                if consents
+                else client.sync(decision)
+            )
         except errors.NoWallet as error:
             told = errors.NoWallet(
                 f"There is no file {wallet.file} yet, and no wallet on the server: the first version is made from the "
@@ -73,6 +79,11 @@ def sync_file(
     raise errors.SyncGaveUp(
         f"{wallet.file} was edited during each of {_MAX_SYNCS} syncs. The edits are kept; sync again in a while."
     )
+
+
+def _of_this_wallet(wallet: Wallet, keep: str) -> "OnConflict":
+    """Return what decides the conflicts of this wallet alone: those of others wait for who has their files."""
+    return lambda conflict: getattr(conflict, keep) if wallet.format.has(conflict.path) else conflict
 
 
 def _accept_restored_server(wallet: Wallet, client: "Client") -> "Synced":
@@ -110,7 +121,7 @@ def resolve(wallet: Wallet, client: "Client", name: str, keep: Any, *, confirm_d
     if name == "earlier":
         file.decide_earlier(client, keep, confirm_deletions=confirm_deletions)
     elif name == "all":
-        client.resolve_all(keep)
+        client.resolve_all(_of_this_wallet(wallet, keep))
     else:
         conflict = _conflict_named(client.conflicts, name)
         if keep == "both":

@@ -293,6 +293,11 @@ def test_a_conflict_of_another_wallet_shows_what_each_side_has(
     savings.ok("sync --accept-restored-server")
     (conflict,) = savings.json("conflicts")
     assert (conflict["at"], conflict["mine"], conflict["theirs"]) == ("/tx/aa/label", "rent, May", "rent, June")
+    for command in ("resolve all mine", "sync --on-conflict mine"):  # they are about this wallet
+        savings.ok(command)
+        assert savings.json("conflicts") == [conflict]
+    savings.ok(f"resolve {conflict['name']} theirs")
+    assert savings.json("conflicts") == []
 
 
 def test_two_laptops_that_make_a_wallet_of_one_name_do_not_mix_them(savings: Machine, wallet: MakeWallet) -> None:
