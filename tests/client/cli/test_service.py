@@ -40,7 +40,7 @@ def test_without_a_password_nothing_is_installed(make: Make, nowhere: Path) -> N
     told = laptop.fails("service install", 2, WALLETSYNC_PASSWORD_FILE=None)
     assert "WALLETSYNC_PASSWORD_FILE" in told
     assert "walletsync login --keyring" in told
-    assert "cannot be read" in laptop.fails("service install", 2, WALLETSYNC_PASSWORD_FILE="/nowhere")
+    assert "There is no file /nowhere" in laptop.fails("service install", 2, WALLETSYNC_PASSWORD_FILE="/nowhere")
     assert not list(nowhere.iterdir())
 
 
