@@ -55,9 +55,12 @@ class Database:
             until(self._is_nobodys)
 
     def _is_nobodys(self) -> bool:
-        others = "pid != pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
+        others = (
+            "SELECT 1 FROM pg_stat_activity "
+            "WHERE pid != pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
+        )
         with psycopg.connect(self.url) as connection:
-            return not connection.execute(f"SELECT 1 FROM pg_stat_activity WHERE {others}").fetchall()  # noqa: S608
+            return not connection.execute(others).fetchall()
 
 
 @pytest.mark.parametrize("seed", SEEDS)  # so that a failure names it

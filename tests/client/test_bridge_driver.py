@@ -361,7 +361,9 @@ def test_news_from_elsewhere_and_an_edit_of_the_wallet_meet(world: World) -> Non
     assert (conflict.base, conflict.mine, conflict.theirs) == ("rent", "rent, June", "rent, May")
 
 
-def test_what_is_edited_while_many_labels_are_set_is_not_overwritten(world: World) -> None:
+def test_what_is_edited_while_many_labels_are_set_is_not_overwritten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At the next look, which is soon, it is an edit like any other."""
     addresses = [f"{A[:-3]}{number:03}" for number in range(101)]
     labels = dict.fromkeys(addresses, "rent")
@@ -376,7 +378,7 @@ def test_what_is_edited_while_many_labels_are_set_is_not_overwritten(world: Worl
         if len(done) == 1:
             world.wallet_has(world.wallet | {addresses[-1]: "rent, June", B: "new"})
 
-    world.bridge.set_label = somebody_edits_at_the_first  # type: ignore[method-assign]
+    monkeypatch.setattr(world.bridge, "set_label", somebody_edits_at_the_first)
     world.sync()
     assert [conflict.mine for conflict in world.client.conflicts] == ["rent, June"]
     assert world.wallet == world.account == dict.fromkeys(addresses, "rent, May") | {B: "new"}
@@ -461,7 +463,7 @@ def test_a_program_that_does_not_answer_leaves_the_edits_of_the_file(world: Worl
     assert world.account == {A: "rent"}
 
 
-def test_a_label_that_the_program_refuses_stops_no_other(world: World) -> None:
+def test_a_label_that_the_program_refuses_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """How many there are is known; they stay in the account."""
     set_label = world.bridge.set_label
 
@@ -470,7 +472,7 @@ def test_a_label_that_the_program_refuses_stops_no_other(world: World) -> None:
             raise errors.BridgeRefused("Shelf does not do what it is asked.")
         set_label(key, label)
 
-    world.bridge.set_label = picky  # type: ignore[method-assign]
+    monkeypatch.setattr(world.bridge, "set_label", picky)
     world.account_has({A: "far too long", B: "tea"})
     assert world.sync().refused == 1
     assert world.wallet == {B: "tea"}
@@ -565,7 +567,9 @@ def test_an_edit_of_the_same_label_after_a_process_ended_is_not_lost(tmp_path: P
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_happens_both_end_with_the_same(tmp_path: Path, format: str, seed: int) -> None:
+def test_whatever_happens_both_end_with_the_same(
+    tmp_path: Path, format: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Edits here and there, and processes that end: no label is gone that nobody deleted, and none comes back."""
     chance = random.Random(seed)
     world, deleted, given = World(tmp_path / "world", format), set[str](), set[str]()
@@ -583,7 +587,7 @@ def test_whatever_happens_both_end_with_the_same(tmp_path: Path, format: str, se
         (world.wallet_has if here else world.account_has)(labels)
         if chance.random() < 0.6:
             steps = Steps()
-            world.bridge.set_label = steps._around(world.bridge.set_label)  # type: ignore[method-assign]
+            monkeypatch.setattr(world.bridge, "set_label", steps._around(world.bridge.set_label))
             with suppress(Crash):
                 steps.run(world.sync, at=chance.randrange(80))
             world.bridge = shelf_bridge(world.folder)

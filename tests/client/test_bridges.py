@@ -162,11 +162,16 @@ def test_an_answer_that_is_none_is_no_empty_wallet(
                 assert raised.value.__cause__ is None
 
 
+def saying(answer: Any) -> Callable[[str, Any], Any]:
+    """Return a program that has one answer."""
+    return lambda method, params: answer
+
+
 def test_wrong_answers_of_a_line_are_errors(folder: Path) -> None:
     """As those over HTTP."""
     for nonsense in (SAYS_ALL, *NONSENSE):
         with (
-            line_program(folder / "lianad_rpc", lambda method, params: nonsense),  # noqa: B023 - used at once
+            line_program(folder / "lianad_rpc", saying(nonsense)),
             pytest.raises(BridgeError, match="something else than expected"),
         ):
             LianaBridge(str(folder), None, None).look()
