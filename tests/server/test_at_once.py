@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import flask
 import pytest
@@ -14,8 +15,8 @@ from tests.server.raw import LIMIT, exchange, statuses
 from walletsync_server.api.dispatch import Holder
 from walletsync_server.api.http import Request
 from walletsync_server.asgi import server
-from walletsync_server.asgi.at_once import Begun, request_of
-from walletsync_server.asgi.body_budget import ROOMLESS
+from walletsync_server.asgi.at_once import request_of
+from walletsync_server.asgi.body_budget import FREE, ROOMLESS
 
 KNOWN = Holder("here", 1)
 
@@ -37,34 +38,45 @@ def test_answers_come_whole_and_in_order(front: Front, size: int) -> None:
     assert answers.count(json.dumps(text).encode()) == 2
 
 
-def test_only_quick_requests_without_a_body_are_answered_at_once() -> None:
-    """A target with a fragment, a body that was announced, another method or an escaped path take the long way."""
+def test_only_quick_requests_with_small_bodies_need_no_task() -> None:
+    """A target with a fragment, a body that is large or of unknown length, or an escaped path take the long way."""
     assert request_of(b"GET", b"/healthz?a=b", [], "") == Request(method="GET", path="/healthz", query="a=b")
+    small = [(b"content-length", b"%d" % FREE)]
+    assert request_of(b"POST", b"/wallet", small, "") == Request(
+        method="POST", path="/wallet", headers={"content-length": str(FREE)}
+    )
     for method, target, headers in [
         (b"GET", b"/healthz?a#b", []),
-        (b"GET", b"/healthz", [(b"content-length", b"0")]),
-        (b"HEAD", b"/healthz", []),
+        (b"POST", b"/wallet", [(b"content-length", b"%d" % (FREE + 1))]),
+        (b"POST", b"/wallet", [(b"transfer-encoding", b"chunked")]),
+        (b"POST", b"/wallet", [*small, (b"expect", b"100-continue")]),
+        (b"POST", b"/signup", small),
         (b"GET", b"/%68ealthz", []),
     ]:
         assert request_of(method, target, headers, "") is None
 
 
-def test_answers_count_before_they_are_sent(front: Front) -> None:
-    """All that is made in one turn of the loop is held at once, so that no number of connections fills the memory."""
-    alice = new_account(front.wire)
-    body = alice.post(1, "x" * 50_000).body
-    request = Request(
-        method="GET", path=f"{API}/wallet", headers={"authorization": f"Bearer {alice.token}"}, peer="::1"
-    )
-    room = front.door.budgets.room_of(KNOWN)
-    free = room.free
-    begun = [front.door.begin(request, lambda: None) for _ in range(3)]
-    assert room.free == free - 3 * (len(body) - ROOMLESS)
-    for each in begun:
-        assert isinstance(each, Begun)
-        with each.bodies:
-            assert room.free < free
-    assert room.free == free
+def test_answers_count_until_they_are_read(narrow: flask.Flask) -> None:
+    """What is made for clients that do not read it is held, so that no number of connections fills the memory."""
+    with served(narrow, send_buffer=4096) as front, ExitStack() as undo:
+        alice = new_account(front.wire)
+        body = alice.post(1, "x" * 50_000).body
+        room = front.door.budgets.room_of(KNOWN)
+        free = room.free
+        clients = [undo.enter_context(socket.socket()) for _ in range(3)]
+        for client in clients:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.settimeout(20)
+            client.connect(("127.0.0.1", int(front.url.rpartition(":")[2])))
+            client.sendall(get(alice, "Connection: close\r\n") if client is clients[0] else get(alice))
+        until(lambda: room.free == free - 3 * (len(body) - ROOMLESS))
+        clients.pop().close()
+        until(lambda: room.free == free - 2 * (len(body) - ROOMLESS))
+        for client in clients:
+            client.shutdown(socket.SHUT_WR)
+            with client.makefile("rb") as received:
+                assert statuses(received.read()) == [200]
+        until(lambda: room.free == free)
 
 
 def test_answer_without_room_is_503(front: Front) -> None:

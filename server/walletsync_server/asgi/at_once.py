@@ -2,30 +2,16 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import QUICK
-from walletsync_server.asgi.body_budget import HeldBodies
-from walletsync_server.asgi.holders import HolderOf
-from walletsync_server.services.coroutines import GeneratorCoroutine
+from walletsync_server.asgi.body_budget import FREE
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-BEGUN = "walletsync.begun"
-"""The extension of ASGI's scope that has what was `Begun`."""
-_PATHS = {path.encode(): path for method, path in QUICK if method == "GET"}
-_OF_A_BODY = (b"content-length", b"transfer-encoding")
-
-
-class Begun(NamedTuple):
-    """A request whose answer goes on in a task, and what is held for it."""
-
-    answering: GeneratorCoroutine[Response]
-    bodies: HeldBodies
-    holder: HolderOf
+_PATHS = {(method.encode(), path.encode()): (method, path) for method, path in QUICK}
 
 
 class Answered:
@@ -36,12 +22,25 @@ class Answered:
 
 
 def request_of(method: bytes, target: bytes, headers: Headers, peer: str) -> Request | None:
-    """Return a request that may be answered at once: a quick one, without a body; None for any other."""
+    """Return a quick request whose body, if it has one, is small and yet to come; None for any other."""
     raw_path, _, query = target.partition(b"?")
-    path = _PATHS.get(raw_path)
-    if path is None or method != b"GET" or b"#" in query or any(name in _OF_A_BODY for name, _ in headers):
+    known = _PATHS.get((method, raw_path))
+    if known is None or b"#" in query:
         return None
-    return Request(method="GET", path=path, query=query.decode("latin-1"), headers=by_name(headers), peer=peer)
+    named = by_name(headers)
+    length = named.get("content-length")
+    if "transfer-encoding" in named or "expect" in named or (length is not None and not _is_small(length)):
+        return None
+    return Request(method=known[0], path=known[1], query=query.decode("latin-1"), headers=named, peer=peer)
+
+
+def _is_small(length: str) -> bool:
+    return length.isdecimal() and int(length) <= FREE
+
+
+def has_body(request: Request) -> bool:
+    """Say whether a body comes with the request, be it an empty one."""
+    return "content-length" in request.headers or "transfer-encoding" in request.headers
 
 
 def by_name(headers: Headers) -> dict[str, str]:
@@ -53,8 +52,8 @@ def by_name(headers: Headers) -> dict[str, str]:
     return named
 
 
-def written(response: Response, besides: Headers) -> bytes:
-    """Return an answer as it is sent, with headers besides its own."""
+def head_of(response: Response, besides: Headers) -> bytes:
+    """Return an answer's head as it is sent, with headers besides its own."""
     own = "".join([f"{name}: {value}\r\n" for name, value in response.headers.items()]).encode("latin-1")
     others = b"".join([b"%s: %s\r\n" % header for header in besides])
-    return b"%s%s%s\r\n%s" % (STATUS_LINE[response.status], own, others, response.body)
+    return b"%s%s%s\r\n" % (STATUS_LINE[response.status], own, others)

@@ -98,7 +98,7 @@ class HeldBodies:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._release()
+        self.release()
 
     async def read(self, receive: Receive, limit: BodyLimit, announced: int | None) -> bytes:
         """Return the request's.
@@ -126,7 +126,7 @@ class HeldBodies:
             more: bool = message.get("more_body", False)
             if decoded is None:
                 if not more and len(piece) <= FREE:
-                    return self._with_what_is_made_of(piece)  # as nearly all of them
+                    return self.with_what_is_made_of(piece)  # as nearly all of them
                 decoded = DecodedSize()
             size = len(self._read) + len(piece)
             if size > limit.raw or decoded.add(piece) > limit.decoded:
@@ -134,7 +134,7 @@ class HeldBodies:
             self._hold(size - FREE - self._held)
             self._read += piece
             if not more:
-                return self._with_what_is_made_of(self._take())
+                return self.with_what_is_made_of(self._take())
 
     def hold_answer(self, size: int) -> None:
         """Hold an answer of so many bytes, too.
@@ -154,7 +154,7 @@ class HeldBodies:
         """Release all that is held, since others need it more."""
         self._gave_way = True
         self._read = bytearray()
-        self._release()
+        self.release()
         if self._is_answering:
             self._cut()
 
@@ -168,7 +168,7 @@ class HeldBodies:
         self._room.reserve(size, self._holder)
         self._held += size
 
-    def _with_what_is_made_of(self, body: bytes) -> bytes:
+    def with_what_is_made_of(self, body: bytes) -> bytes:
         """Return `body`, and hold room for its decoded texts: both are there while the request waits for the disk.
 
         Of those that are not small only a few are decoded at a time.
@@ -191,7 +191,8 @@ class HeldBodies:
         if self._room is not None:
             self._room.leave(self, self._holder)
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Hold nothing any more. Twice is fine."""
         self._be_left_alone()
         if self._room is not None:
             self._room.release(self._held, self._holder)

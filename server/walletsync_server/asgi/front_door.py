@@ -16,7 +16,7 @@ from a2wsgi import WSGIMiddleware
 from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
 from walletsync_server.api.routes import QUICK
-from walletsync_server.asgi.at_once import BEGUN, Begun, by_name
+from walletsync_server.asgi.at_once import by_name, has_body
 from walletsync_server.asgi.body_budget import (
     CUT,
     FREE,
@@ -27,11 +27,12 @@ from walletsync_server.asgi.body_budget import (
     HeldBodies,
 )
 from walletsync_server.asgi.event_loop import run_on_loop
+from walletsync_server.asgi.exchange import Begun
 from walletsync_server.asgi.holders import HolderOf
 from walletsync_server.asgi.rooms import Place, Places
 from walletsync_server.asgi.websockets import WebSocket, WebSockets
 from walletsync_server.observe import logs
-from walletsync_server.services.coroutines import ended, going_on
+from walletsync_server.services.coroutines import GeneratorCoroutine, ended, going_on
 from walletsync_server.services.errors import Overloaded, ServiceError
 
 Scope = dict[str, Any]
@@ -84,7 +85,7 @@ class FrontDoor:
         peer, headers = _peer(scope), by_name(scope["headers"])
         return self._api.network_of(Request(method="", path="", headers=headers, peer=peer))
 
-    def begin(self, request: Request, cut: Callable[[], object]) -> Response | Begun:
+    def answer_at_once(self, request: Request, cut: Callable[[], object]) -> Response | Begun:
         """Answer a quick request that has no body, as far as nothing has to wait for that.
 
         What an answer needs beyond what is free is held from here on: all of those that are made in one turn of the
@@ -96,22 +97,30 @@ class FrontDoor:
         """
         answering = self._api.answering(request)
         try:
-            answering = going_on(next(answering), answering)
+            awaited = next(answering)
         except StopIteration as end:
-            return self._counted(end.value, request, cut)
-        holder = self._holder_of(request)
-        return Begun(answering, HeldBodies(self.budgets, holder, cut), holder)
+            response: Response = end.value
+            if len(response.body) <= ROOMLESS:
+                return response
+            return self._begun(ended(response), request, cut)
+        return self._begun(going_on(awaited, answering), request, cut)
 
-    def _counted(self, response: Response, request: Request, cut: Callable[[], object]) -> Response | Begun:
-        if len(response.body) <= ROOMLESS:
-            return response
-        holder = self._holder_of(request)
-        bodies = HeldBodies(self.budgets, holder, cut)
+    def begin(self, request: Request, cut: Callable[[], object]) -> Begun:
+        """Begin to work on a quick request whose small body is there; `cut` is as above."""
+        begun = self._begun(self._api.answering(request), request, cut)
         try:
-            bodies.hold_answer(len(response.body))
-        except Overloaded:
-            return self._api.unreadable(503)
-        return Begun(ended(response), bodies, holder)
+            begun.enter(request.body, self._api.network_of(request))
+        except Overloaded as error:
+            request.refusal = error
+        return begun
+
+    def _begun(self, answering: GeneratorCoroutine[Response], request: Request, cut: Callable[[], object]) -> Begun:
+        holder = self._holder_of(request)
+        bodies, place = HeldBodies(self.budgets, holder, cut), Place(self.places)
+        return Begun(answering, bodies, place, holder, self._elsewhere, self._no_room)
+
+    def _no_room(self) -> Response:
+        return self._api.unreadable(503)
 
     def _holder_of(self, request: Request) -> HolderOf:
         return HolderOf(self._api, request, self._elsewhere)
@@ -127,17 +136,13 @@ class FrontDoor:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         extensions = scope.get("extensions", {})
-        begun: Begun | None = extensions.get(BEGUN)
-        if begun is not None:
-            await self._go_on(begun, send)
-            return
         request, cut = _request(scope), extensions.get(CUT, _nothing)
         holder = self._holder_of(request)
         with HeldBodies(self.budgets, holder, cut) as bodies, Place(self.places) as place:
             answer = _Answer(self._api, bodies, place, holder, send)
             is_quick = (request.method, request.path) in QUICK
             try:
-                if _has_body(request):
+                if has_body(request):
                     await holder.find_out_for(_announced(request))
                     body = await bodies.read(receive, self._api.limit_of(request), _announced(request))
                     request = replace(request, body=body)
@@ -151,12 +156,6 @@ class FrontDoor:
                 await self._answer(request, answer.send)
             else:
                 await self._through_flask(scope, request, answer)
-
-    async def _go_on(self, begun: Begun, send: Send) -> None:
-        with begun.bodies, Place(self.places) as place:
-            answer = _Answer(self._api, begun.bodies, place, begun.holder, send)
-            response = await run_on_loop(begun.answering, self._elsewhere)
-            await _respond(answer.send, "http.response", response, _raw(response.headers.items()))
 
     async def _answer(self, request: Request, send: Send) -> None:
         if len(request.body) > SMALL:
@@ -261,10 +260,6 @@ def _peer(scope: Scope) -> str:
 
 def _nothing() -> None:
     """Cut nothing: this server offers no way to."""
-
-
-def _has_body(request: Request) -> bool:
-    return "content-length" in request.headers or "transfer-encoding" in request.headers
 
 
 def _announced(request: Request) -> int | None:

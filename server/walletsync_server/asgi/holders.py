@@ -28,6 +28,14 @@ class HolderOf:
 
     async def find_out_for(self, size: int | None) -> None:
         """Find out, if a body of so many bytes needs room as it is; None is one of any size."""
-        if self._api.may_wait and self._found is None and (size is None or size > FREE):
+        if self._is_to_be_found_for(size):
             loop = asyncio.get_running_loop()
             self._found = await loop.run_in_executor(self._elsewhere, self._api.holder_of, self._request)
+
+    def find_out_here(self, size: int) -> None:
+        """Do what `find_out_for` does in this thread, which may wait."""
+        if self._is_to_be_found_for(size):
+            self._found = self._api.holder_of(self._request)
+
+    def _is_to_be_found_for(self, size: int | None) -> bool:
+        return self._api.may_wait and self._found is None and (size is None or size > FREE)

@@ -12,9 +12,11 @@ import httptools
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from walletsync_server.asgi.at_once import BEGUN, Answered, Begun, request_of, written
+from walletsync_server.api.http import Request, Response
+from walletsync_server.asgi.at_once import Answered, has_body, head_of, request_of
 from walletsync_server.asgi.body_budget import CUT, FREE
 from walletsync_server.asgi.crowd import who_gives_way
+from walletsync_server.asgi.exchange import Begun, Exchange
 from walletsync_server.asgi.heads import check_target, is_handshake, refusal_of
 from walletsync_server.asgi.pacer import MUCH, PacedFlow, Pacer
 from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
@@ -44,6 +46,7 @@ SLOWEST = 16 * 1024
 _PIECE = 16 * 1024
 _NEVER = float("inf")
 _ANSWERED: Any = Answered()
+_CLOSE = b"Connection", b"close"
 _arrivals = itertools.count()
 
 
@@ -69,8 +72,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._has_client_ended = False
         self._is_last = False
         self._came = 0.0
-        self._running: RequestResponseCycle = None  # type: ignore[assignment]  # until the first request, as `cycle`
-        self._begun: Begun | None = None
+        self._running: RequestResponseCycle | Exchange | None = None
         self._is_between = self._in_head = False
         self._head_bytes = 0
         self._body_bytes = 0
@@ -184,7 +186,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _answers_at_once(self, version: str) -> bool:
-        """Answer here, if nothing has to wait for that, and say so; otherwise leave to a task what has begun."""
+        """Answer a quick request here, or begin to, if it is one, and say so; others get a task."""
         goes_on = version == "1.1" and self.parser.should_keep_alive() and not self._is_last
         is_plain = self._is_next and goes_on and not self.parser.should_upgrade()
         if not is_plain or self.transport.get_write_buffer_size() > FREE:
@@ -193,13 +195,46 @@ class HttpProtocol(HttpToolsProtocol):
         request = request_of(self.parser.get_method(), self.url, self.headers, peer)
         if request is None:
             return False
-        answer = self.app.begin(request, self.transport.abort)
+        if has_body(request):
+            self._exchange(request)
+            self.due = self.loop.time() + BODY_SECONDS
+            return True
+        answer = self.app.answer_at_once(request, self.transport.abort)
         if isinstance(answer, Begun):
-            self._begun = answer
-            return False
-        self.write(written(answer, self.server_state.default_headers))
-        self.cycle = _ANSWERED
+            self._exchange(request, answer)
+        else:
+            self.cycle = _ANSWERED
+            self.respond(answer)
         return True
+
+    def _exchange(self, request: Request, begun: Begun | None = None) -> None:
+        exchange: Any = Exchange(self, request)
+        self.cycle = self._running = exchange
+        if begun:
+            exchange.go_on(begun)
+
+    def begin(self, request: Request) -> Begun:
+        """Begin to work on a request that is whole."""
+        begun: Begun = self.app.begin(request, self.transport.abort)
+        return begun
+
+    def respond(self, response: Response, *, closes: bool = False) -> bool:
+        """Write an answer; say whether the client has read nearly all of it."""
+        besides = self.server_state.default_headers
+        head = head_of(response, [*besides, _CLOSE] if closes else besides)
+        if len(response.body) <= FREE:
+            self.write(head + response.body)
+            return True
+        self.write(head)
+        self.write(response.body)
+        return not self.flow.write_paused
+
+    @override
+    def resume_writing(self) -> None:
+        """Go on with an answer that was too large to be sent at once."""
+        super().resume_writing()
+        if isinstance(self._running, Exchange):
+            self._running.drained()
 
     @property
     def _is_next(self) -> bool:
@@ -225,6 +260,8 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self.due = _NEVER
         super().on_message_complete()
+        if isinstance(self.cycle, Exchange):
+            self.cycle.begin()
 
     @override
     def on_response_complete(self) -> None:
@@ -257,7 +294,9 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being answered, too, if others wait behind it: nobody reads its answer."""
         super().connection_lost(exc)
-        if self._running is not None and not self._running.response_complete:
+        if isinstance(self._running, Exchange):
+            self._running.lost()
+        elif self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
 
@@ -275,7 +314,8 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         if not (in_work and cycle.response_started):
-            self.transport.write(written(self.app.unreadable(self._status), [(b"Connection", b"close")]))
+            response = self.app.unreadable(self._status)
+            self.transport.write(head_of(response, [_CLOSE]) + response.body)
         self.end()
 
     def end(self) -> None:
@@ -344,9 +384,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         cycle.transport = _Answering(self)  # type: ignore[assignment]  # it has what an answer needs
-        extensions = {CUT: self.transport.abort, BEGUN: self._begun}
-        self._begun = None
-        cycle.scope["extensions"] = extensions  # type: ignore[typeddict-item]  # uvicorn types its own
+        cycle.scope["extensions"] = {CUT: self.transport.abort}  # type: ignore[dict-item]  # uvicorn types its own
         super()._start_asgi_task(cycle, app)
 
     def write(self, data: bytes) -> None:
@@ -358,7 +396,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Drop the newest request if it waits and is not whole, since its refusal must not come before its turn."""
         if self.pipeline and self.cycle.more_body:
             self.pipeline.popleft()
-            self.cycle = self.pipeline[0][0] if self.pipeline else self._running
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._running  # type: ignore[assignment]  # as a cycle
 
     def _refuse(self, status: int) -> None:
         self._status = status
