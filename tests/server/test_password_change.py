@@ -11,7 +11,7 @@ from tests.server.world import EMAIL, World
 from walletsync_server.services import errors
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.tokens import LIFETIME
-from walletsync_server.services.wallets import Wallet
+from walletsync_server.services.wallets import Content
 from walletsync_server.storage.sql import schema
 
 NEW = "another derived login password"
@@ -19,7 +19,7 @@ SEED = b"n" * 32
 
 
 def change(world: World, sequence: int | None = None, new: str = NEW, text: str = "new") -> None:
-    wallet: Wallet | None = None
+    wallet = None
     if sequence is not None:
         wallet = world.services.wallets.checked(sequence, text, "h", "")
     world.services.password_change.change(EMAIL, PASSWORD, new, SEED, wallet)
@@ -47,7 +47,7 @@ def test_change_after_a_write_is_refused(world: World) -> None:
         change(world, 2)
     assert world.log_in("phone")
     found = world.read(token)
-    assert isinstance(found, Wallet)
+    assert isinstance(found, Content)
     assert found.encrypted_wallet == "edit"
 
 

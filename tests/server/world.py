@@ -9,7 +9,7 @@ from tests.server.helpers import PASSWORD, FakeClock
 from walletsync_server.live.hub import Hub
 from walletsync_server.services import Services
 from walletsync_server.services.coroutines import run_blocking
-from walletsync_server.services.wallets import Wallet
+from walletsync_server.services.wallets import Content, Wallet
 from walletsync_server.storage.interface import ReadTransaction, Storage, WriteTransaction
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class World:
     def write(self, token: str, sequence: int, text: str = "-") -> Wallet:
         return run_blocking(self.services.wallets.write(token, sequence=sequence, encrypted_wallet=text, hmac="h"))
 
-    def read(self, token: str) -> Wallet | bytes:
+    def read(self, token: str) -> Content | bytes:
         return run_blocking(self.services.wallets.read(token, lambda digest: False))
 
     def sql(self, statement: Any) -> None:

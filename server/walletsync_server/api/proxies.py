@@ -56,7 +56,7 @@ class TrustedProxies:
 
     def is_https(self, request: Request) -> bool:
         """Say whether a trusted proxy says that it was reached over TLS."""
-        if not self.trusts(request):
+        if not self._trusted or not self.trusts(request):
             return False
         said = request.headers.get("x-forwarded-proto")
         if said is None:
@@ -65,6 +65,8 @@ class TrustedProxies:
 
     def request_id_of(self, request: Request) -> str | None:
         """Return the id that a trusted proxy gave the request, if it is one: 16–36 hexadecimal digits or hyphens."""
+        if not self._trusted:
+            return None
         given = request.headers.get("x-request-id", "")
         return given if _REQUEST_ID.fullmatch(given) and self.trusts(request) else None
 

@@ -9,7 +9,7 @@ from walletsync_server.api.bearer import token_of
 from walletsync_server.api.http import Request, Response, empty_response, entity_tag, json_response
 from walletsync_server.services import Services
 from walletsync_server.services.coroutines import GeneratorCoroutine
-from walletsync_server.services.wallets import Wallet
+from walletsync_server.services.wallets import Content, Wallet
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
@@ -39,7 +39,7 @@ def post_wallet(services: Services, request: Request, body: WalletRequest) -> Ge
     return wallet_response(wallet)
 
 
-def wallet_response(wallet: Wallet) -> Response:
+def wallet_response(wallet: Wallet | Content) -> Response:
     """Answer with one version of a wallet."""
     answer = WalletAnswer(encrypted_wallet=wallet.encrypted_wallet, sequence=wallet.sequence, hmac=wallet.hmac)
     return json_response(200, answer, {"ETag": entity_tag(wallet.digest)})

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any, Protocol
+from typing import Protocol
 
 from walletsync_server.api.http import Request, Response
 from walletsync_server.asgi.body_budget import FREE, HeldBodies

@@ -28,9 +28,7 @@ _NAME = "walletsync_server"
 _log = logging.getLogger(_NAME)
 _PLAIN = re.compile(r'[^\s"=\\\x00-\x1f]*')
 _lines: Lines | None = None
-_write_request: Callable[[dict[str, object]], None] | None = None
-"""Writes the line of a request, once `configure` was called: of these there are thousands in a second, and the way
-through `logging` costs more than making the answer."""
+_as_json = False
 
 
 def configure(format: str = "logfmt", level: str = "info") -> None:
@@ -41,19 +39,14 @@ def configure(format: str = "logfmt", level: str = "info") -> None:
         level: the least that is told of: `debug`, `info`, `warning` or `error`. Other libraries begin at warnings,
             unless it is `debug`.
     """
-    render = _json if format == "json" else _logfmt
-    global _lines, _write_request
+    global _lines, _as_json
+    _as_json = format == "json"
+    render = _json if _as_json else _logfmt
     _lines = lines = _LogLines(sys.stderr.fileno(), render)
     handler = _ToLines(lines)
     handler.setFormatter(_WithoutWords(render))
     logging.basicConfig(handlers=[handler], force=True)
     set_level(level)
-    render_request = _json if format == "json" else _logfmt_of_request
-
-    def write_request(line: dict[str, object]) -> None:
-        lines.write_soon(render_request(line))
-
-    _write_request = write_request
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
 
@@ -91,15 +84,27 @@ def request(*, method: str, route: str, status: int, code: str, seconds: float, 
 
     `route` is a template, never the path that came.
     """
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    ms = round(seconds * 1000, 1)
+    # Of these there are thousands in a second, and the way through `logging` costs more than making the answer. None of
+    # the values needs quotes.
+    if _lines is not None and not _as_json:
+        told = f" code={code}" if code else ""
+        _lines.write_soon(
+            f"timestamp={_timestamp(time.time())} level=info event=request method={method} route={route} "
+            f"status={status}{told} ms={ms} request_id={request_id}"
+        )
+        return
     values: dict[str, object] = {"method": method, "route": route, "status": status}
     if code:
         values["code"] = code
-    values["ms"] = round(seconds * 1000, 1)
-    values["request_id"] = request_id
-    if _write_request is None:
+    values |= {"ms": ms, "request_id": request_id}
+    if _lines is None:
         _log_event(logging.INFO, "request", **values)
-    elif _log.isEnabledFor(logging.INFO):
-        _write_request({"timestamp": _timestamp(time.time()), "level": "info", "event": "request", **values})
+    else:
+        line = {"timestamp": _timestamp(time.time()), "level": "info", "event": "request", **values}
+        _lines.write_soon(_json(line))
 
 
 def event(name: str, **values: object) -> None:
@@ -175,11 +180,6 @@ class _ToLines(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         self._lines.write(self.format(record))
-
-
-def _logfmt_of_request(line: dict[str, object]) -> str:
-    """Return the line of a request, whose values need no quotes."""
-    return " ".join([f"{name}={value}" for name, value in line.items()])
 
 
 def _logfmt(line: dict[str, object]) -> str:

@@ -36,7 +36,7 @@ import random
 from typing import ClassVar
 
 from walletsync.protocol import ErrorCode
-from walletsync_server.storage.interface import Wallet
+from walletsync_server.storage.interface import Content
 
 LEAST_PAUSE, MOST_PAUSE = 2, 8
 """Between how many seconds somebody is told to wait for the database."""
@@ -191,7 +191,7 @@ class Conflict(ServiceError):
     code = ErrorCode.CONFLICT
     sentence = "Another device was faster; merge with the wallet in this answer and post the result."
 
-    def __init__(self, current: Wallet, applied: bool | None) -> None:
+    def __init__(self, current: Content, applied: bool | None) -> None:
         super().__init__()
         self.current = current
         self.applied = applied

@@ -45,6 +45,13 @@ class Store:
         except StorageError as error:
             raise Unavailable from error
 
+    def ask(self, question: Callable[[ReadTransaction], T]) -> T:
+        """Return `question(transaction)`, where `question` asks one thing."""
+        try:
+            return self._storage.ask(question)
+        except StorageError as error:
+            raise Unavailable from error
+
     def write(self, work: Callable[[WriteTransaction], T]) -> T:
         """Return `work(transaction)` once all of it is on the disk."""
         with self._writing():

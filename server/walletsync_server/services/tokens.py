@@ -93,14 +93,14 @@ class Tokens:
         Raises:
             Unauthorized: as `authenticate`.
         """
-        shown = self._store.read(lambda transaction: transaction.shown_by(_hash(token), most)) if token else None
+        shown = self._store.ask(lambda transaction: transaction.shown_by(_hash(token), most)) if token else None
         if shown is None or self._is_over(shown):
             raise Unauthorized
         return shown
 
     def account_of(self, token: str | None) -> int | None:
         """Return the number of the account whose token this is; None if it would not be accepted now."""
-        known = self._store.read(lambda transaction: transaction.find_token(_hash(token))) if token else None
+        known = self._store.ask(lambda transaction: transaction.find_token(_hash(token))) if token else None
         return known.account_id if known and not self._is_over(known) else None
 
     def lock(self, transaction: WriteTransaction, known: Token) -> Account:
@@ -120,7 +120,7 @@ class Tokens:
         Raises:
             Unauthorized: if it is not alive.
         """
-        known = self._store.read(lambda transaction: self.authenticate(transaction, token))
+        known = self._store.ask(lambda transaction: self.authenticate(transaction, token))
 
         def delete(transaction: WriteTransaction) -> None:
             self.lock(transaction, known)
@@ -149,7 +149,7 @@ class Tokens:
             Unauthorized: if the caller's own token is not alive.
             NoSuchDevice: if that device holds no live token.
         """
-        known = self._store.read(lambda transaction: self.authenticate(transaction, token))
+        known = self._store.ask(lambda transaction: self.authenticate(transaction, token))
 
         def delete(transaction: WriteTransaction) -> bytes:
             self.lock(transaction, known)

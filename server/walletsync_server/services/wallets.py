@@ -12,6 +12,7 @@ from walletsync_server.services.store import Store
 from walletsync_server.services.thinning import superfluous
 from walletsync_server.services.tokens import Tokens
 from walletsync_server.storage.interface import Account, KeptVersion, ReadTransaction, WriteTransaction
+from walletsync_server.storage.interface import Content as Content
 from walletsync_server.storage.interface import Wallet as Wallet  # what `Wallets` returns
 
 SMALL = 64 * 1024
@@ -71,7 +72,7 @@ class Wallets:
 
     def read(
         self, token: str | None, known: Callable[[bytes], bool] | None = None
-    ) -> GeneratorCoroutine[Wallet | bytes]:
+    ) -> GeneratorCoroutine[Content | bytes]:
         """Return the current wallet, or only its digest if the caller knows that one already.
 
         Args:
@@ -126,7 +127,7 @@ class Wallets:
             NothingToFollow: if there is no wallet and the sequence is not 1.
             Conflict: if another wallet is the current one and this is not the next.
         """
-        known = self._store.read(lambda transaction: self._tokens.authenticate(transaction, token))
+        known = self._store.ask(lambda transaction: self._tokens.authenticate(transaction, token))
         posted = self.checked(sequence, encrypted_wallet, hmac, known.device_id)
 
         def swap(transaction: WriteTransaction) -> _Outcome:
@@ -142,7 +143,7 @@ class Wallets:
         elif outcome is not _Outcome.CURRENT:
             # Read only now: hundreds of large wallets that wait for their turn to be answered would fill the memory.
             current = yield from self.read(token)
-            assert isinstance(current, Wallet)  # noqa: S101 - for the type checker: no digest is known
+            assert isinstance(current, Content)  # noqa: S101 - for the type checker: no digest is known
             raise Conflict(current, applied=_APPLIED[outcome])
         return posted
 

@@ -68,6 +68,15 @@ class Wallet:
     stored_at: datetime
 
 
+class Content(NamedTuple):
+    """What answers tell of a version. Whoever reads it most wants to know no more."""
+
+    sequence: int
+    hmac: str
+    digest: bytes
+    encrypted_wallet: str
+
+
 class Shown(NamedTuple):
     """What a token shows: when it expires, and the account's current wallet and its digest; both None if there is none.
 
@@ -76,7 +85,7 @@ class Shown(NamedTuple):
 
     expires_at: datetime
     digest: bytes | None
-    wallet: Wallet | None
+    wallet: Content | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,6 +342,14 @@ class Storage(ABC):
         Raises:
             StorageError: if the database cannot be asked.
         """
+
+    def ask(self, question: Callable[[ReadTransaction], T]) -> T:
+        """Return `question(transaction)`, as `read` does, where `question` asks one thing: that needs no transaction.
+
+        Raises:
+            StorageError: if the database cannot be asked.
+        """
+        return self.read(question)
 
     def check(self) -> None:
         """Ask the database anything at all, and whether it is where a restart would find it.

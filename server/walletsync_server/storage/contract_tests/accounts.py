@@ -9,7 +9,7 @@ from operator import methodcaller
 import pytest
 
 from walletsync_server.storage.contract_tests.fixtures import StorageContract
-from walletsync_server.storage.contract_tests.records import BOB, NOW, Refused, append, token, wallet
+from walletsync_server.storage.contract_tests.records import BOB, NOW, Refused, append, token, told, wallet
 from walletsync_server.storage.interface import (
     Account,
     AddressTaken,
@@ -73,25 +73,40 @@ class AccountContract(StorageContract):
         mine, bobs = token("a", 1), token("a", 2, BOB.account_id)
         for each in (mine, bobs):
             storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
-        assert storage.read(lambda t: t.shown_by(mine.token_hash)) == Shown(mine.expires_at, None, None)
-        assert storage.read(lambda t: t.shown_by(bytes(32))) is None
+        assert storage.ask(lambda t: t.shown_by(mine.token_hash)) == Shown(mine.expires_at, None, None)
+        assert storage.ask(lambda t: t.shown_by(bytes(32))) is None
         last = wallet(2, "ä🔑\0", "h\0", "d\0")
         append(storage, alice.account_id, wallet(1), last)
         append(storage, BOB.account_id, wallet(2))
-        assert storage.read(lambda t: t.shown_by(mine.token_hash)) == Shown(mine.expires_at, last.digest, last)
+        assert storage.ask(lambda t: t.shown_by(mine.token_hash)) == Shown(mine.expires_at, last.digest, told(last))
         storage.write(lambda t: t.discard_wallets(alice.account_id))
-        assert storage.read(lambda t: t.shown_by(mine.token_hash)) == Shown(mine.expires_at, None, None)
+        assert storage.ask(lambda t: t.shown_by(mine.token_hash)) == Shown(mine.expires_at, None, None)
         storage.write(lambda t: t.replace_password(alice.account_id, "new hash", bytes(32)))
-        assert storage.read(lambda t: t.shown_by(mine.token_hash)) is None
+        assert storage.ask(lambda t: t.shown_by(mine.token_hash)) is None
+
+    def test_question_is_answered_as_of_now(self, storage: Storage, alice: Account) -> None:
+        """One that fails, or needs more than the driver, leaves nothing behind that would answer the next from then."""
+        mine = token("a", 1)
+
+        def fail(transaction: ReadTransaction) -> None:
+            transaction.tokens_of(alice.account_id)
+            raise Refused
+
+        assert storage.ask(lambda t: t.tokens_of(alice.account_id)) == []
+        with pytest.raises(Refused):
+            storage.ask(fail)
+        storage.write(lambda t: t.put_token(mine))
+        assert storage.ask(lambda t: t.tokens_of(alice.account_id)) == [mine]
+        assert storage.ask(lambda t: t.find_token(mine.token_hash)) == mine
 
     def test_large_wallet_is_not_read_by_who_wants_a_small_one(self, storage: Storage, alice: Account) -> None:
         """With `most`, a wallet of more bytes of UTF-8 is not shown; one of as many is, and none stays none."""
         mine, last = token("a", 1), wallet(1, "ä" * 5)
         storage.write(lambda t: t.put_token(mine))
-        assert storage.read(lambda t: t.shown_by(mine.token_hash, 0)) == Shown(mine.expires_at, None, None)
+        assert storage.ask(lambda t: t.shown_by(mine.token_hash, 0)) == Shown(mine.expires_at, None, None)
         append(storage, alice.account_id, last)
-        assert storage.read(lambda t: t.shown_by(mine.token_hash, 10)) == Shown(mine.expires_at, last.digest, last)
-        assert storage.read(lambda t: t.shown_by(mine.token_hash, 9)) == Shown(mine.expires_at, last.digest, None)
+        assert storage.ask(lambda t: t.shown_by(mine.token_hash, 10)) == Shown(mine.expires_at, last.digest, told(last))
+        assert storage.ask(lambda t: t.shown_by(mine.token_hash, 9)) == Shown(mine.expires_at, last.digest, None)
 
     def test_old_versions_are_kept_until_they_are_dropped(self, storage: Storage, alice: Account) -> None:
         """`drop_wallets` removes those that are named, one that is gone included, and touches no other account."""

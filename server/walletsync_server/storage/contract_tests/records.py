@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from walletsync.protocol import wallet_digest
-from walletsync_server.storage.interface import Account, Storage, Token, Wallet, WriteTransaction
+from walletsync_server.storage.interface import Account, Content, Storage, Token, Wallet, WriteTransaction
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 ALICE = Account(
@@ -31,6 +31,11 @@ def wallet(sequence: int, text: str = "-", hmac: str = "h", device: str = "lapto
         device_id=device,
         stored_at=NOW,
     )
+
+
+def told(version: Wallet) -> Content:
+    """Return what answers tell of a version."""
+    return Content(version.sequence, version.hmac, version.digest, version.encrypted_wallet)
 
 
 def token(device: str, number: int = 0, account_id: int = ALICE.account_id, epoch: int = 1) -> Token:

@@ -31,7 +31,7 @@ class SqlAccountReads(SqlTransaction, ReadTransaction):
 
     @override
     def find_account(self, email: str) -> Account | None:
-        row = _ACCOUNT_OF_EMAIL.row(self._driver, email=email)
+        row = _ACCOUNT_OF_EMAIL.named(self._driver, email=email)
         return None if row is None else Account(**row)
 
     @override
@@ -49,7 +49,7 @@ class SqlAccountWrites(SqlAccountReads, SqlWrites, WriteTransaction):
 
     @override
     def lock_account(self, account_id: int) -> Account | None:
-        row = _ACCOUNT_LOCKED.row(self._driver, account=account_id)
+        row = _ACCOUNT_LOCKED.named(self._driver, account=account_id)
         return None if row is None else Account(**row)
 
     @override

@@ -32,17 +32,23 @@ class Prepared:
         self._statement = statement
         self._compiled: dict[type[Dialect], _Compiled] = {}
 
-    def row(self, driver: Driver, **values: object) -> dict[str, Any] | None:
-        """Return the only row by the names of its columns; None if there is none."""
+    def row(self, driver: Driver, **values: object) -> list[Any] | None:
+        """Return the values of the only row; None if there is none."""
         compiled = self._compiled.get(driver.dialect_class) or self._compile(driver)
         # Read to the end: a statement that is not through keeps its view of the database.
         rows = self._run(compiled, driver, values).fetchall()
         if not rows:
             return None
-        return {
-            name: value if convert is None or value is None else convert(value)
-            for (name, convert), value in zip(compiled.columns, rows[0], strict=True)
-        }
+        row = list(rows[0])
+        for place, convert in compiled.converted:
+            if row[place] is not None:
+                row[place] = convert(row[place])
+        return row
+
+    def named(self, driver: Driver, **values: object) -> dict[str, Any] | None:
+        """Return the only row by the names of its columns; None if there is none."""
+        row = self.row(driver, **values)
+        return None if row is None else dict(zip(self._compiled[driver.dialect_class].names, row, strict=True))
 
     def tuples(self, driver: Driver, **values: object) -> list[tuple[Any, ...]]:
         """Return all rows with the driver's own values."""
@@ -53,7 +59,7 @@ class Prepared:
     def value(self, driver: Driver, **values: object) -> Any:
         """Return the only column of the only row; None if there is none."""
         row = self.row(driver, **values)
-        return None if row is None else next(iter(row.values()))
+        return None if row is None else row[0]
 
     def run(self, driver: Driver, **values: object) -> None:
         """Change what it changes."""
@@ -76,7 +82,8 @@ class _Compiled:
     Attributes:
         sql: its text, which takes parameters by their position.
         parameters: their names in this order, with what makes the driver's values of ours.
-        columns: the names of a row's values in their order, with what makes our values of the driver's.
+        names: of a row's values in their order.
+        converted: the places of those that are not the driver's values, with what makes ours of these.
     """
 
     def __init__(self, statement: sa.Executable, dialect: Dialect) -> None:
@@ -84,7 +91,9 @@ class _Compiled:
         self.sql = str(compiled)
         self.parameters = [(name, _to_driver(compiled.binds[name].type, dialect)) for name in compiled.positiontup]
         columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
-        self.columns = [(str(column.key), _from_driver(column.type, dialect)) for column in columns]
+        self.names = [str(column.key) for column in columns]
+        converts = [_from_driver(column.type, dialect) for column in columns]
+        self.converted = [(place, convert) for place, convert in enumerate(converts) if convert is not None]
 
 
 def _to_driver(kind: Any, dialect: Dialect) -> _Convert | None:

@@ -36,7 +36,7 @@ class SqlTokenReads(SqlTransaction, ReadTransaction):
 
     @override
     def find_token(self, token_hash: bytes) -> Token | None:
-        row = _TOKEN_OF_HASH.row(self._driver, hash=token_hash)
+        row = _TOKEN_OF_HASH.named(self._driver, hash=token_hash)
         return None if row is None else Token(**row)
 
     @override

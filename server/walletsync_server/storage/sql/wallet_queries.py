@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from typing_extensions import override
 
 from walletsync_server.storage.interface import (
+    Content,
     KeptVersion,
     ReadTransaction,
     Shown,
@@ -41,7 +42,9 @@ _SHOWN = Prepared(
     # A wallet that is too large is not read: its length stands before it.
     sa.select(
         tokens.c.expires_at,
-        *(column for column in wallets.c if column.name not in ("account_id", "encrypted_wallet")),
+        wallets.c.sequence,
+        wallets.c.hmac,
+        wallets.c.digest,
         sa.case((sa.bindparam("most", type_=sa.BigInteger) >= _SIZE, wallets.c.encrypted_wallet)).label(
             "encrypted_wallet"
         ),
@@ -103,7 +106,7 @@ class SqlWalletReads(SqlTransaction, ReadTransaction):
 
     @override
     def current_wallet(self, account_id: int) -> Wallet | None:
-        row = _CURRENT_WALLET.row(self._driver, account=account_id)
+        row = _CURRENT_WALLET.named(self._driver, account=account_id)
         return None if row is None else Wallet(**row)
 
     @override
@@ -111,8 +114,9 @@ class SqlWalletReads(SqlTransaction, ReadTransaction):
         row = _SHOWN.row(self._driver, hash=token_hash, most=_ANY_SIZE if most is None else most)
         if row is None:
             return None
-        expires_at = row.pop("expires_at")
-        return Shown(expires_at, row["digest"], None if row["encrypted_wallet"] is None else Wallet(**row))
+        expires_at, sequence, hmac, digest, encrypted_wallet = row
+        read = None if encrypted_wallet is None else Content(sequence, hmac, digest, encrypted_wallet)
+        return Shown(expires_at, digest, read)
 
     @override
     def digest_at(self, account_id: int, sequence: int) -> bytes | None:
@@ -121,7 +125,7 @@ class SqlWalletReads(SqlTransaction, ReadTransaction):
 
     @override
     def wallet_at(self, account_id: int, sequence: int) -> Wallet | None:
-        row = _WALLET_AT.row(self._driver, account=account_id, sequence=sequence)
+        row = _WALLET_AT.named(self._driver, account=account_id, sequence=sequence)
         return None if row is None else Wallet(**row)
 
     @override

@@ -51,6 +51,19 @@ class Readers:
         except DRIVER_ERRORS as error:
             raise failure(error) from error
 
+    def ask(self, question: Callable[[ReadTransaction], T]) -> T:
+        """Return `question(transaction)`, as `read` does; see `Storage.ask`."""
+        try:
+            reader = self._take()
+            try:
+                return question(reader.transaction)
+            finally:
+                if reader.driver.in_transaction:  # SQLAlchemy was needed, and began one
+                    self._end(reader)
+                self._give_back(reader)
+        except DRIVER_ERRORS as error:
+            raise failure(error) from error
+
     def close(self) -> None:
         """Close those that are idle; those that are read from follow when they are given back."""
         self._closed = True

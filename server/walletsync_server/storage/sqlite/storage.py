@@ -36,6 +36,12 @@ class SqliteStorage(Storage):
         return self._readers.read(work)
 
     @override
+    def ask(self, question: Callable[[ReadTransaction], T]) -> T:
+        if self._closed:
+            raise StorageError("The database is closed.")
+        return self._readers.ask(question)
+
+    @override
     def check(self) -> None:
         super().check()
         self._place.check()
