@@ -138,7 +138,7 @@ def test_quota_keeps_what_has_room(world: World) -> None:
         assert [version.sequence for version in world.services.wallets.history(token)] == kept
     with pytest.raises(errors.TooLarge):
         world.write(token, 5, "ü" * 5 + "x")
-    large = world.services.wallets.checked(5, "x" * 11, "h", "")
+    large = world.services.wallets.checked(5, "x" * 11, "h")
     with pytest.raises(errors.TooLarge):
         world.services.password_change.change(EMAIL, PASSWORD, "another password", bytes(32), large)
     assert world.log_in()

@@ -21,7 +21,7 @@ SEED = b"n" * 32
 def change(world: World, sequence: int | None = None, new: str = NEW, text: str = "new") -> None:
     wallet = None
     if sequence is not None:
-        wallet = world.services.wallets.checked(sequence, text, "h", "")
+        wallet = world.services.wallets.checked(sequence, text, "h")
     world.services.password_change.change(EMAIL, PASSWORD, new, SEED, wallet)
 
 

@@ -19,7 +19,6 @@ from walletsync_server.services import build_services, errors
 from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.tokens import LIFETIME
-from walletsync_server.storage.contract_tests.records import told
 from walletsync_server.storage.interface import (
     ReadTransaction,
     Storage,
@@ -124,17 +123,18 @@ def test_times_are_those_of_the_clock(world: World) -> None:
     world.clock.move(timedelta(hours=1))
     token = world.log_in()
     world.clock.move(timedelta(hours=1))
-    first = world.write(token, 1)
+    world.write(token, 1)
     world.clock.move(timedelta(hours=1))
     second = world.write(token, 2)
     account = world.storage.read(lambda t: t.find_account(EMAIL))
     kept = world.storage.read(lambda t: t.find_token(sha256(token.encode()).digest()))
     assert account is not None
     assert kept is not None
-    times = [account.created_at, kept.created_at, first.stored_at, second.stored_at]
+    versions = world.services.wallets.history(token)
+    times = [account.created_at, kept.created_at, *(version.stored_at for version in reversed(versions))]
     assert times == [start + timedelta(hours=hours) for hours in range(4)]
     assert kept.expires_at == kept.created_at + LIFETIME
-    assert world.read(token) == told(second)
+    assert world.read(token) == second
 
 
 def test_token_lives_fourteen_days(world: World) -> None:
@@ -350,6 +350,15 @@ def test_secrets_are_not_shown(world: World) -> None:
     account = world.storage.read(lambda t: t.find_account(EMAIL))
     assert account is not None
     assert account.password_hash not in repr(replace(account))
+
+
+def test_strangers_large_wallet_is_refused_before_it_is_looked_at(world: World) -> None:
+    """Without a live token it is not even measured, let alone hashed; with one, it is over the limit."""
+    large = "x" * (LIMIT + 1)
+    with pytest.raises(errors.Unauthorized):
+        world.write("0" * 64, 1, large)
+    with pytest.raises(errors.TooLarge):
+        world.write(world.log_in(), 1, large)
 
 
 def test_refused_write_holds_no_wallet_while_it_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

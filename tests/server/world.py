@@ -9,7 +9,7 @@ from tests.server.helpers import PASSWORD, FakeClock
 from walletsync_server.live.hub import Hub
 from walletsync_server.services import Services
 from walletsync_server.services.coroutines import run_blocking
-from walletsync_server.services.wallets import Content, Wallet
+from walletsync_server.services.wallets import Content
 from walletsync_server.storage.interface import ReadTransaction, Storage, WriteTransaction
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class World:
     def log_in(self, device: str = "laptop", email: str = EMAIL) -> str:
         return self.services.accounts.log_in(email, PASSWORD, device).token
 
-    def write(self, token: str, sequence: int, text: str = "-") -> Wallet:
+    def write(self, token: str, sequence: int, text: str = "-") -> Content:
         return run_blocking(self.services.wallets.write(token, sequence=sequence, encrypted_wallet=text, hmac="h"))
 
     def read(self, token: str) -> Content | bytes:

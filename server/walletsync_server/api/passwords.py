@@ -7,9 +7,7 @@ from walletsync_server.api.emails import checked
 from walletsync_server.api.http import Request, Response, json_response
 from walletsync_server.services import Services
 from walletsync_server.services.errors import BadRequest
-from walletsync_server.services.wallets import Wallet
-
-_NO_DEVICE = ""  # the request proves a password, and no device
+from walletsync_server.services.wallets import Content
 
 
 def change_password(services: Services, request: Request, body: PasswordRequest) -> Response:
@@ -25,9 +23,9 @@ def change_password(services: Services, request: Request, body: PasswordRequest)
     return json_response(200, PasswordAnswer())
 
 
-def _wallet(services: Services, body: PasswordRequest) -> Wallet | None:
+def _wallet(services: Services, body: PasswordRequest) -> Content | None:
     if body.encrypted_wallet is UNSET and body.sequence is UNSET and body.hmac is UNSET:
         return None
     if body.encrypted_wallet is UNSET or body.sequence is UNSET or body.hmac is UNSET:
         raise BadRequest("Send all of encryptedWallet, sequence and hmac, or none if the account has no wallet.")
-    return services.wallets.checked(body.sequence, body.encrypted_wallet, body.hmac, _NO_DEVICE)
+    return services.wallets.checked(body.sequence, body.encrypted_wallet, body.hmac)

@@ -99,7 +99,7 @@ def build_services(
         lambda transaction: transaction.keep_secret(fresh)
     )
 
-    keeper = Keeper(kept_bytes)
+    keeper = Keeper(kept_bytes, clock)
     purge_clock = CautiousClock(clock, seconds)
     tokens = Tokens(store, clock, hub, purge_clock=purge_clock)
     throttle = Throttle(rates, secret=secret, counters=counters or _in_memory(seconds), clock=seconds)
@@ -133,7 +133,7 @@ def build_services(
         throttle=throttle,
         tokens=tokens,
         updates=Updates(store, tokens=tokens, hub=hub, clock=clock, seconds=seconds),
-        wallets=Wallets(store, tokens=tokens, keeper=keeper, max_bytes=max_wallet_bytes, clock=clock, publisher=hub),
+        wallets=Wallets(store, tokens=tokens, keeper=keeper, max_bytes=max_wallet_bytes, publisher=hub),
     )
 
 

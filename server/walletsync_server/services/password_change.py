@@ -15,7 +15,9 @@ from walletsync_server.services.store import Store
 from walletsync_server.services.throttle import Standing, Throttle
 from walletsync_server.services.turns import Asker
 from walletsync_server.services.wallets import Keeper
-from walletsync_server.storage.interface import Account, ReadTransaction, Wallet, WriteTransaction
+from walletsync_server.storage.interface import Account, Content, ReadTransaction, WriteTransaction
+
+_NO_DEVICE = ""  # the request proves a password, and no device
 
 
 class PasswordChange:
@@ -38,7 +40,9 @@ class PasswordChange:
         self._keeper = keeper
         self._known = known
 
-    def change(self, email: str, old: str, new: str, salt_seed: bytes, wallet: Wallet | None, client: str = "") -> None:
+    def change(
+        self, email: str, old: str, new: str, salt_seed: bytes, wallet: Content | None, client: str = ""
+    ) -> None:
         """Replace password and seed, and with them every version of the wallet; all devices are logged out.
 
         A change of which everything is current already is a retry: it changes nothing and succeeds. Whatever is wrong
@@ -85,7 +89,9 @@ class PasswordChange:
 
         return self._store.read(look)
 
-    def _replace(self, seen: Account, password_hash: str, salt_seed: bytes, wallet: Wallet | None, client: str) -> bool:
+    def _replace(
+        self, seen: Account, password_hash: str, salt_seed: bytes, wallet: Content | None, client: str
+    ) -> bool:
         """Return whether the password that was checked still holds; if not, perhaps this request came twice."""
 
         def replace(transaction: WriteTransaction) -> bool:
@@ -98,7 +104,7 @@ class PasswordChange:
             self._known.remember(transaction, account.account_id, client)
             if wallet is not None:
                 transaction.discard_wallets(account.account_id)  # they are under the old key
-                self._keeper.append(transaction, account, wallet)
+                self._keeper.append(transaction, account, wallet, _NO_DEVICE)
             return True
 
         replaced = self._store.write(replace)
@@ -106,7 +112,7 @@ class PasswordChange:
             self._publisher.hang_up_all(seen.account_id, seen.epoch)
         return replaced
 
-    def _is_current(self, email: str, new: str, salt_seed: bytes, wallet: Wallet | None, asker: Asker) -> bool:
+    def _is_current(self, email: str, new: str, salt_seed: bytes, wallet: Content | None, asker: Asker) -> bool:
         def look(transaction: ReadTransaction) -> tuple[Account | None, bytes | None]:
             account = transaction.find_account(email)
             # Asked in either case, so that an address without an account takes the same time.
@@ -122,7 +128,7 @@ class PasswordChange:
         )
 
 
-def _check_fit(current_sequence: int, wallet: Wallet | None) -> None:
+def _check_fit(current_sequence: int, wallet: Content | None) -> None:
     if current_sequence == 0 and wallet is not None:
         raise NoWalletToChange
     if current_sequence > 0 and wallet is None:

@@ -103,16 +103,17 @@ class Tokens:
         known = self._store.ask(lambda transaction: transaction.find_token(_hash(token))) if token else None
         return known.account_id if known and not self._is_over(known) else None
 
-    def lock(self, transaction: WriteTransaction, known: Token) -> Account:
-        """Lock the account of a token that was authenticated before, check the token again, return the account.
+    def lock(self, transaction: WriteTransaction, token: str | None) -> tuple[Account, Token]:
+        """Lock the account whose live token this is; return it, and what is known of the token, as both are now.
 
         Raises:
-            Unauthorized: if the token or the account is gone by now, or the token expired.
+            Unauthorized: as `authenticate`.
         """
+        known = self.authenticate(transaction, token)
         account = transaction.lock_account(known.account_id)
-        if account is None or transaction.find_token(known.token_hash) != known or self._is_over(known):
+        if account is None or not (transaction.is_alone or transaction.find_token(known.token_hash) == known):
             raise Unauthorized
-        return account
+        return account, known
 
     def revoke(self, token: str | None) -> None:
         """Make a token void.
@@ -120,14 +121,14 @@ class Tokens:
         Raises:
             Unauthorized: if it is not alive.
         """
-        known = self._store.ask(lambda transaction: self.authenticate(transaction, token))
 
-        def delete(transaction: WriteTransaction) -> None:
-            self.lock(transaction, known)
+        def delete(transaction: WriteTransaction) -> Token:
+            _, known = self.lock(transaction, token)
             transaction.delete_token(known)
+            return known
 
-        self._store.write(delete)
-        self._publisher.hang_up(known.account_id, known.token_hash)
+        gone = self._store.write(delete)
+        self._publisher.hang_up(gone.account_id, gone.token_hash)
 
     def devices(self, token: str | None) -> list[Token]:
         """Return the live tokens of the account, one per device, in the order of their device ids.
@@ -149,17 +150,17 @@ class Tokens:
             Unauthorized: if the caller's own token is not alive.
             NoSuchDevice: if that device holds no live token.
         """
-        known = self._store.ask(lambda transaction: self.authenticate(transaction, token))
 
-        def delete(transaction: WriteTransaction) -> bytes:
-            self.lock(transaction, known)
-            held = [each for each in transaction.tokens_of(known.account_id) if each.device_id == device_id]
+        def delete(transaction: WriteTransaction) -> Token:
+            account, _ = self.lock(transaction, token)
+            held = [each for each in transaction.tokens_of(account.account_id) if each.device_id == device_id]
             if not held or self._is_over(held[0]):
                 raise NoSuchDevice
             transaction.delete_token(held[0])
-            return held[0].token_hash
+            return held[0]
 
-        self._publisher.hang_up(known.account_id, self._store.write(delete))
+        gone = self._store.write(delete)
+        self._publisher.hang_up(gone.account_id, gone.token_hash)
 
     def purge(self) -> int:
         """Remove the tokens of all accounts that expired some time ago; return how many."""

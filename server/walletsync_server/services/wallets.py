@@ -26,15 +26,23 @@ class Keeper:
 
     Args:
         kept_bytes: what all kept versions of one wallet may have together, where the account has no quota.
+        clock: returns the time, aware.
     """
 
-    def __init__(self, kept_bytes: int) -> None:
+    def __init__(self, kept_bytes: int, clock: Callable[[], datetime]) -> None:
         self._kept_bytes = kept_bytes
+        self._clock = clock
 
-    def append(self, transaction: WriteTransaction, account: Account, wallet: Wallet) -> None:
+    def append(self, transaction: WriteTransaction, account: Account, wallet: Content, device_id: str) -> None:
         """Make `wallet` the current version, and drop of the earlier ones what need not be kept.
 
         The caller holds the lock of `account`, as it is now, and has checked the sequence.
+
+        Args:
+            transaction: see there.
+            account: see there.
+            wallet: the new version.
+            device_id: who wrote it; empty if it was no device.
 
         Raises:
             TooLarge: if the wallet alone has more bytes than the account's quota.
@@ -44,7 +52,8 @@ class Keeper:
             raise TooLarge(
                 f"The wallet has {size} bytes; this account may have {account.quota} here. Ask the server's operator."
             )
-        transaction.append_wallet(account.account_id, wallet)
+        version = Wallet(**wallet._asdict(), device_id=device_id, stored_at=self._clock())
+        transaction.append_wallet(account.account_id, version)
         most_bytes = self._kept_bytes if account.quota is None else account.quota
         stored = transaction.stored_versions(account.account_id)
         transaction.drop_wallets(account.account_id, superfluous(stored, most_bytes))
@@ -60,7 +69,6 @@ class Wallets:
         tokens: Tokens,
         keeper: Keeper,
         max_bytes: int,
-        clock: Callable[[], datetime],
         publisher: Publisher,
     ) -> None:
         self._store = store
@@ -68,7 +76,6 @@ class Wallets:
         self._publisher = publisher
         self._tokens = tokens
         self._max_bytes = max_bytes
-        self._clock = clock
 
     def read(
         self, token: str | None, known: Callable[[bytes], bool] | None = None
@@ -117,7 +124,7 @@ class Wallets:
 
     def write(
         self, token: str | None, *, sequence: int, encrypted_wallet: str, hmac: str
-    ) -> GeneratorCoroutine[Wallet]:
+    ) -> GeneratorCoroutine[Content]:
         """Make this the current wallet if it is the next one, or if it is the current one already; return it.
 
         Raises:
@@ -127,19 +134,21 @@ class Wallets:
             NothingToFollow: if there is no wallet and the sequence is not 1.
             Conflict: if another wallet is the current one and this is not the next.
         """
-        known = self._store.ask(lambda transaction: self._tokens.authenticate(transaction, token))
-        posted = self.checked(sequence, encrypted_wallet, hmac, known.device_id)
+        if len(encrypted_wallet) > min(SMALL, self._max_bytes):
+            # The token is checked where the wallet is stored; but a stranger's large one is not even hashed.
+            self._store.ask(lambda transaction: self._tokens.authenticate(transaction, token))
+        posted = self.checked(sequence, encrypted_wallet, hmac)
 
-        def swap(transaction: WriteTransaction) -> _Outcome:
-            account = self._tokens.lock(transaction, known)
-            if sequence == account.current_sequence + 1:
-                self._keeper.append(transaction, account, posted)
-                return _Outcome.STORED
-            return _outcome_without_writing(transaction, known.account_id, posted)
+        def swap(transaction: WriteTransaction) -> tuple[_Outcome, int]:
+            account, known = self._tokens.lock(transaction, token)
+            if sequence != account.current_sequence + 1:
+                return _outcome_without_writing(transaction, account.account_id, posted), account.account_id
+            self._keeper.append(transaction, account, posted, known.device_id)
+            return _Outcome.STORED, account.account_id
 
-        outcome = yield from self._store.writing(swap)
+        outcome, account_id = yield from self._store.writing(swap)
         if outcome is _Outcome.STORED:
-            self._publisher.publish(known.account_id, sequence)
+            self._publisher.publish(account_id, sequence)
         elif outcome is not _Outcome.CURRENT:
             # Read only now: hundreds of large wallets that wait for their turn to be answered would fill the memory.
             current = yield from self.read(token)
@@ -147,22 +156,15 @@ class Wallets:
             raise Conflict(current, applied=_APPLIED[outcome])
         return posted
 
-    def checked(self, sequence: int, encrypted_wallet: str, hmac: str, device_id: str) -> Wallet:
-        """Return a version that came just now, as it would be stored.
+    def checked(self, sequence: int, encrypted_wallet: str, hmac: str) -> Content:
+        """Return a version that came, with its digest.
 
         Raises:
             TooLarge: if the encrypted wallet is over the limit.
         """
         if len(encrypted_wallet.encode()) > self._max_bytes:
             raise TooLarge(f"encryptedWallet has more than {self._max_bytes} bytes, the most that this server stores.")
-        return Wallet(
-            sequence=sequence,
-            encrypted_wallet=encrypted_wallet,
-            hmac=hmac,
-            digest=wallet_digest(sequence, encrypted_wallet, hmac),
-            device_id=device_id,
-            stored_at=self._clock(),
-        )
+        return Content(sequence, hmac, wallet_digest(sequence, encrypted_wallet, hmac), encrypted_wallet)
 
 
 class _Outcome(Enum):
@@ -178,7 +180,7 @@ class _Outcome(Enum):
 _APPLIED = {_Outcome.SUPERSEDED: True, _Outcome.NOT_STORED: False, _Outcome.FORGOTTEN: None}
 
 
-def _outcome_without_writing(transaction: ReadTransaction, account_id: int, posted: Wallet) -> _Outcome:
+def _outcome_without_writing(transaction: ReadTransaction, account_id: int, posted: Content) -> _Outcome:
     """Say whether `posted` is the current wallet already, or was before it, as far as that is known."""
     digest = transaction.current_digest(account_id)
     if digest is None:

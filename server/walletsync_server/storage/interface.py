@@ -76,6 +76,9 @@ class Content(NamedTuple):
     digest: bytes
     encrypted_wallet: str
 
+    def __repr__(self) -> str:
+        return f"Content(sequence={self.sequence})"
+
 
 class Shown(NamedTuple):
     """What a token shows: when it expires, and the account's current wallet and its digest; both None if there is none.
@@ -221,6 +224,9 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
     address, the server's own values. What removes rows of many accounts (`purge_tokens`, `forget_clients`,
     `purge_signups`, `purge_mails`) is alone in its transaction, and leaves out what others are changing.
     """
+
+    is_alone = False
+    """Whether nobody else writes until it ends, so that what it read before it locked an account still holds."""
 
     @abstractmethod
     def lock_account(self, account_id: int) -> Account | None:

@@ -17,6 +17,8 @@ class SqliteWriteTransaction(SqlWriteTransaction):
     since when.
     """
 
+    is_alone = True
+
     def __init__(self, connection: sa.Connection) -> None:
         super().__init__(connection)
         self.erased: set[int] = set()
