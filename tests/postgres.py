@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -84,11 +85,23 @@ class Postgres:
 
     def kill(self) -> None:
         """End it the hard way, with every process that serves a connection."""
-        postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
-        for each in [postmaster, *postmaster.children()]:
+        for each in self._processes():
             with suppress(psutil.NoSuchProcess):
                 each.kill()
         self.stop()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let all its processes stand still in the block: connections stay, and nobody answers."""
+        processes = self._processes()
+        for each in processes:
+            each.suspend()
+        try:
+            yield
+        finally:
+            for each in processes:
+                with suppress(psutil.NoSuchProcess):
+                    each.resume()
 
     def new_database(self, options: str = "") -> str:
         """Make an empty database, and return its URL."""
@@ -113,6 +126,11 @@ class Postgres:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+    def _processes(self) -> list[psutil.Process]:
+        """Return the one that starts the others, and then these."""
+        postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        return [postmaster, *postmaster.children()]
 
     def _is_up(self) -> bool:
         assert self._process is not None

@@ -5,9 +5,10 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from operator import gt
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tests.canaries import forms_of
 from tests.cheap_server import CheapServer
 from tests.postgres import Postgres
 from tests.server.front import listen
-from tests.server.helpers import API, Account, HttpWire, free_port, new_account, until
+from tests.server.helpers import API, Account, Answer, HttpWire, free_port, new_account, until
 from tests.server.test_cli import run as run_program
 from walletsync_server.cli import main
 from walletsync_server.observe.doctor import diagnose
@@ -29,6 +30,8 @@ from walletsync_server.settings import Settings
 from walletsync_server.storage.contract_tests.records import NOW
 
 LARGE = 200_000
+ASKING = 60
+"""At once: more than there are connections, and threads for those who wait."""
 
 
 def run(*words: str) -> Result:
@@ -174,6 +177,27 @@ def test_restart_under_load_loses_nothing(own: Postgres) -> None:
             acknowledged = [life.result() for life in lives]
         for account, sequence in zip(accounts, acknowledged, strict=True):
             assert account.get().json["sequence"] in (sequence, sequence + 1)
+        log = server.log()
+    assert "event=unavailable" in log
+    assert "event=unexpected" not in log
+
+
+def test_hanging_server_hangs_nobody(own: Postgres) -> None:
+    """503 with Retry-After in the end, for as many as ask; alive meanwhile, not ready; then it goes on as it was."""
+    url = f"{own.new_storage()}&options=-c%20statement_timeout%3D1000"
+    with CheapServer(accounts="open", settings={"database": url}) as server, ThreadPoolExecutor(ASKING) as pool:
+        wire = HttpWire(server.url)
+        account = new_account(wire)
+        assert account.post(1).status == 200
+        with own.hanging():
+            kinds: list[Callable[[], Answer]] = [account.get, partial(account.post, 2), partial(wire, "GET", "/readyz")]
+            asked = [pool.submit(kinds[number % len(kinds)]) for number in range(ASKING)]
+            assert wire("GET", "/healthz").status == 200
+            for answer in [each.result() for each in asked]:
+                assert (answer.status, answer.code) == (503, "unavailable")
+                assert LEAST_PAUSE <= int(answer.headers["retry-after"]) <= MOST_PAUSE
+        until(lambda: wire("GET", "/readyz").status == 200)
+        assert account.post(2).status == 200  # also where one of those before was carried out at last
         log = server.log()
     assert "event=unavailable" in log
     assert "event=unexpected" not in log

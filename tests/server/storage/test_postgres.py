@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 import pytest
@@ -235,11 +235,13 @@ CUT = (
 )
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [lambda transaction: transaction.count_accounts(), lambda transaction: transaction.secret()],
-    ids=["by SQLAlchemy", "prepared"],
-)
+ASK: list[Callable[[Any], object]] = [
+    lambda transaction: transaction.count_accounts(),
+    lambda transaction: transaction.secret(),
+]
+
+
+@pytest.mark.parametrize("ask", ASK, ids=["by SQLAlchemy", "prepared"])
 def test_lost_connection_fails_one_transaction(url: str, storage: Storage, ask: Callable[[Any], object]) -> None:
     """The next ones have another, also where those that were idle are dead, too."""
 
@@ -271,14 +273,39 @@ def test_server_that_takes_no_writes_is_left(storage: Storage) -> None:
     assert storage.read(backend) not in numbers
 
 
-def test_transaction_that_cannot_begin_is_an_error(own: Postgres) -> None:
-    """As one that has to write, where its server became a standby: the connection is there, and of no use."""
-    storage = open_storage(own.new_storage())
-    links = cast(Any, storage)._links
-    with pytest.raises(psycopg.Error):
-        links.begin(b"BEGIN WRONGLY")
-    assert storage.read(lambda transaction: transaction.count_accounts()) == 0
+@pytest.mark.parametrize("ask", ASK, ids=["by SQLAlchemy", "prepared"])
+def test_server_that_says_nothing_is_given_up(own: Postgres, ask: Callable[[Any], object]) -> None:
+    """After the time that it has for a statement and a little; then each fails soon, and in the end all goes on."""
+    storage = open_storage(f"{own.new_storage()}&options=-c%20statement_timeout%3D100")
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    storage.read(lambda transaction: storage.read(ask))  # so that there are several
+    with own.hanging():
+        with pytest.raises(StorageError, match="Silence: it said nothing for too long"):
+            storage.read(ask)
+        for use in (storage.ask, storage.read, storage.write):
+            with pytest.raises(StorageError, match="cannot be reached"):
+                use(ask)
+    until(lambda: answers(storage))
+    assert storage.write(lambda transaction: transaction.find_account(ALICE.email)) == ALICE
     storage.close()
+
+
+def test_statement_that_takes_too_long_is_ended_by_the_server(url: str) -> None:
+    """As one that waits for what another transaction has; the connection is of use afterwards."""
+    storage = open_storage(f"{url}&options=-c%20statement_timeout%3D100")
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    with psycopg.connect(url) as other:
+        other.execute("LOCK TABLE accounts")
+        with pytest.raises(StorageError, match="QueryCanceled: something took too long"):
+            storage.write(lambda transaction: transaction.lock_account(ALICE.account_id))
+    assert storage.write(lambda transaction: transaction.lock_account(ALICE.account_id)) == ALICE
+    storage.close()
+
+
+def answers(storage: Storage) -> bool:
+    with suppress(StorageError):
+        return bool(storage.read(lambda transaction: transaction.count_accounts()))
+    return False
 
 
 def test_restart_is_survived(own: Postgres) -> None:

@@ -2,11 +2,13 @@
 
 import threading
 import time
-from typing import Any
+from collections.abc import Generator
+from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy as sa
 from psycopg_pool import ConnectionPool, PoolTimeout
+from typing_extensions import override
 
 from walletsync_server.storage.interface import StorageError
 from walletsync_server.storage.postgres.address import Address
@@ -22,13 +24,19 @@ _IMPATIENCE_SECONDS = 0.05
 """The same while the last one who waited got none: nobody else needs to find out that the server is away."""
 _RECONNECT_SECONDS = 4.0
 """For how long the pool tries to replace a connection, after pauses that grow and vary; then whoever needs one does."""
-_IDLE = psycopg.pq.TransactionStatus.IDLE
-_SETTINGS = b"""
+_SETTINGS = """
 SELECT set_config('idle_in_transaction_session_timeout', '60s', false),
        set_config('lock_timeout', '10s', false),
+       CASE WHEN current_setting('statement_timeout') = '0' THEN set_config('statement_timeout', '15s', false) END,
        CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END
 """
 """Whoever vanishes amid a transaction holds up others for so long, and an acknowledged write is on the disk."""
+_LONGEST = "SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout'"
+"""Milliseconds after which the server gives up a statement by itself."""
+_SLACK_SECONDS = 2.0
+"""For how long after that it may say nothing. A server that is stopped, or behind a network that swallows all, does."""
+_IDLE = psycopg.pq.TransactionStatus.IDLE
+T = TypeVar("T")
 
 
 class Link(psycopg.Connection[tuple[Any, ...]]):
@@ -38,11 +46,32 @@ class Link(psycopg.Connection[tuple[Any, ...]]):
     sql: sa.Connection
     reading: SqlReadTransaction
 
+    @override
+    def wait(self, gen: Generator[Any, Any, T], *args: Any, **options: Any) -> T:
+        """Do what psycopg's cursors want of the server, after what waits, and not for ever."""
+        self.statements.catch_up()
+        return super().wait(self._in_time(gen), *args, **options)
+
     def settle(self) -> None:
         """End the transaction that is open, if one is, without what it did."""
         self.sql.rollback()  # for SQLAlchemy it is over, too
-        if self.info.transaction_status is not _IDLE:
-            self.statements.run(b"ROLLBACK")
+        if self.statements.is_waiting or self.info.transaction_status is not _IDLE:
+            self.statements.run("ROLLBACK")
+
+    def _in_time(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        """Go on with `gen`, which is told now and then that nothing has come, until that takes too long."""
+        ready, heard_at = None, time.monotonic()
+        while True:
+            try:
+                wanted = gen.send(ready)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            ready = yield wanted
+            if ready:
+                heard_at = time.monotonic()
+            elif time.monotonic() > heard_at + self.statements.patience:
+                self.statements.give_up()
 
 
 class Links:
@@ -73,6 +102,7 @@ class Links:
             min_size=1,
             max_size=most,
             configure=self._set_up,
+            check=lambda link: link.statements.look(),
             reconnect_timeout=_RECONNECT_SECONDS,
             open=True,
         )
@@ -82,27 +112,19 @@ class Links:
         stats = self._pool.get_stats()
         return stats["pool_size"] - stats["pool_available"], self._most
 
-    def begin(self, statement: bytes) -> Link:
-        """Take a connection on which a transaction has begun by this statement; to be given back.
-
-        One that turns out to be dead, as all do when the server was restarted, is replaced by the next.
+    def take(self) -> Link:
+        """Return a connection that nobody else uses until it is given back.
 
         Raises:
             StorageError: if there is none to be had in time.
-            psycopg.Error: if the server does not begin.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            link = self._take(deadline)
-            try:
-                link.statements.run(statement)
-            except psycopg.Error:
-                is_lost = link.info.status is psycopg.pq.ConnStatus.BAD
-                self.give_back(link)
-                if not is_lost:
-                    raise
-            else:
-                return link
+        try:
+            link: Link = self._pool.getconn(_IMPATIENCE_SECONDS if self._is_away else PATIENCE_SECONDS)
+        except PoolTimeout:
+            self._is_away = True
+            raise StorageError(f"{self._address} cannot be reached, or has no connection left.") from None
+        self._is_away = False
+        return link
 
     def give_back(self, link: Link) -> None:
         """Let others have it, or another in its place if it is lost."""
@@ -110,26 +132,21 @@ class Links:
             link.settle()
         except (psycopg.Error, sa.exc.SQLAlchemyError):
             link.close()
+        if link.statements.is_given_up:  # nobody else need wait for this server: those that are idle are closed, too
+            self._is_away = True
+            self._pool.drain()
         self._pool.putconn(link)
 
     def close(self) -> None:
         """Close those that are idle; those that are in use follow when they are given back. Twice is fine."""
         self._pool.close()
 
-    def _take(self, deadline: float) -> Link:
-        patience = _IMPATIENCE_SECONDS if self._is_away else max(_IMPATIENCE_SECONDS, deadline - time.monotonic())
-        try:
-            link: Link = self._pool.getconn(patience)
-        except PoolTimeout:
-            self._is_away = True
-            raise StorageError(f"{self._address} cannot be reached, or has no connection left.") from None
-        self._is_away = False
-        return link
-
     def _set_up(self, link: Link) -> None:
         """Make of a new connection what is needed. Where somebody has the database alone, it fails."""
-        link.statements = Statements(link.pgconn)
-        link.statements.run(_SETTINGS)
+        link.statements = Statements(link.pgconn, PATIENCE_SECONDS)
+        link.statements.defer(_SETTINGS)
+        ((longest,),) = link.statements.execute(_LONGEST, [])
+        link.statements.patience = longest / 1000 + _SLACK_SECONDS
         ((is_present,),) = link.statements.execute(PRESENCE, [])
         if not is_present:
             raise psycopg.OperationalError("Somebody has the database alone.")

@@ -13,15 +13,19 @@ import sqlalchemy as sa
 from typing_extensions import override
 
 from walletsync_server.storage.interface import OnCommit, ReadTransaction, Storage, StorageError, WriteTransaction
-from walletsync_server.storage.postgres.failures import driver_errors_end_here
+from walletsync_server.storage.postgres.failures import DRIVER_ERRORS, failure
 from walletsync_server.storage.postgres.links import Link, Links
 from walletsync_server.storage.postgres.transaction import PostgresWriteTransaction
 
 T = TypeVar("T")
-_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_WRITE = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-_COMMIT = b"COMMIT"
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+_COMMIT = "COMMIT"
 _CLOSED = "The database is closed."
+
+
+class _Lost(StorageError):
+    """The connection was closed by the server, or somebody on the way."""
 
 
 class PostgresStorage(Storage):
@@ -36,14 +40,15 @@ class PostgresStorage(Storage):
 
     @override
     def read(self, work: Callable[[ReadTransaction], T]) -> T:
-        if self._closed:
-            raise StorageError(_CLOSED)
-        with driver_errors_end_here():
-            link = self._links.begin(_READ)
-            try:
-                return work(link.reading)
-            finally:
-                self._links.give_back(link)
+        def reading(link: Link) -> T:
+            link.statements.defer(_READ)
+            return work(link.reading)
+
+        return self._asked(reading)
+
+    @override
+    def ask(self, question: Callable[[ReadTransaction], T]) -> T:
+        return self._asked(lambda link: question(link.reading))
 
     @override
     def readers(self) -> tuple[int, int]:
@@ -73,8 +78,8 @@ class PostgresStorage(Storage):
         self._links.close()
 
     def _write(self, work: Callable[[PostgresWriteTransaction], T]) -> T:
-        with driver_errors_end_here():
-            link = self._links.begin(_WRITE)
+        def writing(link: Link) -> T:
+            link.statements.defer(_WRITE)
             try:
                 transaction = PostgresWriteTransaction(link.sql, link.statements)
                 value = work(transaction)
@@ -84,11 +89,31 @@ class PostgresStorage(Storage):
             except (psycopg.errors.ReadOnlySqlTransaction, sa.exc.InternalError):
                 link.close()  # perhaps another server is the one that takes writes now
                 raise
+
+        return self._on_a_link(writing)
+
+    def _asked(self, work: Callable[[Link], T]) -> T:
+        try:
+            return self._on_a_link(work)
+        except _Lost:  # perhaps while it was idle; and nothing was changed
+            return self._on_a_link(work)
+
+    def _on_a_link(self, work: Callable[[Link], T]) -> T:
+        if self._closed:
+            raise StorageError(_CLOSED)
+        link: Link | None = None
+        try:  # and no context manager, which would cost as much as a statement
+            link = self._links.take()
+            try:
+                return work(link)
             finally:
                 self._links.give_back(link)
+        except DRIVER_ERRORS as error:
+            is_lost = link is not None and link.closed and not link.statements.is_given_up
+            raise (_Lost if is_lost else StorageError)(failure(error)) from error
 
 
 def _commit(link: Link) -> None:
     """Commit; a transaction of which a part failed is none that the server commits, though it does not say so."""
-    if link.statements.run(_COMMIT) != _COMMIT:
+    if link.statements.run(_COMMIT) != _COMMIT.encode():
         raise psycopg.errors.InFailedSqlTransaction

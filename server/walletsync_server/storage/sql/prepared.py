@@ -14,13 +14,17 @@ _Convert = Callable[[Any], Any]
 
 
 class Driver:
-    """A connection as `Prepared` needs it: its driver, and the dialect that this understands."""
+    """A connection as `Prepared` needs it: its driver, and the dialect that this understands.
 
-    __slots__ = ("dialect", "dialect_class", "execute")
+    `execute` runs a statement and returns its rows, `change` one whose end need not be waited for.
+    """
+
+    __slots__ = ("change", "dialect", "dialect_class", "execute")
 
     def __init__(self, connection: sa.Connection) -> None:
         driver: Any = connection.connection.driver_connection
         self.execute: Callable[[str, list[Any]], Any] = driver.execute
+        self.change: Callable[[str, list[Any]], object] = driver.execute
         self.dialect: Dialect = connection.dialect
         self.dialect_class = type(connection.dialect)
 
@@ -63,13 +67,11 @@ class Prepared:
 
     def run(self, driver: Driver, **values: object) -> None:
         """Change what it changes."""
-        self._run(self._compiled.get(driver.dialect_class) or self._compile(driver), driver, values)
+        compiled = self._compiled.get(driver.dialect_class) or self._compile(driver)
+        driver.change(compiled.sql, compiled.taken_from(values))
 
     def _run(self, compiled: "_Compiled", driver: Driver, values: dict[str, Any]) -> Any:
-        return driver.execute(
-            compiled.sql,
-            [values[name] if convert is None else convert(values[name]) for name, convert in compiled.parameters],
-        )
+        return driver.execute(compiled.sql, compiled.taken_from(values))
 
     def _compile(self, driver: Driver) -> "_Compiled":
         compiled = self._compiled[driver.dialect_class] = _Compiled(self._statement, driver.dialect)
@@ -94,6 +96,10 @@ class _Compiled:
         self.names = [str(column.key) for column in columns]
         converts = [_from_driver(column.type, dialect) for column in columns]
         self.converted = [(place, convert) for place, convert in enumerate(converts) if convert is not None]
+
+    def taken_from(self, values: dict[str, Any]) -> list[Any]:
+        """Return the driver's values of the parameters."""
+        return [values[name] if convert is None else convert(values[name]) for name, convert in self.parameters]
 
 
 def _to_driver(kind: Any, dialect: Dialect) -> _Convert | None:
