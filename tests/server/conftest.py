@@ -7,6 +7,7 @@ import flask
 import pytest
 
 from tests.cheap_server import CheapServer
+from tests.conftest import ON_POSTGRESQL
 from tests.postgres import Postgres
 from tests.server import described, raw
 from tests.server.front import Front, served
@@ -62,9 +63,21 @@ def server_on_postgresql(postgres: Postgres) -> Iterator[RunningServer]:
         yield server
 
 
-@pytest.fixture(params=["flask", "process", "postgresql"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for a `wire` over both ways to a server; over PostgreSQL only what the database decides.
+
+    Most of HTTP is settled before the database is asked: over PostgreSQL, that runs with `make test-postgresql`.
+    """
+    if "wire" in metafunc.fixturenames:
+        ways = ["process"] if ON_POSTGRESQL else ["flask", "process"]
+        if not ON_POSTGRESQL and metafunc.definition.get_closest_marker("every_database"):
+            ways.append("postgresql")
+        metafunc.parametrize("wire", ways, indirect=True)
+
+
+@pytest.fixture
 def wire(request: pytest.FixtureRequest) -> Wire:
-    """Both ways to a server, and both databases; every answer has to be as the OpenAPI document says."""
+    """A way to a server, see above; every answer has to be as the OpenAPI document says."""
     servers = {"process": "running_server", "postgresql": "server_on_postgresql"}
     wire: Wire = (
         FlaskWire(request.getfixturevalue("app"))

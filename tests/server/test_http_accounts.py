@@ -20,6 +20,8 @@ from tests.server.helpers import (
     sign_up,
 )
 
+pytestmark = pytest.mark.every_database
+
 
 def test_sign_up_answers_201(wire: Wire) -> None:
     """A new address is signed up and verified at once."""

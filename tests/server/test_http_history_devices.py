@@ -22,6 +22,8 @@ from tests.server.helpers import (
 )
 from walletsync.protocol import KEPT_VERSIONS, TOKEN_DAYS
 
+pytestmark = pytest.mark.every_database
+
 HISTORY = f"{API}/wallet/history"
 
 

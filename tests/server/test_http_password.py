@@ -6,6 +6,8 @@ import pytest
 
 from tests.server.helpers import API, PASSWORD, SEED, Account, Answer, fresh_email, log_in, seed_of, wallet_body
 
+pytestmark = pytest.mark.every_database
+
 NEW = "another derived login password"
 NEW_SEED = "fedcba9876543210" * 4
 

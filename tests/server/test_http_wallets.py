@@ -5,6 +5,8 @@ import pytest
 from tests.server.helpers import API, Account, log_in
 from walletsync.protocol import wallet_digest
 
+pytestmark = pytest.mark.every_database
+
 
 def wallet(sequence: int, text: str = "-", hmac: str = "h") -> dict[str, object]:
     return {"version": 1, "encryptedWallet": text, "sequence": sequence, "hmac": hmac}
