@@ -25,11 +25,12 @@ from walletsync_server.services import Services, build_services, utc_now
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.settings import EMAIL, ON, Settings
 from walletsync_server.storage import open_storage
-from walletsync_server.storage.interface import take_no_notice
+from walletsync_server.storage.interface import Storage, StorageError, take_no_notice
 
 VOID_SECONDS = 1.0
 """How often to look whether another process made tokens void; this one tells its own listeners at once."""
 _API, _CLOSING, _ROOM, _SETTINGS = "walletsync_api", "walletsync_closing", "walletsync_room", "walletsync_settings"
+_SIZE = "Bytes of the database, or its file."
 
 
 def create_app(
@@ -81,6 +82,8 @@ def create_app(
             _watch(metrics, services, hub)
             if settings.has_file:
                 _watch_disk(metrics, settings.database_file)
+            else:
+                metrics.watch("database_bytes", _SIZE, lambda: _size_of(storage))
             metrics.watch("reads_running", "Reads of the database that run now.", lambda: storage.readers()[0])
             meaning = "Reads of the database that may run at once; others wait."
             metrics.watch("reads_most", meaning, lambda: storage.readers()[1])
@@ -168,9 +171,16 @@ def _watch(metrics: Metrics, services: Services, hub: Hub | None) -> None:
 
 def _watch_disk(metrics: Metrics, file: Path) -> None:
     log = Path(f"{file}-wal")
-    metrics.watch("database_bytes", "Bytes of the database's file.", lambda: _size(file))
+    metrics.watch("database_bytes", _SIZE, lambda: _size(file))
     metrics.watch("log_bytes", "Bytes of SQLite's log beside the database.", lambda: _size(log))
     metrics.watch("disk_free_bytes", "Bytes that are free on its disk.", lambda: shutil.disk_usage(file.parent).free)
+
+
+def _size_of(storage: Storage) -> float:
+    try:
+        return storage.size()
+    except StorageError:
+        return math.nan
 
 
 def _size(file: Path) -> float:

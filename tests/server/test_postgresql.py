@@ -1,6 +1,7 @@
 """A server whose database is PostgreSQL, and the commands of whoever runs it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -121,15 +122,20 @@ def test_operator_administers_accounts_while_it_serves(postgres: Postgres) -> No
 
 
 def test_metrics_are_those_that_there_are(postgres: Postgres, tmp_path: Path) -> None:
-    """Nothing of files and disks, which are the database server's."""
-    port = free_port()
-    settings: dict[str, str | int | Iterable[str]] = {"database": postgres.new_storage(), "metrics_port": port}
+    """The database's size, and nothing of files and disks, which are the database server's."""
+    port, url = free_port(), postgres.new_storage()
+    settings: dict[str, str | int | Iterable[str]] = {"database": url, "metrics_port": port}
     with CheapServer(accounts="open", settings=settings) as server:
         assert new_account(HttpWire(server.url)).post(1).status == 200
         shown = HttpWire(f"http://127.0.0.1:{port}")("GET", "/metrics").body.decode()
     assert re.search(r"^walletsync_reads_most 40\.0$", shown, re.MULTILINE)
     assert "walletsync_accounts 1.0" in shown
-    assert "database_bytes" not in shown
+    found = re.search(r"^walletsync_database_bytes (.*)$", shown, re.MULTILINE)
+    name = url.partition("///")[2].partition("?")[0]
+    ((size,),) = postgres.execute(f"SELECT pg_database_size('{name}')")
+    assert found
+    assert 0 < float(found[1]) <= size
+    assert "disk_free_bytes" not in shown
 
 
 def test_doctor_finds_what_is_wrong(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +159,14 @@ def test_doctor_finds_what_is_wrong(postgres: Postgres, monkeypatch: pytest.Monk
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     assert found(url)["PostgreSQL"][0] == FAIL
+
+
+def test_missing_libpq_is_told() -> None:
+    """As where there is no wheel that brings it: the driver is there, and cannot do anything."""
+    words = [sys.executable, "-m", "walletsync_server", "migrate", "--database", "postgresql:///x"]
+    hidden = {**os.environ, "PSYCOPG_IMPL": "c"}  # the one that needs the system's; it is not installed
+    ended = subprocess.run(words, env=hidden, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "apt install libpq5" in ended.stderr) == (1, True), ended.stderr
 
 
 def test_restart_under_load_loses_nothing(own: Postgres) -> None:

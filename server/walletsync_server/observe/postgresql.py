@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from walletsync_server.observe.findings import FAIL, OK, WARN, Finding, look_at_clock, schema
+from walletsync_server.storage import driver_of_postgresql
 from walletsync_server.storage.interface import StorageError
 
 
 def look_at_postgresql(url: str, clock: Callable[[], datetime]) -> Iterator[Finding]:
     """Look at the database that a URL names. `clock` returns the time, aware."""
     try:
-        from walletsync_server.storage.postgres.health import examine_postgres  # its driver may be missing
-    except ImportError:
-        yield Finding("PostgreSQL", FAIL, "its driver is missing; install walletsync-server with [postgresql].")
+        with driver_of_postgresql():
+            from walletsync_server.storage.postgres.health import examine_postgres
+    except StorageError as error:
+        yield Finding("PostgreSQL", FAIL, str(error))
         return
     try:
         health = examine_postgres(url)

@@ -29,7 +29,7 @@ class Figures:
 
     def _ask(self, question: Callable[[ReadTransaction], float]) -> float:
         try:
-            return self._store.read(question)
+            return self._store.ask(question)
         except Unavailable:
             return math.nan  # the other figures are needed most when the database cannot be asked
 

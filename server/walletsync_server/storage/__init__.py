@@ -143,7 +143,7 @@ class _Sqlite(_Engine):
 class _Postgres(_Engine):
     @override
     def open(self, rest: str, access: Access, inline: bool, on_commit: OnCommit) -> Storage:
-        with _driver_of_postgresql():
+        with driver_of_postgresql():
             from walletsync_server.storage.postgres.opening import open_postgres, read_postgres
 
         if access is Access.LOOK:
@@ -152,33 +152,40 @@ class _Postgres(_Engine):
 
     @override
     def migrate(self, rest: str) -> tuple[str | None, str | None]:
-        with _driver_of_postgresql():
+        with driver_of_postgresql():
             from walletsync_server.storage.postgres.opening import migrate_postgres
 
         return migrate_postgres(f"postgresql://{rest}")
 
     @override
     def reading_alone(self, rest: str) -> AbstractContextManager[Any]:
-        with _driver_of_postgresql():
+        with driver_of_postgresql():
             from walletsync_server.storage.postgres import moving
 
         return moving.reading_alone(f"postgresql://{rest}")
 
     @override
     def filling(self, rest: str) -> AbstractContextManager[Any]:
-        with _driver_of_postgresql():
+        with driver_of_postgresql():
             from walletsync_server.storage.postgres import moving
 
         return moving.filling(f"postgresql://{rest}")
 
 
 @contextmanager
-def _driver_of_postgresql() -> Iterator[None]:
-    """Say what to do where it is not installed."""
+def driver_of_postgresql() -> Iterator[None]:
+    """Be where the driver is imported.
+
+    Raises:
+        StorageError: where it, or PostgreSQL's library that it needs, is not installed, with what to do.
+    """
     try:
         yield
-    except ImportError:
+    except ModuleNotFoundError:
         said = "For PostgreSQL, its driver is missing: install walletsync-server with [postgresql] after its name."
+        raise StorageError(said) from None
+    except ImportError:
+        said = "PostgreSQL's driver finds no libpq: install the system's (apt install libpq5, or apk add libpq)."
         raise StorageError(said) from None
 
 

@@ -366,6 +366,14 @@ class Storage(ABC):
         """
         self.read(lambda transaction: transaction.ping())
 
+    def size(self) -> int:
+        """Return how many bytes the database has; 0 where its files tell.
+
+        Raises:
+            StorageError: if the database cannot be asked.
+        """
+        return 0
+
     def readers(self) -> tuple[int, int]:
         """Return how many read at this moment, and how many may; both 0 where nothing bounds them."""
         return 0, 0

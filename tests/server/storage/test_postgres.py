@@ -1,10 +1,12 @@
 """What is PostgreSQL's own: how it is opened, what it refuses, what becomes of transactions when it fails."""
 
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,19 +16,36 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from tests.cheap_server import CheapServer
 from tests.postgres import Postgres
-from tests.server.helpers import free_port, until
+from tests.server.helpers import HttpWire, free_port, new_account, until
 from walletsync_server.storage import Access, migrate, open_storage
 from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, append, token, wallet
 from walletsync_server.storage.interface import AddressTaken, Mail, Storage, StorageError, WriteTransaction
 from walletsync_server.storage.postgres import opening
 from walletsync_server.storage.postgres.address import Address
 from walletsync_server.storage.postgres.opening import connect, connected
-from walletsync_server.storage.postgres.presence import be_alone
+from walletsync_server.storage.postgres.presence import PRESENCE, be_alone
+from walletsync_server.storage.sql import migrate as migrating
+from walletsync_server.storage.sql import migrations as sql_migrations
 from walletsync_server.storage.sql.migrate import configuration, newest_revision
 from walletsync_server.storage.sql.schema import metadata
 
 SECRET = "kept for itself"
+OTHERS = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'walletsync-server' AND datname = current_database()"
+ADDING = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9999"
+down_revision = "{}"
+beside_older = True
+
+
+def upgrade() -> None:
+    op.create_table("notes", sa.Column("note", sa.Text()))
+    op.add_column("accounts", sa.Column("noted_at", sa.BigInteger(), nullable=True))
+"""
 
 
 @pytest.fixture
@@ -113,20 +132,51 @@ def test_database_is_migrated_once_by_whoever_comes_first(postgres: Postgres) ->
     assert migrate(url) == (newest_revision(), newest_revision())
 
 
-def test_older_schema_is_brought_up_to_date_while_others_have_it_open(postgres: Postgres) -> None:
-    """An older server goes on meanwhile; who only looks, or finds nothing, says what to do."""
+def test_older_schema_is_brought_up_to_date(postgres: Postgres) -> None:
+    """Who only looks, or finds nothing, says what to do."""
     url = postgres.new_database()
     with pytest.raises(StorageError, match="has no data of walletsync-server; run `migrate`"):
         open_storage(url, access=Access.CHANGE)
     at_revision(url, "0007")
-    older = open_storage(postgres.new_storage())
     with pytest.raises(StorageError, match=r"is 0007, not the .* of this version"):
         open_storage(url, access=Access.LOOK)
     assert migrate(url) == ("0007", newest_revision())
-    older.close()
     looking = open_storage(url, access=Access.LOOK)
     assert looking.read(lambda transaction: transaction.count_accounts()) == 0
     looking.close()
+
+
+def test_migration_waits_until_no_older_server_is_there(postgres: Postgres) -> None:
+    """One that a server of before cannot go on beside is refused while one has the database open; nothing changes."""
+    url = postgres.new_database()
+    at_revision(url, "0007")
+    with connect(Address(url)) as older:
+        older.execute(PRESENCE)
+        with pytest.raises(StorageError, match="is in use: stop the server"):
+            migrate(url)
+        assert sql(url, "SELECT version_num FROM alembic_version") == [("0007",)]
+    until(lambda: not sql(url, OTHERS))
+    assert migrate(url) == ("0007", newest_revision())
+
+
+def test_servers_go_on_beside_a_migration_that_only_adds(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As today's does beside the next version's; what both write is there."""
+    migrations = tmp_path / "migrations"
+    shutil.copytree(Path(sql_migrations.__file__).parent, migrations)
+    (migrations / "versions" / "9999_notes.py").write_text(ADDING.format(newest_revision()))
+    with CheapServer(accounts="open", settings={"database": url}) as server:
+        account = new_account(HttpWire(server.url))
+        assert account.post(1).status == 200
+        before = newest_revision()
+        monkeypatch.setattr(migrating, "_folder", lambda: migrations)
+        assert migrate(url) == (before, "9999")
+        assert account.post(2).status == 200
+        newer = open_storage(url)
+        assert newer.read(lambda transaction: transaction.count_accounts()) == 1
+        newer.close()
+        assert account.get().json["sequence"] == 2
 
 
 def test_newer_schema_and_other_tables_are_left_alone(postgres: Postgres) -> None:
@@ -182,9 +232,8 @@ def test_one_that_somebody_has_alone_is_not_opened(url: str, storage: Storage) -
     with connect(address) as connection, pytest.raises(StorageError, match="is in use: stop the server"):
         be_alone(connection, address)
     storage.close()
-    others = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'walletsync-server'"
     with connect(address) as connection:
-        until(lambda: not sql(url, f"{others} AND datname = current_database()")[1:])  # other tests have others
+        until(lambda: not sql(url, OTHERS)[1:])
         be_alone(connection, address)
         with pytest.raises(StorageError, match="cannot be reached, or has no connection left"):
             open_storage(url)

@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
 
-import psycopg
 import sqlalchemy as sa
 
 from walletsync_server.storage.postgres.address import Address
-from walletsync_server.storage.postgres.opening import connected, migrate_postgres, refuse_other_schema
-from walletsync_server.storage.postgres.presence import be_alone
+from walletsync_server.storage.postgres.opening import connected, have_alone, migrate_postgres, refuse_other_schema
 
 
 @contextmanager
@@ -23,7 +20,7 @@ def reading_alone(url: str) -> Iterator[sa.Connection]:
     address = Address(url)
     with connected(address) as connection:
         refuse_other_schema(connection, address)
-        _be_alone(connection, address)
+        have_alone(connection, address)
         yield connection
 
 
@@ -37,10 +34,6 @@ def filling(url: str) -> Iterator[sa.Connection]:
     address = Address(url)
     migrate_postgres(url)
     with connected(address) as connection:
-        _be_alone(connection, address)
+        have_alone(connection, address)
         yield connection
         connection.commit()
-
-
-def _be_alone(connection: sa.Connection, address: Address) -> None:
-    be_alone(cast("psycopg.Connection[Any]", connection.connection.driver_connection), address)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
@@ -11,9 +11,16 @@ from walletsync_server.storage.interface import OnCommit, Storage, StorageError,
 from walletsync_server.storage.postgres.address import Address
 from walletsync_server.storage.postgres.failures import failure
 from walletsync_server.storage.postgres.links import Links
-from walletsync_server.storage.postgres.presence import MIGRATING
+from walletsync_server.storage.postgres.presence import MIGRATING, be_alone
 from walletsync_server.storage.postgres.storage import PostgresStorage
-from walletsync_server.storage.sql.migrate import UnknownRevision, is_known, migrate, newest_revision, revision_of
+from walletsync_server.storage.sql.migrate import (
+    UnknownRevision,
+    is_known,
+    migrate,
+    needs_all_to_stop,
+    newest_revision,
+    revision_of,
+)
 
 OLDEST = 14
 """The oldest PostgreSQL that will do."""
@@ -67,7 +74,10 @@ def refuse_other_schema(connection: sa.Connection, address: Address) -> None:
 
 
 def migrate_postgres(url: str, *, create: bool = True) -> tuple[str | None, str]:
-    """Bring the schema up to date, while no other process does; servers of an earlier version go on meanwhile.
+    """Bring the schema up to date, while no other process does.
+
+    Servers of an earlier version go on meanwhile, unless a migration is none that they can go on beside: then nobody
+    may have the database open.
 
     Returns:
         The revision of the schema before, None if there was none, and the one after.
@@ -85,6 +95,9 @@ def migrate_postgres(url: str, *, create: bool = True) -> tuple[str | None, str]
     with connected(address) as connection:
         connection.execute(sa.text(MIGRATING))
         connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))  # nobody waits behind us for long
+        before = _revision(connection, address)  # another may have done it meanwhile
+        if before not in (None, newest_revision()) and needs_all_to_stop(connection, before):
+            have_alone(connection, address)
         revisions = migrate(connection)
         connection.commit()
     return revisions
@@ -114,6 +127,11 @@ def connected(address: Address) -> Iterator[sa.Connection]:
         raise StorageError(f"{address} cannot be used as a database. {failure(error)}") from error
     finally:
         engine.dispose()
+
+
+def have_alone(connection: sa.Connection, address: Address) -> None:
+    """Have the database alone until the connection ends; see `be_alone`."""
+    be_alone(cast("psycopg.Connection[Any]", connection.connection.driver_connection), address)
 
 
 def connect(address: Address) -> "psycopg.Connection[Any]":

@@ -21,6 +21,7 @@ T = TypeVar("T")
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _COMMIT = "COMMIT"
+_SIZE = "SELECT pg_database_size(current_database())"
 _CLOSED = "The database is closed."
 
 
@@ -49,6 +50,11 @@ class PostgresStorage(Storage):
     @override
     def ask(self, question: Callable[[ReadTransaction], T]) -> T:
         return self._asked(lambda link: question(link.reading))
+
+    @override
+    def size(self) -> int:
+        ((size,),) = self._asked(lambda link: link.statements.execute(_SIZE, []))
+        return int(size)
 
     @override
     def readers(self) -> tuple[int, int]:

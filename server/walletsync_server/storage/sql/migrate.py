@@ -43,6 +43,17 @@ def revision_of(connection: sa.Connection) -> str | None:
     return revision
 
 
+def needs_all_to_stop(connection: sa.Connection, before: str) -> bool:
+    """Say whether a migration after the revision `before` is none that servers of then can go on beside.
+
+    Those that only add what older servers need not know of say `beside_older = True`.
+    """
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(configuration(connection))
+    return any(not script.module.beside_older for script in scripts.iterate_revisions("head", before))
+
+
 def is_known(revision: str) -> bool:
     """Say whether this package knows a revision, so that it can bring the database up to date."""
     return revision in _revisions()

@@ -7,6 +7,7 @@ from walletsync_server.storage.sql.schema import NAME
 
 revision = "0001"
 down_revision = None
+beside_older = False
 
 
 def upgrade() -> None:

@@ -8,6 +8,7 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
+beside_older = False
 
 
 def upgrade() -> None:

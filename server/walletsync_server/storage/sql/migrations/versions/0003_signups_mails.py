@@ -7,6 +7,7 @@ from walletsync_server.storage.sql.schema import NAME
 
 revision = "0003"
 down_revision = "0002"
+beside_older = False
 
 
 def upgrade() -> None:

@@ -7,6 +7,7 @@ from walletsync_server.storage.sql.schema import NAME
 
 revision = "0004"
 down_revision = "0003"
+beside_older = False
 
 
 def upgrade() -> None:
