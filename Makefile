@@ -1,6 +1,6 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help docs docs-check session test test-pythons test-lowest test-postgresql security bench lint format lab serve lock dist clean
+.PHONY: help docs docs-check keep session test test-pythons test-lowest test-postgresql security bench lint format lab serve lock dist clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -13,10 +13,10 @@ unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of programs, and eac
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-docs: $(READY) ## run the notebooks; write their outputs and README.md anew
+docs: $(READY) ## run the notebooks if anything changed; write their outputs and README.md anew
 	@$(BIN)/python -m tools.docs build
 
-docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, and say where
+docs-check: $(READY) ## run the notebooks; fail if they or README.md are stale, wrong or flaky, and say where
 	@$(BIN)/python -m tools.docs check
 
 test: $(READY) ## run the tests, with branch coverage of the rooms that must have all of it
@@ -50,8 +50,11 @@ bench: $(READY) ## measure the docs machine against papermill, merging against r
 	@$(BIN)/python -m bench.merge
 	@$(BIN)/python -m bench.startup
 
-lab: $(READY) ## open the notebooks in JupyterLab; its options: ARGS=--no-browser
-	@$(BIN)/jupyter lab --ServerApp.root_dir=notebooks $(ARGS)
+lab: $(READY) ## open a copy of the notebooks in JupyterLab; its options: ARGS=--no-browser
+	@$(BIN)/python -m tools.docs lab $(ARGS)
+
+keep: $(READY) ## take over what was edited in that copy: NOTEBOOK=02-syncing
+	@$(BIN)/python -m tools.docs keep $(NOTEBOOK)
 
 serve: $(READY) ## run a server on 127.0.0.1:8090; settings: ARGS="--accounts open"
 	@$(BIN)/walletsync-server serve $(ARGS)

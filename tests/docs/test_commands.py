@@ -11,6 +11,7 @@ import pytest
 
 from tests.docs.trees import ASK, Oracle, Tree, alive, an_oracle, code, markdown
 from tools.docs.__main__ import main
+from tools.docs.check import Verdict
 
 REPOSITORY = Path(__file__).parents[2]
 CELLS = (markdown("title", "# A"), ASK, code("shape", "sorted(answer)[:2]"))
@@ -34,21 +35,27 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, said
 
 
+def made(name: str) -> list[str]:
+    return [f"notebooks/{name}.ipynb", f"notebooks/records/{name}.json"]
+
+
 def test_two_runs_anywhere_are_equal_to_the_byte_and_a_change_of_the_server_is_named(tmp_path: Path) -> None:
-    """Other folders, ports and time zones: the same notebooks and README. Another answer: stale, with notebook, cell,
-    old and new output and the one command that mends it, while the tree stays as it was."""
+    """Other folders, ports, time zones and locales: the same notebooks and README. Another answer: wrong, with
+    notebook, cell, old and new output and the call, while the tree stays as it was; no advice to write it anew."""
     trees = [Tree(tmp_path / "a"), Tree(tmp_path / "another place")]
     for tree in trees:
         tree.add("01-setup", *CELLS)
         tree.add("05-password", *CELLS)
     with an_oracle() as one, an_oracle() as other:
         builds = [
-            docs("build", "--root", tree.root, "--server-url", oracle.url, TZ=zone)
-            for tree, oracle, zone in zip(trees, (one, other), ("Asia/Tokyo", "America/Lima"), strict=True)
+            docs("build", "--root", tree.root, "--server-url", oracle.url, TZ=zone, LC_ALL=locale)
+            for tree, oracle, zone, locale in zip(
+                trees, (one, other), ("Asia/Tokyo", "America/Lima"), ("de_DE.UTF-8", "C"), strict=True
+            )
         ]
         assert [finish(build)[0] for build in builds] == [0, 0]
         assert trees[0].files() == trees[1].files()
-        assert len(trees[0].files()) == 3
+        assert sorted(trees[0].files()) == sorted(["README.md", *made("01-setup"), *made("05-password")])
 
         other.sequence = 2
         fresh = docs("check", "--root", trees[0].root, "--server-url", one.url)
@@ -57,12 +64,15 @@ def test_two_runs_anywhere_are_equal_to_the_byte_and_a_change_of_the_server_is_n
         assert exit_code == 0, said
         exit_code, said = finish(stale)
     assert exit_code == 1
-    assert "notebooks/01-setup.ipynb, cell `ask`: outputs differ\n" in said
+    assert "WRONG 01-setup::ask\n" in said
     assert "    -{'sequence': 1,\n    +{'sequence': 2,\n" in said
-    assert "notebooks/05-password.ipynb, cell `ask`" in said
-    assert "cell `shape`" not in said
-    assert "README.md: differs\n" in said
-    assert said.rstrip().endswith("Mend it with: make docs")
+    assert "  The server answers otherwise, in `ask`:\n" in said
+    assert '    -  → 200 {"sequence": 1, ' in said
+    assert "WRONG 05-password::ask\n" in said
+    assert "::shape" not in said
+    assert "README.md" not in said
+    assert said.rstrip().endswith(Verdict.WRONG)
+    assert "make docs" not in said
     assert trees[0].files() == trees[1].files()
     assert "'sequence': 2," in (trees[1].root / ".docs/failed/notebooks/01-setup.ipynb").read_text()
 

@@ -1,12 +1,15 @@
-"""A notebook opened in a real JupyterLab server and run alone, cell by cell, as its front end does."""
+"""`make lab`: notebooks opened in a real JupyterLab and run alone, cell by cell, as its front end does; and its end."""
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import pytest
 import requests
 import websocket
 
+from tests.docs.trees import alive
 from tools.docs.normalise import normalise, without_outputs
 from tools.docs.notebooks import to_text
 
@@ -62,24 +66,46 @@ class Lab:
         return notebook
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Start JupyterLab on the notebooks, as `make lab` does, with a home that has nobody's settings in it."""
-    home = tmp_path_factory.mktemp("home")
-    settings = ["--ServerApp.root_dir=notebooks", "--ServerApp.port=0", f"--IdentityProvider.token={TOKEN}"]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *settings]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
+@contextmanager
+def a_lab(root: Path, home: Path) -> Iterator[Lab]:
+    """Do what `make lab` does, with a home that has nobody's settings in it."""
+    settings = ["--no-browser", "--allow-root", "--ServerApp.port=0", f"--IdentityProvider.token={TOKEN}"]
+    command = [sys.executable, "-m", "tools.docs", "lab", "--root", str(root), *settings]
+    temporary = home / "tmp"
+    temporary.mkdir(parents=True)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(temporary)}
     with (home / "log").open("wb") as log, subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
         try:
-            told = home / "runtime" / f"jpserver-{process.pid}.json"
-            wait_until(lambda: process.poll() is not None or (told.exists() and told.read_text().endswith("}")))
+            told = temporary.glob
+            wait_until(lambda: process.poll() is not None or any(map(is_written, told("docs-lab-*/jpserver-*.json"))))
             assert process.poll() is None, (home / "log").read_text()
-            url = json.loads(told.read_text())["url"]
+            (file,) = told("docs-lab-*/jpserver-*.json")
+            url = json.loads(file.read_text())["url"]
             wait_until(lambda: takes_connections(url))  # it tells its address somewhat earlier
             yield Lab(url, psutil.Process(process.pid))
         finally:
             process.terminate()
             process.wait(PATIENCE)
+
+
+def is_written(file: Path) -> bool:
+    return file.read_text().endswith("}")
+
+
+def a_copy(root: Path) -> Path:
+    """A repository of the notebooks alone."""
+    shutil.copytree(ROOT / "notebooks", root / "notebooks")
+    return root
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with a_lab(a_copy(tmp_path_factory.mktemp("repository")), tmp_path_factory.mktemp("home")) as lab:
+        yield lab
 
 
 def takes_connections(url: str) -> bool:
@@ -119,6 +145,71 @@ def test_a_notebook_run_alone_in_jupyterlab_gives_the_committed_outputs(lab: Lab
     committed = (ROOT / "notebooks" / f"{name}.ipynb").read_text()
     assert to_text(normalise(name, executed, private=[])) == committed
     wait_until(lambda: set(lab.process.children(recursive=True)) <= before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_to_look_makes_nothing_dirty_and_nothing_is_left(tmp_path: Path, number: signal.Signals) -> None:
+    """JupyterLab opens at 01, without news, and saves what is open with metadata of its own: into a copy, which is gone
+    when it ends, like its processes and its temporary files. With an edited notebook, that alone stays."""
+    root, home = a_copy(tmp_path / "repository"), tmp_path / "home"
+    before = files(root)
+    with a_lab(root, home) as lab:
+        page = requests.get(f"{lab.url}lab", headers=HEADERS, timeout=PATIENCE)
+        assert '"news": {"disabled": true}' in page.text
+        assert (
+            requests.get(lab.url, headers=HEADERS, timeout=PATIENCE)
+            .url.partition("?")[0]
+            .endswith("/lab/tree/01-setup.ipynb")
+        )
+        for name, edited in (("01-setup", "looked"), ("02-syncing", "edited")):
+            notebook = lab.ask("GET", f"api/contents/{name}.ipynb")["content"]
+            notebook["metadata"]["language_info"] = {"name": "python"}
+            if edited == "edited":
+                notebook["cells"][0]["source"] += " And more."
+            lab.ask("PUT", f"api/contents/{name}.ipynb", json={"type": "notebook", "content": notebook})
+        family = [lab.process, *lab.process.children(recursive=True)]
+        assert len(family) > 1
+        lab.process.send_signal(number)
+        lab.process.wait(PATIENCE)
+    assert not [process for process in family if alive(process.pid)]
+    assert list((home / "tmp").iterdir()) == []
+    left = files(root)
+    assert sorted(left.keys() - before.keys()) == [".docs/lab/02-syncing.ipynb"]
+    assert {path: left[path] for path in before} == before
+    assert (
+        "02-syncing was edited. To keep that: make keep NOTEBOOK=02-syncing; to drop it: rm .docs/lab/02-syncing.ipynb"
+        in (home / "log").read_text()
+    )
+
+
+def test_what_someone_wants_to_keep_has_its_own_command(tmp_path: Path) -> None:
+    """The cells come to the repository without what an editor adds, and the copy goes; an id that JupyterLab gave to a
+    new cell is told, since a person has to give it another one."""
+    root = a_copy(tmp_path)
+    copy = root / ".docs/lab/02-syncing.ipynb"
+    copy.parent.mkdir(parents=True)
+    notebook = json.loads((root / "notebooks/02-syncing.ipynb").read_text())
+    notebook["metadata"]["language_info"] = {"name": "python"}
+    notebook["cells"][0]["source"] = ["# Edited"]
+    copy.write_text(json.dumps(notebook))
+    assert keep(root) == (0, "02-syncing is taken over. Run it, and write its outputs: make docs\n")
+    kept = json.loads((root / "notebooks/02-syncing.ipynb").read_text())
+    assert kept["cells"][0]["source"] == ["# Edited"]
+    assert "language_info" not in kept["metadata"]
+    assert not copy.exists()
+    gone = "There is no edited 02-syncing.ipynb in .docs/lab: edit it there first, with: make lab\n"
+    assert keep(root) == (1, gone)
+    notebook["cells"][0]["id"] = "1f2e3d4c"
+    copy.write_text(json.dumps(notebook))
+    exit_code, said = keep(root)
+    assert exit_code == 1
+    assert said.startswith("notebooks/02-syncing.ipynb, cell `1f2e3d4c`: this id was not written by hand")
+
+
+def keep(root: Path) -> tuple[int, str]:
+    command = [sys.executable, "-m", "tools.docs", "keep", "02-syncing", "--root", str(root)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    return done.returncode, done.stderr
 
 
 def test_cells_that_only_check_are_folded() -> None:

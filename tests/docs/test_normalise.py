@@ -12,6 +12,10 @@ from tools.docs.notebooks import Refused, node, to_text
 HMAC = "1f" * 16 + "2e" * 16
 
 
+def picture(data: str) -> Any:
+    return {**result("a picture"), "data": {"text/plain": "a picture", "image/png": data}}
+
+
 def refusal(*cells: dict[str, Any]) -> list[str]:
     with pytest.raises(Refused) as caught:
         normalise("01-setup", notebook(*cells), private=[Path("/home/ada")])
@@ -57,7 +61,7 @@ def test_a_mask_is_the_same_in_all_cells() -> None:
     """Identity holds over the whole notebook, streams and results alike."""
     raw = notebook(
         code("one", "1", outputs=[stream(f"hmac='{HMAC}'\n")]),
-        code("two", "2", outputs=[result(f"{{'hmac': '{HMAC}'}}"), result(HMAC[::-1], "text/html")]),
+        code("two", "2", outputs=[result(f"{{'hmac': '{HMAC}'}}"), result(HMAC[::-1])]),
     )
     text = to_text(normalise("01-setup", raw, private=[]))
     assert text.count("<hmac 1>") == 2
@@ -78,7 +82,17 @@ def test_normal_form_is_a_fixed_point() -> None:
         (result(f"AuthToken(token='{HMAC}')"), "a secret in an output"),
         (result("<object at 0x7f81a2b3c4d0>"), "a memory address in an output"),
         (result("/home/ada/wallet.db"), "a path of this machine in an output, below /home/ada"),
-        (result("aGk=", "image/png"), "an output of type image/png can't be checked; show text"),
+        (picture("aGk="), "an output of type image/png can't be checked; show text"),
+        (stream("\x1b[31mred"), "an ANSI escape, which a page shows as rubbish; let the program print without colours"),
+        (
+            result("<b>1</b>", "text/html"),
+            "an output of text/html has no text for README; give it a `__repr__` as well",
+        ),
+        (
+            stream("1\n" * 100_000),
+            "it puts out 100000 lines with 200000 characters; show what matters of it, at most 200 lines and 20000 "
+            "characters",
+        ),
         (
             {"output_type": "error", "ename": "ValueError", "evalue": "", "traceback": []},
             "it raised ValueError; catch what is expected, and show it",
@@ -101,3 +115,32 @@ def test_a_check_is_silent() -> None:
     assert refusal(code("proof", "assert 1", "check", outputs=[stream("ok\n")])) == [
         "notebooks/01-setup.ipynb, cell `proof`: a `check` cell must put nothing out"
     ]
+
+
+def test_a_picture_without_markdown_is_refused() -> None:
+    """README shows the Markdown of a picture, so there has to be some; a `print` is none."""
+    for output in (result("drawn"), stream("drawn\n")):
+        assert refusal(code("draw", "1", "picture", outputs=[output])) == [
+            "notebooks/01-setup.ipynb, cell `draw`: a picture has no Markdown, which is what README shows of it; "
+            "give it a `_repr_markdown_`"
+        ]
+
+
+def test_what_is_folded_is_so_in_every_viewer() -> None:
+    """JupyterLab goes by its own metadata, Jupyter Book and MyST-NB by tags; a picture hides its code alone."""
+    raw = notebook(
+        code("proof", "# It is so.\nassert 1", "check"),
+        code("plumbing", "1", "hidden"),
+        code("draw", "1", "picture", outputs=[result("drawn", "text/markdown")]),
+        markdown("words", "a", "picture"),
+        code("open", "1", "loud"),
+    )
+    cells = normalise("01-setup", raw, private=[]).cells[1:]
+    assert [cell.metadata.tags for cell in cells] == [
+        ["check", "hide-cell"],
+        ["hidden", "hide-cell"],
+        ["picture", "hide-input"],
+        ["picture"],
+        ["loud"],
+    ]
+    assert ["jupyter" in cell.metadata for cell in cells] == [True, True, True, False, False]

@@ -88,3 +88,16 @@ def test_a_tree_without_notebooks_is_refused(tree: Tree) -> None:
     """An empty tour is a mistake, not a success."""
     with pytest.raises(Refused, match="no notebook"):
         read_all(tree.root)
+
+
+@pytest.mark.parametrize("source", ["assert 1", "# short\nassert 1", "# No end\nassert 1", "# The whole of it."])
+def test_a_check_says_first_what_it_proves(source: str) -> None:
+    """Whoever unfolds it, or reads where nothing folds, is told what it is for."""
+    (problem,) = problems(notebook(code("proof", source, "check"), markdown("next", "a")))
+    assert "cell `proof`: a reader who opens this check is not told what it is for" in problem
+
+
+def test_no_chapter_ends_on_a_check() -> None:
+    """A reader's last words are for them."""
+    (problem,) = problems(notebook(code("proof", "# It is so.\nassert 1", "check")))
+    assert problem.endswith("cell `proof`: ends the chapter on a check; put it before the last words")

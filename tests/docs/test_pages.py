@@ -292,15 +292,3 @@ def test_the_exchanges_go_as_the_page_says() -> None:
         replay = Replay(server.url)
         for exchange in told:
             replay.run(exchange)
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("*.md")), ids=lambda file: file.name)
-def test_links_lead_somewhere(file: Path) -> None:
-    """Files exist, and so do headings in them."""
-    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", file.read_text(), flags=re.DOTALL)):
-        path, _, anchor = link.partition("#")
-        target = (file.parent / path).resolve() if path else file
-        assert target.exists(), link
-        if anchor:
-            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
-            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}, link

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.docs.trees import ASK, Oracle, Tree, alive, code, markdown
+from tests.docs.trees import ASK, LAST, Oracle, Tree, alive, code, markdown
 from tools.docs.build import RunFailed, write
 from tools.docs.notebooks import Refused, parse
 from tools.docs.project import TAKEN_IN_TURNS
@@ -19,9 +19,17 @@ def children() -> set[int]:
 
 def test_outputs_come_from_a_real_server_and_are_normal(tree: Tree, oracle: Oracle) -> None:
     """The server's address reaches the cells, and what it answered is masked and written back."""
-    tree.add("01-setup", markdown("title", "# A"), ASK, code("proof", "assert answer['sequence'] == 1", "check"))
+    tree.add(
+        "01-setup",
+        markdown("title", "# A"),
+        ASK,
+        code("proof", "# It is the first.\nassert answer['sequence'] == 1", "check"),
+        LAST,
+    )
     files = tree.produce(oracle.url)
-    assert sorted(write(tree.root, files)) == ["README.md", "notebooks/01-setup.ipynb"]
+    assert sorted(write(tree.root, files)) == sorted(
+        ["README.md", "notebooks/01-setup.ipynb", "notebooks/records/01-setup.json"]
+    )
     done, problems = parse("01-setup", files["notebooks/01-setup.ipynb"])
     assert problems == []
     printed, answer = done.cells[2].outputs
@@ -71,7 +79,7 @@ def test_a_failing_cell_is_named_and_the_others_run_on(tree: Tree) -> None:
     """The report has notebook, cell, first line and a traceback without colours; nothing is written."""
     tree.add("01-setup", code("divide", "# one too far\n1 / 0"))
     tree.add("02-syncing", code("fine", "1"))
-    tree.add("03-merging", code("proof", "assert False", "check"))
+    tree.add("03-merging", code("proof", "# It is so.\nassert False", "check"), LAST)
     before = tree.files()
     with pytest.raises(RunFailed) as caught:
         tree.produce()
@@ -114,6 +122,7 @@ def test_nothing_is_left_after_success(tree: Tree) -> None:
     [
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("import time; time.sleep(600)", "The cell was still running after 1 s."),
+        ("while True: pass", "The cell was still running after 1 s."),
         ("import os; os._exit(3)", "The kernel died."),
     ],
 )

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ from typing import Any
 
 import psutil
 
-from tools.docs.build import produce
+from tools.docs.build import Results, produce
 from tools.docs.notebooks import node
+from tools.docs.project import ROOT, TEMPLATES
 
 
 def alive(pid: int) -> bool:
@@ -53,6 +55,7 @@ def result(text: str, mimetype: str = "text/plain") -> dict[str, Any]:
     return {"output_type": "execute_result", "data": data, "metadata": {}, "execution_count": 7}
 
 
+LAST = markdown("next", "That was it.")
 PARAMETERS = code("parameters", 'server_url = ""\nseed = 1', "parameters")
 ASK = code(
     "ask",
@@ -66,12 +69,29 @@ def notebook(*cells: dict[str, Any]) -> Any:
     return node({"cells": list(cells), "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
 
+FRAME = """# A project
+
+{{ first_use }}
+{% for chapter in chapters %}
+<a id="{{ chapter.name }}"></a>
+
+## {{ chapter.title }}
+
+{{ chapter.essence }}
+
+{{ chapter.text or "" }}
+{% endfor %}
+"""
+
+
 class Tree:
-    """A repository with nothing but notebooks."""
+    """A repository with nothing but notebooks, and a frame for README.md."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         (root / "notebooks").mkdir(parents=True)
+        shutil.copytree(ROOT / TEMPLATES / "readme", root / TEMPLATES / "readme")
+        (root / TEMPLATES / "README.md.j2").write_text(FRAME)
 
     def add(self, name: str, *cells: dict[str, Any]) -> Path:
         """Write a notebook as its author would, without outputs."""
@@ -80,15 +100,19 @@ class Tree:
         return path
 
     def files(self) -> dict[str, bytes]:
-        """Every file's bytes by its path, without the scratch folder."""
+        """Every file's bytes by its path, without the scratch folder and what is not made by a run."""
         paths = (path for path in self.root.rglob("*") if path.is_file())
         relative = {str(path.relative_to(self.root)): path for path in paths}
-        return {name: path.read_bytes() for name, path in relative.items() if ".docs" not in name}
+        return {name: path.read_bytes() for name, path in relative.items() if not name.startswith((".docs", TEMPLATES))}
 
-    def produce(self, server_url: str = "", **options: Any) -> dict[str, str]:
+    def run(self, server_url: str = "", **options: Any) -> Results:
         """Run the notebooks in this process."""
         said: list[str] = []
         return produce(self.root, server_url=server_url, report=said.append, **options)
+
+    def produce(self, server_url: str = "", **options: Any) -> dict[str, str]:
+        """Run the notebooks in this process, and return the files that this makes."""
+        return self.run(server_url, **options).files(self.root)
 
 
 class Oracle:

@@ -5,18 +5,26 @@
     kernels.py          where a cell runs: this interpreter, an environment that is the same everywhere
     kernel_startup.py   runs inside every kernel before its first cell
     execute.py          all notebooks side by side, through papermill
+    runs.py             one notebook's run: its cells as tests with their seconds, and what stopped it
+    relay.py            what passes between a notebook and its server, written down
     processes.py        nothing that a run started outlives it
     rules.py            how a value is found that can't be the same in two runs, and the values that every project has
     masks.py            what a reader is shown in its place
     normalise.py        an executed notebook → the bytes that are committed
+    records.py          what is written down of a run beside the outputs: what they were made from, and the calls
     render.py           the notebooks → README.md
+    links.py            every link leads somewhere
+    junit.py            a run as a report of tests
     build.py            the whole run; writes the results, all or none
-    check.py            the whole run; says where the committed files differ from it
+    check.py            where the committed files differ from a run: stale, wrong or flaky
+    gate.py             what `build` and `check` do with that
+    unchanged.py        whether anything changed since the last run, told without one
+    lab.py              a copy of the notebooks in JupyterLab
     terminal.py         a shell that commands are typed into
     transcript.py       a page of such commands and what they say: runs it, and writes it anew
 
-`python -m tools.docs build` and `python -m tools.docs check` are what `make docs` and `make docs-check` call,
-`python -m tools.docs.transcript` what `make session` calls.
+`python -m tools.docs` with `build`, `check`, `lab` and `keep` is what `make docs`, `make docs-check`, `make lab` and
+`make keep` call, `python -m tools.docs.transcript` what `make session` calls.
 """
 
 import sys

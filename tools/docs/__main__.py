@@ -1,6 +1,12 @@
-"""`python -m tools.docs build` and `python -m tools.docs check`, from the root of the repository.
+"""The machine's commands, from the root of the repository:
 
-Exit code 0: done, up to date. 1: stale, refused, or a cell failed. 2: called in a wrong way. 128 + n: signal n.
+python -m tools.docs build           run the notebooks, and write their outputs, their records and README.md
+python -m tools.docs check           run them, and say where what is committed differs
+python -m tools.docs lab [OPTIONS]   open a copy of them in JupyterLab, which gets the options
+python -m tools.docs keep NOTEBOOK   take over what was edited in that copy
+
+Exit code 0: done, up to date. 1: stale, wrong, flaky, refused, or a cell failed. 2: called in a wrong way.
+128 + n: signal n.
 """
 
 import argparse
@@ -16,6 +22,7 @@ from types import FrameType
 
 from tools.docs.processes import MARK, kill_marked, new_mark
 from tools.docs.project import MEND, running_server
+from tools.docs.unchanged import is_unchanged
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -32,25 +39,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit code."""
     options = _options(arguments)
     mark = os.environ[MARK] = new_mark()
-    command = _check if options.command == "check" else _build
     try:
         _listen()
-        with _server(options.server_url) as url:
-            return command(options.root, url)
+        return _do(options)
     except Stopped as stopped:
-        _say("stopped")
+        say("stopped")
         return 128 + stopped.number
     finally:
         kill_marked(mark)
 
 
+def say(text: str) -> None:
+    """Tell the person who waits."""
+    sys.stderr.write(f"{text}\n")  # in one piece: notebooks report side by side
+    sys.stderr.flush()
+
+
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.docs", description="Run the notebooks.")
-    parser.add_argument("command", choices=["build", "check"], help="write the results, or compare them")
-    parser.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
-    parser.add_argument("--server-url", help="use this server instead of starting one")
-    options = parser.parse_args(arguments)
-    options.root = options.root.resolve()
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in (("build", "run them, and write the results"), ("check", "run them, and compare the results")):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("--server-url", help="use this server instead of starting one")
+    commands.add_parser("lab", help="open a copy of them in JupyterLab")
+    commands.add_parser("keep", help="take over what was edited there").add_argument("notebook", help="as 02-syncing")
+    for command in commands.choices.values():
+        command.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "lab":
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    options.root, options.rest = options.root.resolve(), rest
     return options
 
 
@@ -66,10 +84,40 @@ def _listen() -> None:
         signal.signal(number, stop)
 
 
+def _do(options: argparse.Namespace) -> int:
+    root: Path = options.root
+    if options.command == "lab":
+        from tools.docs.lab import open_lab
+
+        return open_lab(root, options.rest, say)
+    if options.command == "keep":
+        return _keep(root, options.notebook)
+    if options.command == "build" and options.server_url is None and is_unchanged(root):
+        say("nothing has changed since the last run")
+        return 0
+    with _server(options.server_url) as url:
+        from tools.docs.gate import Servers, build, check
+
+        servers = Servers(url, another=running_server if options.server_url is None else None)
+        return (build if options.command == "build" else check)(root, servers, say)
+
+
+def _keep(root: Path, name: str) -> int:
+    from tools.docs.lab import LAB, take_over
+
+    try:
+        problems = take_over(root, name)
+    except FileNotFoundError:
+        say(f"There is no edited {name}.ipynb in {LAB}: edit it there first, with: make lab")
+        return 1
+    say("\n".join(map(str, problems)) or f"{name} is taken over. Run it, and write its outputs: {MEND}")
+    return 1 if problems else 0
+
+
 @contextlib.contextmanager
 def _server(url: str | None) -> Iterator[str]:
     """Give the server of the run, a real process of its own; meanwhile import what the run needs."""
-    imports = threading.Thread(target=import_module, args=["tools.docs.build"], daemon=True)
+    imports = threading.Thread(target=import_module, args=["tools.docs.gate"], daemon=True)
     imports.start()
     if url is None:
         with running_server() as server:
@@ -78,55 +126,6 @@ def _server(url: str | None) -> Iterator[str]:
     else:
         imports.join()
         yield url
-
-
-def _build(root: Path, url: str) -> int:
-    from tools.docs.build import write
-
-    files = _produce(root, url)
-    if files is None:
-        _say("Nothing was written.")
-        return 1
-    changed = write(root, files)
-    _say(f"written: {', '.join(changed)}" if changed else "everything was up to date")
-    return 0
-
-
-def _check(root: Path, url: str) -> int:
-    from tools.docs.build import keep
-    from tools.docs.check import stale
-
-    files = _produce(root, url)
-    if files is None:
-        return 1
-    places = stale(root, files)
-    if places:
-        keep(root, files)
-        _say("\n\n".join(["", *places, ""]))
-        _say(f"The documentation is stale. This run is kept in {root / '.docs/failed'}. Mend it with: {MEND}")
-        return 1
-    _say("the documentation is up to date")
-    return 0
-
-
-def _produce(root: Path, url: str) -> dict[str, str] | None:
-    """Run everything; None if that failed, which is told."""
-    from tools.docs.build import RunFailed, produce
-    from tools.docs.notebooks import Refused
-
-    try:
-        return produce(root, server_url=url, report=_say)
-    except (Refused, RunFailed) as error:
-        _say(f"\n{error}\n")
-        kept = root / ".docs/failed"
-        if kept.exists():
-            _say(f"The run is kept in {kept}.")
-        return None
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")  # in one piece: notebooks report side by side
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -10,9 +10,17 @@ from tools.docs.masks import Masks, refused
 from tools.docs.notebooks import Problem, Refused, node, tags
 
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-_FOLDED = {"check", "hidden", "picture"}
-"""Tags of cells whose code JupyterLab shows folded: a reader may look, and need not."""
-_INJECTED = "injected-parameters"
+_FOLDED = {"check": "hide-cell", "hidden": "hide-cell", "picture": "hide-input"}
+"""Tags of cells whose code is shown folded, since a reader may look, and need not; and the tag that says so to Jupyter
+Book, MyST-NB and what reads theirs. JupyterLab goes by `source_hidden`."""
+OUTPUT_LINES = 200
+OUTPUT_CHARACTERS = 20_000
+"""What a cell may put out at most: more is no documentation."""
+PICTURE = "picture"
+"""The tag of cells whose prose or output README.md shows at the top of what it is a picture of."""
+_README = {"text/plain", "text/markdown"}
+"""What a template of README.md can show."""
+INJECTED = "injected-parameters"
 """The tag of the cell that papermill adds after the one with the parameters."""
 
 
@@ -20,12 +28,13 @@ def without_outputs(notebook: Any) -> Any:
     """Return the notebook as its author wrote it: nothing of an earlier run is left."""
     cells = []
     for cell in notebook.cells:
-        if _INJECTED in tags(cell):
+        if INJECTED in tags(cell):
             continue
         bare = {"id": cell.id, "cell_type": cell.cell_type, "source": cell.source, "metadata": {}}
-        if tags(cell):
-            bare["metadata"] = {"tags": tags(cell)}
-        if cell.cell_type == "code" and _FOLDED & set(tags(cell)):
+        folded = [_FOLDED[tag] for tag in tags(cell) if tag in _FOLDED] if cell.cell_type == "code" else []
+        if tagged := list(dict.fromkeys([*tags(cell), *folded])):
+            bare["metadata"] = {"tags": tagged}
+        if folded:
             bare["metadata"]["jupyter"] = {"source_hidden": True}
         if "attachments" in cell:
             bare["attachments"] = cell.attachments
@@ -104,6 +113,12 @@ def _unfit(cell: Any, outputs: list[Any], private: Sequence[Path]) -> Iterator[s
     """Yield why the outputs of a cell can't be shown to readers."""
     if outputs and "check" in tags(cell):
         yield "a `check` cell must put nothing out"
+    shown = [text for output in outputs for text in texts(output)]
+    lines, characters = sum(text.count("\n") for text in shown), sum(map(len, shown))
+    if lines > OUTPUT_LINES or characters > OUTPUT_CHARACTERS:
+        most = f"{OUTPUT_LINES} lines and {OUTPUT_CHARACTERS} characters"
+        yield f"it puts out {lines} lines with {characters} characters; show what matters of it, at most {most}"
+        return
     for output in outputs:
         if output.output_type == "error":
             yield f"it raised {output.ename}; catch what is expected, and show it"
@@ -114,7 +129,13 @@ def _unfit(cell: Any, outputs: list[Any], private: Sequence[Path]) -> Iterator[s
             for mimetype in output.data:
                 if not mimetype.startswith("text/"):
                     yield f"an output of type {mimetype} can't be checked; show text"
+            if not _README & output.data.keys():
+                yield f"an output of {', '.join(output.data)} has no text for README; give it a `__repr__` as well"
+        if PICTURE in tags(cell) and "text/markdown" not in output.get("data", {}):
+            yield "a picture has no Markdown, which is what README shows of it; give it a `_repr_markdown_`"
         for text in texts(output):
+            if "\x1b" in text:
+                yield "an ANSI escape, which a page shows as rubbish; let the program print without colours"
             for what in dict.fromkeys(refused(text)):
                 yield f"{what} in an output"
             for folder in private:

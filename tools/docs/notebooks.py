@@ -13,6 +13,8 @@ import nbformat  # it tells that it has types, but its functions have none
 from tools.docs.project import NOTEBOOKS
 
 _HAND_WRITTEN = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_SAYS_WHAT = re.compile(r"# \S+(?: \S+)+[.]\n")
+"""The first line of a check: a comment that is a sentence."""
 _RANDOM = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f-]{27})?")
 """What nbformat (8 hex digits) and JupyterLab (a UUID) give to a new cell."""
 
@@ -26,7 +28,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"{NOTEBOOKS}/{self.notebook}.ipynb"
+        place = path_of(self.notebook)
         return f"{place}, cell `{self.cell}`: {self.message}" if self.cell else f"{place}: {self.message}"
 
 
@@ -36,6 +38,11 @@ class Refused(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+def path_of(name: str) -> str:
+    """Return the path of a notebook below the root."""
+    return f"{NOTEBOOKS}/{name}.ipynb"
 
 
 def read_all(root: Path) -> dict[str, Any]:
@@ -73,7 +80,7 @@ def parse(name: str, text: str) -> tuple[Any, list[Problem]]:
     except nbformat.ValidationError as error:
         return None, [Problem(name, None, f"is not valid: {str(error).splitlines()[0]}")]
     notebook = nbformat.v4.to_notebook(raw)  # type: ignore[no-untyped-call]
-    return notebook, list(_wrong_parameters(name, notebook))
+    return notebook, [*_wrong_parameters(name, notebook), *_wrong_checks(name, notebook)]
 
 
 def node(value: dict[str, Any]) -> Any:
@@ -126,3 +133,12 @@ def _wrong_parameters(name: str, notebook: Any) -> Iterator[Problem]:
         yield Problem(name, cell.id, 'needs `server_url = ""`; empty stands for a server of its own')
     if type(values.get("seed")) is not int:
         yield Problem(name, cell.id, "needs `seed = 1`, from which the demo edits come")
+
+
+def _wrong_checks(name: str, notebook: Any) -> Iterator[Problem]:
+    for cell in notebook.cells:
+        if "check" in tags(cell) and not _SAYS_WHAT.match(cell.source):
+            hint = "begin it with a comment that says what it proves, like `# The phone has the laptop's edit.`"
+            yield Problem(name, cell.id, f"a reader who opens this check is not told what it is for; {hint}")
+    if notebook.cells and "check" in tags(notebook.cells[-1]):
+        yield Problem(name, notebook.cells[-1].id, "ends the chapter on a check; put it before the last words")

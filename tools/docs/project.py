@@ -27,10 +27,17 @@ READERS_SERVER = "http://127.0.0.1:8090"
 WIDTH = 90
 """Characters of an output's line in README.md, the rest of which goes on below: more would scroll on a forge's page, in
 a window of 1280 pixels."""
-TEMPLATES = ROOT / "docs" / "templates"
-"""The frame of README.md, and how a notebook becomes a chapter of it."""
+TEMPLATES = "docs/templates"
+"""The frame of README.md, and how a notebook becomes a chapter of it, below the root."""
 MEND = "make docs"
 """The command that brings the committed files up to date."""
+KEEP = "make keep NOTEBOOK="
+"""The command that takes a notebook over from JupyterLab; its name follows."""
+PAGES = ("*.md", "docs/*.md", "server/*.md", "server/examples/**/*.md", "tests/*.md", "bench/*.md", "tools/**/*.md")
+"""The pages whose links must lead somewhere, beside the notebooks."""
+READ = ("walletsync", "server/walletsync_server", "docs", "tools/docs", "*.md", "*/pyproject.toml", "pyproject.toml")
+"""What a run reads beside the notebooks, README.md and the lock: where nothing of it changed, nothing has to run."""
+LOCK = "requirements.lock"
 
 # The run
 
@@ -76,10 +83,14 @@ RULES = (
     Rule("salt seed", after("seed='", 'eed":"', 'eed": "', "eed': '", "seed: ", "seed "), is_32_bytes),
     DIGEST,
     TIME,
+    Rule("user", r'(?<="userId":)\d+', bool),
+    Rule("device", r'(?<="deviceId":")[0-9a-f]{32}(?=")', bool),
     # Which library speaks HTTP is the same in every run, until another one is installed.
     Rule("version", r"(?<=User-Agent: python-requests/)[0-9.]+", bool, None),
 )
 REFUSALS = (*SECRETS, MEMORY_ADDRESS)
+HIDDEN = r'((?:"(?:token|(?:old|new)?[Pp]assword|clientSaltSeed)": ?"|[?&]token=))[^"&\s]*'
+"""What no record of calls may show: the values after these beginnings, which are group 1."""
 
 # The transcript
 

@@ -4,17 +4,17 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from nbconvert import MarkdownExporter
 from traitlets.config import Config
 
-from tools.docs.notebooks import tags
+from tools.docs.normalise import PICTURE
+from tools.docs.notebooks import path_of, tags
 from tools.docs.project import FIRST_USE, NOTEBOOKS, READERS_SERVER, SHOWN_WHOLE, TEMPLATES, WIDTH
 
-PICTURE = "picture"
-"""The tag of cells whose prose or output README.md shows at the top of what it is a picture of."""
 LEFT_OUT = {"check", "hidden", "notebook-only", "parameters", PICTURE}
 """Tags of cells that only the notebooks show at their place."""
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
@@ -44,14 +44,14 @@ class Chapter:
     @property
     def path(self) -> str:
         """Where the file lies, seen from README.md."""
-        return f"{NOTEBOOKS}/{self.name}.ipynb"
+        return path_of(self.name)
 
 
-def readme(notebooks: Mapping[str, Any]) -> str:
-    """Return the text of README.md for notebooks in normal form, in their order."""
-    exporter = _exporter()
+def readme(root: Path, notebooks: Mapping[str, Any]) -> str:
+    """Return the text of README.md for notebooks in normal form, in their order, by the templates below `root`."""
+    exporter = _exporter(root)
     frame = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(root / TEMPLATES),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - it is Markdown, from our own files
     ).get_template("README.md.j2")
@@ -185,11 +185,11 @@ def _parted(text: str) -> tuple[str, str]:
     return (paragraph, after.lstrip("\n")) if re.match(r"[^#`~>|<\s]", paragraph) else ("", body)
 
 
-def _exporter() -> MarkdownExporter:
+def _exporter(root: Path) -> MarkdownExporter:
     config = Config(
         {
             "TemplateExporter": {
-                "extra_template_basedirs": [str(TEMPLATES)],
+                "extra_template_basedirs": [str(root / TEMPLATES)],
                 "template_name": "readme",
                 "template_file": "index.md.j2",
                 "filters": {"chapter": chapter, "fenced": fenced, "output": output},
