@@ -62,12 +62,16 @@ serve: $(READY) ## run a server on 127.0.0.1:8090; settings: ARGS="--accounts op
 session: $(READY) ## do what docs/session.md says, and write its outputs anew
 	@$(BIN)/python -m tools.docs.transcript
 
-lock: ## pin what requirements.lock lacks, with hashes; everything anew: UPGRADE=--upgrade
+lock: ## pin what requirements.lock lacks, with hashes, and of that what the image has; everything anew: UPGRADE=--upgrade
 	@$(PYTHON) -m venv .lock-venv
 	@.lock-venv/bin/python -m pip --quiet install "$$(grep --only-matching '^uv==[^ ]*' requirements.lock)"
 	@.lock-venv/bin/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-package walletsync \
 		--group pyproject.toml:dev pyproject.toml server/pyproject.toml --output-file requirements.lock
+	@.lock-venv/bin/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-emit-package walletsync \
+		--constraint requirements.lock --group pyproject.toml:image --all-extras server/pyproject.toml \
+		--output-file deploy/image.lock
 
 dist: $(READY) ## build both distributions into dist/, check and try them; to publish them: RELEASE=1
 	@$(BIN)/python -m tools.dist $(if $(RELEASE),--release)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.box.box import WHEELS, Box, build_tree, copy_tree, run_in_tree
-from tests.server.proxies import EXAMPLES, require
+from tests.server.proxies import DEPLOY, require
 from tools.dist import ROOT, build
 
 PACKAGES = (
@@ -65,7 +65,7 @@ def installed(shared: Path, debian: Path, wheels: Path) -> Path:
     def install(tree: Path) -> None:
         copy_tree(debian, tree)
         run_in_tree(tree, wheels, INSTALL)
-        for unit in EXAMPLES.glob("walletsync*.*"):
+        for unit in DEPLOY.glob("walletsync*.*"):
             if unit.suffix in (".service", ".socket", ".timer"):
                 shutil.copy(unit, tree / "etc/systemd/system")
 

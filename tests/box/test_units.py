@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from tests.box.box import Box
-from tests.server.proxies import EXAMPLES
+from tests.server.proxies import DEPLOY
 
 pytestmark = pytest.mark.security
 
 SERVER = "walletsync-server"
 CONFIG = "/etc/walletsync/walletsync.toml"
-SETTINGS = (EXAMPLES / "walletsync.toml").read_text() + "\nmetrics_port = 9091\n"
+SETTINGS = (DEPLOY / "walletsync.toml").read_text() + "\nmetrics_port = 9091\n"
 BACKUPS = "/var/lib/walletsync-backups"
 READY = "curl --silent --show-error --fail --max-time 20 http://127.0.0.1:8090/readyz"
 

@@ -16,7 +16,7 @@ from walletsync_server.testing import RunningServer
 
 LINES = [line for block in blocks() for line in block.lines]
 PROGRAMS = {"walletsync-server": server, "walletsync": client}
-EXAMPLES = ROOT / "server" / "examples"
+DEPLOY = ROOT / "deploy"
 OUTSIDE = {
     *("apt-get", "cd", "certbot", "curl", "export", "install", "ln", "ls", "nginx", "python3", "scp", "systemctl"),
     *("useradd", "/opt/walletsync/bin/pip", "~/walletsync/bin/pip"),
@@ -44,9 +44,9 @@ def test_shown_commands_exist(line: str) -> None:
 
 def test_named_files_exist() -> None:
     """The examples that are installed are in the repository, and units are enabled under their names."""
-    named = set(re.findall(r"server/examples/\S+", "\n".join(LINES)))
+    named = set(re.findall(r"deploy/\S+", "\n".join(LINES)))
     assert named == {
-        f"server/examples/{name}"
+        f"deploy/{name}"
         for name in (
             *("nginx.conf", "walletsync.toml", "walletsync.service", "walletsync-backup.service"),
             "walletsync-backup.timer",
@@ -63,24 +63,24 @@ def test_named_files_exist() -> None:
 
 def test_places_are_those_of_the_examples() -> None:
     """Folders, user, address and port are the ones that units, settings and nginx have."""
-    settings = load({}, {}, str(EXAMPLES / "walletsync.toml")).settings
-    service = (EXAMPLES / "walletsync.service").read_text()
+    settings = load({}, {}, str(DEPLOY / "walletsync.toml")).settings
+    service = (DEPLOY / "walletsync.service").read_text()
     assert f"http://127.0.0.1:{settings.port}/readyz" in PAGE
     assert f"curl --silent --show-error --fail --ipv6 {settings.public_url}/readyz" in LINES
     assert f"--home-dir {settings.database_file.parent} " in PAGE
     assert "ExecStart=/opt/walletsync/bin/walletsync-server serve --config /etc/walletsync/walletsync.toml" in service
     assert "\nUser=walletsync\n" in service
-    assert "/var/lib/walletsync-backups" in (EXAMPLES / "walletsync-backup.service").read_text()
+    assert "/var/lib/walletsync-backups" in (DEPLOY / "walletsync-backup.service").read_text()
     assert "--webroot-path /var/www/html" in PAGE
-    assert "root /var/www/html;" in (EXAMPLES / "nginx.conf").read_text()
+    assert "root /var/www/html;" in (DEPLOY / "nginx.conf").read_text()
 
 
 def test_backups_are_kept_as_long_as_the_page_says() -> None:
     """And made as often."""
     assert "makes one every day" in PAGE
-    assert "OnCalendar=daily" in (EXAMPLES / "walletsync-backup.timer").read_text()
+    assert "OnCalendar=daily" in (DEPLOY / "walletsync-backup.timer").read_text()
     assert "keeps those of 30 days" in PAGE
-    assert "-mtime +30 -delete" in (EXAMPLES / "walletsync-backup.service").read_text()
+    assert "-mtime +30 -delete" in (DEPLOY / "walletsync-backup.service").read_text()
 
 
 def test_64_mib_are_too_few(running_server: RunningServer) -> None:

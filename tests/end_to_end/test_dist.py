@@ -19,7 +19,7 @@ CHANGED = [  # in a file: what is there, what instead, and what the refusal name
     ("pyproject.toml", "/walletsync/issues", "/walletsync/bugs", "Project-URL"),
     ("server/pyproject.toml", '"Framework :: Flask",', "", "Classifier"),
     ("server/pyproject.toml", "walletsync-server = ", "walletsync-serve = ", "commands"),
-    ("server/pyproject.toml", ', "/examples"]', "]", "should not be there: ['examples']"),
+    ("pyproject.toml", ', "/CHANGELOG.md"]', "]", "should not be there: ['CHANGELOG.md']"),
     ("server/LICENSE", "Permission", "No permission", "licence"),
     ("server/README.md", "# Running", "# Using", "description"),
 ]

@@ -1,4 +1,4 @@
-"""Real reverse proxies in front of a real server, run with the configuration files of `server/examples`."""
+"""Real reverse proxies in front of a real server, run with the configuration files of `deploy`."""
 
 import http.client
 import os
@@ -14,9 +14,9 @@ import trustme
 
 from tests.server.helpers import Answer, Wire, until
 
-EXAMPLES = Path(__file__).parents[2] / "server" / "examples"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 HOST = "localhost"
-NAME_IN_EXAMPLES, SERVER_IN_EXAMPLES = "sync.example.com", "127.0.0.1:8090"
+NAME_IN_DEPLOY, SERVER_IN_DEPLOY = "sync.example.com", "127.0.0.1:8090"
 _NGINX = """
 daemon off;
 pid {folder}/pid;
@@ -34,11 +34,14 @@ http {{
 """
 
 
-def require(program: str, package: str = "") -> str:
-    """Return where a program of a Debian package, by default that of its name, is, after installing it if it may be."""
+def require(program: str, package: str = "", *options: str) -> str:
+    """Return where a program of a Debian package, by default that of its name, is, after installing it if it may be.
+
+    `options` are apt-get's.
+    """
     package = package or program
     if shutil.which(program) is None and os.geteuid() == 0:
-        for command in (["update"], ["-o", "DPkg::Lock::Timeout=120", "install", "-y", package]):
+        for command in (["update"], ["-o", "DPkg::Lock::Timeout=120", "install", "-y", *options, package]):
             subprocess.run(["apt-get", *command], check=True, capture_output=True)  # noqa: S607 - wherever it is
     found = shutil.which(program)
     assert found, f"this test runs {program}: install it, on Debian with `apt-get install {package}`"
@@ -91,8 +94,8 @@ def nginx(folder: Path, server: str, authority: trustme.CA) -> Iterator[Proxy]:
             "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
             "listen [::]:443 ssl": f"listen [::1]:{port} ssl",
             "/var/www/html": f"{folder}/html",
-            f"server_name {NAME_IN_EXAMPLES};": f"server_name {HOST};",
-            SERVER_IN_EXAMPLES: server,
+            f"server_name {NAME_IN_DEPLOY};": f"server_name {HOST};",
+            SERVER_IN_DEPLOY: server,
             "/var/log/nginx/walletsync.log": f"{folder}/site.log",
             **_certificate(folder, authority),
         }
@@ -113,8 +116,8 @@ def caddy(folder: Path, server: str, authority: trustme.CA) -> Iterator[Proxy]:
         address = f"https://{HOST}:{port} {{\n\tbind 127.0.0.1 [::1]"
         changes = {
             "{\n\t# Req": "{\n\tadmin off\n\tauto_https disable_redirects\n\t# Req",
-            f"\n{NAME_IN_EXAMPLES} {{": f"\n{address}\n\ttls {certificate} {key}",
-            SERVER_IN_EXAMPLES + " {": server + " {",
+            f"\n{{$SYNC_NAME:{NAME_IN_DEPLOY}}} {{": f"\n{address}\n\ttls {certificate} {key}",
+            f"{{$SYNC_SERVERS:{SERVER_IN_DEPLOY}}}": server,
         }
         site = _changed("Caddyfile", folder, changes)
         with _running([program, "run", "--config", str(site), "--adapter", "caddyfile"], folder, port):
@@ -123,9 +126,9 @@ def caddy(folder: Path, server: str, authority: trustme.CA) -> Iterator[Proxy]:
 
 def _changed(name: str, folder: Path, changes: dict[str, str]) -> Path:
     """Write an example to `folder` with what a test cannot have as it is; everything else is as it is read."""
-    text = (EXAMPLES / name).read_text()
+    text = (DEPLOY / name).read_text()
     for old, new in changes.items():
-        assert old in text, f"server/examples/{name} has no {old!r} any more"
+        assert old in text, f"deploy/{name} has no {old!r} any more"
         text = text.replace(old, new)
     file = folder / name
     file.write_text(text)
@@ -138,7 +141,7 @@ def _certificate(folder: Path, authority: trustme.CA) -> dict[str, str]:
     names = {"fullchain.pem": made.cert_chain_pems[0], "privkey.pem": made.private_key_pem}
     for name, blob in names.items():
         blob.write_to_path(str(folder / name))
-    return {f"/etc/letsencrypt/live/{NAME_IN_EXAMPLES}/{name}": f"{folder}/{name}" for name in names}
+    return {f"/etc/letsencrypt/live/{NAME_IN_DEPLOY}/{name}": f"{folder}/{name}" for name in names}
 
 
 @contextmanager

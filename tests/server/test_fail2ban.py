@@ -12,8 +12,8 @@ from tests.cheap_server import CheapServer
 from tests.server.helpers import API, PASSWORD, HttpWire, new_account
 from walletsync_server.testing import RunningServer
 
-EXAMPLES = Path(__file__).parents[2] / "server" / "examples" / "fail2ban"
-FILTER = EXAMPLES / "walletsync.conf"
+DEPLOY = Path(__file__).parents[2] / "deploy" / "fail2ban"
+FILTER = DEPLOY / "walletsync.conf"
 WRONG = "a wrong password"
 CLIENTS = ["192.0.2.7", "2001:db8::7", "198.51.100.7"]
 
@@ -86,7 +86,7 @@ def test_jail_is_taken(tmp_path: Path) -> None:
     shutil.copytree("/etc/fail2ban", folder)
     (folder / "jail.d" / "defaults-debian.conf").unlink(missing_ok=True)  # a jail for SSH, whose log may not be here
     shutil.copy(FILTER, folder / "filter.d")
-    shutil.copy(EXAMPLES / "walletsync.local", folder / "jail.d")
+    shutil.copy(DEPLOY / "walletsync.local", folder / "jail.d")
     assert "configuration test is successful" in run("fail2ban-client", "-c", str(folder), "--test")
     shown = run("fail2ban-client", "-c", str(folder), "-d")
     assert "['set', 'walletsync', 'addjournalmatch', '_SYSTEMD_UNIT=walletsync.service']" in shown

@@ -75,7 +75,7 @@ def test_settings_that_need_a_restart_are_named() -> None:
 def test_units_do_what_is_said() -> None:
     """When systemd starts a server again, when it gives up, and how long backups are kept, the units say as well."""
     said = " ".join(MANUAL.split())
-    unit, backup = [(FOLDER / f"examples/walletsync{name}.service").read_text() for name in ("", "-backup")]
+    unit, backup = [(FOLDER.parent / f"deploy/walletsync{name}.service").read_text() for name in ("", "-backup")]
     assert "stood still for a minute" in said
     assert "WatchdogSec=60\n" in unit
     assert "after ten starts within five minutes" in said

@@ -25,7 +25,7 @@ from walletsync_server.observe.metrics import CannotServeMetrics, Metrics
 from walletsync_server.storage.sqlite.opening import READERS
 from walletsync_server.testing import RunningServer, ServerDidNotStart
 
-ALERTS = Path(__file__).parents[2] / "server" / "examples" / "alerts.yml"
+ALERTS = Path(__file__).parents[2] / "deploy" / "alerts.yml"
 DASHBOARD = ALERTS.with_name("dashboard.json")
 Labels = tuple[tuple[str, str], ...]
 

@@ -41,7 +41,7 @@ AS_STRANGER = ["setpriv", "--bounding-set=-all"] if IS_ROOT else []
 """Who may do nothing to files of others, or to those whose folder is closed to everybody."""
 EMAIL = "alice@example.com"
 MANUAL = Path(__file__).parents[3] / "server" / "README.md"
-EXAMPLE = MANUAL.with_name("examples") / "walletsync.toml"
+EXAMPLE = MANUAL.parents[1] / "deploy" / "walletsync.toml"
 COMMAND = [sys.executable, "-m", "walletsync_server"]
 
 

@@ -13,13 +13,13 @@ import websocket
 
 from tests.cheap_server import CheapServer
 from tests.server.helpers import API, UNKNOWN_TOKEN, Account, fresh_email, log_in, seed_of, sign_up, until
-from tests.server.proxies import EXAMPLES, HOST, Proxy, TlsWire, caddy, nginx, require
+from tests.server.proxies import DEPLOY, HOST, Proxy, TlsWire, caddy, nginx, require
 from walletsync_server.configuration import load
 from walletsync_server.testing import RunningServer
 
 Start = Callable[[Path, str, trustme.CA], AbstractContextManager[Proxy]]
 UNITS = ("walletsync.service", "walletsync.socket", "walletsync-backup.service", "walletsync-backup.timer")
-SETTINGS = load({}, {}, str(EXAMPLES / "walletsync.toml")).settings
+SETTINGS = load({}, {}, str(DEPLOY / "walletsync.toml")).settings
 
 
 class Deployment:
@@ -150,7 +150,7 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the example's units, which start a program that this machine has."""
     folder = tmp_path_factory.mktemp("units")
     for unit in UNITS:
-        text = (EXAMPLES / unit).read_text()
+        text = (DEPLOY / unit).read_text()
         (folder / unit).write_text(text.replace("/opt/walletsync/bin/walletsync-server", sys.executable))
     return folder
 
@@ -165,8 +165,8 @@ def analyze(*words: str | Path) -> str:
 
 def test_units_are_all_there() -> None:
     """Those that are tested here and in the box are those of the examples, and all start the installed program."""
-    assert {path.name for path in EXAMPLES.glob("walletsync*.*")} == {*UNITS, "walletsync.toml"}
-    assert (EXAMPLES / "walletsync.service").read_text().count("/opt/walletsync/bin/walletsync-server serve") == 1
+    assert {path.name for path in DEPLOY.glob("walletsync*.*")} == {*UNITS, "walletsync.toml"}
+    assert (DEPLOY / "walletsync.service").read_text().count("/opt/walletsync/bin/walletsync-server serve") == 1
 
 
 def test_units_are_right(units: Path) -> None:
@@ -183,12 +183,12 @@ def test_services_are_hardened(units: Path, unit: str, exposure: int) -> None:
 def test_settings_are_right() -> None:
     """The example's settings are taken, and name what the other examples name."""
     assert SETTINGS.database == "sqlite:////var/lib/walletsync/walletsync.db"
-    assert "StateDirectory=walletsync" in (EXAMPLES / "walletsync.service").read_text()
+    assert "StateDirectory=walletsync" in (DEPLOY / "walletsync.service").read_text()
     for proxy in ("nginx.conf", "Caddyfile"):
-        text = (EXAMPLES / proxy).read_text()
+        text = (DEPLOY / proxy).read_text()
         assert f"127.0.0.1:{SETTINGS.port}" in text
         assert SETTINGS.public_url.removeprefix("https://") in text
     assert SETTINGS.trusted_proxies == ("127.0.0.1",)
-    commented = (EXAMPLES / "walletsync.toml").read_text().replace("# mail", "mail")
+    commented = (DEPLOY / "walletsync.toml").read_text().replace("# mail", "mail")
     file = "/run/credentials/walletsync.service/mail-password"
     assert f'mail_password_file = "{file}"' in commented
