@@ -1,6 +1,6 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help docs docs-check keep session test test-pythons test-lowest test-postgresql security bench lint format lab serve lock dist clean
+.PHONY: help docs docs-check keep session test test-pythons test-lowest test-postgresql security bench profile lint format lab serve lock dist clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -45,10 +45,11 @@ format: $(READY) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY) ## measure the docs machine against papermill, merging against reading JSON, and start-up
-	@$(BIN)/python bench/docs.py
-	@$(BIN)/python -m bench.merge
-	@$(BIN)/python -m bench.startup
+bench: $(READY) ## measure server and client beside others, in half an hour; less: ARGS=--short, one part: ARGS=http
+	@$(BIN)/python -m bench $(ARGS)
+
+profile: $(READY) ## show where the time of a GET and of a POST goes
+	@$(BIN)/python -m bench.profile $(ARGS)
 
 lab: $(READY) ## open a copy of the notebooks in JupyterLab; its options: ARGS=--no-browser
 	@$(BIN)/python -m tools.docs lab $(ARGS)
@@ -77,7 +78,7 @@ dist: $(READY) ## build both distributions into dist/, check and try them; to pu
 	@$(BIN)/python -m tools.dist $(if $(RELEASE),--release)
 
 clean: ## remove what make made, but no wallet, and no data of a server
-	@rm -rf .venv .venv-* .lock-venv dist .docs .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-* .lock-venv dist .bench .docs .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): $(LOCK) pyproject.toml server/pyproject.toml tools/install.py

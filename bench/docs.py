@@ -1,4 +1,4 @@
-"""How long the machine takes for all notebooks, beside the papermill command line over the same ones, one by one.
+"""The part `docs`: how long the machine takes for all notebooks, beside the papermill command over them, one by one.
 
 Both run in turn against a server of the same kind, and the ratio counts, pair by pair: a machine's speed drifts.
 """
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from bench.report import Row
 from walletsync_server.testing import RunningServer
 
 ROOT = Path(__file__).parent.parent
-ROUNDS = 5
 
 
 def machine() -> None:
@@ -39,18 +39,13 @@ def seconds(run: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
-def main() -> None:
-    """Print a row per round, then the median of the ratios; the round before the first only warms up."""
-    print("round  make docs  papermill  ratio")
-    ratios = []
-    for number in range(1 + ROUNDS):
+def rows(rounds: int) -> list[Row]:
+    """Return one row, with the median of the ratios; the round before the first only warms up."""
+    found = []
+    for _ in range(1 + rounds):
         with RunningServer(accounts="open") as server:
-            ours, theirs = seconds(machine), seconds(partial(papermill, server.url))
-        if number:
-            ratios.append(ours / theirs)
-            print(f"{number:5}  {ours:7.2f} s  {theirs:7.2f} s  {ratios[-1]:5.2f}")
-    print(f"median ratio {statistics.median(ratios):.2f}")
-
-
-if __name__ == "__main__":
-    main()
+            found.append((seconds(machine), seconds(partial(papermill, server.url))))
+    ours, theirs = (statistics.median(column) for column in zip(*found[1:], strict=True))
+    ratio = statistics.median(one / other for one, other in found[1:])
+    said = f"papermill's command took {theirs:.1f} s"
+    return [Row("docs", "run all notebooks", "make docs", half=ours * 1000, ratio=ratio, other=said, target="≤ ½")]

@@ -1,7 +1,8 @@
 """A load generator: as many requests as some connections carry, and as many WebSockets as are asked for.
 
 It runs in a process of its own beside the server, so it takes a core where there are few: figures of two servers
-compare, a figure alone says little.
+compare, a figure alone says little. `bench/floors.py` has a server that does nothing, which shows what it can do at
+most.
 """
 
 import asyncio
@@ -13,12 +14,29 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 import uvloop
 
-_HEAD = re.compile(rb"HTTP/1\.1 (\d+).*?\r\ncontent-length: *(\d+)", re.DOTALL | re.IGNORECASE)
-Next = Callable[[], bytes]
+_STATUS = re.compile(rb"HTTP/1\.1 (\d+)")
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_LAST = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+
+
+class Request(NamedTuple):
+    """What is sent, the status that has to come back, and who is told of the answer's head."""
+
+    sent: bytes
+    status: int = 200
+    told: Callable[[bytes], None] | None = None
+
+
+Next = Callable[[], Request]
+"""Makes the next request of a connection."""
+
+
+class UnexpectedStatus(RuntimeError):
+    """A server answered otherwise than it has to: what was measured would not be what the table says."""
 
 
 @dataclass
@@ -35,13 +53,22 @@ class Tally:
 
 
 class _Connection(asyncio.Protocol):
-    """Sends one request after the other until the time is over."""
+    """Sends one request after the other until the time is over, over a new connection where the server closes one."""
 
-    def __init__(self, following: Next, tally: Tally, until: float) -> None:
-        self.ended = asyncio.get_running_loop().create_future()
-        self._following, self._tally, self._until = following, tally, until
+    def __init__(self, port: int, following: Next, tally: Tally, until: float) -> None:
+        self._port, self._following, self._tally, self._until = port, following, tally, until
         self._received = b""
+        self._asked = Request(b"")
         self._sent_at = 0.0
+        self._ended: asyncio.Future[None]
+
+    async def run(self) -> None:
+        """Send until the time is over, and return when the last request is answered."""
+        loop = asyncio.get_running_loop()
+        while time.perf_counter() < self._until:
+            self._ended = loop.create_future()
+            await loop.create_connection(lambda: self, "127.0.0.1", self._port)
+            await self._ended
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -50,84 +77,66 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         end = self._received.find(b"\r\n\r\n")
-        found = _HEAD.match(self._received) if end > 0 else None
-        if found is None or len(self._received) < end + 4 + int(found[2]):
+        if end < 0:
             return
-        self._received = b""
+        status, length = _STATUS.match(self._received), _LENGTH.search(self._received, 0, end)
+        if len(self._received) < end + 4 + (int(length[1]) if length else 0):
+            return
         now = time.perf_counter()
-        if found[1] == b"200":
+        if status is not None and int(status[1]) == self._asked.status:
             self._tally.seconds.append(now - self._sent_at)
+            if self._asked.told is not None:
+                self._asked.told(self._received[:end])
         else:
             self._tally.others += 1
-        if now < self._until:
-            self._send()
-        else:
+        is_last = now >= self._until or _LAST.search(self._received, 0, end)
+        self._received = b""
+        if is_last:
             self._transport.close()
+        else:
+            self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
+        self._ended.set_result(None)
 
     def _send(self) -> None:
+        self._asked = self._following()
         self._sent_at = time.perf_counter()
-        self._transport.write(self._following())
+        self._transport.write(self._asked.sent)
 
 
-def request(method: str, token: str, body: bytes = b"") -> bytes:
-    """Return the bytes of a request to the wallet of who has `token`."""
+def request(method: str, token: str, body: bytes = b"", headers: str = "") -> bytes:
+    """Return the bytes of a request to the wallet of who has `token`; `headers` are lines with their ends."""
     length = f"Content-Length: {len(body)}\r\n" if body else ""
-    return (
-        f"{method} /api/3/wallet HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{length}\r\n".encode() + body
-    )
+    head = f"{method} /api/3/wallet HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{headers}{length}\r\n"
+    return head.encode() + body
 
 
 def wallet(sequence: int, size: int) -> bytes:
     """Return the body of a POST with an encrypted wallet of so many characters."""
-    text = base64.b64encode(os.urandom(size * 3 // 4)).decode()[:size]
-    return json.dumps({"encryptedWallet": text, "sequence": sequence, "hmac": "0" * 64}).encode()
+    return json.dumps({"encryptedWallet": characters(size), "sequence": sequence, "hmac": "0" * 64}).encode()
 
 
-def reads(tokens: list[str]) -> Next:
-    """Return what makes GETs, of one account after the other."""
-    requests = [request("GET", token) for token in tokens]
-    at = 0
-
-    def following() -> bytes:
-        nonlocal at
-        at += 1
-        return requests[at % len(requests)]
-
-    return following
-
-
-def writes(tokens: list[str], sequences: dict[str, int], size: int) -> Next:
-    """Return what makes POSTs that will be accepted, of one account after the other; `sequences` goes on with them."""
-    template = wallet(0, size)
-    at = 0
-
-    def following() -> bytes:
-        nonlocal at
-        at += 1
-        token = tokens[at % len(tokens)]
-        sequences[token] += 1
-        return request("POST", token, template.replace(b'"sequence": 0', b'"sequence": %d' % sequences[token]))
-
-    return following
+def characters(size: int) -> str:
+    """Return so many that nothing can compress, as an encrypted wallet has."""
+    return base64.b64encode(os.urandom(size * 3 // 4 + 3)).decode()[:size]
 
 
 def load(port: int, followings: list[Next], seconds: float) -> Tally:
-    """Send what each of `followings` makes over a connection of its own, all at once, for so long."""
+    """Send what each of `followings` makes over a connection of its own, all at once, for so long.
+
+    Raises:
+        UnexpectedStatus: if any answer had another status than it has to.
+    """
     tally = Tally()
 
     async def run() -> None:
-        loop, until = asyncio.get_running_loop(), time.perf_counter() + seconds
-        made = [
-            await loop.create_connection(lambda each=each: _Connection(each, tally, until), "127.0.0.1", port)  # type: ignore[misc]  # mypy cannot infer a lambda's default
-            for each in followings
-        ]
-        await asyncio.gather(*(connection.ended for _, connection in made))
+        until = time.perf_counter() + seconds
+        await asyncio.gather(*(_Connection(port, each, tally, until).run() for each in followings))
 
     uvloop.run(run())
+    if tally.others:
+        raise UnexpectedStatus(f"{tally.others} of {tally.others + len(tally.seconds)} answers had another status.")
     return tally
 
 

@@ -1,4 +1,4 @@
-"""How long two wallets of 10,000 entries take to merge, 100 edits a side, beside Python's json reading the three files.
+"""The part `merge`: two wallets of 10,000 entries, 100 edits a side, beside Python's json reading the three files.
 
 Both run in turn, in processor time, and the ratio counts, pair by pair: a machine's speed drifts.
 """
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from bench.report import Row
 from tests.labels import edited, spaced, sparrow
 from walletsync import BIP329Format, JSONFormat
 from walletsync.formats.base import Format
@@ -59,26 +60,29 @@ def read(files: list[bytes]) -> None:
             json.loads(file)
 
 
-def main() -> None:
-    """Print a row per kind of wallet: medians, and the median of the ratios."""
+def rows() -> list[Row]:
+    """Return a row per kind of wallet: medians, and the median of the ratios."""
     kinds: list[tuple[str, Format[Any], list[Any]]] = [
         ("JSON, object", JSONFormat(), entries()),
         ("JSON, list by key", JSONFormat({"/accounts": "id"}), accounts()),
         ("labels of Sparrow", BIP329Format(), labels(sparrow)),
         ("labels with spaces", BIP329Format(), labels(spaced)),
     ]
-    print("wallet               size     merge   json.loads of all three   ratio")
-    for name, format, sides in kinds:
-        files = [format.encode(side) for side in sides]
-        pairs = [
-            (milliseconds(lambda: format.merge(*sides)), milliseconds(lambda: read(files)))  # noqa: B023 - run at once
-            for _ in range(1 + ROUNDS)
-        ][1:]
-        merging, reading = (statistics.median(column) for column in zip(*pairs, strict=True))
-        ratio = statistics.median(merged / loaded for merged, loaded in pairs)
-        size = len(files[0]) / 1e6
-        print(f"{name:18}  {size:4.1f} MB  {merging:5.1f} ms  {reading:21.1f} ms  {ratio:6.2f}")
+    return [_row(name, format, sides) for name, format, sides in kinds]
 
 
-if __name__ == "__main__":
-    main()
+def _row(name: str, format: Format[Any], sides: list[Any]) -> Row:
+    files = [format.encode(side) for side in sides]
+    pairs = [
+        (milliseconds(lambda: format.merge(*sides)), milliseconds(lambda: read(files))) for _ in range(1 + ROUNDS)
+    ][1:]
+    merging, reading = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return Row(
+        "merge",
+        f"merge {ENTRIES:,} entries, {EDITS} edits a side",
+        name,
+        half=merging,
+        ratio=statistics.median(merged / loaded for merged, loaded in pairs),
+        other=f"{reading:.1f} ms to read the {len(files[0]) / 1e6:.1f} MB of each as JSON",
+        target="≤ 50 ms",
+    )

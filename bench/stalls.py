@@ -1,12 +1,9 @@
-"""How long do small requests take while somebody else does something large?
+"""The part `stalls`: how long do small requests take while somebody else does something large?
 
-Printed are p50 and p99 of small GETs and POSTs of a client that asks now and then, beside each stall and beside none,
-and the ratios to none. The stalls are made in processes of their own, which need a processor, too: with fewer than
-three cores a part of what is seen is theirs. How much, `--elsewhere` tells: the stalls are made at another server then.
-Run it as `.venv/bin/python -m bench.stalls`.
+The stalls are made in processes of their own, which need a processor, too: with fewer than three cores a part of what
+is seen is theirs. How much, a run tells in which they are made at another server.
 """
 
-import argparse
 import asyncio
 import http.client
 import json
@@ -23,6 +20,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from bench.load import Listeners, Tally, more_files, request, wallet
+from bench.report import Row
 from walletsync_server.services import build_services
 from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.storage.sqlite.opening import open_sqlite
@@ -256,46 +254,35 @@ def server_on(database: Path) -> Iterator[int]:
         yield int(server.url.rpartition(":")[2])
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("stalls", nargs="*", choices=[*STALLS, []], help="by default all")
-    parser.add_argument("--elsewhere", action="store_true", help="at another server, to see what is the machine's")
-    options = parser.parse_args()
+def rows(seconds: float, names: list[str], *, elsewhere: bool = False) -> list[Row]:
+    """Return a row per stall, and the ratio of its p99 to that without any.
+
+    With `elsewhere`, the stalls are made at another server, which tells how much of them is the machine's.
+    """
     found: dict[str, tuple[Tally, Tally]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        databases = [Path(folder) / f"{number}.db" for number in range(1 + options.elsewhere)]
+        databases = [Path(folder) / f"{number}.db" for number in range(1 + elsewhere)]
         accounts = [make_accounts(database) for database in databases]
-        for name in dict.fromkeys(["none", *(options.stalls or STALLS)]):
+        for name in dict.fromkeys(["none", *(names or STALLS)]):
             if name.startswith("purge"):
                 add_tokens(databases[-1])
             with ExitStack() as running:
                 ports = [running.enter_context(server_on(database)) for database in databases]
                 running.enter_context(stalled(STALLS[name], ports[-1], accounts[-1]))
-                found[name] = probe(ports[0], accounts[0], options.seconds)
-    _print(found)
+                found[name] = probe(ports[0], accounts[0], seconds)
+    return [_row(name, *found[name], found["none"][0]) for name in found]
 
 
-def _print(found: dict[str, tuple[Tally, Tally]]) -> None:
-    print("                        GET: p50 ms   ratio  p99 ms   ratio  worst     POST: p50 ms  p99 ms   ratio  worst")
-    for name, (gets, posts) in found.items():
-        others = gets.others + posts.others
-        half, most = (_ratio(gets, found["none"][0], percent) for percent in (50, 99))
-        print(
-            f"{name:22} {_ms(gets, 50):>12} {half:7.1f} {_ms(gets, 99)} {most:7.1f} {_ms(gets, 100)} "
-            f"{_ms(posts, 50):>16} {_ms(posts, 99)} {_ratio(posts, found['none'][1], 99):7.1f} {_ms(posts, 100)}"
-            + (f"  ({others} not 200)" if others else "")
-        )
-
-
-def _ms(tally: Tally, percent: float) -> str:
-    return f"{tally.percentile(percent) * 1000:7.1f}"
-
-
-def _ratio(tally: Tally, none: Tally, percent: float) -> float:
-    return tally.percentile(percent) / none.percentile(percent)
-
-
-if __name__ == "__main__":
-    main()
+def _row(name: str, gets: Tally, posts: Tally, none: Tally) -> Row:
+    other = f"POST: p50 {posts.percentile(50) * 1000:.1f}, p99 {posts.percentile(99) * 1000:.1f} ms"
+    failed = gets.others + posts.others
+    return Row(
+        "stalls",
+        "a small GET now and then",
+        f"beside: {name}",
+        half=gets.percentile(50) * 1000,
+        most=gets.percentile(99) * 1000,
+        ratio=gets.percentile(99) / none.percentile(99),
+        other=other + (f"; {failed} were not 200" if failed else ""),
+        target="p99 ≤ 25 ms",
+    )

@@ -1,4 +1,4 @@
-"""How long `import walletsync` and `walletsync --help` take, beside a bare Python and what other clients import.
+"""The part `startup`: `import walletsync` and `walletsync --help`, beside a bare Python and what others import.
 
 All run in turn, and the median of each counts; the ratio is to the bare Python of the same round: a machine's speed
 drifts. Files are warm, as they are for whoever types a second command.
@@ -10,6 +10,8 @@ import sys
 import time
 from dataclasses import dataclass
 from resource import RUSAGE_CHILDREN, getrusage
+
+from bench.report import Row
 
 ROUNDS = 15
 BARE = "python -c pass"
@@ -24,6 +26,8 @@ PROGRAMS = {
     "import requests": ("-c", "import requests"),
     "pip --help": ("-m", "pip", "--help"),
 }
+
+TARGETS = {"import walletsync": "≤ 60 ms", "walletsync --help": "≤ 150 ms"}
 
 
 @dataclass(frozen=True)
@@ -43,16 +47,18 @@ def run(arguments: tuple[str, ...]) -> Taken:
     return Taken(clock * 1000, processor * 1000)
 
 
-def main() -> None:
-    """Print a row per program: medians, and the median of the ratios; the round before the first only warms up."""
+def rows() -> list[Row]:
+    """Return a row per program: medians, and the median of the ratios; the round before the first only warms up."""
     rounds = [{name: run(arguments) for name, arguments in PROGRAMS.items()} for _ in range(1 + ROUNDS)][1:]
-    print(f"{'program':30}   on the clock   processor   its ratio to bare")
-    for name in PROGRAMS:
-        clock = statistics.median(taken[name].clock for taken in rounds)
-        processor = statistics.median(taken[name].processor for taken in rounds)
-        ratio = statistics.median(taken[name].processor / taken[BARE].processor for taken in rounds)
-        print(f"{name:30}  {clock:10.0f} ms  {processor:7.0f} ms  {ratio:18.1f}")
-
-
-if __name__ == "__main__":
-    main()
+    return [
+        Row(
+            "startup",
+            "start",
+            name,
+            work=statistics.median(taken[name].processor for taken in rounds) * 1000,
+            half=statistics.median(taken[name].clock for taken in rounds),
+            ratio=statistics.median(taken[name].processor / taken[BARE].processor for taken in rounds),
+            target=TARGETS.get(name, ""),
+        )
+        for name in PROGRAMS
+    ]

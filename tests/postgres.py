@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,8 @@ _SETTINGS = {
     "shared_buffers": "32MB",
     "log_min_messages": "fatal",
 }
+DURABLE = _SETTINGS | {"fsync": "on", "autovacuum": "on", "shared_buffers": "1GB"}
+"""As an operator runs it: what a bench compares."""
 _UNTIL_STDIN_ENDS = '"$@" & while read -r line; do :; done; kill -QUIT $!; wait $!'
 """PostgreSQL does not outlive the tests, however they end."""
 
@@ -34,7 +36,8 @@ _UNTIL_STDIN_ENDS = '"$@" & while read -r line; do :; done; kill -QUIT $!; wait 
 class Postgres:
     """One server, from `with` to its end, in a folder and on a port of its own that it keeps over restarts."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] = _SETTINGS) -> None:
+        self._settings = settings
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._data = self.folder / "data"
         self._log = self.folder / "log"
@@ -66,7 +69,7 @@ class Postgres:
     def start(self) -> None:
         """Start it, or start it again; return when it takes connections."""
         words = [f"-D{self._data}", f"-k{self.folder}", f"-p{self.port}", "-hlocalhost"]
-        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         command = ["sh", "-c", _UNTIL_STDIN_ENDS, "sh", str(self.binaries / "postgres"), *words, *settings]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -82,6 +85,11 @@ class Postgres:
                 assert process.stdin is not None
                 process.stdin.close()
                 process.wait(60)
+
+    @property
+    def pid(self) -> int:
+        """The number of the process that all others of it belong to."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def kill(self) -> None:
         """End it the hard way, with every process that serves a connection."""
@@ -129,7 +137,7 @@ class Postgres:
 
     def _processes(self) -> list[psutil.Process]:
         """Return the one that starts the others, and then these."""
-        postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        postmaster = psutil.Process(self.pid)
         return [postmaster, *postmaster.children()]
 
     def _is_up(self) -> bool:

@@ -19,14 +19,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cheap_server import CheapServer
 from tests.server.helpers import API, HttpWire, free_port, log_in, new_account, seed_of
+from tests.server.proxies import DEPLOY
 from walletsync_server import __version__
 from walletsync_server.cli import main
 from walletsync_server.observe.metrics import CannotServeMetrics, Metrics
 from walletsync_server.storage.sqlite.opening import READERS
 from walletsync_server.testing import RunningServer, ServerDidNotStart
 
-ALERTS = Path(__file__).parents[2] / "deploy" / "alerts.yml"
-DASHBOARD = ALERTS.with_name("dashboard.json")
+ALERTS, DASHBOARD = DEPLOY / "alerts.yml", DEPLOY / "dashboard.json"
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -123,7 +123,7 @@ def process_started(scraped: Scraped) -> float:
 
 
 def test_alerts_and_dashboard_show_figures_that_exist(server: RunningServer, port: int) -> None:
-    """Every name in the rules and in the dashboard's panels is one that the server shows."""
+    """Every name in the rules, in the dashboard's panels and in docs/large.md is one that the server shows."""
     wire = HttpWire(server.url)
     new_account(wire)
     assert wire("GET", "/wallet").status == 401
@@ -134,6 +134,9 @@ def test_alerts_and_dashboard_show_figures_that_exist(server: RunningServer, por
         watched = set(re.findall(r"\b(?:walletsync|process)_\w+", " ".join(asked)))
         assert len(watched) >= least
         assert watched <= shown
+    told = set(re.findall(r"`((?:walletsync|process)_\w+)`", (DEPLOY.parent / "docs" / "large.md").read_text()))
+    assert len(told) >= 8
+    assert told <= shown | {name.removesuffix("_bucket") for name in shown}
 
 
 @pytest.mark.security
