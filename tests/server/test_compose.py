@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from tests.cheap_server import CheapServer
+from tests.postgres import Postgres
 from tests.server.proxies import DEPLOY, require
 from walletsync_server.configuration import load
 from walletsync_server.settings import TABLE, VARIABLES, Settings
+from walletsync_server.storage.postgres.links import MOST
 
 ROOT = DEPLOY.parent
 NAME = "sync.example.com"
@@ -182,6 +185,42 @@ def test_data_and_backups_are_in_volumes(compose: dict[str, Any]) -> None:
         assert {name for name, *_ in mounted} <= set(compose["volumes"])
         if settings_of(service).has_file:
             assert DATA in {target for _, target, *_ in mounted}
+
+
+def test_the_database_of_two_servers() -> None:
+    """Both use the one that is there, its connections are enough for them, and its password is in no variable."""
+    compose = composed(DEPLOY / "two-servers" / "compose.yml", SYNC_NAME=NAME)
+    database = compose["services"]["database"]
+    urls = {settings_of(each).database for each in servers(compose).values()}
+    assert urls == {"postgresql://walletsync@database/walletsync?passfile=/run/secrets/pgpass"}
+    assert len(servers(compose)) == 2
+    (most,) = [int(word.partition("=")[2]) for word in database["command"] if word.startswith("max_connections=")]
+    assert most >= 2 * MOST + 20
+    assert database["environment"] == {
+        **{"POSTGRES_USER": "walletsync", "POSTGRES_DB": "walletsync"},
+        "POSTGRES_PASSWORD_FILE": "/run/secrets/database-password",
+    }
+    assert compose["networks"]["data"]["internal"] is True
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {Path(secret["file"]).name for secret in compose["secrets"].values()} <= set(ignored)
+
+
+def test_the_password_is_made_as_the_file_says(postgres: Postgres, tmp_path: Path) -> None:
+    """The commands at its top make a password and a file with it, by which a server is let in."""
+    text = (DEPLOY / "two-servers" / "compose.yml").read_text()
+    (made,) = re.findall(r"^#     (umask .* >pgpass)$", text, re.MULTILINE)
+    subprocess.run(made, shell=True, cwd=tmp_path, check=True)  # noqa: S602 - a line of ours
+    password, file = (tmp_path / "database-password").read_text().strip(), tmp_path / "pgpass"
+    assert len(password) == 48
+    postgres.execute(f"CREATE ROLE walletsync LOGIN PASSWORD '{password}'")
+    postgres.new_database("OWNER walletsync")
+    where = f"localhost:{postgres.port}"
+    file.write_text(file.read_text().replace("database:5432", where))
+    with psycopg.connect(f"postgresql://walletsync@{where}/postgres?passfile={file}") as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("walletsync",)
+    file.write_text(file.read_text().replace(password, "another"))
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(f"postgresql://walletsync@{where}/postgres?passfile={file}")
 
 
 def test_backups_are_those_of_the_unit() -> None:
