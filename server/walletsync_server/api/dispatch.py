@@ -153,7 +153,7 @@ class Api:
         try:
             if request.refusal is not None:
                 raise request.refusal
-            if not self.limit_of(request).allows(request.body):
+            if request.body and not self.limit_of(request).allows(request.body):
                 raise TooLarge
             request.argument, request.client = match.argument, self.edge.proxies.client_of(request)
             if self.may_wait and (request.method, request.path) in ASKING:

@@ -33,12 +33,12 @@ class Edge:
     def request_id_of(self, request: Request) -> str:
         """Return the id that a trusted proxy gave the request, else a new one."""
         # No secret, so that nobody needs to ask the system for it.
-        return self.proxies.request_id_of(request) or f"{getrandbits(64):016x}"
+        return (self.proxies.are_any and self.proxies.request_id_of(request)) or f"{getrandbits(64):016x}"
 
     def headers_for(self, request: Request) -> dict[str, str]:
         """Return the headers that an answer to this request has beside its own."""
         headers: dict[str, str] = {}
-        if self._is_https or self.proxies.is_https(request):
+        if self._is_https or (self.proxies.are_any and self.proxies.is_https(request)):
             headers |= _HSTS
         if self._origins:
             headers |= self._cors(request)

@@ -17,6 +17,8 @@ _REQUEST_ID = re.compile(r"[0-9A-Fa-f-]{16,36}")  # a UUID fits; words, tokens a
 class TrustedProxies:
     """The proxies that are trusted, as addresses and networks. By default none, not even on this machine.
 
+    `are_any` says whether there are any.
+
     What a trusted hop says of the one before it is believed, and so on from the last hop towards the client, up to the
     first that is not trusted: that is the client. A hop that says nothing, or nothing that makes sense, counts as the
     client itself. `X-Forwarded-For` and `Forwarded` both at once make no sense either: most proxies set one and pass
@@ -25,11 +27,7 @@ class TrustedProxies:
 
     def __init__(self, trusted: Iterable[str] = ()) -> None:
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
-
-    @property
-    def are_any(self) -> bool:
-        """Whether any is trusted."""
-        return bool(self._trusted)
+        self.are_any = bool(self._trusted)
 
     def trusts(self, request: Request) -> bool:
         """Say whether the other end of the connection is a trusted proxy."""
@@ -56,7 +54,7 @@ class TrustedProxies:
 
     def is_https(self, request: Request) -> bool:
         """Say whether a trusted proxy says that it was reached over TLS."""
-        if not self._trusted or not self.trusts(request):
+        if not self.trusts(request):
             return False
         said = request.headers.get("x-forwarded-proto")
         if said is None:
@@ -65,8 +63,6 @@ class TrustedProxies:
 
     def request_id_of(self, request: Request) -> str | None:
         """Return the id that a trusted proxy gave the request, if it is one: 16–36 hexadecimal digits or hyphens."""
-        if not self._trusted:
-            return None
         given = request.headers.get("x-request-id", "")
         return given if _REQUEST_ID.fullmatch(given) and self.trusts(request) else None
 

@@ -146,13 +146,14 @@ class Table:
                 methods[route.method] = route.handler
                 if route.method == "GET":
                     methods["HEAD"] = route.handler
-        self._closed = {path: methods for path, methods in self._methods.items() if "{" not in path}
+        self._closed = {path: Match(path, methods) for path, methods in self._methods.items() if "{" not in path}
         self._open = {path.partition("{")[0]: path for path in self._methods if "{" in path}
 
     def find(self, path: str) -> Match | None:
         """Return where `path` leads, None if nowhere. A path without a name in braces goes first."""
-        if path in self._closed:
-            return Match(path, self._closed[path])
+        match = self._closed.get(path)
+        if match is not None:
+            return match
         for start, template in self._open.items():
             if path.startswith(start) and path != start:
                 return Match(template, self._methods[template], path.removeprefix(start))

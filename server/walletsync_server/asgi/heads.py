@@ -13,16 +13,20 @@ def refusal_of(method: bytes, version: str, headers: Headers) -> int | None:
     """Return the status that refuses what is too much or can be understood in two ways; None if nothing is wrong."""
     if len(headers) > HEADERS:
         return 431
-    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
-    hosts = [value for name, value in headers if name == b"host"]
-    is_clear = version in ("1.0", "1.1") and len(hosts) <= 1 and method != b"CONNECT"
-    is_framed = not codings or (codings == [b"chunked"] and version == "1.1")
+    names = [name for name, _ in headers]
+    is_clear = version in ("1.0", "1.1") and names.count(b"host") <= 1 and method != b"CONNECT"
+    is_framed = b"transfer-encoding" not in names or (version == "1.1" and _codings(headers) == [b"chunked"])
     return None if is_clear and is_framed else 400
+
+
+def _codings(headers: Headers) -> list[bytes]:
+    return [value.lower() for name, value in headers if name == b"transfer-encoding"]
 
 
 def check_target(target: bytes) -> None:
     """Raise `ValueError` for a target with brackets around no address, at which the standard library stumbles."""
-    urlsplit(target.decode("ascii"))
+    if b"[" in target or b"]" in target:
+        urlsplit(target.decode("ascii"))
 
 
 def is_handshake(headers: Headers) -> bool:

@@ -161,8 +161,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Drop what comes behind a chunked body: a proxy has not looked at it."""
-        if self._in_head:
+        """Drop what comes behind a chunked body: a proxy has not looked at it.
+
+        And drop names with an underscore: to WSGI they are the same as with a hyphen, but not to a proxy that filters.
+        """
+        if self._in_head and b"_" not in name:
             super().on_header(name, value)
 
     @override
@@ -173,8 +176,6 @@ class HttpProtocol(HttpToolsProtocol):
         status = refusal_of(self.parser.get_method(), version, self.headers)
         if status is not None:
             self._refuse(status)
-        # A name with an underscore and one with a hyphen are the same to WSGI, but not to a proxy that filters them.
-        self.headers[:] = [header for header in self.headers if b"_" not in header[0]]
         check_target(self.url)
         if self.app.trusts_proxies:
             self.network = self.app.network_of(self.scope)
