@@ -9,32 +9,37 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import apsw
+import psycopg
 import pytest
 
 from tests.attack.turns import InTurns, Played, Turns, every_order
+from tests.conftest import ON_POSTGRESQL
+from tests.postgres import Postgres
 from tests.server.helpers import cheap_passwords
 from walletsync_server.live.hub import Hub
 from walletsync_server.services import build_services, errors
 from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.tokens import IssuedToken
 from walletsync_server.services.updates import Subscription
+from walletsync_server.storage import open_storage
 from walletsync_server.storage.interface import Content
-from walletsync_server.storage.sqlite.opening import open_sqlite
 
 EMAIL, OLD, NEW, OTHER = "alice@example.com", "old password", "new password", "other password"
 NEW_SEED = b"n" * 32
 FIRST, POSTED, LATE, CHANGED, OTHERWISE = "first", "posted", "forged ahead", "under a new key", "under another new key"
-_TABLES = "tokens", "wallets", "accounts"  # in the order in which rows may go
+_TABLES = "known_clients", "tokens", "wallets", "accounts"  # in the order in which rows may go
 
 
 class Scene:
     """An account with a wallet and two devices, and what may be done to it, by name."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, url: str, sql: Any) -> None:
+        """`sql` is a connection of its own to the database of `url`, of whichever driver."""
         self.turns = Turns(most_actors=3)
-        self.storage = InTurns(open_sqlite(file, inline=True), self.turns)
+        self.storage = InTurns(open_storage(url, inline=True), self.turns)
         self.passwords = cheap_passwords()
         self.hub = Hub()
         self.services = build_services(
@@ -48,13 +53,13 @@ class Scene:
         self.laptop = self.services.accounts.log_in(EMAIL, OLD, "laptop").token
         self.phone = self.services.accounts.log_in(EMAIL, OLD, "phone").token
         self._post(1, FIRST)
-        self._sql = apsw.Connection(str(file))
+        self._sql = sql
         for table in _TABLES:
             self._sql.execute(f"CREATE TEMP TABLE first_{table} AS SELECT * FROM {table}")  # noqa: S608 - no input
 
     def set_up(self) -> None:
         """Bring the database back to its first state."""
-        self._sql.execute("BEGIN IMMEDIATE")
+        self._sql.execute("BEGIN")
         for table in _TABLES:
             self._sql.execute(f"DELETE FROM {table}")  # noqa: S608 - no input
         for table in reversed(_TABLES):
@@ -150,9 +155,19 @@ def hashed(token: str) -> bytes:
 def scene() -> Iterator[Scene]:
     """A scene on a file, in memory where there is a folder for that: nothing here depends on what a sync costs."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:  # noqa: S108
-        scene = Scene(Path(folder) / "w.db")
+        file = Path(folder) / "w.db"
+        scene = Scene(f"sqlite:///{file}", apsw.Connection(str(file)))
         yield scene
         scene.close()
+
+
+@pytest.fixture(scope="module")
+def scene_on_postgresql(postgres: Postgres) -> Iterator[Scene]:
+    """The same in a database of PostgreSQL, where each transaction has a connection of its own."""
+    url = postgres.new_storage()
+    scene = Scene(url, psycopg.connect(url, autocommit=True))
+    yield scene
+    scene.close()
 
 
 IN_EVERY_RUN = {
@@ -172,6 +187,9 @@ MORE = {
     ("change", "other_change", "socket"): 506,
     ("change", "same_change", "other_change"): 1665,
 }
+ALL = IN_EVERY_RUN | MORE
+FEW = 200
+"""Orders that are so few that every run plays them over PostgreSQL, too."""
 
 
 @pytest.mark.parametrize(
@@ -181,6 +199,20 @@ MORE = {
 )
 def test_every_order_around_a_password_change_is_right(scene: Scene, names: Sequence[str], count: int) -> None:
     """No write under an old key, no live token of before, one change made: whatever the order of the transactions."""
+    play_every_order(scene, names, count)
+
+
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [pytest.param(*each, marks=[] if ON_POSTGRESQL or each[1] < FEW else pytest.mark.security) for each in ALL.items()],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_every_order_is_right_on_postgresql(scene_on_postgresql: Scene, names: Sequence[str], count: int) -> None:
+    """As many orders as in a file: what holds others up there, and what a transaction sees of them, is the same."""
+    play_every_order(scene_on_postgresql, names, count)
+
+
+def play_every_order(scene: Scene, names: Sequence[str], count: int) -> None:
     works = [getattr(scene, name) for name in names]
     played_orders = 0
 
