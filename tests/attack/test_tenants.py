@@ -9,22 +9,31 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import apsw
 import pytest
+import sqlalchemy as sa
 
 from tests.attack.forked import ForkedServer
 from tests.attack.tenant import TRIES, Attacker, Tenant
 from tests.attack.wires import KeptWire
+from tests.conftest import ON_POSTGRESQL
+from tests.postgres import Postgres
 from tests.server.helpers import API
 from walletsync_server.api.routes import ROUTES
+from walletsync_server.storage.sql.schema import metadata
 
 COUNT = int(os.environ.get("TRIES", "10000"))
 SEEDS = 4
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ForkedServer]:
-    server = ForkedServer(tmp_path / "walletsync.db")
+def database(tmp_path: Path) -> Path | str:
+    """A file; a test may say another database, by its URL."""
+    return tmp_path / "walletsync.db"
+
+
+@pytest.fixture
+def server(tmp_path: Path, database: Path | str) -> Iterator[ForkedServer]:
+    server = ForkedServer(tmp_path / "walletsync.db", at=database if isinstance(database, str) else "")
     assert server.wait_until_ready(), server.log.read_text()
     yield server
     assert server.kill() == -9
@@ -60,18 +69,32 @@ def test_a_leak_would_be_noticed(server: ForkedServer, victim: Tenant) -> None:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))  # so that a failure names it
-def test_no_tenant_reaches_another(server: ForkedServer, victim: Tenant, tmp_path: Path, seed: int) -> None:
+def test_no_tenant_reaches_another(server: ForkedServer, victim: Tenant, database: Path | str, seed: int) -> None:
     """No answer tells anything of the victim's, and afterwards the victim's rows are what they were, to the byte."""
+    attack(server, victim, database, seed, COUNT // SEEDS)
+
+
+class TestOnPostgresql:
+    @pytest.fixture
+    def database(self, postgres: Postgres) -> str:
+        return postgres.new_storage()
+
+    def test_no_tenant_reaches_another(self, server: ForkedServer, victim: Tenant, database: str) -> None:
+        """The same, fewer times: what decides whose rows are found are the same queries, in other words."""
+        attack(server, victim, database, SEEDS, COUNT // SEEDS // (1 if ON_POSTGRESQL else 5))
+
+
+def attack(server: ForkedServer, victim: Tenant, database: Path | str, seed: int, count: int) -> None:
     me = Tenant("attacker@example.com", "attacker's password", "a7" * 32, "attacker's device", "attacker's wallet", 3)
     with closing(KeptWire(server.url)) as wire:
         me.move_in(wire)
         listed = wire("GET", f"{API}/wallet/history", token=victim.tokens[victim.device]).json["versions"]
     assert len(listed) >= 11  # the first and the last ten; an hour that ended meanwhile has more
-    before = rows_of(tmp_path / "walletsync.db", victim)
+    before = rows_of(database, victim)
     assert len(before) == 1 + len(listed) + 2 + 3  # the account, tokens, and who is known: two devices, one network
     choices = random.Random(seed)
     with closing(Attacker(server.url, me, victim, seed)) as attacker:
-        for _ in range(COUNT // SEEDS):
+        for _ in range(count):
             route = choices.choice(ROUTES)
             path = choices.choice(sorted(route.prefixes)) + route.path
             attempt, answer = attacker.move(route.method, path, TRIES[route.method, route.path])
@@ -79,19 +102,19 @@ def test_no_tenant_reaches_another(server: ForkedServer, victim: Tenant, tmp_pat
             told = victim.in_answer(answer)
             # Whoever knows an address may have its seed: a new device needs it before it can log in.
             assert told in ([], ["seed"] if attempt.asks_for_seed_of(victim.email) else []), (route, attempt, answer)
-    assert rows_of(tmp_path / "walletsync.db", victim) == before
+    assert rows_of(database, victim) == before
 
 
-def rows_of(database: Path, tenant: Tenant) -> list[tuple[object, ...]]:
+def rows_of(database: Path | str, tenant: Tenant) -> list[tuple[object, ...]]:
     """Return each row of each table that belongs to the tenant."""
-    found = []
-    with closing(apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for table in tables:
-            columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-            for column, value in (("account_id", tenant.user_id), ("email", tenant.email)):
-                if column in columns:
-                    query = f"SELECT '{table}', * FROM {table} WHERE {column} = ? ORDER BY 1, 2, 3"  # noqa: S608
-                    found += connection.execute(query, (value,)).fetchall()
-                    break
-    return found
+    engine = sa.create_engine(
+        f"sqlite:///{database}" if isinstance(database, Path) else f"postgresql+psycopg{database[10:]}"
+    )
+    with engine.connect() as connection:
+        return [
+            (table.name, *row)
+            for table in metadata.sorted_tables
+            for column, value in (("account_id", tenant.user_id), ("email", tenant.email))
+            if column in table.c and not (column == "email" and "account_id" in table.c)
+            for row in connection.execute(sa.select(table).where(table.c[column] == value).order_by(*table.primary_key))
+        ]
