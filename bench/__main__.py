@@ -59,8 +59,8 @@ PARTS = {
     "stalls": Part(lambda extent, only: stalls.rows(extent.seconds, only), 3, asked=True),
     "stalls-elsewhere": Part(lambda extent, only: stalls.rows(extent.seconds, only, elsewhere=True), 3, asked=True),
     "door": Part(lambda extent, only: door.rows(extent.rounds, extent.seconds, extent.sockets, only), 4, asked=True),
-    "merge": Part(lambda extent, _: merge.rows(), 1, asked=True),
-    "startup": Part(lambda extent, _: startup.rows(), 1, asked=True),
+    "merge": Part(lambda extent, _: merge.rows(5 * extent.rounds), 1, asked=True),
+    "startup": Part(lambda extent, _: startup.rows(5 * extent.rounds), 1, asked=True),
     "docs": Part(lambda extent, _: docs.rows(extent.rounds), 5, asked=True),
 }
 

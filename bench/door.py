@@ -148,4 +148,8 @@ def endless_header(port: int) -> str:
                 client.sendall(b"x" * 65536)
             except OSError:
                 return f"cut before {(number + 1) * 64} KiB"
-        return "64 MiB taken"
+        client.settimeout(1)
+        try:
+            return f"{client.recv(12).decode()[9:]}, the rest thrown away"
+        except TimeoutError:
+            return "64 MiB taken"

@@ -17,7 +17,6 @@ from walletsync.formats.base import Format
 
 ENTRIES = 10_000
 EDITS = 100
-ROUNDS = 15
 
 
 def labels(export: Callable[[int, int], str]) -> list[str]:
@@ -60,21 +59,21 @@ def read(files: list[bytes]) -> None:
             json.loads(file)
 
 
-def rows() -> list[Row]:
-    """Return a row per kind of wallet: medians, and the median of the ratios."""
+def rows(rounds: int) -> list[Row]:
+    """Return a row per kind of wallet: medians, and the median of the ratios; the first round only warms up."""
     kinds: list[tuple[str, Format[Any], list[Any]]] = [
         ("JSON, object", JSONFormat(), entries()),
         ("JSON, list by key", JSONFormat({"/accounts": "id"}), accounts()),
         ("labels of Sparrow", BIP329Format(), labels(sparrow)),
         ("labels with spaces", BIP329Format(), labels(spaced)),
     ]
-    return [_row(name, format, sides) for name, format, sides in kinds]
+    return [_row(name, format, sides, rounds) for name, format, sides in kinds]
 
 
-def _row(name: str, format: Format[Any], sides: list[Any]) -> Row:
+def _row(name: str, format: Format[Any], sides: list[Any], rounds: int) -> Row:
     files = [format.encode(side) for side in sides]
     pairs = [
-        (milliseconds(lambda: format.merge(*sides)), milliseconds(lambda: read(files))) for _ in range(1 + ROUNDS)
+        (milliseconds(lambda: format.merge(*sides)), milliseconds(lambda: read(files))) for _ in range(1 + rounds)
     ][1:]
     merging, reading = (statistics.median(column) for column in zip(*pairs, strict=True))
     return Row(

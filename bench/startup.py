@@ -13,7 +13,6 @@ from resource import RUSAGE_CHILDREN, getrusage
 
 from bench.report import Row
 
-ROUNDS = 15
 BARE = "python -c pass"
 PROGRAMS = {
     BARE: ("-c", "pass"),
@@ -47,9 +46,9 @@ def run(arguments: tuple[str, ...]) -> Taken:
     return Taken(clock * 1000, processor * 1000)
 
 
-def rows() -> list[Row]:
+def rows(count: int) -> list[Row]:
     """Return a row per program: medians, and the median of the ratios; the round before the first only warms up."""
-    rounds = [{name: run(arguments) for name, arguments in PROGRAMS.items()} for _ in range(1 + ROUNDS)][1:]
+    rounds = [{name: run(arguments) for name, arguments in PROGRAMS.items()} for _ in range(1 + count)][1:]
     return [
         Row(
             "startup",
