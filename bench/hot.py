@@ -87,8 +87,3 @@ def _row(kind: str, name: str, found: dict[tuple[str, str], list[Figures]], firs
         other="; ".join(filter(None, others)),
         target=TARGETS.get((kind, name), ""),
     )
-
-
-def duration(rounds: int, seconds: float, names: list[str]) -> float:
-    """Return about how many seconds `rows` takes."""
-    return 25 + rounds * (seconds + 0.3) * len(KINDS) * len(names or CANDIDATES)

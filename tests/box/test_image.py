@@ -23,7 +23,7 @@ DATA = "/var/lib/walletsync"
 EMAIL = "alice@example.com"
 _PIP = f"[global]\nno-index = true\nfind-links = {WHEELS}\ndisable-pip-version-check = true\n"
 
-pytestmark = pytest.mark.security
+pytestmark = [pytest.mark.security, pytest.mark.timeout(1200)]  # with an image to be built, on a machine that is busy
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +43,19 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
 
 def build(podman: Podman, folder: Path) -> None:
     """Build the image from what requirements.lock pins, which is fetched here, so that the build needs no index."""
-    fetch = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-    wheels, lock = folder / "wheels", DEPLOY / "image.lock"
-    subprocess.run([*fetch, "--python-version=3.11", f"--dest={wheels}", f"--requirement={lock}"], check=True)
-    settings = folder / "pip.conf"
+    wheels, settings = folder / "wheels", folder / "pip.conf"
+    fetch(wheels)
     settings.write_text(_PIP)
     volumes = f"--volume={wheels}:{WHEELS}:ro", f"--volume={settings}:/etc/pip.conf:ro"
     options = "--pull=never", "--isolation=chroot", "--network=host", "--format=docker", *volumes
     podman("build", *options, f"--file={DEPLOY / 'Dockerfile'}", f"--tag={IMAGE}", str(ROOT))
+
+
+def fetch(folder: Path, *options: str) -> None:
+    """Fetch what the image's lock pins, for this machine or another, byte for byte."""
+    words = ["--quiet", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--python-version=3.11"]
+    lock = f"--requirement={DEPLOY / 'image.lock'}"
+    subprocess.run([sys.executable, "-m", "pip", *words, *options, f"--dest={folder}", lock], check=True)
 
 
 def options(service: str, of: str) -> list[str]:
@@ -71,6 +76,14 @@ def serving(podman: Podman, of: str) -> Iterator[str]:
     with podman.running(IMAGE, *options("server", of)) as name:
         until(lambda: podman.is_healthy(name))
         yield name
+
+
+def test_everything_is_there_for_arm(tmp_path: Path) -> None:
+    """Each pinned package has a wheel for the image's Debian on ARM, where nothing has to be compiled either."""
+    fetch(tmp_path, *(f"--platform=manylinux_2_{version}_aarch64" for version in (17, 24, 28, 34)))
+    wheels = {file.name for file in tmp_path.iterdir()}
+    assert [name for name in wheels if name.endswith("aarch64.whl")]
+    assert not [name for name in wheels if "x86" in name]
 
 
 def test_image_serves_without_rights(podman: Podman) -> None:
