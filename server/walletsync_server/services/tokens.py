@@ -109,11 +109,10 @@ class Tokens:
         Raises:
             Unauthorized: as `authenticate`.
         """
-        known = self.authenticate(transaction, token)
-        account = transaction.lock_account(known.account_id)
-        if account is None or not (transaction.is_alone or transaction.find_token(known.token_hash) == known):
+        found = transaction.lock_account_of(_hash(token)) if token else None
+        if found is None or self._is_over(found[1]):
             raise Unauthorized
-        return account, known
+        return found
 
     def revoke(self, token: str | None) -> None:
         """Make a token void.

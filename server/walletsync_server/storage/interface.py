@@ -225,14 +225,18 @@ class WriteTransaction(ReadTransaction, AddressWrites, SignupWrites):
     `purge_signups`, `purge_mails`) is alone in its transaction, and leaves out what others are changing.
     """
 
-    is_alone = False
-    """Whether nobody else writes until it ends, so that what it read before it locked an account still holds."""
-
     @abstractmethod
     def lock_account(self, account_id: int) -> Account | None:
         """Return the account, and let no other transaction lock it until this one ends; None if it is gone.
 
         Whoever writes anything of an account calls this first and checks again what it checked before.
+        """
+
+    @abstractmethod
+    def lock_account_of(self, token_hash: bytes) -> tuple[Account, Token] | None:
+        """Lock the account of the token of `find_token`, as `lock_account` does; return both as they are then.
+
+        None where there is no such token, also if it went while this waited for the lock.
         """
 
     @abstractmethod

@@ -4,7 +4,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -376,6 +376,24 @@ def test_restart_is_survived(own: Postgres) -> None:
     assert storage.read(lambda transaction: transaction.find_account(BOB.email)) is None
     until(lambda: storage.readers()[0] == 0)
     storage.close()
+
+
+def test_token_that_goes_while_its_account_is_waited_for_is_gone(url: str, storage: Storage) -> None:
+    """What is told of it is as of when the lock is there, not of when it was asked for."""
+    storage.write(lambda transaction: transaction.insert_account(ALICE))
+    mine = token("laptop")
+    storage.write(lambda transaction: transaction.put_token(mine))
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with ThreadPoolExecutor(1) as pool:
+
+        def revoke(transaction: WriteTransaction) -> Future[Any]:
+            transaction.lock_account(ALICE.account_id)
+            waiting = pool.submit(storage.write, lambda other: other.lock_account_of(mine.token_hash))
+            until(lambda: bool(sql(url, waits)))
+            transaction.delete_token(mine)
+            return waiting
+
+        assert storage.write(revoke).result() is None
 
 
 def test_no_two_transactions_wait_for_each_other(url: str) -> None:

@@ -57,6 +57,20 @@ class AccountContract(StorageContract):
         assert storage.write(lambda t: t.lock_account(alice.account_id)) == replace(alice, current_sequence=1)
         assert storage.write(lambda t: t.lock_account(5)) is None
 
+    def test_account_is_locked_by_its_token(self, storage: Storage, alice: Account) -> None:
+        """`lock_account_of` returns both as they are now; None for a token that is unknown, or of an earlier epoch."""
+        mine, bobs = token("a", 1), token("a", 2, BOB.account_id)
+        storage.write(lambda t: t.insert_account(BOB))
+        for each in (mine, bobs):
+            storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+        append(storage, alice.account_id, wallet(1))
+        now = replace(alice, current_sequence=1)
+        assert storage.write(lambda t: t.lock_account_of(mine.token_hash)) == (now, mine)
+        assert storage.write(lambda t: t.lock_account_of(bobs.token_hash)) == (BOB, bobs)
+        assert storage.write(lambda t: t.lock_account_of(bytes(32))) is None
+        storage.write(lambda t: t.replace_password(alice.account_id, "new hash", bytes(32)))
+        assert storage.write(lambda t: t.lock_account_of(mine.token_hash)) is None
+
     @pytest.mark.parametrize("text", ["-", "%d", "\0", "ä🔑", "x" * 1_000_000])
     def test_wallet_comes_back_byte_for_byte(self, storage: Storage, alice: Account, text: str) -> None:
         """The current wallet and its digest are those that were appended last."""

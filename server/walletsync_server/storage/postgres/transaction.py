@@ -1,16 +1,20 @@
 """What PostgreSQL has of its own in a transaction."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
-from walletsync_server.storage.interface import Mail
-from walletsync_server.storage.sql.prepared import Driver
+from walletsync_server.storage.interface import Account, Mail, Token
+from walletsync_server.storage.sql.erasing import IS_THERE
+from walletsync_server.storage.sql.prepared import Driver, Prepared
 from walletsync_server.storage.sql.queries import SqlWriteTransaction
-from walletsync_server.storage.sql.schema import accounts
+from walletsync_server.storage.sql.schema import accounts, tokens
+from walletsync_server.storage.sql.token_queries import IS_ALIVE
+
+T = TypeVar("T")
 
 _MAILS = 1
 _ADDRESS = 2
@@ -19,6 +23,21 @@ _LOCK_TEXT = sa.select(
     sa.func.pg_advisory_xact_lock(
         sa.bindparam("kind", type_=sa.Integer), sa.func.hashtext(sa.bindparam("text", type_=sa.Text))
     )
+)
+_HASH: sa.BindParameter[bytes] = sa.bindparam("hash")
+_LOCK_ROW_OF_TOKEN = Prepared(
+    sa.select(accounts.c.account_id)
+    .where(
+        accounts.c.account_id == sa.select(tokens.c.account_id).where(tokens.c.token_hash == _HASH).scalar_subquery()
+    )
+    .with_for_update()
+)
+_ACCOUNT = [column for column in accounts.c if column.name != "erase_before"]
+_TOKEN = list(tokens.c)
+_BY_TOKEN = Prepared(
+    sa.select(*(column.label(f"{column.table.name}_{column.name}") for column in (*_ACCOUNT, *_TOKEN)))
+    .join_from(tokens, accounts, IS_ALIVE)
+    .where(tokens.c.token_hash == _HASH, IS_THERE)
 )
 _LOCK_ROW = sa.select(accounts.c.account_id).where(accounts.c.account_id == sa.bindparam("account")).with_for_update()
 
@@ -40,6 +59,14 @@ class PostgresWriteTransaction(SqlWriteTransaction):
     @override
     def _insert(table: sa.Table) -> Any:
         return insert(table)
+
+    @override
+    def lock_account_of(self, token_hash: bytes) -> tuple[Account, Token] | None:
+        # Two statements, of which the second sees what there is once the first has the lock; they go in one piece.
+        # Whoever knows a token got it after it was stored, so the first finds each that the second does.
+        _LOCK_ROW_OF_TOKEN.run(self._driver, hash=token_hash)
+        row = _BY_TOKEN.row(self._driver, hash=token_hash)
+        return None if row is None else (_made(Account, _ACCOUNT, row), _made(Token, _TOKEN, row[len(_ACCOUNT) :]))
 
     @override
     def delete_account(self, account_id: int, now: datetime) -> None:
@@ -94,3 +121,8 @@ class PostgresWriteTransaction(SqlWriteTransaction):
 
     def _lock_address(self, email: str) -> None:
         self._connection.execute(_LOCK_TEXT, {"kind": _ADDRESS, "text": email})
+
+
+def _made(record: type[T], columns: list[sa.Column[Any]], values: list[Any]) -> T:
+    """Return a record of what a row begins with."""
+    return record(**{column.name: value for column, value in zip(columns, values, strict=False)})

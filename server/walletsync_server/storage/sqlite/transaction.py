@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from typing_extensions import override
 
+from walletsync_server.storage.interface import Account, Token
 from walletsync_server.storage.sql.queries import SqlWriteTransaction
 
 
@@ -16,8 +17,6 @@ class SqliteWriteTransaction(SqlWriteTransaction):
     `erased` are the accounts of which nobody may find something any more, by number, `deleted` those that are gone, and
     since when.
     """
-
-    is_alone = True
 
     def __init__(self, connection: sa.Connection) -> None:
         super().__init__(connection)
@@ -44,3 +43,9 @@ class SqliteWriteTransaction(SqlWriteTransaction):
     def replace_password(self, account_id: int, password_hash: str, salt_seed: bytes) -> None:
         super().replace_password(account_id, password_hash, salt_seed)
         self.erased.add(account_id)
+
+    @override
+    def lock_account_of(self, token_hash: bytes) -> tuple[Account, Token] | None:
+        known = self.find_token(token_hash)  # which stays as it is: nobody else writes
+        account = None if known is None else self.lock_account(known.account_id)
+        return None if known is None or account is None else (account, known)
