@@ -15,6 +15,7 @@ import pytest
 from tests.cheap_server import CheapServer
 from tests.middle import Middle
 from tests.postgres import Postgres
+from tests.valkey import Valkey
 from walletsync import Client, crypto
 from walletsync.store import Store
 from walletsync_server.testing import RunningServer
@@ -125,6 +126,13 @@ def running_server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
 def postgres() -> Iterator[Postgres]:
     """A real PostgreSQL. Not to be stopped."""
     with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    """A real Valkey, which the test may stop; it starts in milliseconds."""
+    with Valkey() as server:
         yield server
 
 

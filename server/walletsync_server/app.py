@@ -1,5 +1,6 @@
 """`create_app(settings)`: wires everything, decides nothing."""
 
+import hashlib
 import math
 import shutil
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import flask
 
@@ -21,11 +23,16 @@ from walletsync_server.mail.smtp import route_of
 from walletsync_server.observe import logs
 from walletsync_server.observe.metrics import Metrics
 from walletsync_server.reloading import CurrentSettings, Reloaded
-from walletsync_server.services import Services, build_services, utc_now
+from walletsync_server.services import Services, build_services, server_secret, utc_now
 from walletsync_server.services.passwords import Passwords
-from walletsync_server.settings import EMAIL, ON, Settings
+from walletsync_server.services.shared_counters import sharing
+from walletsync_server.services.throttle import MakeCounters
+from walletsync_server.settings import EMAIL, ON, Mistake, Settings, SettingsError
 from walletsync_server.storage import open_storage
 from walletsync_server.storage.interface import Storage, StorageError, take_no_notice
+
+if TYPE_CHECKING:
+    from walletsync_server.live.valkey import Bridge
 
 VOID_SECONDS = 1.0
 """How often to look whether another process made tokens void; this one tells its own listeners at once."""
@@ -59,6 +66,9 @@ def create_app(
     storage = open_storage(settings.database, on_commit=metrics.committed if metrics else take_no_notice)
     with ExitStack() as undo:
         undo.callback(storage.close)
+        bridge, counters = _joined(settings, storage, hub) if settings.live else (None, None)
+        if bridge is not None:
+            undo.enter_context(bridge)
         services = build_services(
             storage,
             may_sign_up=lambda email: current.now.may_sign_up(email),
@@ -70,6 +80,8 @@ def create_app(
             password_queue=settings.password_queue,
             rates=settings.rates,
             hub=hub,
+            publisher=bridge,
+            counters=counters,
         )
         purges = undo.enter_context(
             purging(
@@ -77,9 +89,12 @@ def create_app(
             )
         )
         if hub is not None:
-            undo.enter_context(purging(every=VOID_SECONDS, listeners=services.updates.hang_up_void))
+            missed = {"missed": partial(bridge.mend, services.updates.tell_all)} if bridge is not None else {}
+            undo.enter_context(purging(every=VOID_SECONDS, listeners=services.updates.hang_up_void, **missed))
         if metrics is not None:
             _watch(metrics, services, hub)
+            meaning = "1 if listeners and limits of all servers are reached, 0 if this one goes on alone."
+            metrics.watch("live_reached", meaning, lambda: float(services.readiness.reach == "servers"))
             if settings.has_file:
                 _watch_disk(metrics, settings.database_file)
             else:
@@ -131,6 +146,19 @@ def close_app(app: flask.Flask) -> None:
     """Finish the mail and the writes that were begun, and release the database. Twice is fine."""
     closing: ExitStack = app.extensions[_CLOSING]
     closing.close()
+
+
+def _joined(settings: Settings, storage: Storage, hub: Hub | None) -> "tuple[Bridge, MakeCounters]":
+    """Return what joins this process with all others on the database: what tells their listeners, and the counters."""
+    try:
+        from walletsync_server.live.valkey import Bridge, as_valkey  # its client may be missing
+    except ImportError:
+        said = "needs a client for Valkey: install walletsync-server with [valkey] after its name."
+        raise SettingsError(Mistake("live", said)) from None
+    # Not one account but several would have a number if databases shared a name.
+    name = f"walletsync:{hashlib.blake2b(key=server_secret(storage), person=b'live', digest_size=16).hexdigest()}"
+    bridge = Bridge(settings.live, name, Hub() if hub is None else hub, on_change=logs.live_changed)
+    return bridge, sharing(as_valkey(settings.live), name)
 
 
 def _edge(settings: Settings) -> Edge:

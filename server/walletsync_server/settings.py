@@ -30,6 +30,7 @@ LEAST_BODY_MEMORY = 16 * 1024 * 1024
 _ANY_ORIGIN = "*"
 _SQLITE = "sqlite:///"
 _POSTGRESQL = "postgresql://"
+_LIVE = "valkey", "valkeys", "redis", "rediss"
 _PASSWORD_IN_URL = re.compile(r"(?<=://)(?P<user>[^/?#@:]*):[^/?#]*@|(?<=[?&])(?P<name>(ssl)?password)=[^&#]*")
 _MOST_WALLET_BYTES = 64 * 1024 * 1024
 """More would take the memory of several hundred MiB for a single request, since JSON may escape every byte."""
@@ -98,6 +99,20 @@ def _database(value: str) -> str:
     if not file or file.startswith(":") or "?" in file or "\0" in file:
         return f"must name a file, such as {_SQLITE}walletsync.db, without parameters."
     return ""
+
+
+def _live(value: str) -> str:
+    right = "must be a URL such as valkey://HOST:6379/0, or valkeys://, redis:// or rediss://, without parameters."
+    try:
+        parts = urlsplit(value)
+        is_one = parts.scheme in _LIVE and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that make no sense
+        is_one = False
+    return "" if is_one and value.isprintable() and not set(value) & set("?# ") and _is_number(parts.path) else right
+
+
+def _is_number(path: str) -> bool:
+    return re.fullmatch("(/[0-9]{0,4})?", path) is not None
 
 
 def _address(value: str) -> str:
@@ -173,6 +188,13 @@ class Settings:
         "postgresql://USER@HOST/NAME.",
         "URL",
         _database,
+        repr=False,
+    )
+    live: str = _setting(
+        "",
+        "The Valkey or Redis that all servers on one PostgreSQL database share, such as valkey://HOST:6379/0.",
+        "URL",
+        _or_empty(_live),
         repr=False,
     )
     accounts: str = _setting(
@@ -378,6 +400,8 @@ def _together(values: Mapping[str, Any]) -> list[Mistake]:
                 "allow", f"has no effect where accounts is {accounts}: leave it out, or set accounts to {ALLOWLIST}."
             )
         )
+    if values["live"] and values["database"].startswith(_SQLITE):
+        found.append(Mistake("live", "is for servers that share a PostgreSQL database; leave it out with SQLite."))
     if accounts == EMAIL:
         found += [
             Mistake(name, f"must be set where accounts is {EMAIL}.")

@@ -48,11 +48,11 @@ def test_well_known_tells_limits_and_features(wire: Wire) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_healthy_server_says_so(wire: Wire, path: str) -> None:
+@pytest.mark.parametrize(("path", "more"), [("/healthz", {}), ("/readyz", {"live": "process"})])
+def test_healthy_server_says_so(wire: Wire, path: str, more: dict[str, str]) -> None:
     """Both health checks are 200."""
     answer = wire("GET", path)
-    assert (answer.status, answer.json) == (200, {"status": "ok"})
+    assert (answer.status, answer.json) == (200, {"status": "ok"} | more)
     assert answer.headers["cache-control"] == "no-store"
 
 

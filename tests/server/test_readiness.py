@@ -14,6 +14,7 @@ from tests.attack.faults import ENOSPC, EROFS, require_strace, traced
 from tests.attack.forked import ForkedServer
 from tests.cheap_server import CheapServer
 from tests.server.helpers import FakeClock, HttpWire, new_account, until
+from walletsync_server.live.hub import Hub
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.services.readiness import LATELY_SECONDS, PAUSE_SECONDS, Readiness
 from walletsync_server.services.store import Store
@@ -74,7 +75,7 @@ class World:
         self.file = file
         self.seconds = 0.0
         self.store = Store(self.storage, lambda: self.seconds)
-        self.readiness = Readiness(self.store, FakeClock(NOW), lambda: self.seconds)
+        self.readiness = Readiness(self.store, FakeClock(NOW), lambda: self.seconds, Hub())
 
     def run(self, statement: str) -> int:
         with closing(apsw.Connection(str(self.file))) as connection:
@@ -138,7 +139,7 @@ def test_whoever_asks_meanwhile_does_not_wait(world: World) -> None:
             assert go_on.wait(30)
             return super().write(work)
 
-    world.readiness = Readiness(Slow(world.storage), FakeClock(NOW), lambda: world.seconds)
+    world.readiness = Readiness(Slow(world.storage), FakeClock(NOW), lambda: world.seconds, Hub())
     first = threading.Thread(target=lambda: answers.append(world.is_ready()))
     first.start()
     assert tried.wait(30)

@@ -53,7 +53,7 @@ from walletsync_server.api import (
     verification,
     wallets,
 )
-from walletsync_server.api.about import Health
+from walletsync_server.api.about import Health, Ready
 from walletsync_server.api.http import Request, Response, json_response
 from walletsync_server.api.pages import Page
 from walletsync_server.api.table import PAGE, Answer, Parameter, Reads, Route
@@ -380,7 +380,7 @@ ROUTES = (
         handler=about.ready,
         prefixes=ROOT,
         summary="Ask whether the database answers and can be written to as well.",
-        answers={200: Answer("It does.", Health)},
+        answers={200: Answer("It does.", Ready)},
         refusals=(Unavailable,),
     ),
 )

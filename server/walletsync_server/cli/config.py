@@ -17,12 +17,13 @@ def config_command(configuration: Configuration, as_json: bool) -> None:
     """Print the settings that apply, and where each comes from.
 
     The output can be used as a file for --config. No secret is in it, only the name of the file that holds one; in
-    place of a password in the database's URL are three dots.
+    place of a password in a URL are three dots.
 
     Example: walletsync-server config > walletsync.toml
     """
     values = {name: _plain(getattr(configuration.settings, name)) for name in TABLE}
-    values["database"] = without_password(configuration.settings.database)
+    for name in ("database", "live"):
+        values[name] = without_password(values[name])
     if as_json:
         shown = {name: {"value": value, "origin": configuration.origins[name]} for name, value in values.items()}
         click.echo(json.dumps(shown, indent=2))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from typing_extensions import override
 
-from walletsync_server.live.interface import Publisher
+from walletsync_server.live.interface import Publisher, Reach
 
 MAX_LISTENERS_PER_ACCOUNT = 10
 MAX_LISTENERS = 12_000
@@ -132,6 +132,11 @@ class Hub(Publisher):
         """Return the tokens that are listened with, each by its SHA-256, by account."""
         with self._lock:
             return {account: {each.token for each in found} for account, found in self._listeners.items()}
+
+    @property
+    @override
+    def reach(self) -> Reach:
+        return "process"
 
     @override
     def publish(self, account_id: int, sequence: int) -> None:

@@ -1,10 +1,19 @@
 """What the services ask of whoever tells the listeners."""
 
 from abc import ABC, abstractmethod
+from typing import Literal, TypeAlias
+
+Reach: TypeAlias = Literal["process", "servers", "cut off"]
+"""Whose listeners are told: those of this process; of all servers; or of this one until others are reached again."""
 
 
 class Publisher(ABC):
     """Tells listeners, wherever they are. Any thread may call it; nothing here waits for a listener or raises."""
+
+    @property
+    @abstractmethod
+    def reach(self) -> Reach:
+        """Whose listeners are told now, as far as is known."""
 
     @abstractmethod
     def publish(self, account_id: int, sequence: int) -> None:

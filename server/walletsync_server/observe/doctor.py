@@ -8,6 +8,7 @@ from pathlib import Path
 from walletsync_server.mail.smtp import connect, reason, route_of
 from walletsync_server.observe.disk import look_at_disk, modes
 from walletsync_server.observe.findings import FAIL, OK, WARN, Finding, look_at_clock, schema
+from walletsync_server.observe.live import look_at_live
 from walletsync_server.observe.postgresql import look_at_postgresql
 from walletsync_server.observe.reach import look_at_public_url, look_at_server
 from walletsync_server.settings import Settings, SettingsError
@@ -29,6 +30,8 @@ def diagnose(settings: Settings, *, clock: Callable[[], datetime]) -> Iterator[F
         yield from _database(file, clock)
     else:
         yield from look_at_postgresql(settings.database, clock)
+    if settings.live:
+        yield from look_at_live(settings.live)
     if settings.port:
         yield look_at_server(settings.host, settings.port)
     if settings.public_url:

@@ -112,6 +112,15 @@ def event(name: str, **values: object) -> None:
     _log_event(logging.INFO, name, **values)
 
 
+def live_changed(stands: bool) -> None:
+    """Log that servers reach each other again, or that they do not and each goes on alone."""
+    if stands:
+        _log_event(logging.INFO, "live_connected")
+        return
+    reason = "Until it is back, clients learn of changes when they ask, and each server counts alone."
+    _log_event(logging.WARNING, "live_lost", reason=reason)
+
+
 def restart_needed(waiting: Iterable[str]) -> None:
     """Log that new settings, some of which are named, do not apply yet."""
     reason = "These need a restart; until then, nothing changes."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from walletsync_server.live.hub import Hub
+from walletsync_server.live.interface import Publisher
 from walletsync_server.services.about import About
 from walletsync_server.services.accounts import Accounts
 from walletsync_server.services.clocks import CautiousClock
@@ -68,6 +69,7 @@ def build_services(
     rates: Rates = NO_RATES,
     counters: MakeCounters | None = None,
     hub: Hub | None = None,
+    publisher: Publisher | None = None,
 ) -> Services:
     """Wire the services over `storage`; the server's secret is made now if the database has none.
 
@@ -86,22 +88,19 @@ def build_services(
         counters: makes what the rates are counted in; by default this process counts alone.
         hub: the listeners, who are told of new wallets and of revoked tokens; by default there are none, and no client
             is told that it may listen.
+        publisher: tells the listeners of other processes as well; by default there are none but the hub's.
 
     Raises:
         Unavailable: if the storage does not answer.
     """
     store = Store(storage, seconds)
+    secret = server_secret(storage)
     about = About(max_wallet_bytes=max_wallet_bytes, live_updates=hub is not None)
     hub = Hub() if hub is None else hub
-    fresh = secrets.token_bytes(32)
-    # A disk that is full keeps nobody from reading: nothing is written that is there.
-    secret = store.read(lambda transaction: transaction.secret()) or store.write(
-        lambda transaction: transaction.keep_secret(fresh)
-    )
-
+    publisher = hub if publisher is None else publisher
     keeper = Keeper(kept_bytes, clock)
     purge_clock = CautiousClock(clock, seconds)
-    tokens = Tokens(store, clock, hub, purge_clock=purge_clock)
+    tokens = Tokens(store, clock, publisher, purge_clock=purge_clock)
     throttle = Throttle(rates, secret=secret, counters=counters or _in_memory(seconds), clock=seconds)
     known = KnownClients(store, secret, clock, purge_clock=purge_clock)
     passwords = passwords or Passwords(at_once=_cores(), queue=password_queue)
@@ -116,7 +115,7 @@ def build_services(
             tokens=tokens,
             may_sign_up=may_sign_up,
             clock=clock,
-            publisher=hub,
+            publisher=publisher,
             signups=signups if confirm_addresses else None,
         ),
         figures=Figures(store),
@@ -124,16 +123,29 @@ def build_services(
         may_wait=store.may_wait,
         mail_queue=MailQueue(store, clock),
         password_change=PasswordChange(
-            store, passwords=passwords, throttle=throttle, known=known, keeper=keeper, publisher=hub
+            store, passwords=passwords, throttle=throttle, known=known, keeper=keeper, publisher=publisher
         ),
         passwords=passwords,
-        readiness=Readiness(store, clock, seconds),
+        readiness=Readiness(store, clock, seconds, publisher),
         seeds=Seeds(store, secret, throttle),
         signups=signups,
         throttle=throttle,
         tokens=tokens,
         updates=Updates(store, tokens=tokens, hub=hub, clock=clock, seconds=seconds),
-        wallets=Wallets(store, tokens=tokens, keeper=keeper, max_bytes=max_wallet_bytes, publisher=hub),
+        wallets=Wallets(store, tokens=tokens, keeper=keeper, max_bytes=max_wallet_bytes, publisher=publisher),
+    )
+
+
+def server_secret(storage: Storage) -> bytes:
+    """Return the server's secret, which is made now if the database has none.
+
+    Raises:
+        Unavailable: if the storage does not answer.
+    """
+    store, fresh = Store(storage), secrets.token_bytes(32)
+    # A disk that is full keeps nobody from reading: nothing is written that is there.
+    return store.read(lambda transaction: transaction.secret()) or store.write(
+        lambda transaction: transaction.keep_secret(fresh)
     )
 
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
+from walletsync_server.live.interface import Publisher, Reach
 from walletsync_server.services.errors import Unavailable
 from walletsync_server.services.store import Store
 
@@ -20,15 +21,24 @@ class Readiness:
         store: tells also when it was last written to.
         clock: returns the time, aware.
         seconds: returns the seconds since any moment, by a clock that nobody sets.
+        publisher: knows whether other servers are reached.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], datetime], seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, clock: Callable[[], datetime], seconds: Callable[[], float], publisher: Publisher
+    ) -> None:
         self._store = store
         self._clock = clock
         self._seconds = seconds
+        self._publisher = publisher
         self._trying = threading.Lock()
         self._failure: Unavailable | None = None
         self._failed_at = seconds()
+
+    @property
+    def reach(self) -> Reach:
+        """Whom a change is told to. Without the others this server is ready all the same: clients poll as well."""
+        return self._publisher.reach
 
     def check(self) -> None:
         """Ask the database and, unless something was written lately, write to it.

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import methodcaller
 
 from walletsync_server.live.hub import AccountIsFull, Hub, HubIsFull, Listener
 from walletsync_server.services.errors import Overloaded, TooManySockets
@@ -91,6 +92,17 @@ class Updates:
         count = self._hang_up_all_void()
         self._mark, self._looked_at = mark, now
         return count
+
+    def tell_all(self) -> int:
+        """Tell each listener the current sequence, as after hints may have been lost; return how many accounts listen.
+
+        Raises:
+            Unavailable: if the storage does not answer; then some were not told.
+        """
+        accounts = list(self._hub.tokens())
+        for account_id in accounts:
+            self._hub.publish(account_id, self._store.read(methodcaller("current_sequence", account_id)))
+        return len(accounts)
 
     def _hang_up_all_void(self) -> int:
         void = [

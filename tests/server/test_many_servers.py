@@ -1,0 +1,247 @@
+"""Two servers on one PostgreSQL and one Valkey, as two hosts would have them, and what each does without Valkey."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import websocket
+from click.testing import CliRunner
+
+from tests.canaries import forms_of
+from tests.cheap_server import CheapServer
+from tests.postgres import Postgres
+from tests.server.front import listen
+from tests.server.helpers import (
+    API,
+    PASSWORD,
+    SEED,
+    Account,
+    HttpWire,
+    fresh_email,
+    log_in,
+    new_account,
+    sign_up,
+    until,
+)
+from tests.valkey import Valkey
+from walletsync_server.cli import main
+from walletsync_server.observe.doctor import diagnose
+from walletsync_server.observe.findings import FAIL, OK, WARN
+from walletsync_server.services import utc_now
+from walletsync_server.settings import Settings, SettingsError
+from walletsync_server.testing import Value
+
+
+@dataclass(frozen=True)
+class Host:
+    """One of the servers."""
+
+    server: CheapServer
+
+    @property
+    def wire(self) -> HttpWire:
+        return HttpWire(self.server.url)
+
+    def reach(self) -> str:
+        answer = self.wire("GET", "/readyz")
+        assert answer.status == 200  # whatever became of Valkey
+        return str(answer.json["live"])
+
+    @contextmanager
+    def listens(self, token: str) -> Iterator[Any]:
+        """Hold a WebSocket to this server open."""
+        socket = listen(self.server.url, token)
+        try:
+            yield socket
+        finally:
+            socket.shutdown()
+
+    def lends(self, account: Account) -> Account:
+        """Return the same account, reached at this server."""
+        return Account(self.wire, account.email, account.token)
+
+
+@contextmanager
+def two_hosts(postgres: Postgres, live: str, **settings: Value) -> Iterator[tuple[Host, Host]]:
+    """Run two servers, each with a folder and a port of its own."""
+    shared: dict[str, Value] = {"database": postgres.new_storage(), "live": live, **settings}
+    with (
+        CheapServer(accounts="open", settings=shared) as one,
+        CheapServer(accounts="open", settings=shared) as other,
+    ):
+        yield Host(one), Host(other)
+
+
+@pytest.fixture
+def hosts(postgres: Postgres, valkey: Valkey) -> Iterator[tuple[Host, Host]]:
+    with two_hosts(postgres, valkey.url) as hosts:
+        until(lambda: all(host.reach() == "servers" for host in hosts))
+        yield hosts
+
+
+def is_hung_up(socket: Any) -> bool:
+    """Read what comes until the server closes the socket; fail if it does not."""
+    while True:
+        opcode, _ = socket.recv_data()
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            return True
+
+
+def test_listener_is_told_of_a_wallet_at_the_other_server(hosts: tuple[Host, Host]) -> None:
+    """Either way, and it may be read there at once."""
+    here, there = hosts
+    account = new_account(here.wire)
+    for sequence, (writer, reader) in enumerate([hosts, hosts[::-1]], 1):
+        with reader.listens(account.token) as socket:
+            if sequence > 1:
+                assert socket.recv() == f"wallet-update:{sequence - 1}"
+            assert writer.lends(account).post(sequence).status == 200
+            assert socket.recv() == f"wallet-update:{sequence}"
+            assert reader.lends(account).get().json["sequence"] == sequence
+    assert there.lends(account).get().json["sequence"] == 2
+
+
+def test_revoked_device_is_hung_up_everywhere(hosts: tuple[Host, Host]) -> None:
+    """A device that is logged out at one server is hung up at the other, and so are all whose password changed."""
+    here, there = hosts
+    account = new_account(here.wire)
+    other = log_in(here.wire, account.email, device="phone").json["token"]
+    with (
+        there.listens(account.token) as laptop,
+        there.listens(other) as phone,
+    ):
+        assert here.wire("DELETE", f"{API}/devices/phone", token=account.token).status in (200, 204)
+        assert is_hung_up(phone)
+        assert here.lends(account).post(1).status == 200
+        assert laptop.recv() == "wallet-update:1"
+        body: dict[str, object] = {
+            "email": account.email,
+            "oldPassword": PASSWORD,
+            "newPassword": "n" * 64,
+            "clientSaltSeed": SEED,
+        }
+        body |= {"encryptedWallet": "new", "sequence": 2, "hmac": "h"}
+        assert here.wire("POST", f"{API}/password", body).status == 200
+        assert is_hung_up(laptop)
+
+
+def test_limits_count_together(postgres: Postgres, valkey: Valkey) -> None:
+    """What one server counted, the other has counted; without Valkey each goes on with what it counted itself."""
+    with two_hosts(postgres, valkey.url, rate_signup="3/hour") as (here, there):
+        assert [sign_up(host.wire, fresh_email()).status for host in (here, there, here)] == [201] * 3
+        refused = sign_up(there.wire, fresh_email())
+        assert (refused.status, refused.code) == (429, "rate_limited")
+        assert 0 < int(refused.headers["retry-after"]) <= 3600
+        valkey.stop()
+        assert [sign_up(there.wire, fresh_email()).status for _ in range(2)] == [201, 429]  # had 2, one refused
+        assert sign_up(here.wire, fresh_email()).status == 201
+        assert sign_up(here.wire, fresh_email()).status == 429
+
+
+def test_all_goes_on_without_valkey_and_again_with_it(hosts: tuple[Host, Host], valkey: Valkey) -> None:
+    """Writes are accepted meanwhile; whoever listened is told afterwards what it missed, and log and readyz say it."""
+    here, there = hosts
+    account = new_account(here.wire)
+    assert here.lends(account).post(1).status == 200
+    with there.listens(account.token) as socket:
+        assert socket.recv() == "wallet-update:1"
+        valkey.stop()
+        until(lambda: {host.reach() for host in hosts} == {"cut off"})
+        assert here.lends(account).post(2).status == 200
+        assert there.lends(account).get().json["sequence"] == 2
+        valkey.start()
+        until(lambda: {host.reach() for host in hosts} == {"servers"})
+        assert socket.recv() == "wallet-update:2"
+        assert here.lends(account).post(3).status == 200
+        assert socket.recv() == "wallet-update:3"
+    for host in hosts:
+        log = host.server.log()
+        assert "event=live_lost" in log
+        assert log.rindex("event=live_connected") > log.rindex("event=live_lost")
+        assert "event=unexpected" not in log
+
+
+def test_server_starts_without_valkey(postgres: Postgres, valkey: Valkey) -> None:
+    """It serves, says that it is alone, and joins when Valkey comes; its metric says so, too."""
+    valkey.stop()
+    with two_hosts(postgres, valkey.url) as (here, there):
+        account = new_account(here.wire)
+        assert here.reach() == "cut off"
+        valkey.start()
+        until(lambda: {here.reach(), there.reach()} == {"servers"})
+        with there.listens(account.token) as socket:
+            assert here.lends(account).post(1).status == 200
+            assert socket.recv() == "wallet-update:1"
+
+
+def test_two_databases_on_one_valkey_hear_nothing_of_each_other(postgres: Postgres, valkey: Valkey) -> None:
+    """Both have an account number 1, and both count sign-ups of one network, each for itself."""
+    with (
+        two_hosts(postgres, valkey.url, rate_signup="1/hour") as (here, _),
+        two_hosts(postgres, valkey.url, rate_signup="1/hour") as (elsewhere, _),
+    ):
+        mine, theirs = new_account(here.wire), new_account(elsewhere.wire)
+        with elsewhere.listens(theirs.token) as socket:
+            assert here.lends(mine).post(1).status == 200
+            assert here.lends(mine).post(2).status == 200
+            assert elsewhere.lends(theirs).post(1).status == 200
+            assert socket.recv() == "wallet-update:1"
+
+
+def test_password_of_the_url_is_shown_to_nobody(postgres: Postgres) -> None:
+    """Neither by the log of a server whose Valkey comes and goes, nor by `config` or the settings' repr."""
+    password = "canary-valkey-77b1"
+    with Valkey(password) as valkey, two_hosts(postgres, valkey.url, log_level="debug") as (here, there):
+        until(lambda: {here.reach(), there.reach()} == {"servers"})
+        valkey.stop()
+        until(lambda: here.reach() == "cut off")
+        log = here.server.log()
+    assert "event=live_lost" in log
+    assert [form for form in forms_of(password) if form in log] == []
+    url = f"redis://:{password}@db.example.com"
+    words = ["config", "--json", "--database", "postgresql://db.example.com/x", "--live", url]
+    assert json.loads(CliRunner().invoke(main, words).stdout)["live"]["value"] == "redis://:…@db.example.com"
+    assert password not in repr(Settings(database="postgresql://db.example.com/x", live=url))
+
+
+def test_doctor_looks_at_valkey(postgres: Postgres, valkey: Valkey) -> None:
+    """Whether it answers, and whether others can read the connection."""
+
+    def found(live: str) -> dict[str, str]:
+        settings = Settings(database=postgres.new_storage(), live=live, port=0)
+        return {finding.name: finding.level for finding in diagnose(settings, clock=utc_now) if "live" in finding.name}
+
+    assert found(valkey.url) == {"live": OK}
+    everywhere = f"valkey://0.0.0.0:{valkey.port}"  # which is no loopback, though it leads there
+    assert found(everywhere) == {"live": OK, "live connection": WARN}
+    valkey.stop()
+    assert found(valkey.url) == {"live": FAIL}
+
+
+WRONG: Iterable[str] = (
+    "localhost",
+    "http://localhost",
+    "valkey://",
+    "valkey://localhost:0",
+    "valkey://localhost:x",
+    "valkey://localhost/name",
+    "valkey://localhost/0?a=b",
+    "valkey://local host",
+)
+
+
+@pytest.mark.parametrize("live", WRONG)
+def test_other_urls_are_refused(live: str) -> None:
+    """With a sentence that says what would be right, and has no word of the URL in it."""
+    with pytest.raises(SettingsError, match=r"live must be a URL such as valkey://HOST:6379/0") as refused:
+        Settings(database="postgresql://localhost/x", live=live)
+    assert live not in str(refused.value).replace("valkey://HOST", "")
+
+
+def test_live_is_for_postgresql() -> None:
+    """A file has one server, which needs nobody to reach others."""
+    with pytest.raises(SettingsError, match="leave it out with SQLite"):
+        Settings(live="valkey://localhost")
