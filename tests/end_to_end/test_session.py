@@ -13,7 +13,7 @@ import requests
 
 from tests.labels import sparrow
 from tests.server.helpers import free_port, until
-from tools.docs.project import ROOT, TRANSCRIPT, TRANSCRIPT_MEND, plain_environment
+from tools.docs.project import ROOT, TRANSCRIPT, TRANSCRIPT_MEND, WIDTH, plain_environment
 from tools.docs.terminal import Hangs
 from tools.docs.transcript import Step, Unfit, parsed, rerun
 
@@ -131,25 +131,30 @@ def test_the_session_has_everything_that_a_person_meets() -> None:
 
 
 def test_a_hanging_command_is_told_and_nothing_is_left(tmp_path: Path) -> None:
-    """Whoever writes the page sees what was said so far, and no process stays."""
+    """Whoever writes the page sees which one, and no process stays."""
     page = "```console one\none$ echo begun; sleep 4321\n```\n"
-    with pytest.raises(Hangs, match="begun"):
-        rerun(page, home=tmp_path, environment=plain_environment(), port=1, before=lambda step: None, seconds=0.2)
+    with pytest.raises(Unfit) as caught:
+        rerun(page, home=tmp_path, environment=plain_environment(), port=1, before=lambda step: None, seconds=0.5)
+    assert str(caught.value).startswith("one$ echo begun; sleep 4321\nIt hangs: 0.5 s were not enough. So far it said:")
+    assert isinstance(caught.value.__cause__, Hangs)
     assert not [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", "4321"]]
 
 
 def test_a_page_gets_what_its_commands_say(tmp_path: Path) -> None:
     """Stale output goes, prose stays; terminals keep their state, and the home directory and times are not told."""
     page = (
-        "# A\n\n```sh\nnot run\n```\n\n```console one\none$ cd ~; A=1\none$ pwd; false\nold\none$ echo $? $A\n```\n"
+        "# A\n\n```sh\nnot run\n```\n\n"
+        "```console one\none$ cd ~; A=1\none$ pwd; false\nold\n? 1\none$ echo $? $A\n```\n"
         "```console two\ntwo$ sh -c 'echo here; exec sleep 4322'\n?\n```\n"
-        "between\n```console one\none$ echo 2026-11-23T12:00:00Z >&2\n```\n```console two\n^C\n```\n"
+        "between\n```console one\none$ echo 2026-11-23T12:00:00Z >&2\n```\n```console two\n^C\n? 130\n```\n"
     )
     fresh = rerun(page, home=tmp_path, environment=plain_environment(), port=1, before=lambda step: None)
     assert fresh == (
-        "# A\n\n```sh\nnot run\n```\n\n```console one\none$ cd ~; A=1\none$ pwd; false\n~\none$ echo $? $A\n1 1\n```\n"
+        "# A\n\n```sh\nnot run\n```\n\n"
+        "```console one\none$ cd ~; A=1\none$ pwd; false\n~\n? 1\none$ echo $? $A\n1 1\n```\n"
         "```console two\ntwo$ sh -c 'echo here; exec sleep 4322'\nhere\n```\n"
-        "between\n```console one\none$ echo 2026-11-23T12:00:00Z >&2\n<time>\n```\n```console two\n^C\n```\n"
+        "between\n```console one\none$ echo 2026-11-23T12:00:00Z >&2\n<time>\n```\n"
+        "```console two\n(two, still running)\n^C\n? 130\n```\n"
     )
 
 
@@ -158,3 +163,40 @@ def test_a_page_shows_no_secret(tmp_path: Path) -> None:
     page = "```console one\none$ echo token: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n```\n"
     with pytest.raises(Unfit, match="a secret"):
         rerun(page, home=tmp_path, environment=plain_environment(), port=1, before=lambda step: None)
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ("one$ cat nofile\n", "cat: nofile: No such file or directory\n\nThis ended with status 1; the page says 0"),
+        ("one$ true\n? 3\n", "This ended with status 0; the page says 3"),
+        ("one$ sh -c 'echo a; exec sleep 4323'\na\n^C\n? 3\n", "This ended with status 130; the page says 3"),
+        ("one$ echo so; kill $$\n", "The shell ended. So far it said:\nso\n"),
+    ],
+)
+def test_a_command_that_ends_otherwise_than_the_page_says_is_told(block: str, told: str, tmp_path: Path) -> None:
+    """With the command and what it said; an error of a command is never published unawares."""
+    with pytest.raises(Unfit) as caught:
+        again(f"```console one\n{block}```\n", tmp_path)
+    assert str(caught.value).startswith(block.partition("\n")[0])
+    assert told in str(caught.value)
+
+
+def test_no_line_is_longer_than_a_page(tmp_path: Path) -> None:
+    """An output goes on below; a command is broken by whoever writes it, and is one command all the same."""
+    long = "word " * 26 + "end"
+    page = f"```console one\none$ echo {long[:70]} \\\n    {long[70:]}; false\n? 1\n```\n"
+    shown = parsed(again(page, tmp_path))[0][0]
+    assert shown.command == page.partition("$ ")[2].partition("\n? 1")[0]
+    first, second = shown.output.splitlines()
+    assert first.split() + second.split() == long.split()
+    assert second.startswith("    word")
+    assert again(again(page, tmp_path), tmp_path) == again(page, tmp_path)
+    with pytest.raises(Unfit, match="longer than 90 characters: break it with a backslash"):
+        again(f"```console one\none$ echo {long}\n```\n", tmp_path)
+    blocks = [line for block in parsed(TEXT) for step in block for line in step.text.splitlines()]
+    assert [line for line in blocks if len(line) > WIDTH] == []
+
+
+def again(page: str, home: Path) -> str:
+    return rerun(page, home=home, environment=plain_environment(), port=1, before=lambda step: None)

@@ -12,6 +12,7 @@
     masks.py            what a reader is shown in its place
     normalise.py        an executed notebook → the bytes that are committed
     records.py          what is written down of a run beside the outputs: what they were made from, and the calls
+    wrapping.py         a long line of an output, broken
     render.py           the notebooks → README.md
     links.py            every link leads somewhere
     junit.py            a run as a report of tests

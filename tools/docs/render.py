@@ -13,7 +13,8 @@ from traitlets.config import Config
 
 from tools.docs.normalise import PICTURE
 from tools.docs.notebooks import path_of, tags
-from tools.docs.project import FIRST_USE, NOTEBOOKS, READERS_SERVER, SHOWN_WHOLE, TEMPLATES, WIDTH
+from tools.docs.project import FIRST_USE, NOTEBOOKS, READERS_SERVER, SHOWN_WHOLE, TEMPLATES
+from tools.docs.wrapping import pieces
 
 LEFT_OUT = {"check", "hidden", "notebook-only", "parameters", PICTURE}
 """Tags of cells that only the notebooks show at their place."""
@@ -21,8 +22,6 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADING = re.compile(r"(#{1,6}) +(.+?)(?: +#+)?")
 _LINK = re.compile(r"(\]\()([^()\s]+)(?=[)\s])")
 _SENTENCE = re.compile(r".*?[.!?](?=\s|$)")
-_WORD = re.compile(r" *(?:<[^<>\n]*>|(?<!\w)'[^'\n]*'(?!\w)|\S)+")
-"""What is not broken: a mask and a quoted text are one word with what touches them."""
 _CHAPTER_LEVELS = 2
 """How far a notebook's headings go down in README.md, where its title stands below that of the tour."""
 
@@ -75,21 +74,8 @@ def output(text: str) -> str:
 
     A line that would scroll in a forge's page is broken between words, and goes on below, indented.
     """
-    lines = [piece for line in text.rstrip("\n").split("\n") for piece in _pieces(line)]
+    lines = [piece for line in text.rstrip("\n").split("\n") for piece in pieces(line)]
     return "\n".join(f"> {line}".rstrip() for line in fenced("\n".join(lines), "text").split("\n"))
-
-
-def _pieces(line: str) -> list[str]:
-    if len(line) <= WIDTH:
-        return [line]
-    indented = " " * (len(line) - len(line.lstrip()) + 4)
-    pieces = [""]
-    for word in _WORD.findall(line):
-        if pieces[-1] and len(pieces[-1]) + len(word) > WIDTH:
-            pieces.append(indented + word.lstrip())
-        else:
-            pieces[-1] += word
-    return pieces
 
 
 def chapter(source: str) -> str:

@@ -1,10 +1,12 @@
 """A shell that commands are typed into, and what was said in it."""
 
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
@@ -37,7 +39,9 @@ class Terminal:
             stderr=subprocess.STDOUT,
         )
         self._seconds = seconds
+        self._over = f"<over {uuid.uuid4().hex}>"
         self._said = ""
+        self._ended = False
         self._more = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -46,29 +50,29 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._running():
-            process.kill()
+        """Close it. Whatever it started has to be gone by then: that could still write here."""
         self._shell.kill()
         self._reader.join()
         with self._shell:
             pass  # closes the pipes
 
-    def begin(self, command: str, end: str) -> None:
-        """Start a command, which sees the exit status of the one before; `end` is printed when it is over."""
+    def begin(self, command: str) -> None:
+        """Start a command, which sees the exit status of the one before."""
         assert self._shell.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
-        script = f"{{ {command}\n}} </dev/null\n_status=$?; printf %s {shlex.quote(end)}; (exit $_status)\n"
-        self._shell.stdin.write(script.encode())
+        over = f"printf '%s %d\\n' {shlex.quote(self._over)} $_status"
+        self._shell.stdin.write(f"{{ {command}\n}} </dev/null\n_status=$?; {over}; (exit $_status)\n".encode())
         self._shell.stdin.flush()
 
-    def until(self, end: str) -> str:
-        """Return what is said until `end`.
+    def rest(self) -> tuple[str, int]:
+        """Return what the command says until it is over, and its exit status.
 
         Raises:
-            Hangs: it is not said in time.
+            Hangs: it does not end in time.
         """
-        self._wait(lambda: end in self._said)
-        said, _, self._said = self._said.partition(end)
-        return said
+        self._wait(lambda: re.search(rf"{self._over} \d+\n", self._said) is not None)
+        said, _, after = self._said.partition(self._over)
+        status, _, self._said = after.partition("\n")
+        return said, int(status)
 
     def lines(self, number: int) -> str:
         """Return the next so many lines.
@@ -83,16 +87,14 @@ class Terminal:
 
     def press_ctrl_c(self) -> None:
         """Interrupt what runs."""
-        for process in self._running():
+        for process in psutil.Process(self._shell.pid).children(recursive=True):
             process.send_signal(signal.SIGINT)
-
-    def _running(self) -> list[psutil.Process]:
-        return psutil.Process(self._shell.pid).children(recursive=True)
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         with self._more:
-            if not self._more.wait_for(condition, self._seconds):
-                raise Hangs(f"It hangs. So far it said:\n{self._said}")
+            if not self._more.wait_for(lambda: condition() or self._ended, self._seconds) or not condition():
+                what = "The shell ended" if self._ended else f"It hangs: {self._seconds:g} s were not enough"
+                raise Hangs(f"{what}. So far it said:\n{self._said}")
 
     def _read(self) -> None:
         assert self._shell.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
@@ -100,3 +102,6 @@ class Terminal:
             with self._more:
                 self._said += line.decode()
                 self._more.notify_all()
+        with self._more:
+            self._ended = True
+            self._more.notify_all()
