@@ -12,9 +12,17 @@ PASSWORD = "correct horse battery staple"  # noqa: S105 - the tour's, for accoun
 
 def start_server() -> str:
     """Start a server that ends with this notebook, and return its address."""
-    server = RunningServer(accounts="open").start()
+    return own_server().url
+
+
+def own_server(**options: Any) -> RunningServer:
+    """Start a server that ends with this notebook, for one that looks at more than its address.
+
+    Everybody may sign up, unless the options of `RunningServer` say otherwise.
+    """
+    server = RunningServer(**{"accounts": "open", **options}).start()
     atexit.register(server.close)
-    return server.url
+    return server
 
 
 def logged_in(server_url: str, email: str, *device_ids: str, format: Format[Any] | None = None) -> tuple[Client, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tools.docs import project
 
 MACHINE = Path(project.__file__).parent
-OURS = r"^\s*(from|import) (walletsync|walletsync_server|tests|bench|append_log|tour|wire)\b"
+OURS = r"^\s*(from|import) (walletsync|walletsync_server|tests|bench|append_log|tour|wire|pictures)\b"
 
 
 def test_one_file_knows_the_project() -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from pictures import picture
 from walletsync import Client
 from walletsync_server.testing import RunningServer
-from wire import Wire, picture
+from wire import Wire
 
 PASSWORD = "a long password that only Ada knows"
 

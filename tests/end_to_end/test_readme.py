@@ -158,7 +158,8 @@ def test_the_outline_is_one() -> None:
 
 
 def test_pictures_are_there() -> None:
-    """One before the first use, with each version's way from device to device, and one in each chapter of the tour."""
+    """One before the first use, with each version's way from device to device, and in each chapter of the tour one of
+    what was said; where devices merge, also the graph of versions."""
     top = README.partition("\n## First use\n")[0]
     passed = re.findall(r"^\d+\. (.*)$", top, re.MULTILINE)
     assert passed == [
@@ -169,7 +170,8 @@ def test_pictures_are_there() -> None:
     ]
     assert top.count("```mermaid") == 1
     chapters = section("The tour").split("\n### ")[1:]
-    assert [chapter.count("```mermaid") for chapter in chapters] == [1, 1, 1, 1]
+    assert [chapter.count("sequenceDiagram") for chapter in chapters] == [1, 1, 1, 1]
+    assert [chapter.count("flowchart") for chapter in chapters] == [0, 0, 1, 1]
     assert "409 Conflict" in chapters[3], "the chapter about conflicts shows one"
 
 
