@@ -188,12 +188,14 @@ def test_data_and_backups_are_in_volumes(compose: dict[str, Any]) -> None:
 
 
 def test_the_database_of_two_servers() -> None:
-    """Both use the one that is there, its connections are enough for them, and its password is in no variable."""
+    """Both use the one that is there, and one Valkey; its connections are enough for them, and its password is in no variable."""
     compose = composed(DEPLOY / "two-servers" / "compose.yml", SYNC_NAME=NAME)
     database = compose["services"]["database"]
     urls = {settings_of(each).database for each in servers(compose).values()}
     assert urls == {"postgresql://walletsync@database/walletsync?passfile=/run/secrets/pgpass"}
     assert len(servers(compose)) == 2
+    assert {settings_of(each).live for each in servers(compose).values()} == {"valkey://valkey:6379/0"}
+    assert "valkey" in compose["services"]
     (most,) = [int(word.partition("=")[2]) for word in database["command"] if word.startswith("max_connections=")]
     assert most >= 2 * MOST + 20
     assert database["environment"] == {
