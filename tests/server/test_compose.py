@@ -188,7 +188,7 @@ def test_data_and_backups_are_in_volumes(compose: dict[str, Any]) -> None:
 
 
 def test_the_database_of_two_servers() -> None:
-    """Both use the one that is there, and one Valkey; its connections are enough for them, and its password is in no variable."""
+    """Both use the one that is there, and one Valkey; it has connections enough, and its password is in no variable."""
     compose = composed(DEPLOY / "two-servers" / "compose.yml", SYNC_NAME=NAME)
     database = compose["services"]["database"]
     urls = {settings_of(each).database for each in servers(compose).values()}
