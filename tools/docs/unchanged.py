@@ -38,7 +38,7 @@ def is_unchanged(root: Path) -> bool:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    for pattern in (*READ, NOTEBOOKS, LOCK):
+    for pattern in {*READ, NOTEBOOKS, LOCK, "README.md"}:
         for path in root.glob(pattern):
             for file in path.rglob("*") if path.is_dir() else [path]:
                 if file.is_file() and not _PASSED_OVER & set(file.parts):
