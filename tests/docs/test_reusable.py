@@ -199,6 +199,7 @@ def test_an_edited_cell_is_stale_and_says_how_to_mend_it(second: Second) -> None
     assert second.docs("check")[0] == 0
 
 
+@pytest.mark.security  # for half a minute
 def test_ten_runs_are_equal_to_the_byte(second: Second) -> None:
     """Made from nothing each time."""
     before = second.made()
