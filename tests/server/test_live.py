@@ -368,3 +368,18 @@ def test_token_that_the_clock_ended_is_found(world: World, hub: Hub) -> None:
     phone = listen(world, world.log_in("phone"))
     assert world.services.updates.hang_up_void() == 1
     assert (laptop.is_over, phone.is_over) == (True, False)
+
+
+def test_all_are_told_what_they_missed(world: World, hub: Hub) -> None:
+    """After hints may have been lost each listener learns the current sequence, and each account is asked for once."""
+    updates, token = world.services.updates, world.log_in()
+    world.write(token, 1)
+    told = updates.listen(token, lambda: None)
+    assert told.listener.take() == 1
+    missed = Ear(hub, account=told.listener.account_id)
+    assert missed.listener.take() is None
+    assert updates.tell_all() == 1
+    assert (missed.woken, missed.listener.take(), told.listener.take()) == (1, 1, None)
+    told.leave()
+    hub.leave(missed.listener)
+    assert updates.tell_all() == 0
