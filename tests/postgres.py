@@ -93,6 +93,9 @@ class Postgres:
 
     def kill(self) -> None:
         """End it the hard way, with every process that serves a connection."""
+        postmaster = psutil.Process(self.pid)
+        postmaster.suspend()  # or it could start one more, which would keep the next server from starting
+        until(lambda: postmaster.status() == psutil.STATUS_STOPPED)
         for each in self._processes():
             with suppress(psutil.NoSuchProcess):
                 each.kill()
