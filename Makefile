@@ -1,6 +1,6 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help docs docs-check keep session test test-pythons test-lowest test-postgresql security bench profile lint format lab serve lock dist clean
+.PHONY: help conformance docs docs-check keep session test test-pythons test-lowest test-postgresql security bench profile lint format lab serve lock dist clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -50,6 +50,9 @@ bench: $(READY) ## measure server and client beside others, in half an hour; les
 
 profile: $(READY) ## show where the time of a GET and of a POST goes
 	@$(BIN)/python -m bench.profile $(ARGS)
+
+conformance: $(READY) ## try whether a server keeps the protocol: URL=http://127.0.0.1:8090; more: ARGS="--junit FILE"
+	@$(BIN)/walletsync conformance $(ARGS) $(URL)
 
 lab: $(READY) ## open a copy of the notebooks in JupyterLab; its options: ARGS=--no-browser
 	@$(BIN)/python -m tools.docs lab $(ARGS)

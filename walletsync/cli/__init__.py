@@ -21,6 +21,7 @@ from walletsync.cli.account import (
 )
 from walletsync.cli.bridge import bridge_group
 from walletsync.cli.browser import ui_command
+from walletsync.cli.conformance import conformance_command
 from walletsync.cli.errors import EXIT_CODES, Commands
 from walletsync.cli.log import log_command
 from walletsync.cli.service import service_group
@@ -95,5 +96,6 @@ for command in (
     export_command,
     delete_account_command,
     logout_command,
+    conformance_command,
 ):
     main.add_command(command)

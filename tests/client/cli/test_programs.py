@@ -39,6 +39,7 @@ def test_json_is_all_there_is_on_stdout(laptop: Machine, phone: Machine) -> None
         "restore": "restore 1",
         "rename": "rename another",
         "delete-account": "delete-account --yes",
+        "conformance": f"conformance {laptop.url}",
     }
     for name in commands():
         asks_another = name.startswith("bridge ") and name not in ("bridge off", "bridge status")
