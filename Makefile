@@ -1,6 +1,6 @@
 # The only entry point a newcomer needs. `make` alone shows what there is.
 .DEFAULT_GOAL := help
-.PHONY: help conformance docs docs-check keep session test test-pythons test-lowest test-postgresql security bench profile lint format lab serve lock dist clean
+.PHONY: help conformance docs docs-check keep session test test-pythons test-lowest test-postgresql security bench profile lint format lab site serve lock dist clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -59,6 +59,9 @@ lab: $(READY) ## open a copy of the notebooks in JupyterLab; its options: ARGS=-
 
 keep: $(READY) ## take over what was edited in that copy: NOTEBOOK=02-syncing
 	@$(BIN)/python -m tools.docs keep $(NOTEBOOK)
+
+site: $(READY) ## write the site to .docs/site, from the notebooks as they are; no page of it needs another host
+	@$(BIN)/python -m tools.site
 
 serve: $(READY) ## run a server on 127.0.0.1:8090; settings: ARGS="--accounts open"
 	@$(BIN)/walletsync-server serve $(ARGS)

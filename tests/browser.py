@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from selenium import webdriver
@@ -28,6 +28,7 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 _LOCK = Path(tempfile.gettempdir()) / "walletsync-tests-browser.lock"
 _INSTALL_SECONDS = 280
@@ -53,19 +54,27 @@ def install() -> None:
             raise NoBrowser(_advice("apt-get installed the packages, but the programs are not there"))
 
 
-@contextmanager
-def phone() -> Iterator[webdriver.Chrome]:
+def phone() -> AbstractContextManager[webdriver.Chrome]:
     """A browser with a window as narrow as a small phone's and a profile of its own."""
+    return window(PHONE)
+
+
+@contextmanager
+def window(size: tuple[int, int]) -> Iterator[webdriver.Chrome]:
+    """A browser with a window of this size, a profile of its own, and no other host than this machine to be reached.
+
+    What it asked for, also in vain, is in its log `performance`.
+    """
     install()
     with tempfile.TemporaryDirectory(prefix="walletsync-browser-") as profile:
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which(PROGRAMS[0]) or ""
         for flag in (*_FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
-        # A real window cannot be this narrow; this is how the developer tools show a page as a phone does.
-        metrics = {"width": PHONE[0], "height": PHONE[1], "pixelRatio": 2.0}
+        # A real window cannot be as narrow as a phone; this is how the developer tools show a page as one does.
+        metrics = {"width": size[0], "height": size[1], "pixelRatio": 2.0}
         options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         driver = webdriver.Chrome(options=options, service=Service(shutil.which(PROGRAMS[1])))
         try:
             yield driver

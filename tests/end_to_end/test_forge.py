@@ -42,7 +42,7 @@ def target_of(command: str) -> str:
 def test_every_step_calls_a_target_of_the_makefile() -> None:
     """A workflow knows no command of its own, in no step of no job."""
     assert {target_of(command) for _, command in steps("run")} == {
-        "dist", "docs-check", "lint", "lock", "security", "test"
+        "dist", "docs-check", "lint", "lock", "security", "site", "test"
     }  # fmt: skip
     assert all({"run", "uses"} & set(step) for _, job in JOBS for step in job.get("steps", [job]))
 
