@@ -14,6 +14,8 @@ from sphinx.errors import ExtensionError
 
 _LETTER = 7.2
 """Pixels that a letter is wide, about: a little more than it takes."""
+_READABLE = 480
+"""On a phone it shrinks to that and scrolls, since smaller letters are none."""
 _LINE = 19
 _ROW = 38
 _MARGIN = 24
@@ -146,5 +148,6 @@ def _image(what: str, width: float, height: float, parts: list[str]) -> str:
     return (
         f'<div class="diagram" tabindex="0" role="group" aria-label="Diagram: {what}">'
         f'<svg role="img" aria-label="A {what}; the same as a list is below" width="{width:.0f}" height="{height:.0f}" '
+        f'style="min-width: {min(width, _READABLE):.0f}px" '
         f'viewBox="0 0 {width:.0f} {height:.0f}">{"".join(parts)}</svg></div>'
     )
