@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 VOID_SECONDS = 1.0
 """How often to look whether another process made tokens void; this one tells its own listeners at once."""
 _API, _CLOSING, _ROOM, _SETTINGS = "walletsync_api", "walletsync_closing", "walletsync_room", "walletsync_settings"
+_COMPANY = "walletsync_company"
 _SIZE = "Bytes of the database, or its file."
 
 
@@ -114,6 +115,7 @@ def create_app(
         closing = undo.pop_all()
     app = flask.Flask(__name__, static_folder=None)
     app.extensions[_CLOSING] = closing
+    app.extensions[_COMPANY] = storage.has_company and not settings.live
     app.extensions[_ROOM] = {"hashing": services.passwords.places, "memory": settings.body_memory}
     app.extensions[_API] = api = Api(
         services,
@@ -140,6 +142,12 @@ def reload_settings(app: flask.Flask, settings: Settings) -> Reloaded:
     """
     current: CurrentSettings = app.extensions[_SETTINGS]
     return current.take(settings)
+
+
+def has_company_unjoined(app: flask.Flask) -> bool:
+    """Say whether somebody else has the database open, perhaps a server, of which this one will hear nothing."""
+    unjoined: bool = app.extensions[_COMPANY]
+    return unjoined
 
 
 def close_app(app: flask.Flask) -> None:

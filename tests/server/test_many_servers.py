@@ -1,12 +1,14 @@
 """Two servers on one PostgreSQL and one Valkey, as two hosts would have them, and what each does without Valkey."""
 
 import json
+import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import requests
 import websocket
 from click.testing import CliRunner
 
@@ -20,6 +22,7 @@ from tests.server.helpers import (
     SEED,
     Account,
     HttpWire,
+    free_port,
     fresh_email,
     log_in,
     new_account,
@@ -28,6 +31,8 @@ from tests.server.helpers import (
 )
 from tests.valkey import Valkey
 from walletsync_server.cli import main
+from walletsync_server.live.hub import Hub, Listener
+from walletsync_server.live.valkey import Bridge
 from walletsync_server.observe.doctor import diagnose
 from walletsync_server.observe.findings import FAIL, OK, WARN
 from walletsync_server.services import utc_now
@@ -165,7 +170,7 @@ def test_all_goes_on_without_valkey_and_again_with_it(hosts: tuple[Host, Host], 
 
 
 def test_server_starts_without_valkey(postgres: Postgres, valkey: Valkey) -> None:
-    """It serves, says that it is alone, and joins when Valkey comes; its metric says so, too."""
+    """It serves, says that it is alone, and joins when Valkey comes."""
     valkey.stop()
     with two_hosts(postgres, valkey.url) as (here, there):
         account = new_account(here.wire)
@@ -177,18 +182,62 @@ def test_server_starts_without_valkey(postgres: Postgres, valkey: Valkey) -> Non
             assert socket.recv() == "wallet-update:1"
 
 
-def test_two_databases_on_one_valkey_hear_nothing_of_each_other(postgres: Postgres, valkey: Valkey) -> None:
-    """Both have an account number 1, and both count sign-ups of one network, each for itself."""
+def test_metric_says_whether_others_are_reached(postgres: Postgres, valkey: Valkey) -> None:
+    """1 as long as Valkey is there, and again when it is back; 0 meanwhile."""
+    port = free_port()
+    settings: dict[str, Value] = {"database": postgres.new_storage(), "live": valkey.url, "metrics_port": port}
+    with CheapServer(accounts="open", settings=settings):
+
+        def is_shown(value: int) -> bool:
+            return (
+                f"\nwalletsync_live_reached {value}.0\n"
+                in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+            )
+
+        until(lambda: is_shown(1))
+        valkey.stop()
+        until(lambda: is_shown(0))
+        valkey.start()
+        until(lambda: is_shown(1))
+
+
+def test_databases_on_one_valkey_count_apart(postgres: Postgres, valkey: Valkey) -> None:
+    """Each counts the sign-ups of a network for itself."""
     with (
         two_hosts(postgres, valkey.url, rate_signup="1/hour") as (here, _),
         two_hosts(postgres, valkey.url, rate_signup="1/hour") as (elsewhere, _),
     ):
-        mine, theirs = new_account(here.wire), new_account(elsewhere.wire)
-        with elsewhere.listens(theirs.token) as socket:
-            assert here.lends(mine).post(1).status == 200
-            assert here.lends(mine).post(2).status == 200
-            assert elsewhere.lends(theirs).post(1).status == 200
-            assert socket.recv() == "wallet-update:1"
+        assert [sign_up(host.wire, fresh_email()).status for host in (here, elsewhere)] == [201, 201]
+
+
+def test_channels_hear_nothing_of_each_other(valkey: Valkey) -> None:
+    """What one database's account is told, that of the same number in another is not."""
+    with ExitStack() as undo:
+
+        def bridge(channel: str) -> tuple[Bridge, Listener]:
+            hub, stands = Hub(), threading.Event()
+            made = Bridge(valkey.url, channel, hub, on_change=lambda is_up: stands.set() if is_up else None)
+            undo.enter_context(made)
+            assert stands.wait(20)
+            return made, hub.listen(1, b"token", 1, lambda: None)
+
+        (mine, _), (_, other), (theirs, _), (_, far) = (bridge(name) for name in ("a", "a", "b", "b"))
+        mine.publish(1, 5)
+        until(lambda: other.take() == 5)
+        theirs.publish(1, 3)
+        until(lambda: far.take() == 3)  # which would be 5, had it heard what came before
+
+
+def test_second_server_that_is_not_joined_is_told_so(postgres: Postgres, valkey: Valkey) -> None:
+    """The first one is alone; of those that come later only one without `live` hears nothing of the others."""
+    database = postgres.new_storage()
+    with ExitStack() as undo:
+        first, second, joined = (
+            undo.enter_context(CheapServer(accounts="open", settings={"database": database, **more}))
+            for more in ({}, {}, {"live": valkey.url})
+        )
+        told = ["Somebody else has this database open." in each.log() for each in (first, second, joined)]
+    assert told == [False, True, False]
 
 
 def test_password_of_the_url_is_shown_to_nobody(postgres: Postgres) -> None:

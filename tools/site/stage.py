@@ -21,6 +21,7 @@ PAGES = (
     "server/README.md",
     "bench/README.md",
     "tests/README.md",
+    "tools/docs/README.md",
     "*.md",
 )
 BESIDE = ("notebooks/*.py", "deploy/**/*", "tests/vectors/*.json", "tests/end_to_end/second_client.py")
@@ -43,7 +44,8 @@ def stage(root: Path, folder: Path) -> None:
         target = folder / path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".ipynb":
-            target.write_text(json.dumps(_folded(json.loads(path.read_text()))))
+            text = re.sub(r"\]\(\.\./README\.md(#[\w-]+)?\)", "](../index.md)", path.read_text())
+            target.write_text(json.dumps(_folded(json.loads(text))))
         elif path.suffix == ".md":
             target.write_text(_with_folders(root, path))
         else:

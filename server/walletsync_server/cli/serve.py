@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 
 from walletsync_server import __version__
-from walletsync_server.app import close_app, create_app, create_front_door, reload_settings
+from walletsync_server.app import close_app, create_app, create_front_door, has_company_unjoined, reload_settings
 from walletsync_server.asgi.server import CannotListen, TooFewFiles, bind, serve, url_of
 from walletsync_server.cli.options import settings_options
 from walletsync_server.cli.reload import hold_hangups, reloading
@@ -34,6 +34,11 @@ ONLY_ALLOWED = (
 PLAIN = (
     "Clients reach this address without TLS, so anybody along the way can read passwords and tokens. Listen on "
     "127.0.0.1, put a reverse proxy that speaks TLS in front, and give the proxy's address: --public-url https://…"
+)
+
+UNJOINED = (
+    "Somebody else has this database open. If that is a server, neither will hear of the other: devices at one learn "
+    "of what comes in at the other only when they ask, and each counts its own limits. Join them: --live valkey://HOST"
 )
 
 
@@ -76,6 +81,8 @@ def _run(configuration: Configuration, *, stop_with_stdin: bool) -> None:
             _tell(sys.stderr, ONLY_ALLOWED)
         if settings.plain_on_the_network:
             _tell(sys.stderr, PLAIN)
+        if has_company_unjoined(app):
+            _tell(sys.stderr, UNJOINED)
         logs.event("started", version=__version__, accounts=settings.accounts)
         _tell(sys.stdout, f"Listening on {url}")
         notify("READY=1")

@@ -344,6 +344,8 @@ class Storage(ABC):
 
     may_wait = False
     """Whether to read, or to begin a write, may wait for another program: an event loop then does neither."""
+    has_company = False
+    """Whether somebody else had the database open when this opened it."""
 
     @abstractmethod
     def read(self, work: Callable[[ReadTransaction], T]) -> T:

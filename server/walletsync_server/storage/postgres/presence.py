@@ -15,6 +15,13 @@ MIGRATING = f"SELECT pg_advisory_xact_lock({_SPACE}, 1)"
 """Waits until nobody else changes the schema, and lets nobody until the transaction ends."""
 PRESENCE = f"SELECT pg_try_advisory_lock_shared({_SPACE}, 2)"
 """Makes the connection one of those that have the database open; says whether nobody has it alone."""
+COMPANY = f"""
+SELECT EXISTS (
+  SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {_SPACE} AND objid = 2 AND objsubid = 2
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+"""  # noqa: S608 - a number of ours
+"""Says whether anybody has the database open."""
 _ALONE = f"SELECT pg_try_advisory_lock({_SPACE}, 2)"
 
 

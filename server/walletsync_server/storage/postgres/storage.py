@@ -34,7 +34,8 @@ class PostgresStorage(Storage):
 
     may_wait = True
 
-    def __init__(self, links: Links, on_commit: OnCommit) -> None:
+    def __init__(self, links: Links, on_commit: OnCommit, *, has_company: bool = False) -> None:
+        self.has_company = has_company
         self._links = links
         self._on_commit = on_commit
         self._closed = False
