@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.large import PAGE, computed, inputs, shown, value_of
+from walletsync.protocol import TOKEN_DAYS
+from walletsync_server.storage.postgres.links import MOST
 
 TEXT = PAGE.read_text()
 BENCH = (Path(__file__).parents[2] / "bench" / "README.md").read_text()
@@ -20,7 +22,7 @@ def test_the_table_is_computed_from_the_figures() -> None:
 
 def test_every_row_is_computed() -> None:
     """No line of the table is left as somebody typed it."""
-    section = TEXT.partition("## What comes out\n")[2].partition("\n\nA token")[0].strip().splitlines()[2:]
+    section = TEXT.partition("## What comes out\n")[2].partition("\n\nPasswords are rare")[0].strip().splitlines()[2:]
     without = [re.sub(r"` \|.*$", "` |", line) for line in section]
     assert computed(TEXT.replace("\n".join(section), "\n".join(without))) == TEXT
 
@@ -39,6 +41,11 @@ def test_measured_figures_are_the_benchs() -> None:
         assert re.search(rf"(?<![\d,.]){re.escape(value)}(?![\d,.]*\d)", BENCH), (
             f"{name} is no figure of bench/README.md"
         )
+
+
+def test_the_servers_own_figures_are_the_codes() -> None:
+    """What a process has of connections, and how long a token lives."""
+    assert (inputs(TEXT)["links"], inputs(TEXT)["token"]) == (MOST, TOKEN_DAYS)
 
 
 @pytest.mark.parametrize("formula", ["open('x')", "accounts ** 2", "up(1, 2)", "'a'", "most(1, 2, key=3)"])
