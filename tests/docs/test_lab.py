@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -71,8 +72,9 @@ def a_lab(root: Path, home: Path) -> Iterator[Lab]:
     """Do what `make lab` does, with a home that has nobody's settings in it."""
     settings = ["--no-browser", "--allow-root", "--ServerApp.port=0", f"--IdentityProvider.token={TOKEN}"]
     command = [sys.executable, "-m", "tools.docs", "lab", "--root", str(root), *settings]
-    temporary = home / "tmp"
-    temporary.mkdir(parents=True)
+    home.mkdir(exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix="of-this-test-"))
+    temporary.chmod(0o711)  # a notebook starts PostgreSQL, which root may not: whoever may has to get there
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(temporary)}
     with (home / "log").open("wb") as log, subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
         try:
@@ -86,6 +88,8 @@ def a_lab(root: Path, home: Path) -> Iterator[Lab]:
         finally:
             process.terminate()
             process.wait(PATIENCE)
+    assert list(temporary.iterdir()) == []
+    temporary.rmdir()
 
 
 def is_written(file: Path) -> bool:
@@ -172,7 +176,6 @@ def test_to_look_makes_nothing_dirty_and_nothing_is_left(tmp_path: Path, number:
         lab.process.send_signal(number)
         lab.process.wait(PATIENCE)
     assert not [process for process in family if alive(process.pid)]
-    assert list((home / "tmp").iterdir()) == []
     left = files(root)
     assert sorted(left.keys() - before.keys()) == [".docs/lab/02-syncing.ipynb"]
     assert {path: left[path] for path in before} == before

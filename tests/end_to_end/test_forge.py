@@ -113,11 +113,12 @@ def test_both_distributions_name_the_same_addresses() -> None:
 
 
 def test_only_the_job_that_publishes_may_publish() -> None:
-    """Workflows may read. One job may prove who it is, and runs no program of ours; one may open pull requests."""
+    """Workflows may read. Two jobs may prove who they are, and run no program of ours; one may open pull requests."""
     assert all(workflow["permissions"] == {"contents": "read"} for workflow in WORKFLOWS.values())
     more = [(name, job) for name, job in JOBS if "permissions" in job]
     assert [(name, job["permissions"]) for name, job in more] == [
         ("dependencies.yml", {"contents": "write", "pull-requests": "write"}),
         ("release.yml", {"id-token": "write"}),
+        ("site.yml", {"pages": "write", "id-token": "write"}),
     ]
-    assert not any("run" in step for step in more[1][1]["steps"])
+    assert not any("run" in step for _, job in more[1:] for step in job["steps"])

@@ -352,6 +352,15 @@ def test_secrets_are_not_shown(world: World) -> None:
     assert account.password_hash not in repr(replace(account))
 
 
+def test_database_that_cannot_be_asked_is_unavailable(world: World) -> None:
+    """Whether one thing is asked or several."""
+    token = world.log_in()
+    world.storage.close()
+    for ask in (world.services.tokens.account_of, world.read, world.services.wallets.history):
+        with pytest.raises(errors.Unavailable):
+            ask(token)
+
+
 def test_strangers_large_wallet_is_refused_before_it_is_looked_at(world: World) -> None:
     """Without a live token it is not even measured, let alone hashed; with one, it is over the limit."""
     large = "x" * (LIMIT + 1)

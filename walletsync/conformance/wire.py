@@ -103,7 +103,7 @@ class Wire:
                 timeout=TIMEOUT,
             )
         except requests.RequestException:
-            raise ServerUnreachable(f"{method} {path} got no answer; is this the server's URL?") from None
+            raise ServerUnreachable(f"Nothing answered {method} {path}; check that this is the server's URL.") from None
         return Reply(f"{method} {path}", answer.status_code, answer.headers, answer.content)
 
     def hang_up(self, path: str, body: object) -> None:
@@ -122,6 +122,6 @@ class Wire:
         try:
             connection.request("POST", parts.path + path, json.dumps(body).encode())
         except OSError:
-            raise ServerUnreachable(f"POST {path} could not be sent; is this the server's URL?") from None
+            raise ServerUnreachable(f"POST {path} could not be sent; check that this is the server's URL.") from None
         finally:
             connection.close()

@@ -49,6 +49,7 @@ CALLS = {
     "diff": "diff 1",
     "restore": "restore 1",
     "fingerprint": "fingerprint",
+    "conformance": "conformance {url}",
 }
 """Each command as it is called here."""
 ASKS_NOBODY = (

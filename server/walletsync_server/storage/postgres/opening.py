@@ -1,7 +1,7 @@
 """Opening a PostgreSQL database: what it has to be, and which schema it has."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, cast
 
 import psycopg
@@ -112,23 +112,24 @@ def connected(address: Address) -> Iterator[sa.Connection]:
     Raises:
         StorageError: with a sentence for the operator, also where the driver fails inside of the block.
     """
-    engine = sa.create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: connect(address),
-        poolclass=sa.NullPool,
-        use_native_hstore=False,
-        hide_parameters=True,
-    )
     try:
-        with engine.connect() as connection:
+        with ExitStack() as undo:
+            engine = sa.create_engine(
+                "postgresql+psycopg://",
+                # Closed here in any case: SQLAlchemy forgets one that ends while it still looks at it.
+                creator=lambda: undo.enter_context(closing(connect(address))),
+                poolclass=sa.NullPool,
+                use_native_hstore=False,
+                hide_parameters=True,
+            )
+            undo.callback(engine.dispose)
+            connection = undo.enter_context(engine.connect())
             _refuse_unfit(connection, address)
             yield connection
     except UnknownRevision as error:
         raise StorageError(f"{address} was made by a newer version of walletsync-server; run that one.") from error
     except (sa.exc.SQLAlchemyError, psycopg.Error) as error:
         raise StorageError(f"{address} cannot be used as a database. {failure(error)}") from error
-    finally:
-        engine.dispose()
 
 
 def have_alone(connection: sa.Connection, address: Address) -> None:
