@@ -107,9 +107,8 @@ def attack(server: ForkedServer, victim: Tenant, database: Path | str, seed: int
 
 def rows_of(database: Path | str, tenant: Tenant) -> list[tuple[object, ...]]:
     """Return each row of each table that belongs to the tenant."""
-    engine = sa.create_engine(
-        f"sqlite:///{database}" if isinstance(database, Path) else f"postgresql+psycopg{database[10:]}"
-    )
+    url = f"sqlite:///{database}" if isinstance(database, Path) else f"postgresql+psycopg{database[10:]}"
+    engine = sa.create_engine(url, poolclass=sa.NullPool)  # which keeps no connection open
     with engine.connect() as connection:
         return [
             (table.name, *row)
