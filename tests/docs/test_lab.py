@@ -45,6 +45,7 @@ class Lab:
 
     url: str
     process: psutil.Process
+    temporary: Path
 
     def ask(self, method: str, path: str, **options: Any) -> Any:
         answer = requests.request(method, self.url + path, headers=HEADERS, timeout=PATIENCE, **options)
@@ -84,12 +85,11 @@ def a_lab(root: Path, home: Path) -> Iterator[Lab]:
             (file,) = told("docs-lab-*/jpserver-*.json")
             url = json.loads(file.read_text())["url"]
             wait_until(lambda: takes_connections(url))  # it tells its address somewhat earlier
-            yield Lab(url, psutil.Process(process.pid))
+            yield Lab(url, psutil.Process(process.pid), temporary)
         finally:
             process.terminate()
             process.wait(PATIENCE)
-    assert list(temporary.iterdir()) == []
-    temporary.rmdir()
+            shutil.rmtree(temporary)  # a kernel that is shut down leaves the folders of its servers
 
 
 def is_written(file: Path) -> bool:
@@ -175,6 +175,7 @@ def test_to_look_makes_nothing_dirty_and_nothing_is_left(tmp_path: Path, number:
         assert len(family) > 1
         lab.process.send_signal(number)
         lab.process.wait(PATIENCE)
+        assert list(lab.temporary.iterdir()) == []
     assert not [process for process in family if alive(process.pid)]
     left = files(root)
     assert sorted(left.keys() - before.keys()) == [".docs/lab/02-syncing.ipynb"]
