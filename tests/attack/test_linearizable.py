@@ -160,8 +160,7 @@ def blows_of(postgres: Postgres, valkey: Valkey, one: CheapServer, other: CheapS
     """Return what befalls the servers, one after the other; each is over when all of them are ready again."""
 
     def ready() -> None:
-        for server in (one, other):
-            until(lambda server=server: HttpWire(server.url)("GET", "/readyz").status == 200)  # type: ignore[misc]
+        until(lambda: all(HttpWire(server.url)("GET", "/readyz").status == 200 for server in (one, other)))
 
     def restarted(end: Callable[[], object], start: Callable[[], object]) -> Callable[[], None]:
         def blow() -> None:

@@ -2,10 +2,10 @@
 
 import json
 import socket
-import urllib.request
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.docs.trees import Oracle, code, notebook
 from tools.docs.records import calls_in, record
@@ -16,9 +16,9 @@ def test_each_call_is_written_down_where_it_was_made(oracle: Oracle) -> None:
     """In order, with the place that was current; on one connection or on several."""
     place = "first"
     with Relay(f"{oracle.url}/below", lambda: place) as relay:
-        answers = [urllib.request.urlopen(f"{relay.url}/a?b").read()]  # noqa: S310 - http, to this machine
+        answers = [requests.get(f"{relay.url}/a?b", timeout=30).content]
         place = "second"
-        answers.append(urllib.request.urlopen(f"{relay.url}/c").read())  # noqa: S310
+        answers.append(requests.get(f"{relay.url}/c", timeout=30).content)
         calls = relay.calls()
     assert [(call.place, call.method, call.target, call.status) for call in calls] == [
         ("first", "GET", "/below/a?b", 200),
@@ -54,7 +54,7 @@ def test_where_nothing_listens_the_client_is_told_and_nothing_is_written_down() 
         gone = listener.getsockname()[1]
     with Relay(f"http://127.0.0.1:{gone}", lambda: "") as relay:
         with pytest.raises(OSError):  # noqa: PT011 - how it ends is the system's choice
-            urllib.request.urlopen(relay.url)  # noqa: S310
+            requests.get(relay.url, timeout=30)
         assert relay.calls() == []
 
 

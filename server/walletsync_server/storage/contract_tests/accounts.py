@@ -62,7 +62,7 @@ class AccountContract(StorageContract):
         mine, bobs = token("a", 1), token("a", 2, BOB.account_id)
         storage.write(lambda t: t.insert_account(BOB))
         for each in (mine, bobs):
-            storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+            storage.write(methodcaller("put_token", each))
         append(storage, alice.account_id, wallet(1))
         now = replace(alice, current_sequence=1)
         assert storage.write(lambda t: t.lock_account_of(mine.token_hash)) == (now, mine)
@@ -86,7 +86,7 @@ class AccountContract(StorageContract):
         storage.write(lambda transaction: transaction.insert_account(BOB))
         mine, bobs = token("a", 1), token("a", 2, BOB.account_id)
         for each in (mine, bobs):
-            storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+            storage.write(methodcaller("put_token", each))
         assert storage.ask(lambda t: t.shown_by(mine.token_hash)) == Shown(mine.expires_at, None, None)
         assert storage.ask(lambda t: t.shown_by(bytes(32))) is None
         last = wallet(2, "ä🔑\0", "h\0", "d\0")
@@ -151,7 +151,7 @@ class AccountContract(StorageContract):
         """A device has one token, the last; devices are told apart byte for byte."""
         first, second, other = token("a", 1), token("a", 2), token("a\0", 3)
         for each in (first, second, other):
-            storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+            storage.write(methodcaller("put_token", each))
         found = [storage.read(lambda t, x=x: t.find_token(x.token_hash)) for x in (first, second, other)]  # type: ignore[misc]
         assert found == [None, second, other]
         assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "a", NOW - timedelta(days=1))) == 1
@@ -172,7 +172,7 @@ class AccountContract(StorageContract):
         storage.write(lambda t: t.insert_account(BOB))
         bobs = [token("a", 1, BOB.account_id), token("b", 2, BOB.account_id)]
         for each in [*bobs, token("a", 3)]:
-            storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+            storage.write(methodcaller("put_token", each))
         assert storage.write(lambda t: t.count_other_tokens(alice.account_id, "", NOW - timedelta(days=1))) == 1
         storage.write(lambda t: t.delete_expired_tokens(alice.account_id, NOW + timedelta(days=9)))
         storage.write(lambda t: t.put_token(token("b", 4)))
@@ -185,7 +185,7 @@ class AccountContract(StorageContract):
         storage.write(lambda transaction: transaction.insert_account(BOB))
         held = [token("a", 1), token("b", 2), token("c", 3)]
         for each in (held[2], held[0], token("x", 4, BOB.account_id), held[1]):
-            storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+            storage.write(methodcaller("put_token", each))
         assert storage.read(lambda t: t.tokens_of(alice.account_id)) == held
         storage.write(lambda t: t.delete_tokens(alice.account_id))
         assert storage.read(lambda t: t.tokens_of(alice.account_id)) == []
@@ -196,7 +196,7 @@ class AccountContract(StorageContract):
         storage.write(lambda transaction: transaction.insert_account(BOB))
         bobs = token("b", 2, BOB.account_id)
         for each in (token("a", 1), bobs):
-            storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+            storage.write(methodcaller("put_token", each))
         storage.write(lambda t: t.replace_password(alice.account_id, "new hash", b"n" * 32))
         changed = replace(alice, password_hash="new hash", salt_seed=b"n" * 32, epoch=2)
         assert storage.read(lambda t: t.find_account(alice.email)) == changed
@@ -405,7 +405,7 @@ class AccountContract(StorageContract):
         storage.write(lambda t: t.insert_account(BOB))
         held = [token("a", 1), token("b", 2), token("c", 3), token("d", 2, BOB.account_id)]
         for each in held:
-            storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+            storage.write(methodcaller("put_token", each))
         moment = NOW + timedelta(days=2)
         assert [storage.write(lambda t: t.purge_tokens(moment, 2)) for _ in range(3)] == [2, 1, 0]
         assert storage.read(lambda t: t.tokens_of(alice.account_id)) == [token("c", 3)]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from operator import methodcaller
 
 from walletsync_server.storage.contract_tests.fixtures import StorageContract
 from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, append, token, wallet
@@ -29,7 +30,7 @@ class AddressContract(StorageContract):
         storage.write(lambda t: t.remember_client(alice.account_id, b"name", NOW - timedelta(hours=1), 1))
         storage.write(lambda t: t.remember_client(BOB.account_id, b"name", NOW + timedelta(hours=1), 1))
         for each in (token("a", 1), token("b", 2), token("c", 3), token("d", 4, BOB.account_id, epoch=1)):
-            storage.write(lambda t, each=each: t.put_token(each))  # type: ignore[misc]
+            storage.write(methodcaller("put_token", each))
         for email in (BOB.email, CAROL):
             storage.write(lambda t, email=email: t.allow(email, NOW))  # type: ignore[misc]
         everybody = [

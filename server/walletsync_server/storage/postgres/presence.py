@@ -9,20 +9,20 @@ import psycopg
 
 from walletsync_server.storage.interface import StorageError
 
-_SPACE = 0x57616C6C
+SPACE = 0x57616C6C
 """Apart from other locks in the same database, such as those on addresses and queues."""
-MIGRATING = f"SELECT pg_advisory_xact_lock({_SPACE}, 1)"
+MIGRATING = f"SELECT pg_advisory_xact_lock({SPACE}, 1)"
 """Waits until nobody else changes the schema, and lets nobody until the transaction ends."""
-PRESENCE = f"SELECT pg_try_advisory_lock_shared({_SPACE}, 2)"
+PRESENCE = f"SELECT pg_try_advisory_lock_shared({SPACE}, 2)"
 """Makes the connection one of those that have the database open; says whether nobody has it alone."""
-COMPANY = f"""
+COMPANY = """
 SELECT EXISTS (
-  SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = {_SPACE} AND objid = 2 AND objsubid = 2
+  SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = CAST(:space AS oid) AND objid = 2 AND objsubid = 2
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
-"""  # noqa: S608 - a number of ours
-"""Says whether anybody has the database open."""
-_ALONE = f"SELECT pg_try_advisory_lock({_SPACE}, 2)"
+"""
+"""Says whether anybody has the database open; `space` is `SPACE`."""
+_ALONE = f"SELECT pg_try_advisory_lock({SPACE}, 2)"
 
 
 def be_alone(connection: "psycopg.Connection[Any]", name: object) -> None:
