@@ -15,7 +15,7 @@ from bench.people import fill
 from bench.traffic import Anything, Records, Traffic, Wallets
 from tests.postgres import DURABLE, Postgres
 from tests.server.helpers import free_port, until
-from walletsync_server.settings import TABLE
+from tests.valkey import Valkey
 from walletsync_server.testing import RunningServer
 
 ROOT = Path(__file__).parents[1]
@@ -82,9 +82,11 @@ def database(engine: str) -> Iterator[tuple[str, psutil.Process | None]]:
 @contextmanager
 def ours(engine: str, *, accounts: int = ACCOUNTS, size: int = WALLET, workers: int = 1) -> Iterator[Measured]:
     """Run our server with so many accounts."""
-    with database(engine) as (url, process):
+    with ExitStack() as undo, database(engine) as (url, process):
         fill(url, accounts, size)
-        more: dict[str, str | int] = {"workers": workers} if workers > 1 else {}
+        more: dict[str, str | int] = {}
+        if workers > 1:
+            more = {"workers": workers, "live": undo.enter_context(Valkey()).url}
         with RunningServer(accounts="open", settings={"database": url, **LIMITS, **more}) as server:
             name = f"ours, {engine}" + (f", {workers} workers" if workers > 1 else "")
             yield Measured(name, _port(server.url), Wallets(size), psutil.Process(server.pid), process)
@@ -120,12 +122,11 @@ def floor(name: str) -> Iterator[Measured]:
 CANDIDATES: dict[str, Callable[[], AbstractContextManager[Measured]]] = {
     "sqlite": lambda: ours("sqlite"),
     "postgresql": lambda: ours("postgresql"),
+    "workers": lambda: ours("postgresql", workers=2),
     "kinto": kinto,
     "uvicorn": lambda: floor("uvicorn"),
     "constant": lambda: floor("constant"),
 }
-if "workers" in TABLE:
-    CANDIDATES["workers"] = lambda: ours("postgresql", workers=2)
 
 
 def running(stack: ExitStack, names: Sequence[str]) -> list[Measured]:

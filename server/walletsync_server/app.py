@@ -47,6 +47,7 @@ def create_app(
     clock: Callable[[], datetime] = utc_now,
     passwords: Passwords | None = None,
     hub: Hub | None = None,
+    show: Callable[[Metrics], None] | None = None,
 ) -> flask.Flask:
     """Return the server as a WSGI application. Its database stays open until `close_app`.
 
@@ -55,6 +56,7 @@ def create_app(
         clock: returns the time, aware; for tests.
         passwords: the password hashing; for tests.
         hub: the listeners of a front door that has WebSockets; Flask alone has none.
+        show: what becomes of the metrics; by default they are served as the settings say.
 
     Raises:
         SettingsError: if the password of the mail server cannot be read.
@@ -79,6 +81,7 @@ def create_app(
             clock=clock,
             passwords=passwords,
             password_queue=settings.password_queue,
+            processes=settings.workers,
             rates=settings.rates,
             hub=hub,
             publisher=bridge,
@@ -99,13 +102,16 @@ def create_app(
             if settings.has_file:
                 _watch_disk(metrics, settings.database_file)
             else:
-                metrics.watch("database_bytes", _SIZE, lambda: _size_of(storage))
+                metrics.watch_common("database_bytes", _SIZE, lambda: _size_of(storage))
             metrics.watch("reads_running", "Reads of the database that run now.", lambda: storage.readers()[0])
             meaning = "Reads of the database that may run at once; others wait."
             metrics.watch("reads_most", meaning, lambda: storage.readers()[1])
             meaning = "When all that has expired was last removed, in seconds since 1970."
             metrics.watch("last_purge_timestamp_seconds", meaning, lambda: purges.succeeded_at)
-            undo.enter_context(metrics.served(settings.metrics_host, settings.metrics_port))
+            if show is None:
+                undo.enter_context(metrics.served(settings.metrics_host, settings.metrics_port))
+            else:
+                show(metrics)
         if settings.accounts == EMAIL:
             on_mail = metrics.mailed if metrics else _take_no_notice
             mailer = Mailer(services.mail_queue, route_of(settings), clock=clock, on_try=on_mail)
@@ -196,10 +202,10 @@ def _watch(metrics: Metrics, services: Services, hub: Hub | None) -> None:
     metrics.watch("password_hashes_running", "Passwords that are being hashed now.", lambda: passwords.running)
     metrics.watch("password_hashes_waiting", "Passwords that wait to be hashed.", lambda: passwords.waiting)
     figures = services.figures
-    metrics.watch("mails_waiting", "Mails that wait to be sent, now or later.", figures.mails_waiting)
-    metrics.watch("accounts", "Accounts that there are.", figures.accounts)
+    metrics.watch_common("mails_waiting", "Mails that wait to be sent, now or later.", figures.mails_waiting)
+    metrics.watch_common("accounts", "Accounts that there are.", figures.accounts)
     meaning = "When the last backup was complete, in seconds since 1970; NaN if there was none."
-    metrics.watch("last_backup_timestamp_seconds", meaning, figures.last_backup)
+    metrics.watch_common("last_backup_timestamp_seconds", meaning, figures.last_backup)
     metrics.watch("log_lines_dropped", "Lines of the log that were dropped because nobody read it.", logs.dropped)
     if hub is not None:
         metrics.watch("websockets_open", "WebSockets that are open.", lambda: len(hub))
@@ -207,7 +213,7 @@ def _watch(metrics: Metrics, services: Services, hub: Hub | None) -> None:
 
 def _watch_disk(metrics: Metrics, file: Path) -> None:
     log = Path(f"{file}-wal")
-    metrics.watch("database_bytes", _SIZE, lambda: _size(file))
+    metrics.watch_common("database_bytes", _SIZE, lambda: _size(file))
     metrics.watch("log_bytes", "Bytes of SQLite's log beside the database.", lambda: _size(log))
     metrics.watch("disk_free_bytes", "Bytes that are free on its disk.", lambda: shutil.disk_usage(file.parent).free)
 

@@ -26,6 +26,7 @@ STARTTLS, TLS, NO_TLS = "starttls", "tls", "none"
 CONNECTIONS = MAX_LISTENERS + 2000
 LEAST_CONNECTIONS = 64
 BODY_MEMORY = 256 * 1024 * 1024
+MOST_WORKERS = 64
 LEAST_BODY_MEMORY = 16 * 1024 * 1024
 _ANY_ORIGIN = "*"
 _SQLITE = "sqlite:///"
@@ -196,6 +197,12 @@ class Settings:
         "URL",
         _or_empty(_live),
         repr=False,
+    )
+    workers: int = _setting(
+        1,
+        "Processes that serve; several need a PostgreSQL database and a Valkey, and one more process watches them.",
+        "NUMBER",
+        _number(1, MOST_WORKERS),
     )
     accounts: str = _setting(
         ALLOWLIST,
@@ -402,6 +409,13 @@ def _together(values: Mapping[str, Any]) -> list[Mistake]:
         )
     if values["live"] and values["database"].startswith(_SQLITE):
         found.append(Mistake("live", "is for servers that share a PostgreSQL database; leave it out with SQLite."))
+    if values["workers"] > 1:
+        if values["database"].startswith(_SQLITE):
+            found.append(Mistake("workers", "must be 1 with SQLite, whose file one process has for itself."))
+        elif not values["live"]:
+            found.append(
+                Mistake("live", "must be set where there are several workers, since by it they tell each other.")
+            )
     if accounts == EMAIL:
         found += [
             Mistake(name, f"must be set where accounts is {EMAIL}.")

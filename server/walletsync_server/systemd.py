@@ -10,6 +10,8 @@ from contextlib import suppress
 
 from walletsync_server.asgi.server import CannotListen
 
+SUPERVISOR = "NOTIFY_SOCKET"
+"""The variable that says where it listens."""
 _FIRST_PASSED = 3
 PATIENCE_SECONDS = 1.0
 """How long a supervisor that has no time may hold up the server."""
@@ -17,7 +19,7 @@ PATIENCE_SECONDS = 1.0
 
 def notify(*words: str, patience: float = PATIENCE_SECONDS) -> None:
     """Tell the supervisor something, such as `READY=1`, unless it does not listen within `patience` seconds."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
+    address = os.environ.get(SUPERVISOR, "")
     if not address:
         return
     place = f"\0{address[1:]}" if address.startswith("@") else address  # the former has no file
@@ -26,9 +28,10 @@ def notify(*words: str, patience: float = PATIENCE_SECONDS) -> None:
         teller.sendto(os.fsencode("\n".join(words)), os.fsencode(place))
 
 
-def is_watched() -> bool:
-    """Say whether the supervisor ends a server from which it does not hear `WATCHDOG=1` for a while."""
-    return bool(os.environ.get("WATCHDOG_USEC"))
+def say_alive() -> None:
+    """Tell a supervisor that ends a server from which it does not hear for a while; never wait for it."""
+    if os.environ.get("WATCHDOG_USEC"):
+        notify("WATCHDOG=1", patience=0)
 
 
 def passed_listener() -> socket.socket | None:

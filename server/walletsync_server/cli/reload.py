@@ -33,7 +33,7 @@ def reloading(configuration: Configuration, take: Callable[[Settings], Reloaded]
             signal.sigwait({signal.SIGHUP})
             if over.is_set():
                 return
-            _reload(configuration, take)
+            reload(configuration, take)
 
     thread = threading.Thread(target=run, name="reloading", daemon=True)
     thread.start()
@@ -45,7 +45,8 @@ def reloading(configuration: Configuration, take: Callable[[Settings], Reloaded]
         thread.join()
 
 
-def _reload(configuration: Configuration, take: Callable[[Settings], Reloaded]) -> None:
+def reload(configuration: Configuration, take: Callable[[Settings], Reloaded]) -> None:
+    """Load the configuration again, have `take` apply it, and tell the supervisor and the log what became of it."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
         settings = configuration.load_again().settings

@@ -16,13 +16,18 @@ from walletsync_server.app import close_app, create_app, create_front_door, has_
 from walletsync_server.asgi.server import CannotListen, TooFewFiles, bind, serve, url_of
 from walletsync_server.cli.options import settings_options
 from walletsync_server.cli.reload import hold_hangups, reloading
+from walletsync_server.cli.supervise import supervise
 from walletsync_server.configuration import Configuration
 from walletsync_server.live.hub import Hub
 from walletsync_server.observe import logs
 from walletsync_server.observe.lines import Lines
 from walletsync_server.observe.metrics import CannotServeMetrics
+from walletsync_server.observe.together import tell
+from walletsync_server.reloading import CurrentSettings
 from walletsync_server.services.errors import Unavailable
-from walletsync_server.systemd import is_watched, notify, passed_listener
+from walletsync_server.settings import Settings
+from walletsync_server.systemd import notify, passed_listener, say_alive
+from walletsync_server.workers import WorkerDidNotStart
 
 SWITCH_SECONDS = 0.0005
 """How long the event loop may have to wait until another thread that computes makes room for it. By default Python lets
@@ -60,7 +65,7 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     logs.configure(settings.log_format, settings.log_level)
     try:
         _run(configuration, stop_with_stdin=stop_with_stdin)
-    except (CannotListen, CannotServeMetrics, TooFewFiles) as error:
+    except (CannotListen, CannotServeMetrics, TooFewFiles, WorkerDidNotStart) as error:
         raise click.ClickException(str(error)) from None
     except Unavailable as error:
         raise click.ClickException(f"{settings.database_name}: {error} {error.__cause__}") from None
@@ -74,19 +79,6 @@ def _run(configuration: Configuration, *, stop_with_stdin: bool) -> None:
         stopping.set()
         notify("STOPPING=1")
 
-    def ready() -> None:
-        if stop_with_stdin:
-            threading.Thread(target=_stop_after_stdin, daemon=True).start()
-        if settings.nobody_may_sign_up:
-            _tell(sys.stderr, ONLY_ALLOWED)
-        if settings.plain_on_the_network:
-            _tell(sys.stderr, PLAIN)
-        if has_company_unjoined(app):
-            _tell(sys.stderr, UNJOINED)
-        logs.event("started", version=__version__, accounts=settings.accounts)
-        _tell(sys.stdout, f"Listening on {url}")
-        notify("READY=1")
-
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     if reloads := not _is_in_a_terminal():
@@ -94,8 +86,32 @@ def _run(configuration: Configuration, *, stop_with_stdin: bool) -> None:
     else:
         signal.signal(signal.SIGHUP, stop)  # the terminal was closed
     with passed_listener() or bind(settings.host, settings.port) as listener:
-        url = url_of(listener)
-        app = create_app(settings, hub=Hub(per_account=settings.sockets_per_account))
+        announce = partial(_announce, settings, url_of(listener))
+        link = None
+        if settings.workers > 1:
+            current = CurrentSettings(settings)
+            link = supervise(
+                configuration, current, on_ready=announce, reloads=reloads, stop_with_stdin=stop_with_stdin
+            )
+            if link is None:
+                return  # this is the parent, and all have ended
+            settings = current.now
+            _stop_at_the_end_of(link.life.fileno())
+
+        def on_ready() -> None:
+            worker = {} if link is None else {"worker": link.number}
+            logs.event("started", version=__version__, accounts=settings.accounts, **worker)
+            if link is not None:
+                link.say_ready()
+                return
+            if stop_with_stdin:
+                _stop_at_the_end_of(sys.stdin.fileno())
+            if has_company_unjoined(app):
+                _tell(sys.stderr, UNJOINED)
+            announce()
+
+        show = None if link is None else partial(tell, asked=link.asked, worker=link.number)
+        app = create_app(settings, hub=Hub(per_account=settings.sockets_per_account), show=show)
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # what lives as long as the process; looking through it for garbage took all clients 60 ms
         try:
@@ -106,12 +122,22 @@ def _run(configuration: Configuration, *, stop_with_stdin: bool) -> None:
                     listener,
                     connections=settings.connections,
                     stopping=stopping,
-                    on_ready=ready,
-                    on_second=partial(notify, "WATCHDOG=1", patience=0) if is_watched() else lambda: None,
+                    on_ready=on_ready,
+                    on_second=say_alive if link is None else link.say_alive,
                 )
         finally:
             close_app(app)
     logs.event("stopped")
+
+
+def _announce(settings: Settings, url: str) -> None:
+    """Tell the operator, and a supervisor, that clients are served."""
+    if settings.nobody_may_sign_up:
+        _tell(sys.stderr, ONLY_ALLOWED)
+    if settings.plain_on_the_network:
+        _tell(sys.stderr, PLAIN)
+    _tell(sys.stdout, f"Listening on {url}")
+    notify("READY=1")
 
 
 def _is_in_a_terminal() -> bool:
@@ -127,8 +153,12 @@ def _tell(stream: TextIO | None, line: str) -> None:
         Lines(stream.fileno()).write(line)
 
 
-def _stop_after_stdin() -> None:
-    """Read standard input to its end, then stop as SIGTERM does: in the main thread, which may be stopping already."""
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
+def _stop_at_the_end_of(file: int) -> None:
+    """Read a file in a thread, and then stop as SIGTERM does: in the main thread, which may be stopping already."""
+
+    def run() -> None:
+        while os.read(file, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=run, daemon=True).start()

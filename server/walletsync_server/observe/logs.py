@@ -121,6 +121,11 @@ def live_changed(stands: bool) -> None:
     _log_event(logging.WARNING, "live_lost", reason=reason)
 
 
+def worker_ended(number: int, status: int, pause: float) -> None:
+    """Log that a worker has died, how, and after how many seconds another one is started in its place."""
+    _log_event(logging.ERROR, "worker_ended", worker=number, status=status, seconds_until_next=round(pause, 1))
+
+
 def restart_needed(waiting: Iterable[str]) -> None:
     """Log that new settings, some of which are named, do not apply yet."""
     reason = "These need a restart; until then, nothing changes."

@@ -21,13 +21,17 @@ class CannotServeMetrics(Exception):
 
 
 class Metrics:
-    """Counts for one server; any thread may call it. Nothing is global, so several servers can live in one process."""
+    """Counts for one server; any thread may call it. Nothing is global, so several servers can live in one process.
+
+    `registry` has what this process counts, `common` what any other on the same database would say alike.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.common = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         build = Gauge(
-            "walletsync_build_info", "Always 1; the label tells the version.", ["version"], registry=self.registry
+            "walletsync_build_info", "Always 1; the label tells the version.", ["version"], registry=self.common
         )
         build.labels(__version__).set(1)
         self._requests = Counter(
@@ -105,8 +109,12 @@ class Metrics:
         self._mails.labels(outcome).inc()
 
     def watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
-        """Show a figure that is asked for whenever somebody looks."""
+        """Show a figure of this process that is asked for whenever somebody looks."""
         Gauge(f"walletsync_{name}", meaning, registry=self.registry).set_function(value)
+
+    def watch_common(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+        """Show a figure of the database that is asked for whenever somebody looks."""
+        Gauge(f"walletsync_{name}", meaning, registry=self.common).set_function(value)
 
     @contextmanager
     def served(self, host: str, port: int) -> Iterator[None]:
@@ -115,8 +123,11 @@ class Metrics:
         Raises:
             CannotServeMetrics: if the address cannot be listened on.
         """
+        both = CollectorRegistry()
+        both.register(self.registry)
+        both.register(self.common)
         try:
-            server, thread = start_http_server(port, host, self.registry)
+            server, thread = start_http_server(port, host, both)
         except OSError as error:
             raise CannotServeMetrics(f"Cannot serve metrics on {host}, port {port}: {error.strerror}.") from error
         try:

@@ -66,6 +66,7 @@ def build_services(
     seconds: Callable[[], float] = time.monotonic,
     passwords: Passwords | None = None,
     password_queue: int = QUEUE,
+    processes: int = 1,
     rates: Rates = NO_RATES,
     counters: MakeCounters | None = None,
     hub: Hub | None = None,
@@ -82,8 +83,9 @@ def build_services(
         clock: returns the time, aware.
         seconds: returns the seconds since any moment, by a clock that nobody sets; rates are measured with it,
             whether `clock` was set, and how long ago something was written.
-        passwords: the hashing; by default as many at once as this process has cores.
+        passwords: the hashing; by default as many at once as this process has cores, or its share of them.
         password_queue: how many more may wait for it.
+        processes: how many share the cores.
         rates: how often clients may ask for what costs; by default as often as they like.
         counters: makes what the rates are counted in; by default this process counts alone.
         hub: the listeners, who are told of new wallets and of revoked tokens; by default there are none, and no client
@@ -103,7 +105,7 @@ def build_services(
     tokens = Tokens(store, clock, publisher, purge_clock=purge_clock)
     throttle = Throttle(rates, secret=secret, counters=counters or _in_memory(seconds), clock=seconds)
     known = KnownClients(store, secret, clock, purge_clock=purge_clock)
-    passwords = passwords or Passwords(at_once=_cores(), queue=password_queue)
+    passwords = passwords or Passwords(at_once=max(1, _cores() // processes), queue=password_queue)
     signups = Signups(store, passwords=passwords, secret=secret, clock=clock, purge_clock=purge_clock)
     return Services(
         about=about,
