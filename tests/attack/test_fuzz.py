@@ -1,4 +1,4 @@
-"""10,000 fuzzed requests: never a 5xx, and every answer as the OpenAPI document says."""
+"""6,000 fuzzed requests: never a 5xx, and every answer as the OpenAPI document says."""
 
 import itertools
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from schemathesis import Case
     from schemathesis.schemas import APIOperation
 
-REQUESTS = 10_000
+REQUESTS = 6_000
 SEEDS = {"sqlite": 20261123, "postgresql": 20261124}
 ELSEWHERE = {"internal_error", "unavailable", "busy", "rate_limited", "not_allowed", "not_verified", "too_many_devices"}
 """Codes that take a fault, another setting or a hundred devices; other tests provoke them."""
