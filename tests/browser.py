@@ -3,7 +3,6 @@
 `python -m tests.browser` only installs it, for those who want to have that behind them.
 """
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -11,10 +10,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+
+from tests import apt
 
 PROGRAMS = "chromium", "chromedriver"
 PACKAGES = "chromium", "chromium-driver"
@@ -30,7 +30,6 @@ _FLAGS = (
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
-_LOCK = Path(tempfile.gettempdir()) / "walletsync-tests-browser.lock"
 _INSTALL_SECONDS = 280
 
 
@@ -44,11 +43,10 @@ def install() -> None:
     Raises:
         NoBrowser: if that is not possible.
     """
-    with _LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may want it at once
+    with apt.in_turn():
         if _is_here():
             return
-        for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]):
+        for command in apt.installing("--no-install-recommends", *PACKAGES):
             _as_root(command)
         if not _is_here():
             raise NoBrowser(_advice("apt-get installed the packages, but the programs are not there"))

@@ -1,11 +1,8 @@
 """A real Electrum for tests: Debian's, without a network and on regtest; apt-get installs it where it is missing."""
 
 import ast
-import fcntl
 import json
-import os
 import secrets
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,29 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.apt import require
 from tests.server.helpers import until
 from walletsync.bridges.rpc import Address, HttpRpc
 from walletsync.errors import BridgeError
 
-_LOCK = Path(tempfile.gettempdir()) / "walletsync-tests-electrum.lock"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-
-
-def require_electrum() -> None:
-    """Install Electrum where it is missing and may be; fail where it cannot be had."""
-    with _LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may want it at once
-        if shutil.which("electrum") is None and os.geteuid() == 0:
-            for words in (["update"], ["install", "--yes", "--no-install-recommends", "electrum"]):
-                subprocess.run(["apt-get", *words], check=True, capture_output=True)  # noqa: S607 - wherever it is
-    assert shutil.which("electrum"), "these tests label in a real Electrum: install it"
 
 
 class Electrum:
     """An Electrum with a folder of its own and a wallet in it: a new one, or that of a `seed`."""
 
     def __init__(self, folder: Path, seed: str | None = None, *, port: int | None = None) -> None:
-        require_electrum()
+        require("electrum", "", "--no-install-recommends")
         self._root = folder
         self.folder = folder / "regtest"
         self._process: subprocess.Popen[bytes] | None = None

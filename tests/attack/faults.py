@@ -1,7 +1,5 @@
 """Faults that the kernel hands to a running server at a chosen system call on its database's files, by strace."""
 
-import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,14 +10,6 @@ KILL, EIO, ENOSPC, EROFS = "signal=SIGKILL", "error=EIO", "error=ENOSPC", "error
 CALLS = ("write", "pwrite64", "ftruncate", "fallocate", "fsync", "fdatasync")
 """What SQLite changes files with, and makes the changes durable."""
 _FILES = ("", "-wal", "-shm")
-
-
-def require_strace() -> None:
-    """Install strace where it is missing and may be; fail where it cannot be had."""
-    if shutil.which("strace") is None and os.geteuid() == 0:
-        subprocess.run(["apt-get", "update"], check=True, capture_output=True)  # noqa: S607 - wherever it is
-        subprocess.run(["apt-get", "install", "-y", "strace"], check=True, capture_output=True)  # noqa: S607
-    assert shutil.which("strace"), "these tests inject faults with strace: install it"
 
 
 class Trace:

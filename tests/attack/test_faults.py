@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.apt import require
 from tests.attack import steps
-from tests.attack.faults import EIO, ENOSPC, KILL, require_strace, traced
+from tests.attack.faults import EIO, ENOSPC, KILL, traced
 from tests.attack.forked import ForkedServer
 from tests.attack.ledger import State, is_stored, stored_accounts
 from tests.attack.steps import Step
@@ -42,7 +43,7 @@ def copy(database: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def strace() -> None:
-    require_strace()
+    require("strace")
 
 
 def make_template(folder: Path, *, frames: int) -> Template:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.apt import require
 from tests.box.box import WHEELS, Box, build_tree, copy_tree, run_in_tree
-from tests.server.proxies import DEPLOY, require
+from tests.server.proxies import DEPLOY
 from tools.dist import ROOT, build
 
 PACKAGES = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.server.proxies import require
+from tests.apt import require
 
 _LIMITS = ("--ulimit=nofile=4096:4096", "--ulimit=nproc=1024:1024")
 """Lower than podman's own, which a machine may not allow."""

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.apt import require
 from tests.box.box import WHEELS, build_tree
 from tests.box.podman import Podman
 from tests.server.helpers import until
-from tests.server.proxies import DEPLOY, require
+from tests.server.proxies import DEPLOY
 
 ROOT = DEPLOY.parent
 BASE, IMAGE = "docker.io/library/debian:bookworm-slim", "walletsync-server"

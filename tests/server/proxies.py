@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import trustme
 
+from tests.apt import require
 from tests.server.helpers import Answer, Wire, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -32,20 +32,6 @@ http {{
     include {site};
 }}
 """
-
-
-def require(program: str, package: str = "", *options: str) -> str:
-    """Return where a program of a Debian package, by default that of its name, is, after installing it if it may be.
-
-    `options` are apt-get's.
-    """
-    package = package or program
-    if shutil.which(program) is None and os.geteuid() == 0:
-        for command in (["update"], ["-o", "DPkg::Lock::Timeout=120", "install", "-y", *options, package]):
-            subprocess.run(["apt-get", *command], check=True, capture_output=True)  # noqa: S607 - wherever it is
-    found = shutil.which(program)
-    assert found, f"this test runs {program}: install it, on Debian with `apt-get install {package}`"
-    return found
 
 
 class TlsWire(Wire):

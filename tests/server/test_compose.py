@@ -13,9 +13,10 @@ import msgspec
 import psycopg
 import pytest
 
+from tests.apt import require
 from tests.cheap_server import CheapServer
 from tests.postgres import Postgres
-from tests.server.proxies import DEPLOY, require
+from tests.server.proxies import DEPLOY
 from walletsync_server.configuration import load
 from walletsync_server.settings import TABLE, VARIABLES, Settings
 from walletsync_server.storage.postgres.links import MOST

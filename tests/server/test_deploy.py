@@ -11,9 +11,10 @@ import pytest
 import trustme
 import websocket
 
+from tests.apt import require
 from tests.cheap_server import CheapServer
 from tests.server.helpers import API, UNKNOWN_TOKEN, Account, fresh_email, log_in, seed_of, sign_up, until
-from tests.server.proxies import DEPLOY, HOST, Proxy, TlsWire, caddy, nginx, require
+from tests.server.proxies import DEPLOY, HOST, Proxy, TlsWire, caddy, nginx
 from walletsync_server.configuration import load
 from walletsync_server.testing import RunningServer
 

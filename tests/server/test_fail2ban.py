@@ -1,6 +1,5 @@
 """Failed log-ins in the log of a real process, as fail2ban itself reads them."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.apt import require
 from tests.cheap_server import CheapServer
 from tests.server.helpers import API, PASSWORD, HttpWire, new_account
 from walletsync_server.testing import RunningServer
@@ -21,10 +21,7 @@ CLIENTS = ["192.0.2.7", "2001:db8::7", "198.51.100.7"]
 @pytest.fixture(scope="module", autouse=True)
 def fail2ban() -> None:
     """Install fail2ban where it is missing and may be; fail where it cannot be had."""
-    if shutil.which("fail2ban-regex") is None and os.geteuid() == 0:
-        for words in (["update"], ["install", "--yes", "--no-install-recommends", "fail2ban"]):
-            subprocess.run(["apt-get", *words], check=True, capture_output=True)  # noqa: S607 - wherever it is
-    assert shutil.which("fail2ban-regex"), "these tests read a log with fail2ban: install it"
+    require("fail2ban-regex", "fail2ban", "--no-install-recommends")
 
 
 def run(*words: str) -> str:

@@ -10,7 +10,8 @@ from typing import TypeVar
 import apsw
 import pytest
 
-from tests.attack.faults import ENOSPC, EROFS, require_strace, traced
+from tests.apt import require
+from tests.attack.faults import ENOSPC, EROFS, traced
 from tests.attack.forked import ForkedServer
 from tests.cheap_server import CheapServer
 from tests.server.helpers import FakeClock, HttpWire, new_account, until
@@ -28,7 +29,7 @@ T = TypeVar("T")
 @pytest.mark.parametrize("fault", [ENOSPC, EROFS])
 def test_disk_that_takes_nothing_more_is_noticed(tmp_path: Path, fault: str) -> None:
     """Full or read-only: not ready once a write has failed, though reads go on; ready again when writing works."""
-    require_strace()
+    require("strace")
     database = tmp_path / "walletsync.db"
     server = ForkedServer(database)
     assert server.wait_until_ready(), server.log.read_text()

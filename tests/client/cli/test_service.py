@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.apt import require
 from tests.client.cli.machines import InMemory, Make
 from tests.conftest import PASSWORD
-from tests.server.proxies import require
 from walletsync.cli.service_managers import Launchd, Program, Systemd
 
 NASTY = "my %h $HOME \"wallet\" \\n 'ä' \t.jsonl"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from tests.attack.faults import require_strace
+from tests.apt import require
 from tests.cheap_server import CheapServer
 from tests.server.helpers import HttpWire, fresh_email, log_in, new_account, sign_up
 from walletsync_server.cli import main
@@ -178,7 +178,7 @@ def test_backup_does_not_flood_a_terminal(storage: Storage, file: Path) -> None:
 
 def broken(call: str, error: str, calls: str = "") -> list[str]:
     """Return the beginning of a command in which a system call fails, as it does on some file systems."""
-    require_strace()
+    require("strace")
     return ["strace", "-f", "-o", os.devnull, "-e", f"inject={call}:error={error}{calls and f':when={calls}'}"]
 
 
@@ -196,7 +196,7 @@ def test_backup_to_fat_and_to_shares(storage: Storage, file: Path, tmp_path: Pat
 
 def test_backup_needs_no_locks_and_no_shared_memory(storage: Storage, file: Path, tmp_path: Path) -> None:
     """Of the file that it writes it asks for neither, which shares of other machines may not have."""
-    require_strace()
+    require("strace")
     log = tmp_path / "log"
     traced = ["strace", "-f", "-y", "-o", str(log), "-e", "trace=fcntl,flock,mmap"]
     assert run("backup", *on(file), tmp_path / "backup.db", before=traced).status == 0
