@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,16 +26,23 @@ _forks.set_forkserver_preload(["__main__", __name__, *_IMPORTED_LATE])
 class Fork:
     """`walletsync-server` with these words on its command line, and with passwords that cost nothing to hash.
 
-    It has what is used of `subprocess.Popen`. `log` is the file that has what it writes to stderr, after what is there.
+    It has what is used of `subprocess.Popen`. `log` is the file that has what it writes to stderr, after what is there;
+    `fault` is what its process does before that, a function of a module.
     """
 
-    def __init__(self, words: Sequence[str], log: Path, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] = os.environ,
+        fault: Callable[[], None] | None = None,
+    ) -> None:
         its_stdin, self._stdin = _forks.Pipe(duplex=False)
         stdout, its_stdout = _forks.Pipe(duplex=False)
         self.stdout = os.fdopen(os.dup(stdout.fileno()))
         stdout.close()
         # Not a daemon of multiprocessing, which would send SIGTERM at the end: a test ends it.
-        self._process = _forks.Process(target=_run, args=(words, its_stdin, its_stdout, log, dict(environment)))
+        self._process = _forks.Process(target=_run, args=(words, its_stdin, its_stdout, log, dict(environment), fault))
         self._process.start()
         its_stdin.close()
         its_stdout.close()
@@ -88,7 +95,14 @@ class Fork:
         return self._process.exitcode
 
 
-def _run(words: Sequence[str], stdin: Connection, stdout: Connection, log: Path, environment: dict[str, str]) -> None:
+def _run(
+    words: Sequence[str],
+    stdin: Connection,
+    stdout: Connection,
+    log: Path,
+    environment: dict[str, str],
+    fault: Callable[[], None] | None,
+) -> None:
     os.dup2(stdin.fileno(), 0)
     os.dup2(stdout.fileno(), 1)
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
@@ -98,4 +112,6 @@ def _run(words: Sequence[str], stdin: Connection, stdout: Connection, log: Path,
     os.environ.clear()
     os.environ.update(environment)
     PASSWORD_HASHER.__init__(time_cost=1, memory_cost=8, parallelism=1)  # type: ignore[misc]  # the one that all use
+    if fault:
+        fault()
     main(words)

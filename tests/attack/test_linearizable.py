@@ -3,32 +3,23 @@
 And the checker that says so, which must see what a broken server would do.
 """
 
-import http.client
-import itertools
-import os
-import random
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
+from functools import partial
 
 import pytest
 
+from tests.attack.broken import BrokenServer, acknowledge_before_the_commit, take_no_lock
+from tests.attack.histories import ALL, VALKEY_STOPPED, Maker, seen_by_clients
 from tests.attack.register import Get, Operation, Outcome, Post, faults
 from tests.cheap_server import CheapServer
-from tests.postgres import Postgres
-from tests.server.helpers import Account, HttpWire, new_account, until
 from tests.valkey import Valkey
-from walletsync_server.testing import Value
 
-CLIENTS = 6
-ACCOUNTS = 3
 FEW, MANY = 500, 10_000
 ACCEPTED, REFUSED, UNKNOWN = Outcome.ACCEPTED, Outcome.REFUSED, Outcome.UNKNOWN
 
 
 def post(began: float, ended: float, sequence: int, wallet: str, outcome: Outcome = ACCEPTED) -> Post:
-    return Post(began=began, ended=ended, sequence=sequence, wallet=wallet, outcome=outcome)
+    return Post(began=began, ended=ended, sequence=sequence, wallet=wallet, outcome=outcome, who="client 1")
 
 
 def get(began: float, ended: float, sequence: int, wallet: str = "") -> Get:
@@ -61,6 +52,13 @@ WRONG: dict[str, tuple[list[Operation], str]] = {
     "another's wallet": ([post(0, 1, 1, "a"), get(2, 3, 1, "z")], "more than one wallet"),
 }
 
+_EARLY = partial(BrokenServer, acknowledge_before_the_commit)
+BROKEN: dict[str, tuple[tuple[Maker, Maker], int, Collection[str]]] = {
+    "both acknowledge before the commit": ((_EARLY, _EARLY), 0, ALL),
+    "one takes no lock": ((partial(BrokenServer, take_no_lock), CheapServer), FEW, [VALKEY_STOPPED]),
+}
+"""With how many things clients do at such servers, at least, and what befalls these meanwhile."""
+
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_a_register_can_do_is_right(name: str) -> None:
@@ -70,141 +68,44 @@ def test_what_a_register_can_do_is_right(name: str) -> None:
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_a_broken_server_does_is_seen(name: str) -> None:
-    """And named."""
+    """And named, with a part of the history that is wrong by itself."""
     history, said = WRONG[name]
-    assert any(said in fault for fault in faults(history)), faults(history)
-    assert faults(history[::-1])
+    found = faults(history)
+    assert any(said in fault.sentence for fault in found), found
+    assert {fault.sentence for fault in found} == {fault.sentence for fault in faults(history[::-1])}
+    for fault in found:
+        assert len(fault.operations) <= 2
+        assert fault.sentence in {each.sentence for each in faults(fault.operations)}
 
 
-class Client:
-    """One who reads and writes an account at any of the servers, and writes down what came of it."""
-
-    def __init__(self, accounts: list[list[Account]], name: str, dice: random.Random) -> None:
-        self._accounts = accounts
-        self._name = name
-        self._dice = dice
-        self._known = [0] * len(accounts)
-        self.history: list[list[Operation]] = [[] for _ in accounts]
-
-    def act(self, number: int) -> bool:
-        """Do the next thing; return whether a server did it."""
-        which = self._dice.randrange(len(self._accounts))
-        account = self._dice.choice(self._accounts[which])
-        if self._dice.random() < 0.5:
-            return self._post(which, account, f"{self._name}, {number}")
-        return self._get(which, account)
-
-    def _get(self, which: int, account: Account) -> bool:
-        began = time.monotonic()
-        try:
-            answer = account.get()
-        except (OSError, http.client.HTTPException):
-            return False
-        if answer.status == 503:
-            return False
-        assert answer.status in (200, 404), answer
-        self._note(which, began, answer.json)
-        return True
-
-    def _post(self, which: int, account: Account, wallet: str) -> bool:
-        sequence, began, outcome = self._known[which] + 1, time.monotonic(), UNKNOWN
-        try:
-            answer = account.post(sequence, wallet)
-        except (OSError, http.client.HTTPException):
-            pass
-        else:
-            assert answer.status in (200, 409, 503), answer
-            outcome = {200: ACCEPTED, 409: REFUSED, 503: UNKNOWN}[answer.status]
-        self.history[which].append(post(began, time.monotonic(), sequence, wallet, outcome))
-        if outcome is ACCEPTED:
-            self._known[which] = sequence
-        elif outcome is REFUSED:
-            self._note(which, began, answer.json)
-        return outcome is not UNKNOWN
-
-    def _note(self, which: int, began: float, told: dict[str, object]) -> None:
-        """Write down which wallet is current."""
-        sequence, wallet = int(str(told.get("sequence", 0))), str(told.get("encryptedWallet", ""))
-        self.history[which].append(get(began, time.monotonic(), sequence, wallet))
-        self._known[which] = sequence
+def test_what_is_wrong_is_shown_in_order() -> None:
+    """The smallest part first, and of that who did what, and when after its beginning."""
+    late = Get(began=9.25, ended=9.5, sequence=1, wallet="a", who="client 2")
+    history: list[Operation] = [post(8, 9, 2, "b"), post(1, 2, 1, "a"), get(12, 14, 1, "a"), late]
+    assert str(faults(history)[0]).splitlines() == [
+        "sequence 1 came after 2:",
+        "   0.000 to 1.000 s  client 1: POST 2 'b', accepted",
+        "   1.250 to 1.500 s  client 2: GET 1 'a'",
+    ]
 
 
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.security)])
 def test_each_account_is_one_register(count: int, valkey: Valkey) -> None:
     """Through two servers that are killed in turn, restarts of PostgreSQL, and times without Valkey."""
-    seed = int(os.environ.get("SEED", 20261129))
-    print(f"SEED={seed}")
-    with Postgres() as postgres:
-        shared: dict[str, Value] = {"database": postgres.new_storage(), "live": valkey.url}
-        with (
-            CheapServer(accounts="open", settings=shared) as one,
-            CheapServer(accounts="open", settings=shared) as other,
-        ):
-            wires = [HttpWire(one.url), HttpWire(other.url)]
-            made = [new_account(wires[0]) for _ in range(ACCOUNTS)]
-            accounts = [[Account(wire, each.email, each.token) for wire in wires] for each in made]
-            clients = [Client(accounts, f"client {n}", random.Random(f"{seed} {n}")) for n in range(CLIENTS)]
-            blows = blows_of(postgres, valkey, one, other)
-            strike_while_they_act(clients, count, blows)
-            for which, account in enumerate(made):
-                answer = account.get()
-                history = [each for client in clients for each in client.history[which]]
-                now = time.monotonic()
-                history.append(get(now, now, answer.json["sequence"], answer.json["encryptedWallet"]))
-                assert faults(history) == []
-                assert any(isinstance(each, Post) and each.outcome is ACCEPTED for each in history)
-            print(sum(len(each) for client in clients for each in client.history), "operations")
+    seen = seen_by_clients((CheapServer, CheapServer), valkey, count)
+    print(seen)
+    assert not seen.faults(), seen.faults()[0]
+    assert all(any(isinstance(each, Post) and each.outcome is ACCEPTED for each in one) for one in seen.histories)
+    assert set(seen.struck) == set(ALL)
 
 
-def blows_of(postgres: Postgres, valkey: Valkey, one: CheapServer, other: CheapServer) -> list[Callable[[], None]]:
-    """Return what befalls the servers, one after the other; each is over when all of them are ready again."""
-
-    def ready() -> None:
-        until(lambda: all(HttpWire(server.url)("GET", "/readyz").status == 200 for server in (one, other)))
-
-    def restarted(end: Callable[[], object], start: Callable[[], object]) -> Callable[[], None]:
-        def blow() -> None:
-            end()
-            start()
-            ready()
-
-        return blow
-
-    return [
-        restarted(one.kill, one.start),
-        restarted(postgres.kill, postgres.start),
-        restarted(valkey.stop, valkey.start),
-        restarted(other.kill, other.start),
-        restarted(postgres.stop, postgres.start),
-    ]
-
-
-def strike_while_they_act(clients: list[Client], count: int, blows: list[Callable[[], None]]) -> None:
-    """Have the clients do at least `count` things in all, and go on until each blow has befallen in their midst."""
-    numbers, struck, over, calm = itertools.count(1), threading.Event(), threading.Event(), threading.Event()
-
-    def act(client: Client) -> None:
-        while not (over.is_set() and struck.is_set()):
-            number = next(numbers)
-            if number >= count:
-                over.set()
-            if not client.act(number):
-                assert calm.wait(60)  # whoever asks without a pause keeps the server from starting
-
-    with ThreadPoolExecutor(len(clients)) as pool:
-        lives = [pool.submit(act, client) for client in clients]
-        try:
-            for blow in itertools.cycle(blows):
-                calm.clear()
-                blow()
-                calm.set()
-                if blow is blows[-1]:
-                    struck.set()
-                    if over.is_set() or any(life.done() for life in lives):
-                        break
-        finally:
-            over.set()
-            struck.set()
-            calm.set()
-        for life in lives:
-            life.result()
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_servers_are_found_out(name: str, valkey: Valkey) -> None:
+    """By the same run, and two operations at most show it."""
+    servers, count, blows = BROKEN[name]
+    seen = seen_by_clients(servers, valkey, count, 1, blows)
+    found = seen.faults()
+    print(seen, *found[:3], sep="\n")
+    assert found
+    assert len(found[0].operations) <= 2
+    assert found[0].sentence in {each.sentence for each in faults(found[0].operations)}
