@@ -13,12 +13,15 @@ import psutil
 
 from bench.people import fill
 from bench.traffic import Anything, Records, Traffic, Wallets
-from tests.postgres import DURABLE, Postgres
 from tests.server.helpers import free_port, until
-from tests.valkey import Valkey
 from walletsync_server.testing import RunningServer
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "notebooks"))  # where the tests' PostgreSQL and Valkey find `wheels`
+
+from tests.postgres import DURABLE, Postgres  # noqa: E402 - after the path
+from tests.valkey import Valkey  # noqa: E402 - after the path
+
 ACCOUNTS, WALLET = 128, 4096
 KINTO = ("kinto==26.5.0", "waitress==3.0.2")
 """Its default server, and everything in memory: a Kinto that never waits for a disk."""
@@ -75,7 +78,7 @@ def database(engine: str) -> Iterator[tuple[str, psutil.Process | None]]:
         with tempfile.TemporaryDirectory(prefix="walletsync-bench-") as folder:
             yield f"sqlite:///{folder}/walletsync.db", None
     else:
-        with Postgres(DURABLE) as server:
+        with Postgres(**DURABLE) as server:
             yield server.new_database(), psutil.Process(server.pid)
 
 

