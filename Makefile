@@ -35,11 +35,12 @@ test-postgresql: $(READY) ## run over PostgreSQL all tests that need not know th
 security: $(READY) ## run the slow tests of what an attacker or a fault can do; some minutes
 	@$(BIN)/python -m pytest -m security
 
-lint: $(READY) ## check formatting, style and types
+lint: $(READY) ## check formatting, style, types, doors, and that each promise has a test
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m tools.promises
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff format .

@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_kdf: derive keys at the full cost of the suite, 256 MiB")
     config.addinivalue_line("markers", "untraced: measure no coverage by this test")
     config.addinivalue_line("markers", "every_database: run this over a wire to PostgreSQL in every run, too")
+    config.addinivalue_line("markers", "promise(*ids): hold what the pages promise under these ids (tools/promises)")
     config.addinivalue_line("markers", "security: takes minutes; `make security` runs it, `make test` does not")
 
 

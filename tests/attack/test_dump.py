@@ -128,6 +128,7 @@ def server(loot: Loot) -> Iterator[ForkedServer]:
     assert server.kill() == -9
 
 
+@pytest.mark.promise("T-18")
 def test_no_value_of_the_database_authenticates(loot: Loot, server: ForkedServer) -> None:
     """Tokens of devices and links, passwords and the server's own secret cannot be had from what is stored of them."""
     words = forms(values_in(loot.database))

@@ -96,6 +96,7 @@ CASES: dict[str, Callable[[State], Case]] = {
 IN_EVERY_RUN = ("signup", "post", "password")
 
 
+@pytest.mark.promise("P-72")
 @pytest.mark.parametrize("fault", [KILL, EIO, ENOSPC])
 @pytest.mark.parametrize(
     "name", [name if name in IN_EVERY_RUN else pytest.param(name, marks=pytest.mark.security) for name in CASES]

@@ -25,6 +25,7 @@ EACH = 2
 """Cases of an operation before the next has its turn."""
 
 
+@pytest.mark.promise("P-115", "P-124")
 @pytest.mark.parametrize("engine", SEEDS)
 def test_no_request_breaks_the_server(engine: str, request: pytest.FixtureRequest) -> None:
     """Requests made from the document, true to it or not, from strangers and from people with accounts.

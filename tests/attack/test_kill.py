@@ -63,12 +63,14 @@ class Database:
             return not connection.execute(others).fetchall()
 
 
+@pytest.mark.promise("P-72")
 @pytest.mark.parametrize("seed", SEEDS)  # so that a failure names it
 def test_killed_server_keeps_what_it_acknowledged_and_nothing_by_halves(tmp_path: Path, seed: int) -> None:
     """After every kill the file is sound, and each account is wholly what was acknowledged, or the next request too."""
     be_killed(seed, lambda number: Database(tmp_path / f"{number}.db"))
 
 
+@pytest.mark.promise("P-72")
 @pytest.mark.parametrize("seed", ON_POSTGRESQL)
 def test_the_same_on_postgresql(tmp_path: Path, postgres: Postgres, seed: int) -> None:
     """Where the database goes on without the server, and finds out by itself that nobody is there any more."""

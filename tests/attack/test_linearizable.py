@@ -89,6 +89,7 @@ def test_what_is_wrong_is_shown_in_order() -> None:
     ]
 
 
+@pytest.mark.promise("W-8")
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.security)])
 def test_each_account_is_one_register(count: int, valkey: Valkey) -> None:
     """Through two servers that are killed in turn, restarts of PostgreSQL, and times without Valkey."""

@@ -192,6 +192,7 @@ FEW = 200
 """Orders that are so few that every run plays them over PostgreSQL, too."""
 
 
+@pytest.mark.promise("T-23", "X-11")
 @pytest.mark.parametrize(
     ("names", "count"),
     [*IN_EVERY_RUN.items(), *(pytest.param(*each, marks=pytest.mark.security) for each in MORE.items())],
@@ -202,6 +203,7 @@ def test_every_order_around_a_password_change_is_right(scene: Scene, names: Sequ
     play_every_order(scene, names, count)
 
 
+@pytest.mark.promise("T-23")
 @pytest.mark.parametrize(
     ("names", "count"),
     [pytest.param(*each, marks=[] if ON_POSTGRESQL or each[1] < FEW else pytest.mark.security) for each in ALL.items()],

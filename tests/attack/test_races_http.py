@@ -39,6 +39,7 @@ def server(tmp_path: Path, database: Path | str) -> Iterator[ForkedServer]:
     assert server.kill() == -9
 
 
+@pytest.mark.promise("T-23")
 @pytest.mark.parametrize("seed", [20261123])  # so that a failure names it
 def test_nothing_of_before_outlives_a_password_change(server: ForkedServer, database: Path | str, seed: int) -> None:
     """Two changes, two posts and a login at once, beside a socket: one change is made, or a post came first."""

@@ -68,6 +68,7 @@ def test_a_leak_would_be_noticed(server: ForkedServer, victim: Tenant) -> None:
     assert {"wallet", "device", "entity tag 4", "entity tag 12"} <= found
 
 
+@pytest.mark.promise("T-24")
 @pytest.mark.parametrize("seed", range(SEEDS))  # so that a failure names it
 def test_no_tenant_reaches_another(server: ForkedServer, victim: Tenant, database: Path | str, seed: int) -> None:
     """No answer tells anything of the victim's, and afterwards the victim's rows are what they were, to the byte."""

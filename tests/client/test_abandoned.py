@@ -61,6 +61,7 @@ def is_refused_for_its_size(client: Client, other: Client, middle: Middle) -> An
     return sent(middle, POST_WALLET)
 
 
+@pytest.mark.promise("S-6", "T-7")
 @pytest.mark.parametrize("is_refused", [is_refused_as_out_of_date, is_refused_for_its_size])
 def test_a_refused_write_that_one_device_was_shown_is_a_fork(
     is_refused: Callable[[Client, Client, Middle], Answer], devices: tuple[Client, Client, Client], middle: Middle
@@ -92,6 +93,7 @@ def test_a_refused_write_that_its_author_is_shown_is_no_namesakes(
     assert type(told.value) is ForkDetected
 
 
+@pytest.mark.promise("T-7")
 def test_a_refused_password_change_that_one_device_was_shown_is_a_fork(
     devices: tuple[Client, Client, Client], middle: Middle
 ) -> None:
@@ -119,6 +121,7 @@ def test_a_refused_password_change_that_one_device_was_shown_is_a_fork(
         tablet.get_wallet()
 
 
+@pytest.mark.promise("T-7")
 def test_a_refused_write_is_no_version_of_the_history(devices: tuple[Client, Client, Client], middle: Middle) -> None:
     """It is neither shown nor restored under its number, also after its author wrote again."""
     laptop, phone, tablet = devices
@@ -201,8 +204,10 @@ def test_a_write_that_landed_is_not_given_up(devices: tuple[Client, Client, Clie
     assert state_of(laptop).abandoned == ()
 
 
+@pytest.mark.promise("S-12")
 def test_a_version_names_the_latest_that_were_given_up() -> None:
     """So that a wallet does not grow for ever; each once."""
+    assert abandoned.MAX_ABANDONED == 32
     names = [str(number) for number in range(abandoned.MAX_ABANDONED + 3)]
     assert abandoned.latest([*names, names[5]]) == tuple(names[3:])
 

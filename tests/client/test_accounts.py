@@ -26,6 +26,7 @@ from walletsync.results import Account
 Device = Callable[..., Client]
 
 
+@pytest.mark.promise("P-22")
 @pytest.mark.parametrize("email", ["Alice@example.com", "alice", "\u0430lice@example.com", "a@b@example.com", ""])
 def test_an_address_in_another_form_is_refused(email: str, middle: Middle) -> None:
     """Only the canonical form, by the function that the server uses; the address is not in the error."""
@@ -36,6 +37,7 @@ def test_an_address_in_another_form_is_refused(email: str, middle: Middle) -> No
         assert state_of(client).email is None
 
 
+@pytest.mark.promise("P-136")
 def test_a_mistyped_password_seals_nothing(
     tmp_path: Path, device: Device, middle: Middle, address: Callable[[], str]
 ) -> None:
@@ -63,6 +65,7 @@ def test_a_mistyped_password_seals_nothing(
     assert phone.get_document() == {"a": 2}
 
 
+@pytest.mark.promise("P-51")
 @pytest.mark.parametrize("change", [None, "lost", "landed"])
 def test_a_server_that_accepts_anything_proves_no_password(change: str | None, device: Device, middle: Middle) -> None:
     """Where a wallet on the device disproves a mistyped one, it leaves in no login, and nothing is sealed under it."""
@@ -97,6 +100,7 @@ def _accepted(device_id: str) -> Answer:
     return Answer(200, token)
 
 
+@pytest.mark.promise("P-136")
 def test_a_mistyped_password_does_not_seal_the_first_version_either(device: Device, middle: Middle) -> None:
     """With nothing on the device to tell by, only a login proves the password."""
     laptop = device("laptop")
@@ -118,6 +122,7 @@ def test_a_mistyped_password_does_not_seal_the_first_version_either(device: Devi
     assert laptop.sync().sequence == 1
 
 
+@pytest.mark.promise("P-46")
 def test_a_seed_counts_once_it_has_opened_the_door(device: Device, middle: Middle, address: Callable[[], str]) -> None:
     """A server may answer 201 for an address that is taken: the seed offered there binds the device to nothing."""
     email = email_of(device("laptop"))
@@ -164,6 +169,7 @@ def test_an_empty_password_is_refused(middle: Middle) -> None:
         client.set_account("alice@example.com", "")
 
 
+@pytest.mark.promise("P-25")
 @pytest.mark.parametrize("device_id", ["", "x" * 129])
 def test_a_device_id_that_the_server_would_not_take_is_refused(device_id: str, middle: Middle) -> None:
     """Before anything is sent."""

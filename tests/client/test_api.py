@@ -2,9 +2,12 @@
 
 import random
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 
 import pytest
+from typing_extensions import override
 
+from tests.conftest import PASSWORD
 from tests.insides import token_of
 from tests.middle import CHANGE_PASSWORD, DELETE_ACCOUNT, GET_WALLET, LOGIN, POST_WALLET, WELL_KNOWN, Answer, Middle
 from walletsync import Client
@@ -19,6 +22,7 @@ from walletsync.errors import (
     WalletTooLarge,
 )
 from walletsync.realm import normalised_url
+from walletsync_server.testing import RunningServer
 
 Device = Callable[..., Client]
 
@@ -78,6 +82,7 @@ def test_what_is_no_servers_url_is_refused(url: str) -> None:
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.promise("P-4", "T-16")
 @pytest.mark.parametrize("host", ["wallet.example.com", "192.0.2.1", "127.0.0.1.example.com", "[2001:db8::1]"])
 def test_plain_http_is_refused_off_loopback_unless_asked_for(host: str) -> None:
     """Tokens do not cross a network in the clear by mistake."""
@@ -106,6 +111,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.promise("P-10", "T-14")
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
 def test_an_answer_that_is_not_the_protocols_is_refused(body: bytes, device: Device, middle: Middle) -> None:
     """Whatever comes with a 200 or a 409, it is a ProtocolError, and nothing of it is used."""
@@ -123,6 +129,7 @@ def test_an_answer_that_is_not_the_protocols_is_refused(body: bytes, device: Dev
             client.post_wallet()
 
 
+@pytest.mark.promise("T-14")
 def test_deeply_nested_well_known_is_refused(middle: Middle) -> None:
     """Where unknown fields are ignored, they cannot exhaust the stack either."""
     middle.always(WELL_KNOWN, Answer(200, b'{"later": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"))
@@ -132,6 +139,25 @@ def test_deeply_nested_well_known_is_refused(middle: Middle) -> None:
             client.register()
 
 
+@pytest.mark.promise("P-41")
+def test_what_is_told_beyond_the_page_is_ignored(device: Device, middle: Middle) -> None:
+    """A later server may have fields, limits and features that nobody here has heard of."""
+    later = {"later": {"nested": [1, {"a": None}]}}
+
+    def told_more(answer: Answer) -> Answer:
+        told = answer.json | later
+        told["limits"] |= {"later": 1}
+        told["features"] = ["later", *told["features"]]
+        return Answer(200, told)
+
+    middle.change(WELL_KNOWN, told_more)
+    laptop = device("laptop")
+    laptop.set_document({"a": 1})
+    assert laptop.sync().sequence == 1
+    assert WELL_KNOWN in middle.requests
+
+
+@pytest.mark.promise("P-42")
 def test_a_server_without_our_payload_version_is_refused(middle: Middle) -> None:
     """The message says what to do."""
     middle.change(WELL_KNOWN, lambda answer: Answer(200, answer.json | {"payloadVersions": [2]}))
@@ -149,6 +175,7 @@ def test_an_unreachable_server_is_named(middle: Middle) -> None:
             client.register()
 
 
+@pytest.mark.promise("P-13", "P-123")
 @pytest.mark.parametrize(
     ("what", "answer", "error", "hint"),
     [
@@ -178,6 +205,7 @@ def test_an_error_says_what_to_do(
     assert type(raised.value) is error
 
 
+@pytest.mark.promise("P-32")
 def test_the_token_travels_in_a_header_only(device: Device, middle: Middle) -> None:
     """No URL and no body has it, where the server takes it in a header."""
     client = device("laptop")
@@ -190,6 +218,7 @@ def test_the_token_travels_in_a_header_only(device: Device, middle: Middle) -> N
     assert sum(f"Authorization: Bearer {token}" in head for head in middle.heads) == 2
 
 
+@pytest.mark.promise("P-35")
 def test_the_token_is_shown_beside_a_password(device: Device, middle: Middle) -> None:
     """A change of the password and a deletion show it, too, so that a server that strangers keep busy has room."""
     client = device("laptop")
@@ -204,6 +233,7 @@ def test_the_token_is_shown_beside_a_password(device: Device, middle: Middle) ->
     assert f"Authorization: Bearer {after}" in heads[DELETE_ACCOUNT]
 
 
+@pytest.mark.promise("P-42")
 def test_a_server_that_tells_extras_without_the_header_is_refused(middle: Middle) -> None:
     """The token goes into a URL only where there is definitely no `.well-known`."""
     middle.change(WELL_KNOWN, lambda answer: Answer(200, answer.json | {"features": []}))
@@ -213,6 +243,7 @@ def test_a_server_that_tells_extras_without_the_header_is_refused(middle: Middle
             client.register()
 
 
+@pytest.mark.promise("P-38")
 def test_a_wallet_of_exactly_the_limit_is_sent(device: Device, middle: Middle) -> None:
     """The limit is inclusive."""
     client = device("laptop")
@@ -228,6 +259,7 @@ def test_a_wallet_of_exactly_the_limit_is_sent(device: Device, middle: Middle) -
         client.post_wallet()
 
 
+@pytest.mark.promise("P-123")
 def test_what_a_server_writes_does_not_get_into_an_error(device: Device, middle: Middle) -> None:
     """It could be our own token, reflected into a log."""
     client = device("laptop")
@@ -249,6 +281,7 @@ def test_an_error_carries_status_and_code(device: Device, middle: Middle) -> Non
     assert (raised.value.status, raised.value.code) == (401, "unauthorized")
 
 
+@pytest.mark.promise("P-38")
 def test_a_wallet_over_the_servers_limit_is_not_sent(device: Device, middle: Middle) -> None:
     """The limit is the server's own, and the document stays as it is."""
     limits = {"encryptedWalletBytes": 1000, "keptVersions": 10, "devices": 100}
@@ -263,3 +296,33 @@ def test_a_wallet_over_the_servers_limit_is_not_sent(device: Device, middle: Mid
     assert client.get_document() == long
     client.set_document({"short": "x"})
     assert client.sync().sequence == 1
+
+
+class Below(Middle):
+    """A proxy that has the server below a path of its own, and nothing anywhere else."""
+
+    PATH = "/sync"
+
+    @override
+    def _ask(self, handler: BaseHTTPRequestHandler, body: bytes) -> Answer:
+        if not handler.path.startswith(f"{self.PATH}/"):
+            return Answer(404, b"")
+        handler.path = handler.path.removeprefix(self.PATH)
+        return super()._ask(handler, body)
+
+
+@pytest.mark.promise("P-3")
+def test_a_server_may_stand_below_a_path(running_server: RunningServer, address: Callable[[], str]) -> None:
+    """All that a device asks for, it asks for there; the extras, too."""
+    email = address()
+    with Below(running_server.url) as proxy:
+        for device_id in ("laptop", "phone"):
+            with Client(f"{proxy.url}{Below.PATH}/", device_id=device_id) as client:
+                client.set_account(email, PASSWORD)
+                if device_id == "laptop":
+                    client.register()
+                    client.set_document({"a": 1})
+                assert client.sync().sequence == 1
+                assert client.get_document() == {"a": 1}
+                assert [each.device for each in client.history()] == ["laptop"]
+    assert {each.split()[1].split("/")[1] for each in proxy.requests} == {"sync"}

@@ -182,6 +182,7 @@ def answers(secrets: dict[str, str]) -> Iterator[Answer]:
             yield Answer(status, b"" if status == 204 else body, headers)
 
 
+@pytest.mark.promise("T-15")
 @pytest.mark.parametrize("hides", [False, True], ids=["all", "hidden"])
 @pytest.mark.parametrize("what", ASKED, ids=lambda what: what.replace("/api/3/", "").replace("/", " "))
 def test_no_answer_brings_a_secret_into_an_error(

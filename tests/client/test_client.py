@@ -125,6 +125,7 @@ def test_a_store_is_for_one_device_account_and_format(
     Client(middle.url, store=file).close()
 
 
+@pytest.mark.promise("T-19")
 def test_a_store_holds_no_password_and_no_key(tmp_path: Path, device: Device) -> None:
     """And nobody else can read what it does hold."""
     file = tmp_path / "laptop.wallet"
@@ -184,6 +185,7 @@ def test_a_document_is_a_copy(device: Device) -> None:
     assert client.get_document() == {"a": [1]}
 
 
+@pytest.mark.promise("P-75", "P-144")
 def test_sync_signs_in_again_when_the_token_has_expired(device: Device, middle: Middle) -> None:
     """Once; a server that refuses the new token as well is an error."""
     client = device("laptop")
@@ -198,6 +200,7 @@ def test_sync_signs_in_again_when_the_token_has_expired(device: Device, middle: 
     assert middle.requests.count(LOGIN) == 1
 
 
+@pytest.mark.promise("P-141")
 def test_a_sync_with_nothing_to_do_posts_nothing(device: Device, middle: Middle) -> None:
     """No version is made for nothing, also where the document came from another device."""
     laptop, phone = device("laptop"), device("phone")

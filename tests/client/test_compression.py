@@ -57,6 +57,7 @@ def test_the_frozen_faults_are_refused(vector: dict[str, str]) -> None:
         Payload.decode(bytes.fromhex(vector["plaintext"]))
 
 
+@pytest.mark.promise("T-14")
 def test_a_bomb_is_refused_before_it_unfolds() -> None:
     """A document of the largest size is taken; of a byte more, that byte is the last that is unpacked."""
     limit = compression.MAX_DOCUMENT_BYTES

@@ -70,6 +70,7 @@ def test_every_later_version_of_the_line_is_news(seen: int, device: str) -> None
         assert is_newer(known_after(versions[seen]), versions[5], device)
 
 
+@pytest.mark.promise("S-4")
 def test_an_older_version_is_a_rollback() -> None:
     """What this device has seen cannot be taken back."""
     versions = history("laptop", "phone", "laptop")
@@ -107,6 +108,7 @@ def test_a_next_version_that_builds_on_another_one_is_a_fork() -> None:
         is_newer(known, other, "tablet")
 
 
+@pytest.mark.promise("S-5", "T-6")
 @pytest.mark.parametrize("after_the_join", range(1, 5))
 def test_forked_devices_that_are_joined_later_notice(after_the_join: int) -> None:
     """The server keeps two lines apart for a while; whoever is shown the other line learns it, however late."""
@@ -151,6 +153,7 @@ def test_another_write_with_the_sequence_of_a_known_one_is_a_fork() -> None:
         is_newer(known, replace(later, entries=entries), "laptop")
 
 
+@pytest.mark.promise("P-70")
 def test_a_pending_write_has_landed_if_it_is_the_version_or_before_it() -> None:
     """The merged wallet itself authenticates whether a write whose answer got lost did land."""
     known = known_after(history("laptop", "phone")[-1])
@@ -301,6 +304,7 @@ def test_a_password_change_is_followed_with_the_new_keys_only() -> None:
         is_newer(KNOWN, changed, "laptop")
 
 
+@pytest.mark.promise("P-70")
 def test_a_write_that_was_brought_along_has_landed() -> None:
     """It was on the line that was left, and whoever left it had seen it."""
     write = Entry(5, "w")
@@ -321,6 +325,7 @@ HISTORY = json.loads((Path(__file__).parents[1] / "vectors" / "suite1_history.js
 ERRORS = {"rollback": RollbackDetected, "fork": ForkDetected, "contradiction": BadWallet}
 
 
+@pytest.mark.promise("T-12")
 @pytest.mark.parametrize("case", HISTORY["cases"], ids=lambda case: case["name"])
 def test_authentic_wallets_are_judged_as_the_vectors_say(case: dict[str, Any]) -> None:
     """All are under the account's present keys: only what they say of the versions before tells them apart."""

@@ -104,6 +104,7 @@ def sync_after_the_phone(world: World) -> None:
     sync_an_edit(world)
 
 
+@pytest.mark.promise("P-67", "P-140")
 @pytest.mark.parametrize("resume", [sync_an_edit, sync_after_the_phone])
 def test_a_sync_survives_a_crash_at_every_point(world: World, resume: Callable[[World], None]) -> None:
     """Merging what the phone POSTed, POSTing its own: once more, also if the phone goes on before the next start."""
@@ -130,6 +131,7 @@ def find_out_and_change_password(world: World) -> None:
             laptop.change_password(NEW)
 
 
+@pytest.mark.promise("P-83")
 @pytest.mark.parametrize("resume", [change_password, find_out_and_change_password])
 def test_a_password_change_survives_a_crash_at_every_point(world: World, resume: Callable[[World], None]) -> None:
     """Exactly one password works at any time, the device knows which, and the phone's unsynced edit gets through."""

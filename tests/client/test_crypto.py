@@ -140,6 +140,7 @@ def test_a_password_derives_to_the_frozen_keys(vector: dict[str, Any]) -> None:
     assert keys.mac.hex() == vector["mac"]
 
 
+@pytest.mark.promise("S-3", "T-3")
 def test_every_part_of_the_binding_changes_every_key() -> None:
     """No server can use another's seed, and no account another's password."""
     seed = bytes(range(32))
@@ -180,6 +181,7 @@ def test_sealing_gives_the_frozen_envelope(vector: dict[str, Any]) -> None:
     assert (sealed.encrypted_wallet, sealed.hmac) == (vector["encryptedWallet"], vector["hmac"])
 
 
+@pytest.mark.promise("T-2")
 @named(ENVELOPE["invalid"])
 def test_an_envelope_with_one_fault_is_refused(vector: dict[str, Any], aead_calls: list[str]) -> None:
     """Each negative vector has one fault; all are refused alike, and unauthenticated ones before the AEAD."""
@@ -191,6 +193,7 @@ def test_an_envelope_with_one_fault_is_refused(vector: dict[str, Any], aead_call
         assert not aead_calls
 
 
+@pytest.mark.promise("S-2", "T-10")
 def test_every_flipped_bit_is_refused_before_the_aead(aead_calls: list[str]) -> None:
     """Flip any bit of a wallet of 1 KiB, as it travels or within its base64, or of its HMAC: the HMAC refuses it."""
     vector = kibibyte()
@@ -205,6 +208,7 @@ def test_every_flipped_bit_is_refused_before_the_aead(aead_calls: list[str]) -> 
     assert refused(vector, changes, aead_calls) > 8 * (1024 + 768)
 
 
+@pytest.mark.promise("S-2", "T-10")
 def test_every_truncation_is_refused_before_the_aead(aead_calls: list[str]) -> None:
     """Cut a wallet of 1 KiB, its decoded bytes or its HMAC anywhere, at either end: the HMAC refuses it."""
     vector = kibibyte()
@@ -218,6 +222,7 @@ def test_every_truncation_is_refused_before_the_aead(aead_calls: list[str]) -> N
     assert refused(vector, changes, aead_calls) > 1024 + 768
 
 
+@pytest.mark.promise("T-10")
 def test_another_spelling_of_the_same_bytes_is_refused_before_the_aead(aead_calls: list[str]) -> None:
     """One wallet has one form: what a lenient decoder would take for the same is another one."""
     vector = ENVELOPE["valid"][1]
@@ -239,6 +244,7 @@ def test_another_spelling_of_the_same_bytes_is_refused_before_the_aead(aead_call
     assert refused(vector, changes, aead_calls) == len(changes)
 
 
+@pytest.mark.promise("S-3", "T-10")
 def test_random_blobs_are_refused_before_the_aead(aead_calls: list[str]) -> None:
     """100,000 wallets that nobody sealed: noise, noise in base64, behind a true header, with a true or any HMAC."""
     print(f"seed {SEED}")
@@ -284,6 +290,7 @@ def test_what_is_sealed_opens_again() -> None:
         assert (opened.plaintext, opened.previous, opened.epoch) == (plaintext, NO_PREVIOUS, 1)
 
 
+@pytest.mark.promise("S-16")
 def test_padding_follows_padme() -> None:
     """Sizes are those of the paper: few of them, at most 12 % above the length."""
     for length, padded in vectors("padme")["tests"]:

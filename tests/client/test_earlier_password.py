@@ -88,6 +88,7 @@ def carries(laptop: Client, body: bytes) -> bool:
     return True
 
 
+@pytest.mark.promise("P-98", "S-37", "S-41", "T-22")
 def test_consent_alone_sends_nothing_under_the_earlier_password(
     set_back: Callable[[], Client], middle: Middle, thief: Callable[[str], object], tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_consent_alone_sends_nothing_under_the_earlier_password(
     assert laptop.get_document() == SECRET
 
 
+@pytest.mark.promise("S-38", "T-22")
 def test_consent_and_a_new_password_are_one_step(
     set_back: Callable[[], Client], middle: Middle, thief: Callable[[str], object]
 ) -> None:
@@ -131,6 +133,7 @@ def test_consent_and_a_new_password_are_one_step(
     assert laptop.get_document() == SECRET | {"later": 1}
 
 
+@pytest.mark.promise("S-40")
 def test_the_other_devices_follow_with_the_new_password(
     tmp_path: Path, device: Device, running_server: RunningServer, middle: Middle
 ) -> None:
@@ -193,6 +196,7 @@ def test_the_mark_lasts_over_a_restart_and_other_ways_in(
         assert laptop.get_document() == SECRET
 
 
+@pytest.mark.promise("P-98", "S-34")
 def test_every_earlier_password_is_known_and_not_only_the_last(device: Device, running_server: RunningServer) -> None:
     """Two changes ago, and one from before the account was deleted and made anew."""
     laptop = device("laptop")
@@ -298,6 +302,7 @@ def test_a_wallet_that_is_made_after_the_consent_is_merged_and_the_step_repeated
     assert laptop.get_document() == SECRET | {"tablet": 1}
 
 
+@pytest.mark.promise("S-41")
 def test_a_server_that_refuses_every_change_gets_nothing_else(set_back: Callable[[], Client], middle: Middle) -> None:
     """At most eight tries, then an error; the edits are kept, and the step can be taken later."""
     laptop = set_back()

@@ -74,6 +74,7 @@ def bodies(middle: Middle, what: str) -> list[Any]:
     return [json.loads(body) for each, body in sent if each == what]
 
 
+@pytest.mark.promise("P-132", "P-135", "S-8", "T-13")
 def test_keys_are_derived_at_the_same_cost(
     fresh: Client, laptop: Client, middle: Middle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +102,7 @@ def test_keys_are_derived_at_the_same_cost(
     assert len(derived) == 2
 
 
+@pytest.mark.promise("P-132", "T-13")
 def test_what_it_writes_is_sealed_as_ever(fresh: Client, laptop: Client, middle: Middle) -> None:
     """A device that knows all takes its version: suite, epoch, entries and `previous` are as they have to be."""
     fresh.sync()
@@ -113,6 +115,7 @@ def test_what_it_writes_is_sealed_as_ever(fresh: Client, laptop: Client, middle:
     assert known_of(fresh).entries.keys() == {"laptop", "fresh"}
 
 
+@pytest.mark.promise("P-132", "S-8", "T-13")
 @pytest.mark.parametrize(
     "told",
     [
@@ -130,6 +133,7 @@ def test_no_parameter_is_taken_with_the_seed(told: Any, fresh: Client, middle: M
     assert LOGIN not in middle.requests
 
 
+@pytest.mark.promise("P-130", "P-132", "S-14", "T-13")
 def test_every_check_of_a_wallet_is_made(fresh: Client, laptop: Client, middle: Middle) -> None:
     """Forged, renumbered, damaged, older, none at all, another seed: each is refused, and nothing is changed by it."""
     wallet = middle.wallet(token_of(laptop)).json
@@ -161,6 +165,7 @@ def test_every_check_of_a_wallet_is_made(fresh: Client, laptop: Client, middle: 
     assert state_of(fresh) == before
 
 
+@pytest.mark.promise("P-134", "S-14")
 def test_what_is_missing_is_what_the_page_says(fresh: Client, middle: Middle) -> None:
     """The token is in bodies and queries; a POST needs no wallet in its answer; and the size is not known."""
     page = " ".join((ROOT / "docs" / "protocol.md").read_text().split())
@@ -202,6 +207,7 @@ VERBS: dict[str, Callable[[Client], object]] = {
 }
 
 
+@pytest.mark.promise("P-133", "T-13")
 @pytest.mark.parametrize(
     ("knows", "hides"), [(False, False), (False, True), (True, False)], ids=["fresh", "hidden from", "restarted"]
 )

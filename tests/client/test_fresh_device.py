@@ -57,6 +57,7 @@ def believes_nothing(fresh: Client, middle: Middle) -> None:
     assert fresh.get_document() == {"fresh": 1, "laptop": 1}
 
 
+@pytest.mark.promise("P-58")
 @pytest.mark.parametrize("answer", NO_WORD.values(), ids=NO_WORD.keys())
 @pytest.mark.parametrize("what", [GET_SEED, LOGIN, GET_WALLET])
 def test_no_other_answer_says_that_there_is_no_wallet(fresh: Client, middle: Middle, what: str, answer: Answer) -> None:
@@ -81,6 +82,7 @@ def test_a_time_out_says_nothing(fresh: Client, middle: Middle, what: str) -> No
         release.set()
 
 
+@pytest.mark.promise("P-13", "P-43", "P-44")
 @pytest.mark.parametrize(
     "answer", [each for each in NO_WORD.values() if each.status != 404], ids=lambda each: str(each.status)
 )

@@ -118,6 +118,7 @@ def test_a_version_that_is_not_there_yet_or_any_more_is_told(laptop: Client, dev
             laptop.version(sequence)
 
 
+@pytest.mark.promise("P-79")
 def test_a_server_cannot_present_another_version_than_asked_for(laptop: Client, middle: Middle) -> None:
     """Neither under its own number nor under the one that was asked for."""
     laptop.version(1)
@@ -130,6 +131,7 @@ def test_a_server_cannot_present_another_version_than_asked_for(laptop: Client, 
         laptop.version(2)
 
 
+@pytest.mark.promise("P-79")
 def test_a_version_of_another_history_is_not_shown(laptop: Client, device: Device, middle: Middle) -> None:
     """Authentic, but made on a line that the server kept apart: a fork."""
     phone = device("phone")
@@ -159,6 +161,7 @@ def test_the_list_may_be_a_lie_but_not_a_crash(laptop: Client, middle: Middle) -
         laptop.history()
 
 
+@pytest.mark.promise("S-31")
 def test_devices_are_listed_and_logged_out(laptop: Client, device: Device) -> None:
     """The one that is logged out learns it at its next request, and needs the password; others go on."""
     phone = device("phone")
@@ -222,6 +225,7 @@ def test_deleting_the_account_leaves_the_document(laptop: Client, device: Device
         laptop.delete_account()
 
 
+@pytest.mark.promise("S-42")
 def test_a_fingerprint_is_the_same_where_the_history_is(laptop: Client, device: Device, tmp_path: Path) -> None:
     """Thirty digits in groups of five: the same on every device at the same version, also after a restart."""
     file = tmp_path / "phone.wallet"
@@ -242,6 +246,7 @@ def test_a_fingerprint_is_the_same_where_the_history_is(laptop: Client, device: 
         assert phone.fingerprint() == laptop.fingerprint()
 
 
+@pytest.mark.promise("S-11", "S-43")
 def test_a_fingerprint_tells_a_fork_that_never_joins(device: Device, middle: Middle) -> None:
     """The server keeps two devices apart for ever: same sequence, same document, other digits."""
     laptop, phone = device("laptop"), device("phone")
@@ -257,6 +262,7 @@ def test_a_fingerprint_tells_a_fork_that_never_joins(device: Device, middle: Mid
     assert ours.digits != theirs.digits
 
 
+@pytest.mark.promise("S-42")
 def test_fingerprints_of_two_accounts_differ(device: Device, address: Callable[[], str], middle: Middle) -> None:
     """Whose wallet it is, is part of it."""
     laptop = device("laptop")

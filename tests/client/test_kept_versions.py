@@ -75,6 +75,7 @@ def refuses(client: Client, call: Callable[[], object], *errors: type[WalletSync
         assert getattr(after, name) == getattr(before, name), name
 
 
+@pytest.mark.promise("T-11")
 def test_as_the_current_version(kept: Kept, middle: Middle) -> None:
     """GET, whoever asks: one that knows the last version, or one that knows nothing."""
     for shown, as_number in PAIRS:
@@ -88,6 +89,7 @@ def test_as_the_current_version(kept: Kept, middle: Middle) -> None:
         refuses(kept.laptop, kept.laptop.sync, RollbackDetected)
 
 
+@pytest.mark.promise("T-11")
 def test_as_the_later_version_of_a_conflict(kept: Kept, middle: Middle) -> None:
     """A 409 to a POST. What was POSTed stays to be sent again."""
     kept.laptop.set_document({"laptop": 1})
@@ -103,6 +105,7 @@ def test_as_the_later_version_of_a_conflict(kept: Kept, middle: Middle) -> None:
     assert kept.fresh.get_document() == {"laptop": 1, "fresh": 1}
 
 
+@pytest.mark.promise("T-11")
 def test_as_news_that_are_told_live(kept: Kept, middle: Middle, running_server: RunningServer) -> None:
     """The WebSocket is the server's own: what is fetched at its word is checked like anything else."""
     told = threading.Semaphore(0)
@@ -122,6 +125,7 @@ def test_as_news_that_are_told_live(kept: Kept, middle: Middle, running_server: 
         middle.honest()
 
 
+@pytest.mark.promise("T-11")
 def test_as_an_earlier_version(kept: Kept, middle: Middle) -> None:
     """`version()` and `restore()`: what is asked for itself, and each that leads to it."""
     laptop = kept.laptop
@@ -138,6 +142,7 @@ def test_as_an_earlier_version(kept: Kept, middle: Middle) -> None:
     assert laptop.version(1) == {"v1": 1}
 
 
+@pytest.mark.promise("T-11")
 def test_as_what_both_sides_of_a_restore_have_in_common(
     kept: Kept, middle: Middle, running_server: RunningServer
 ) -> None:

@@ -32,6 +32,7 @@ def presented(middle: Middle, client: Client) -> Answer:
     return middle.wallet(token_of(client))
 
 
+@pytest.mark.promise("S-10")
 def test_a_weak_password_is_found_by_whoever_has_the_ciphertext(device: Device, middle: Middle) -> None:
     """With what a server has, a guess is wrong or right without anybody being asked; the KDF is all that it costs."""
     assert "it can try passwords offline" in LIMITS
@@ -52,9 +53,10 @@ def test_a_weak_password_is_found_by_whoever_has_the_ciphertext(device: Device, 
     assert [opens(guess) for guess in ("123456", PASSWORD)] == [False, True]
 
 
+@pytest.mark.promise("S-13")
 def test_a_new_device_can_be_shown_an_old_version(device: Device, middle: Middle) -> None:
     """It has nothing to compare with; one that has seen more is not deceived."""
-    assert "A new device, which knows nothing yet, can be shown an old version." in LIMITS
+    assert "A new device, which knows nothing yet, can be shown an old version" in LIMITS
     laptop = device("laptop")
     laptop.set_document({"a": 1})
     laptop.sync()
@@ -67,6 +69,7 @@ def test_a_new_device_can_be_shown_an_old_version(device: Device, middle: Middle
     assert phone.get_document() == {"a": 1}
 
 
+@pytest.mark.promise("S-15")
 def test_news_can_be_withheld(device: Device, middle: Middle) -> None:
     """A server that goes on with what it told before is told apart from a quiet account by nothing."""
     assert "A server can withhold news" in LIMITS
@@ -84,6 +87,7 @@ def test_news_can_be_withheld(device: Device, middle: Middle) -> None:
     assert phone.get_document() == {"a": 2}
 
 
+@pytest.mark.promise("S-16")
 def test_size_and_time_of_a_write_are_seen(device: Device, middle: Middle) -> None:
     """A small change is hidden by the padding, a large one is not; and that something was written is seen."""
     assert "sees when you sync and about how large the wallet is" in LIMITS
@@ -95,6 +99,7 @@ def test_size_and_time_of_a_write_are_seen(device: Device, middle: Middle) -> No
     assert middle.requests.count(POST_WALLET) == 4
 
 
+@pytest.mark.promise("S-17")
 def test_the_size_tells_what_repeats(device: Device, middle: Middle) -> None:
     """Who can add a guess to a wallet, and sees by how much it grows, learns whether that text was in it already."""
     assert "can test whether it is there already" in LIMITS
@@ -112,6 +117,7 @@ def size_of(text: str, laptop: Client, middle: Middle) -> int:
     return len(presented(middle, laptop).json["encryptedWallet"])
 
 
+@pytest.mark.promise("S-18")
 def test_a_seed_tells_when_an_account_changes(running_server: RunningServer, address: Callable[[], str]) -> None:
     """It is the same whenever one asks, until there is an account, another password, or none again."""
     assert "sees when it changes" in LIMITS

@@ -1,6 +1,7 @@
 """The listener: news at once, patience with a server that is gone or lies, and no secret in any log."""
 
 import logging
+import random
 import socket
 import threading
 import time
@@ -99,6 +100,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return pauses
 
 
+@pytest.mark.promise("P-108")
 def test_news_come_while_one_listens(
     running_server: RunningServer, address: Callable[[], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +141,7 @@ def test_a_flood_of_news_is_told_now_and_then() -> None:
     assert news.count < frames / 10
 
 
+@pytest.mark.promise("P-111")
 def test_it_listens_again_after_the_server_was_restarted(address: Callable[[], str]) -> None:
     """The end of the connection is news, too, since nobody knows what happened meanwhile; then it connects again."""
     news = News()
@@ -208,6 +211,22 @@ def test_a_server_that_hangs_up_at_once_is_asked_less_and_less(quick: list[float
     ):
         news.wait_for(4)
     assert quick[:4] == [1.0, 2.0, 4.0, 8.0]
+
+
+@pytest.mark.promise("P-111")
+def test_each_device_comes_back_at_a_time_of_its_own(quick: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else all of them would knock at once at a server that was just started again."""
+    monkeypatch.setattr(live, "random", random.Random(1))  # seeded, so that no two draws happen to be the same
+    for _ in range(2):
+        news = News()
+        with (
+            speaking(lambda connection: connection.close()) as url,
+            Listener(url, token=lambda: "t", on_news=news, tls=None),
+        ):
+            news.wait_for(2)
+    first = [pause for pause in quick if pause <= 1.0]
+    assert len(set(first)) == len(first) == 2
+    assert all(0.5 <= pause <= 1.0 for pause in first)
 
 
 def test_a_connection_that_lasted_makes_the_pauses_small_again(

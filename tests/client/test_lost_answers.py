@@ -41,6 +41,7 @@ def lose(middle: Middle, client: Client) -> None:
         client.post_wallet()
 
 
+@pytest.mark.promise("P-68", "P-77")
 def test_a_repeated_post_is_the_same_request(laptop: Client, middle: Middle) -> None:
     """The answer to a POST gets lost; the next one sends exactly the same again and learns that it landed."""
     edit(laptop, "aaaa")
@@ -51,6 +52,24 @@ def test_a_repeated_post_is_the_same_request(laptop: Client, middle: Middle) -> 
     assert not laptop.has_local_changes
 
 
+@pytest.mark.promise("P-75")
+def test_a_post_that_came_without_a_living_token_is_sent_again(laptop: Client, middle: Middle) -> None:
+    """After a login, and to the byte: the 401 says that this copy was not stored."""
+    edit(laptop, "aaaa")
+
+    def once(_: bytes) -> Answer:
+        middle.honest()
+        return Answer(401, {"error": "Log in.", "code": "unauthorized"})
+
+    middle.instead(POST_WALLET, once)
+    assert laptop.sync().sequence == 2
+    posts = [body for what, body in zip(middle.requests, middle.bodies, strict=True) if what == POST_WALLET]
+    assert posts[-1] == posts[-2]
+    assert middle.requests[-4:].count(LOGIN) == 1
+    assert not laptop.has_local_changes
+
+
+@pytest.mark.promise("P-68", "P-142")
 def test_edits_after_a_lost_answer_go_out_as_the_next_version(laptop: Client, phone: Client, middle: Middle) -> None:
     """What was sent is settled first, then what came after is POSTed."""
     edit(laptop, "aaaa")
@@ -61,6 +80,7 @@ def test_edits_after_a_lost_answer_go_out_as_the_next_version(laptop: Client, ph
     assert phone.get_document() == laptop.get_document() == "-:aaaa:bbbb"
 
 
+@pytest.mark.promise("P-70", "P-73")
 def test_a_write_that_landed_unnoticed_is_recognised_in_what_others_built_on_it(
     laptop: Client, phone: Client, middle: Middle
 ) -> None:
@@ -78,6 +98,7 @@ def test_a_write_that_landed_unnoticed_is_recognised_in_what_others_built_on_it(
     assert phone.get_document() == laptop.get_document() == "-:aaaa:bbbb:cccc"
 
 
+@pytest.mark.promise("P-138")
 def test_getting_settles_a_lost_answer_too(laptop: Client, middle: Middle) -> None:
     """GET shows the device's own write: it landed, and there is nothing to POST."""
     edit(laptop, "aaaa")
@@ -87,6 +108,7 @@ def test_getting_settles_a_lost_answer_too(laptop: Client, middle: Middle) -> No
     assert laptop.merge_base == "-:aaaa"
 
 
+@pytest.mark.promise("P-77")
 def test_a_write_that_never_arrived_is_sent_again(laptop: Client, phone: Client, middle: Middle) -> None:
     """The request gets lost: it is still pending after a GET, and lands with the next POST."""
     middle.lose_request(POST_WALLET)
@@ -100,6 +122,7 @@ def test_a_write_that_never_arrived_is_sent_again(laptop: Client, phone: Client,
     assert phone.get_document() == "-:aaaa"
 
 
+@pytest.mark.promise("P-71", "P-73")
 def test_a_write_that_was_overtaken_is_merged(laptop: Client, phone: Client, middle: Middle) -> None:
     """The request gets lost and another device takes its sequence: the edit goes on top, once."""
     middle.lose_request(POST_WALLET)
@@ -142,6 +165,7 @@ def test_an_edit_taken_back_after_a_lost_answer_is_taken_back(laptop: Client, ph
     assert phone.get_document() == laptop.get_document() == "-"
 
 
+@pytest.mark.promise("P-74")
 @pytest.mark.parametrize("status", [400, 413])
 def test_a_post_that_is_refused_for_good_is_not_sent_again(laptop: Client, middle: Middle, status: int) -> None:
     """Too large for something in between, say: a smaller document is what goes out next."""
@@ -158,6 +182,7 @@ def test_a_post_that_is_refused_for_good_is_not_sent_again(laptop: Client, middl
     assert laptop.wallet_state.sequence == 2
 
 
+@pytest.mark.promise("P-74")
 @pytest.mark.parametrize("arrived", [True, False])
 def test_a_repetition_that_is_refused_for_good_is_settled_first(laptop: Client, middle: Middle, arrived: bool) -> None:
     """Whether the first try landed is told by the current wallet, not by the refusal."""
@@ -186,6 +211,7 @@ def test_the_first_version_may_get_lost_as_well(device: Device, middle: Middle) 
     assert laptop.merge_base == "-:aaaa:bbbb"
 
 
+@pytest.mark.promise("P-67")
 def test_a_lost_answer_survives_a_restart(
     tmp_path: object, device: Device, middle: Middle, phone: Client, laptop: Client
 ) -> None:
@@ -205,6 +231,7 @@ def test_a_lost_answer_survives_a_restart(
     assert tablet.get_document() == "-:aaaa:bbbb:cccc"
 
 
+@pytest.mark.promise("P-45")
 @pytest.mark.parametrize("what", [SIGNUP, LOGIN])
 def test_signing_up_and_logging_in_can_be_repeated(what: str, middle: Middle, address: Callable[[], str]) -> None:
     """A lost answer to either is no dead end: the same call again succeeds."""

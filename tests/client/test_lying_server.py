@@ -51,6 +51,7 @@ def refuses(client: Client, error: type[WalletSyncError], call: Callable[[], Any
     assert state_of(client) == before
 
 
+@pytest.mark.promise("P-47", "T-1")
 @pytest.mark.parametrize(
     "told",
     [
@@ -77,6 +78,7 @@ def test_a_bad_seed_is_refused_before_any_login(told: Any, middle: Middle, addre
     assert LOGIN not in middle.requests
 
 
+@pytest.mark.promise("P-48", "P-96", "T-4")
 def test_a_changed_seed_stops_a_device_that_knows_the_account(laptop: Client, middle: Middle) -> None:
     """Another seed would mean other keys: no login leaves until the user says so."""
     middle.always(GET_SEED, Answer(200, {"clientSaltSeed": "ab" * 32}))
@@ -85,6 +87,7 @@ def test_a_changed_seed_stops_a_device_that_knows_the_account(laptop: Client, mi
     assert LOGIN not in middle.requests
 
 
+@pytest.mark.promise("P-26", "P-49")
 @pytest.mark.parametrize(
     "change",
     [{"deviceId": "another"}, {"token": ""}, {"token": "a\r\nSet-Cookie: b"}, {"token": "x" * 513}, {"token": 7}],
@@ -95,6 +98,7 @@ def test_a_token_that_is_none_is_refused(change: dict[str, Any], laptop: Client,
     refuses(laptop, ProtocolError, laptop.get_auth_token)
 
 
+@pytest.mark.promise("P-137", "P-139", "S-4", "T-5")
 def test_an_older_wallet_is_a_rollback_also_after_a_restart(tmp_path: Path, device: Device, middle: Middle) -> None:
     """A device in a file has seen version 2; neither version 1 nor none at all passes, before or after a restart."""
     file = tmp_path / "laptop.wallet"
@@ -121,6 +125,7 @@ def test_an_older_wallet_is_a_rollback_also_after_a_restart(tmp_path: Path, devi
     assert restarted.wallet_state.sequence == 3
 
 
+@pytest.mark.promise("P-137")
 def test_no_wallet_is_no_rollback_for_a_device_that_has_seen_none(device: Device) -> None:
     """A new account has none, and the error says what to do."""
     client = device("laptop")
@@ -132,6 +137,7 @@ def pretend_to_store(body: bytes) -> Answer:
     return Answer(200, json.loads(body) | {"version": 1})
 
 
+@pytest.mark.promise("T-8")
 def test_a_server_that_says_200_and_stores_nothing_is_found_out(laptop: Client, middle: Middle) -> None:
     """The next sync notices that the acknowledged version is gone, and the edit is still there."""
     middle.instead(POST_WALLET, pretend_to_store)
@@ -140,6 +146,7 @@ def test_a_server_that_says_200_and_stores_nothing_is_found_out(laptop: Client, 
     assert laptop.get_document() == {"label": "local"}
 
 
+@pytest.mark.promise("P-59")
 def test_a_200_that_presents_another_wallet_is_refused(laptop: Client, middle: Middle) -> None:
     """The answer to an accepted POST is that very wallet; the edit stays pending and lands at the next honest sync."""
     other = current(middle, laptop)
@@ -154,6 +161,7 @@ def test_a_200_that_presents_another_wallet_is_refused(laptop: Client, middle: M
     assert laptop.merge_base == {"label": "local"}
 
 
+@pytest.mark.promise("P-139", "S-5", "T-6")
 def test_a_fork_is_noticed_when_the_lines_are_joined(device: Device, middle: Middle) -> None:
     """The server tells the phone that its write is current, and shows the laptop another line; then it joins them."""
     laptop, phone = device("laptop"), device("phone")
@@ -175,6 +183,7 @@ def conflict_with(answer: Answer) -> Answer:
     return Answer(409, {"error": "There is a later version.", "code": "conflict", "applied": True} | answer.json)
 
 
+@pytest.mark.promise("P-66", "T-9")
 def test_a_409_without_a_later_version_is_found_out(laptop: Client, middle: Middle) -> None:
     """Refusing the next sequence while presenting nothing newer is a lie; the edit is kept and not doubled."""
     present = current(middle, laptop)
@@ -186,6 +195,7 @@ def test_a_409_without_a_later_version_is_found_out(laptop: Client, middle: Midd
     assert laptop.merge_base == {"label": "local"}
 
 
+@pytest.mark.promise("T-9")
 def test_a_409_with_an_older_version_is_a_rollback(device: Device, middle: Middle) -> None:
     """The wallet in a refusal is checked like any other."""
     client = device("laptop")
@@ -202,6 +212,7 @@ def test_a_409_with_an_older_version_is_a_rollback(device: Device, middle: Middl
     assert client.merge_base == {"label": "two"}
 
 
+@pytest.mark.promise("P-62", "T-9")
 def test_a_409_with_the_devices_own_write_is_success(laptop: Client, middle: Middle) -> None:
     """What the wallet itself authenticates counts, not the status and not `applied`."""
 
@@ -214,6 +225,7 @@ def test_a_409_with_the_devices_own_write_is_success(laptop: Client, middle: Mid
     assert not laptop.has_local_changes
 
 
+@pytest.mark.promise("S-3", "T-3", "T-9")
 def test_a_409_with_a_foreign_wallet_is_refused(laptop: Client, middle: Middle, address: Callable[[], str]) -> None:
     """A wallet of another account at the same server does not authenticate."""
     with Client(middle.url, device_id="laptop") as other:
@@ -232,6 +244,7 @@ def test_a_409_with_a_foreign_wallet_is_refused(laptop: Client, middle: Middle, 
     assert laptop.get_document() == {"label": "local"}
 
 
+@pytest.mark.promise("P-65", "P-143", "T-9")
 def test_endless_conflicts_end_after_eight_tries(device: Device, middle: Middle) -> None:
     """Somebody else is faster every single time: at most 8 tries, then an error, and the edit is kept, once."""
     laptop, phone = device("laptop"), device("phone")
@@ -262,6 +275,7 @@ def test_endless_conflicts_end_after_eight_tries(device: Device, middle: Middle)
     assert phone.get_document() == {"labels": [], "phone": 8, "laptop": True}
 
 
+@pytest.mark.promise("P-131", "P-135")
 def test_extras_cannot_be_taken_back(laptop: Client, middle: Middle, tmp_path: Path, device: Device) -> None:
     """A device that has once seen `.well-known` never falls back to sending its token in a URL."""
     file = tmp_path / "phone.wallet"
@@ -297,6 +311,7 @@ def test_news_are_fetched_once(device: Device, middle: Middle) -> None:
     assert phone.get_document() == {"label": "two"}
 
 
+@pytest.mark.promise("P-60")
 def test_the_lie_that_nothing_is_new_withholds_news_and_no_more(device: Device, middle: Middle) -> None:
     """It is as if the server presented the known version again: the edits are kept and sent, and merged when it is
     honest."""
@@ -317,6 +332,7 @@ def test_the_lie_that_nothing_is_new_withholds_news_and_no_more(device: Device, 
     assert laptop.get_document() == phone.get_document() == {"a": 1, "laptop": True, "phone": True}
 
 
+@pytest.mark.promise("P-60")
 def test_the_lie_that_nothing_is_new_hides_no_rollback(laptop: Client, middle: Middle) -> None:
     """A server that refuses an edit and says all the same that it has nothing later is found out."""
     middle.always(POST_WALLET, Answer(409, {"error": "There is a later one.", "code": "conflict"}))
@@ -328,6 +344,7 @@ def test_the_lie_that_nothing_is_new_hides_no_rollback(laptop: Client, middle: M
     assert laptop.sync().sequence == 3
 
 
+@pytest.mark.promise("P-60")
 def test_nothing_new_is_no_answer_where_nothing_is_known(device: Device, middle: Middle) -> None:
     """Nor where it is about something else than the wallet."""
     client = device("laptop")
@@ -337,6 +354,7 @@ def test_nothing_new_is_no_answer_where_nothing_is_known(device: Device, middle:
     refuses(client, ProtocolError, client.devices)
 
 
+@pytest.mark.promise("P-60")
 def test_nothing_new_says_nothing_under_another_password(device: Device, middle: Middle) -> None:
     """The known version is under the password before, so it is no more believed than if the server presented it."""
     laptop, phone = device("laptop"), device("phone")

@@ -50,6 +50,7 @@ def logs_in(client: Client, password: str) -> bool:
         return True
 
 
+@pytest.mark.promise("P-86")
 def test_the_password_changes_with_the_wallet(laptop: Client) -> None:
     """One request: the next sequence, the next epoch, a new seed; this device goes on at once, without being asked."""
     seed = state_of(laptop).seed
@@ -65,6 +66,7 @@ def test_the_password_changes_with_the_wallet(laptop: Client) -> None:
     assert known_of(laptop).epoch == 3
 
 
+@pytest.mark.promise("P-96", "S-31")
 def test_another_device_takes_the_new_password_and_keeps_its_edits(
     tmp_path: Path, laptop: Client, device: Device, middle: Middle
 ) -> None:
@@ -105,6 +107,7 @@ def bodies(middle: Middle) -> list[bytes]:
     return [body for what, body in zip(middle.requests, middle.bodies, strict=True) if what == CHANGE_PASSWORD]
 
 
+@pytest.mark.promise("P-83", "P-94")
 def test_a_repetition_is_the_same_request_also_after_a_restart(tmp_path: Path, device: Device, middle: Middle) -> None:
     """The request gets lost; with both passwords typed again, the same one leaves, to the byte."""
     file = tmp_path / "laptop.wallet"
@@ -125,6 +128,7 @@ def test_a_repetition_is_the_same_request_also_after_a_restart(tmp_path: Path, d
     assert first == second
 
 
+@pytest.mark.promise("T-19")
 def test_nothing_on_disk_opens_anything(tmp_path: Path, device: Device, middle: Middle) -> None:
     """While the outcome is open, no password and no key, old or new, is in the file."""
     file = tmp_path / "laptop.wallet"
@@ -140,6 +144,7 @@ def test_nothing_on_disk_opens_anything(tmp_path: Path, device: Device, middle: 
     assert sent["encryptedWallet"].encode() in content  # the look finds what is there
 
 
+@pytest.mark.promise("P-82")
 def test_unsynced_edits_block_it(laptop: Client, middle: Middle) -> None:
     """With what to do; after a sync it goes through. A write whose outcome is open is an edit as well."""
     laptop.set_document({"label": "local"})
@@ -156,6 +161,7 @@ def test_unsynced_edits_block_it(laptop: Client, middle: Middle) -> None:
     assert laptop.change_password(NEW) == PasswordChanged(3)
 
 
+@pytest.mark.promise("P-90")
 def test_a_version_that_came_first_leaves_the_password_unchanged(
     laptop: Client, device: Device, middle: Middle
 ) -> None:
@@ -174,6 +180,7 @@ def test_a_version_that_came_first_leaves_the_password_unchanged(
     assert laptop.get_document() == {"label": "phone's"}
 
 
+@pytest.mark.promise("P-94", "P-138")
 def test_a_change_that_landed_is_recognised_in_what_others_built_on_it(
     laptop: Client, device: Device, middle: Middle
 ) -> None:
@@ -190,6 +197,7 @@ def test_a_change_that_landed_is_recognised_in_what_others_built_on_it(
     assert laptop.get_document() == {"label": "phone's"}
 
 
+@pytest.mark.promise("P-95")
 def test_editing_and_syncing_go_on_while_the_outcome_is_open(laptop: Client, middle: Middle) -> None:
     """The request never arrived: an edit uses up its sequence, and then the change surely did not happen."""
     middle.lose_request(CHANGE_PASSWORD)
@@ -214,6 +222,7 @@ def test_edits_made_while_the_outcome_is_open_survive_either(laptop: Client, mid
     assert laptop.merge_base == {"label": "meanwhile"}
 
 
+@pytest.mark.promise("P-89")
 def test_the_device_says_which_password_holds(tmp_path: Path, device: Device, middle: Middle) -> None:
     """After a restart, whichever is typed: the seed tells whether the change has landed."""
     file = tmp_path / "laptop.wallet"
@@ -285,6 +294,7 @@ def test_wrong_passwords_send_nothing(laptop: Client, middle: Middle) -> None:
             client.change_password(NEW)
 
 
+@pytest.mark.promise("P-93")
 @pytest.mark.parametrize("status", [400, 413])
 def test_a_change_that_is_refused_for_good_is_given_up(laptop: Client, middle: Middle, status: int) -> None:
     """Too large for something in between, say: the old password holds, and nothing stays open."""
@@ -296,6 +306,7 @@ def test_a_change_that_is_refused_for_good_is_given_up(laptop: Client, middle: M
     assert laptop.sync().sequence == 1
 
 
+@pytest.mark.promise("P-93")
 def test_a_repetition_that_is_refused_stays_open(laptop: Client, middle: Middle) -> None:
     """A refusal says nothing about the copy that went before: it had landed."""
     lose(middle, lambda: laptop.change_password(NEW))
@@ -307,6 +318,7 @@ def test_a_repetition_that_is_refused_stays_open(laptop: Client, middle: Middle)
     assert laptop.change_password(NEW) == PasswordChanged(2)
 
 
+@pytest.mark.promise("P-89")
 def test_a_password_that_was_changed_elsewhere_is_not_changed_again(laptop: Client, device: Device) -> None:
     """The old password holds no longer, and not because of this change: nothing stays open."""
     phone = device("phone")
@@ -330,6 +342,7 @@ def test_a_lying_409_does_not_hide_that_the_change_landed(laptop: Client, middle
     assert laptop.sync().sequence == 2
 
 
+@pytest.mark.promise("P-86")
 def test_the_change_counts_though_logging_in_again_fails(laptop: Client, middle: Middle) -> None:
     """All tokens are void; the next sync logs in."""
     middle.lose_answer(LOGIN)
@@ -339,6 +352,7 @@ def test_the_change_counts_though_logging_in_again_fails(laptop: Client, middle:
     assert laptop.sync().sequence == 2
 
 
+@pytest.mark.promise("P-97", "T-12")
 def test_a_wallet_from_before_the_change_is_refused_also_after_a_restart(
     tmp_path: Path, device: Device, middle: Middle
 ) -> None:
@@ -365,6 +379,7 @@ def test_a_wallet_from_before_the_change_is_refused_also_after_a_restart(
         assert phone.sync().sequence == 2
 
 
+@pytest.mark.promise("T-12")
 def test_a_wallet_under_the_new_keys_that_kept_the_old_epoch_is_refused(
     laptop: Client, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ def failed(ask: Callable[[], object]) -> WalletSyncError:
     return raised.value
 
 
+@pytest.mark.promise("X-2")
 def test_id_is_that_of_the_servers_log(running_server: RunningServer, address: Callable[[], str]) -> None:
     """What a real server refused stands there under the id that the error has, also in its copies; and in no text."""
     with Client(running_server.url, device_id="laptop") as client:

@@ -24,6 +24,7 @@ Device = Callable[..., Client]
 NEW = "a new password, also a long one"
 
 
+@pytest.mark.promise("S-33", "S-35", "T-21")
 def test_a_restored_server_is_explained_and_accepted_with_consent_only(
     tmp_path: Path, device: Device, running_server: RunningServer
 ) -> None:
@@ -75,6 +76,7 @@ def test_the_line_that_was_left_cannot_be_replayed(
         assert laptop.get_document() == {"a": 3}
 
 
+@pytest.mark.promise("S-36")
 def test_whoever_knew_more_consents_as_well(device: Device, running_server: RunningServer) -> None:
     """The laptop brought along only what it knew: the phone, which had seen a later version, is asked, and adds it."""
     laptop, phone, tablet = device("laptop"), device("phone"), device("tablet")
@@ -99,6 +101,7 @@ def test_whoever_knew_more_consents_as_well(device: Device, running_server: Runn
         assert not client.conflicts
 
 
+@pytest.mark.promise("S-33")
 def test_edits_made_on_the_restored_server_are_merged(device: Device, running_server: RunningServer) -> None:
     """A new device went on from the backup: what both sides changed since then is told apart by the kept versions."""
     laptop = device("laptop")
@@ -119,6 +122,7 @@ def test_edits_made_on_the_restored_server_are_merged(device: Device, running_se
     assert tablet.get_document() == {"both": 3, "tablet": 2}
 
 
+@pytest.mark.promise("P-134", "S-36")
 def test_without_kept_versions_nothing_is_lost_but_deletions(
     device: Device, running_server: RunningServer, middle: Middle
 ) -> None:
@@ -328,6 +332,7 @@ def test_accepting_when_there_is_nothing_to_accept_is_a_sync(device: Device) -> 
     assert not phone.has_local_changes
 
 
+@pytest.mark.promise("P-99", "P-100", "P-104")
 def test_a_deleted_account_is_made_anew_with_the_document_kept(device: Device) -> None:
     """To the other device it looks like a changed password: it is told both, and begins at sequence 1 by consent."""
     laptop, phone = device("laptop"), device("phone")

@@ -48,6 +48,7 @@ def date_in(seconds: float) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
+@pytest.mark.promise("P-76")
 @pytest.mark.parametrize("kind", [GET_WALLET, POST_WALLET])
 @pytest.mark.parametrize("status", [429, 503])
 def test_sync_waits_as_it_is_asked_to(device: Device, middle: Middle, status: int, kind: str) -> None:

@@ -86,6 +86,7 @@ def test_a_change_of_one_field_keeps_the_others(path: Path) -> None:
         assert store.load() == replace(FULL, pending=None, document=b"{}")
 
 
+@pytest.mark.promise("S-29")
 def test_the_file_is_for_its_owner_only(path: Path) -> None:
     """The mode is 0600 from the first moment, and an existing file loses what others could do with it."""
     Store(path).close()
@@ -95,6 +96,7 @@ def test_the_file_is_for_its_owner_only(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.promise("S-29")
 def test_the_journal_is_for_its_owner_only(path: Path) -> None:
     """The rollback journal has the same contents and the same mode."""
     with Store(path) as store:

@@ -72,6 +72,7 @@ def test_an_edit_waits_for_the_sync_that_another_thread_is_in(device: Device, ed
     assert phone.get_document()["late"] == 2
 
 
+@pytest.mark.promise("P-142")
 def test_no_edit_vanishes_beside_a_thread_that_syncs(running_server: RunningServer, address: Callable[[], str]) -> None:
     """Whoever listens syncs in the listener's thread, as `listen()` says, and edits in another one."""
     email, failures = address(), list[BaseException]()

@@ -40,6 +40,7 @@ from walletsync.errors import (
 Device = Callable[..., Client]
 
 
+@pytest.mark.promise("T-14")
 def test_a_compressed_answer_is_refused_unread(device: Device, middle: Middle) -> None:
     """No bomb gets near a decompressor."""
     client = device("laptop")
@@ -48,6 +49,7 @@ def test_a_compressed_answer_is_refused_unread(device: Device, middle: Middle) -
         client.get_wallet()
 
 
+@pytest.mark.promise("P-14", "T-14")
 def test_an_endless_answer_is_cut_off(device: Device, middle: Middle, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory stays bounded, whatever a server sends; and where no wallet is expected, the bound is a small one."""
     monkeypatch.setattr(api, "_MAX_WALLET_ANSWER_BYTES", 100_000)
@@ -68,6 +70,7 @@ REDIRECTS = {
 }
 
 
+@pytest.mark.promise("P-5", "S-9", "T-16")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(("body", "headers"), REDIRECTS.values(), ids=REDIRECTS.keys())
 def test_no_redirect_is_followed_or_read(
@@ -222,6 +225,7 @@ def test_no_cookie_is_kept(device: Device, middle: Middle) -> None:
     assert not any("Cookie" in head for head in middle.heads)
 
 
+@pytest.mark.promise("T-17")
 def test_a_planted_netrc_and_proxy_are_ignored(
     device: Device, middle: Middle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +288,7 @@ def test_settings_that_cannot_work_are_refused_at_once(options: dict[str, Any]) 
         Client("https://wallet.example.com", **options)
 
 
+@pytest.mark.promise("S-9", "T-15")
 def test_no_log_line_shows_a_token_or_what_a_server_wrote(caplog: pytest.LogCaptureFixture) -> None:
     """Not even for a server that takes the token in the URL only, and not even at the level of debugging."""
     caplog.set_level(logging.DEBUG)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import Struct, structs
+from msgspec import Struct, inspect, structs
 
 from walletsync import protocol
 from walletsync.errors import InvalidServerURL
@@ -20,7 +20,10 @@ from walletsync_server.api.dispatch import WITHOUT_WALLET, body_limit
 from walletsync_server.api.errors import STATUS
 from walletsync_server.api.routes import ROUTES
 from walletsync_server.asgi import http_protocol
+from walletsync_server.asgi import server as asgi_server
 from walletsync_server.asgi.body_budget import FREE
+from walletsync_server.asgi.heads import HEADERS
+from walletsync_server.live.hub import MAX_LISTENERS_PER_ACCOUNT
 from walletsync_server.services.thinning import KEPT_DAYS, KEPT_HOURS
 from walletsync_server.services.throttle import neighbourhood_of
 from walletsync_server.testing import RunningServer
@@ -76,6 +79,7 @@ def test_every_example_is_a_vector_or_an_exchange(name: str) -> None:
     assert re.findall(VALUE, re.sub(r"\]\([^)]*\)", "", loose)) == []
 
 
+@pytest.mark.promise("P-17", "P-19", "P-109", "P-110", "P-114", "P-122")
 def test_times_and_sizes_are_those_of_the_code() -> None:
     """How long a client may take, how large a body may be, and which networks count as one."""
     said = " ".join(PROTOCOL.split())
@@ -87,6 +91,12 @@ def test_times_and_sizes_are_those_of_the_code() -> None:
     assert f"for bodies over {FREE // 1024} KiB" in said
     assert (neighbourhood_of("192.0.2.1"), neighbourhood_of("2001:db8::1")) == ("192.0.2.0/24", "2001:db8::/48")
     assert "an IPv4 /24 or an IPv6 /48" in said
+    assert f"The server pings every {asgi_server.PING_SECONDS:.0f} seconds" in said
+    assert f"and waits {asgi_server.PONG_SECONDS:.0f} for the pong" in said
+    assert f"a message of more than {asgi_server.MESSAGE_BYTES:,} bytes ends the connection" in said
+    assert f"an address of more than {http_protocol.TARGET_BYTES // 1024} KiB" in said
+    assert f"headers of more than {http_protocol.HEAD_BYTES // 1024} KiB or {HEADERS} in number" in said
+    assert ("ten by default" in said, MAX_LISTENERS_PER_ACCOUNT) == (True, 10)
 
 
 def test_the_examples_are_those_of_the_vectors() -> None:
@@ -123,6 +133,7 @@ def test_realms_take_the_form_that_the_page_says() -> None:
             assert normalised_url(given.strip("`"), allow_plain_http=True) == realm.strip("`")
 
 
+@pytest.mark.promise("P-22")
 def test_addresses_are_taken_and_refused_as_the_page_says() -> None:
     """Each row of the table."""
     for given, what in table(CRYPTO, "The form of an address", "| given | |"):
@@ -133,6 +144,7 @@ def test_addresses_are_taken_and_refused_as_the_page_says() -> None:
                 canonical_email(given.strip("`"))
 
 
+@pytest.mark.promise("P-115")
 def test_the_routes_are_those_of_the_server() -> None:
     """Both ways: every route with its token, statuses and codes, and no other."""
     said = set()
@@ -156,6 +168,25 @@ def test_the_routes_are_those_of_the_server() -> None:
     assert all({(STATUS[kind], str(kind.code)) for kind in route.all_refusals} >= EVERYWHERE for route in ROUTES)
 
 
+@pytest.mark.promise("P-7")
+def test_no_request_has_an_object_or_an_array_inside() -> None:
+    """Each field of each body is a text or a number."""
+    messages = {route.message for route in ROUTES if route.message is not None}
+    assert len(messages) > 4
+    for message in messages:
+        for field in structs.fields(message):
+            assert _kinds(inspect.type_info(field.type)) <= {inspect.StrType, inspect.IntType}, field
+
+
+def _kinds(kind: inspect.Type) -> set[type[inspect.Type]]:
+    if isinstance(kind, inspect.Metadata):
+        return _kinds(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return set().union(*map(_kinds, kind.types))
+    return {type(kind)}
+
+
+@pytest.mark.promise("P-124")
 def test_the_errors_are_those_of_the_server() -> None:
     """Both ways: every code with its statuses, those of what never gets to a route among them."""
     said = {
@@ -179,6 +210,7 @@ def test_every_field_of_every_message_is_named() -> None:
             assert f'"{field.encode_name}"' in PROTOCOL or f"`{field.encode_name}`" in PROTOCOL, field.encode_name
 
 
+@pytest.mark.promise("P-33", "P-37", "P-80")
 def test_the_limits_are_those_of_the_protocol() -> None:
     """Where the page has a number, it is the code's."""
     for said in (
@@ -192,6 +224,7 @@ def test_the_limits_are_those_of_the_protocol() -> None:
         assert said in " ".join(PROTOCOL.split())
 
 
+@pytest.mark.promise("P-40")
 def test_the_features_are_those_of_the_protocol() -> None:
     """Both ways."""
     said = {name.strip("`") for name, _ in table(PROTOCOL, "What the server can do", "| feature | means |")}
@@ -284,6 +317,7 @@ class Replay:
         return re.sub(r"<([A-Za-z. ]+)>", value, text)
 
 
+@pytest.mark.promise("P-1", "P-12", "P-125")
 def test_the_exchanges_go_as_the_page_says() -> None:
     """From the first request to the last, on one real server: status, headers and every field of the answers."""
     told = exchanges()

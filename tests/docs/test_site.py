@@ -19,6 +19,9 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 
 from tests.browser import window
+from tools.promises.holders import holders
+from tools.promises.pages import PAGES as PROMISING
+from tools.promises.pages import sections
 
 ROOT = Path(__file__).parents[2]
 DESKTOP, PHONE = (1280, 900), (400, 800)
@@ -27,12 +30,13 @@ PAGES = (
     "notebooks/02-syncing.html",
     "docs/protocol.html",
     "SECURITY.html",
+    "promises.html",
     "openapi.html",
     "api/client.html",
     "commands/client.html",
     "run.html",
 )
-LOOKED_AT = ("index.html", "notebooks/02-syncing.html", "SECURITY.html", "api/client.html", "run.html")
+LOOKED_AT = ("index.html", "notebooks/02-syncing.html", "SECURITY.html", "promises.html", "api/client.html", "run.html")
 """Pages of every kind, but the longest, for which axe takes minutes."""
 SECONDS = 120
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
@@ -144,6 +148,21 @@ def test_it_has_every_page_of_the_repository(site: Path) -> None:
     }
     assert {each for each in pages if not (site / each).with_suffix(".html").is_file()} == set()
     assert json.loads((site / "openapi.json").read_text())["openapi"].startswith("3.1")
+
+
+def test_each_promise_is_linked_with_its_tests(site: Path) -> None:
+    """From its sentence to its place on one page, back, and from there to the source of every test that holds it."""
+    held = Document((site / "promises.html").read_text())
+    pages = {page: Document((site / page).with_suffix(".html").read_text()) for page in PROMISING}
+    promises = [each for section in sections(ROOT) for each in section.promises()]
+    assert len(promises) > 200
+    for promise in promises:
+        page = pages[promise.page]
+        assert promise.id in page.anchors & held.anchors
+        assert any(link.endswith(f"promises.html#{promise.id}") for link in page.links)
+        assert f"{promise.page.removesuffix('.md')}.html#{promise.id}" in held.links
+    for holder in holders(ROOT):
+        assert any(link.endswith(f"/blob/main/{holder.path}#L{holder.line}") for link in held.links)
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])

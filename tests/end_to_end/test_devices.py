@@ -25,6 +25,7 @@ def settle(*clients: Client) -> None:
         client.sync()
 
 
+@pytest.mark.promise("P-63", "P-143")
 def test_two_devices_merge_and_converge(device: Device) -> None:
     """Each edits without the other: the second POST is refused with the wallet, merged, and accepted."""
     laptop, phone = device("laptop", format=AppendLog()), device("phone", format=AppendLog())
@@ -86,6 +87,7 @@ def test_five_devices_syncing_at_once_converge(device: Device) -> None:
     assert {client.wallet_state for client in devices} == {devices[0].wallet_state}
 
 
+@pytest.mark.promise("P-23", "S-1")
 def test_nothing_that_a_device_knows_reaches_the_server_in_the_clear(
     tmp_path: Path, address: Callable[[], str]
 ) -> None:

@@ -41,6 +41,7 @@ def listening(client: LbryClient) -> Iterator[websocket.WebSocket]:
         socket.shutdown()  # type: ignore[no-untyped-call] # the library does not type it
 
 
+@pytest.mark.promise("P-145")
 def test_two_devices_sync(device: Devices) -> None:
     """Register, look the seed up, log in, push, pull, run into a conflict, merge."""
     first, second = device("first"), device("second")

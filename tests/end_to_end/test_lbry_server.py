@@ -23,6 +23,7 @@ def device(server: LbryServer, name: str) -> Client:
     return client
 
 
+@pytest.mark.promise("P-43", "P-129")
 def test_the_whole_flow_works_without_our_extras(lbry: LbryServer) -> None:
     """Sign up, log in, POST, GET, a conflict that carries no wallet, merge, and the token in no header."""
     with device(lbry, "laptop") as laptop, device(lbry, "phone") as phone:
@@ -57,6 +58,7 @@ def test_an_account_that_exists_is_reported(lbry: LbryServer) -> None:
         phone.get_auth_token()
 
 
+@pytest.mark.promise("P-129")
 def test_what_the_server_does_not_have_is_told_as_that(lbry: LbryServer) -> None:
     """There is a server, and what it offers works; each of our extras says that it is one."""
     with device(lbry, "laptop") as laptop:

@@ -103,6 +103,7 @@ def test_the_commands_for_a_wallet_file_are_understood() -> None:
     assert all(f"$ walletsync {words[1]}" in session for words in lines)
 
 
+@pytest.mark.promise("S-35")
 def test_a_person_can_go_on_after_a_restored_backup(tmp_path: Path) -> None:
     """What SECURITY.md says to do after a restore works, and every entry of either side is there."""
     database = tmp_path / "server.db"

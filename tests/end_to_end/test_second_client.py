@@ -170,6 +170,7 @@ def test_it_makes_the_frozen_envelopes_again(vector: Json) -> None:
     assert second.open_sealed(account, vector)[2].hex() == vector["plaintext"]
 
 
+@pytest.mark.promise("T-2")
 @pytest.mark.parametrize("vector", ENVELOPE["invalid"], ids=lambda vector: vector["name"])
 def test_it_refuses_every_fault(vector: Json) -> None:
     """The order of the checks, as the page has it, leaves no gap."""

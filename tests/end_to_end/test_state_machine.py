@@ -121,6 +121,7 @@ class Devices(RuleBasedStateMachine):
             self.replaced.add(value)
 
 
+@pytest.mark.promise("S-7")
 @pytest.mark.timeout(600)
 def test_any_history_of_three_devices_keeps_every_edit_and_converges(running_server: RunningServer) -> None:
     """Hypothesis looks for a history that loses an edit or leaves devices apart, and finds none."""

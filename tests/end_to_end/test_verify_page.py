@@ -99,6 +99,7 @@ def check(driver: webdriver.Chrome) -> dict[str, Any]:
     return page
 
 
+@pytest.mark.promise("P-53")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_button_confirms_the_address(
     window: webdriver.Chrome, server: RunningServer, mail_server: MailServer, scheme: str

@@ -37,6 +37,7 @@ def accounts(server: RunningServer, *words: str) -> Result:
     return CliRunner().invoke(main, ["accounts", words[0], "--database", f"sqlite:///{server.database}", *words[1:]])
 
 
+@pytest.mark.promise("P-88")
 def test_nobody_gets_into_a_disabled_account(server: RunningServer, alice: Account) -> None:
     """Tokens are void at once; the right password is told 403, for whatever it is shown, and changes nothing."""
     wire = alice.wire
@@ -101,6 +102,7 @@ def closed_with(socket: Any) -> int:
             return int.from_bytes(data[:2], "big")
 
 
+@pytest.mark.promise("P-64")
 def test_quota_bounds_what_is_kept(server: RunningServer, alice: Account) -> None:
     """Of earlier versions as many stay as have room; a version that alone has more is 413, and the rest as ever."""
     assert [alice.post(number, "x" * 40).status for number in range(1, 5)] == [200] * 4
@@ -121,6 +123,7 @@ def test_quota_bounds_what_is_kept(server: RunningServer, alice: Account) -> Non
     assert kept(alice) == [7, 6]
 
 
+@pytest.mark.promise("P-64")
 def test_quota_leaves_conflicts_and_repetitions_as_they_are(server: RunningServer, alice: Account) -> None:
     """What would not be stored anyway is answered as the protocol says, however large: 200, or 409 with the wallet."""
     assert alice.post(1, "x" * 200).status == 200

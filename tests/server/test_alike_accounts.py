@@ -91,6 +91,7 @@ QUESTIONS: dict[str, Callable[[Services, str, str], object]] = {
 }
 
 
+@pytest.mark.promise("S-19", "T-25")
 def test_no_order_of_questions_tells_an_account(worlds: Worlds, clock: FakeClock) -> None:
     """Whatever is asked, from the owner's network and from others, both servers answer alike all the time."""
     kinds = {kind for _, kind in asked_in_any_order(worlds, clock, 3000)}
@@ -125,6 +126,7 @@ def asked_in_any_order(worlds: Worlds, clock: FakeClock, number: int) -> set[tup
     return seen
 
 
+@pytest.mark.promise("S-24")
 def test_owner_gets_in_where_all_others_are_turned_away(worlds: Worlds) -> None:
     """The right password is taken from the known network, while a wrong one there and any elsewhere are refused."""
     owner = worlds.both[0].accounts
@@ -151,6 +153,7 @@ def test_right_password_is_not_told_to_those_who_are_turned_away(worlds: Worlds)
     assert services.accounts.log_in(TAKEN, PASSWORD, "laptop", HOME)
 
 
+@pytest.mark.promise("S-28")
 def test_end_of_an_account_is_not_told_by_the_sign_ups_of_others(worlds: Worlds) -> None:
     """Who signed up with somebody's address goes on waiting when the account there is deleted; its owner's end."""
     services = worlds.both[0]

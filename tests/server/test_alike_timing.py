@@ -118,6 +118,7 @@ QUESTIONS: dict[str, tuple[Ask, int]] = {
 }
 
 
+@pytest.mark.promise("T-25")
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_time_tells_nothing(target: Target, question: str) -> None:
     """New, waiting or with an account: every question takes the same time."""

@@ -60,6 +60,7 @@ QUESTIONS: dict[str, Callable[[Services, str], object]] = {
 }
 
 
+@pytest.mark.promise("T-25")
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_database_is_asked_the_same(services: Services, asked: Asked, question: str) -> None:
     """The same statements in the same order, for an address with an account, with a sign-up, or with neither."""

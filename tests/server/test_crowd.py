@@ -27,6 +27,7 @@ class Connection:
     is_idle: bool = True
 
 
+@pytest.mark.promise("P-18")
 def test_idle_connections_go_first() -> None:
     """Of the network that has most idle ones the oldest go, several at once, whoever comes; those at work stay."""
     many = [Connection("a", number) for number in range(200, 0, -1)]
@@ -82,6 +83,7 @@ def stuck(front: Front, source: str) -> socket.socket:
     return client
 
 
+@pytest.mark.promise("P-18")
 def test_half_requests_of_one_network_shut_no_other_out(front: Front) -> None:
     """Where all connections are at work, one of whoever has most goes for a newcomer from elsewhere; its own is 503."""
     with ExitStack() as clients:

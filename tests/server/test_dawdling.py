@@ -24,6 +24,7 @@ SLOW = {
 }
 
 
+@pytest.mark.promise("P-17")
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW.keys())
 def test_request_that_does_not_come_is_cut(
     front: Front, sent: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -46,6 +47,7 @@ def test_request_that_does_not_come_is_cut(
     assert all(record.levelname in ("INFO", "DEBUG") for record in caplog.records)
 
 
+@pytest.mark.promise("P-17")
 def test_bytes_buy_the_time_that_they_take() -> None:
     """A byte buys its time at the slowest rate and no more, and all together never more than may be stopped for."""
     assert bought(10.0, SLOWEST, now=5.0, seconds=20.0) == 11.0
@@ -54,6 +56,7 @@ def test_bytes_buy_the_time_that_they_take() -> None:
     assert bought(math.inf, 0, now=5.0, seconds=20.0) == 25.0
 
 
+@pytest.mark.promise("P-17")
 @pytest.mark.parametrize("sent", [1, 40_000])
 def test_body_that_stops_is_cut(front: Front, sent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much of it has come, and however fast, a client that sends no more is cut."""
@@ -132,6 +135,7 @@ def is_whole(client: socket.socket) -> bool:
     return received >= MUCH - 1
 
 
+@pytest.mark.promise("P-17")
 @pytest.mark.parametrize("more", [b"", BEHIND], ids=["nothing more", "another request"])
 def test_answer_that_is_not_read_is_cut(generous: flask.Flask, more: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that asks for much and reads nothing does not hold the memory for it, whatever else it asks."""

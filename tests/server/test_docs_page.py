@@ -41,6 +41,7 @@ def operations() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
             yield method.upper(), path, operation
 
 
+@pytest.mark.promise("P-116")
 def test_page_is_served_under_a_strict_policy(wire: Wire, html: str) -> None:
     """Nothing may run or be fetched; the one style that may be used is the one in the page."""
     answer = wire("GET", "/docs")
@@ -80,6 +81,7 @@ def test_page_is_accessible(reader: Reader) -> None:
     assert set(reader.attributes("aria-labelledby")) <= set(ids)
 
 
+@pytest.mark.promise("P-146")
 def test_every_operation_is_there(html: str) -> None:
     """Each path and method of the document, with its parameters and each status and error code."""
     for method, path, operation in operations():

@@ -90,6 +90,7 @@ def press(wire: Wire, token: str) -> Answer:
     return wire("POST", VERIFY, query={"verifyToken": token})
 
 
+@pytest.mark.promise("P-53", "P-55")
 def test_address_is_confirmed_by_the_button_not_by_the_link(wire: Wire, mail_server: MailServer) -> None:
     """A sign-up waits, whoever opens its link; a POST to the same address makes the account, whose seed is told."""
     email = fresh_email()
@@ -109,6 +110,7 @@ def test_address_is_confirmed_by_the_button_not_by_the_link(wire: Wire, mail_ser
     assert press(wire, mail.token).status == 404
 
 
+@pytest.mark.promise("P-116")
 def test_page_is_safe_to_open(wire: Wire) -> None:
     """The page has one form and one button, loads and runs nothing, and tells nobody where it came from."""
     page = wire("GET", VERIFY, query={"verifyToken": "0" * 64})
@@ -146,6 +148,7 @@ def test_unknown_link_is_404(wire: Wire) -> None:
     assert b"sign up again" in answer.body
 
 
+@pytest.mark.promise("P-56")
 def test_resend_mails_again(wire: Wire, mail_server: MailServer) -> None:
     """Who waits and asks gets another mail, whose link works; the answer is empty."""
     email = fresh_email()
@@ -157,6 +160,7 @@ def test_resend_mails_again(wire: Wire, mail_server: MailServer) -> None:
     assert log_in(wire, email).status == 200
 
 
+@pytest.mark.promise("P-52", "P-56", "P-57", "S-19", "T-25")
 def test_answers_tell_nothing_about_an_address(wire: Wire, mail_server: MailServer) -> None:
     """New, waiting or with an account: sign-up, login, seed and resend answer alike in status, headers and length."""
     new, waiting, taken = (fresh_email() for _ in range(3))

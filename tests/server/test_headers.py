@@ -108,6 +108,24 @@ def test_every_route_is_locked_down(wire: Wire) -> None:
             assert "x-request-id" in answer.headers
 
 
+@pytest.mark.promise("P-11")
+def test_head_is_answered_wherever_get_is(wire: Wire) -> None:
+    """With the status and the headers of GET, also of an error; the time and the id are each answer's own."""
+    token = new_account(wire).token
+    own = {"date", "x-request-id"}
+    for route in ROUTES:
+        if route.method == "GET":
+            path = re.sub(r"\{.*\}", "1", API + route.path if API in route.prefixes else route.path)
+            got, head = (wire(method, path, token=token) for method in ("GET", "HEAD"))
+            assert (head.status, head.body) == (got.status, b""), path
+            assert got.body, path
+            assert _without(own, head.headers) == _without(own, got.headers), path
+
+
+def _without(names: set[str], headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in names}
+
+
 def test_what_is_no_request_is_answered_locked_down(running_server: RunningServer) -> None:
     """What the front door itself refuses has the headers as well."""
     answer = send_raw(running_server.url, b"GET /wallet HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")
@@ -115,6 +133,7 @@ def test_what_is_no_request_is_answered_locked_down(running_server: RunningServe
     check_always(answer)
 
 
+@pytest.mark.promise("X-2")
 def test_request_ids_are_new_each_time(wire: Wire) -> None:
     """An id names one request; a client cannot choose it."""
     chosen = "0123456789abcdef" * 2
@@ -159,6 +178,7 @@ def test_hsts_where_clients_use_https(tmp_path: Path) -> None:
     close_app(app)
 
 
+@pytest.mark.promise("P-20", "P-21")
 @pytest.mark.parametrize("origin", [PAGE, OTHER_PAGE])
 def test_named_pages_may_read_answers(behind: Wire, origin: str) -> None:
     """A page that was named may read answers, errors too, and the headers that a client needs; it has no cookies."""
@@ -168,11 +188,12 @@ def test_named_pages_may_read_answers(behind: Wire, origin: str) -> None:
         assert answer.headers["access-control-allow-origin"] == origin
         assert answer.headers["vary"] == "Origin"
         exposed = answer.headers["access-control-expose-headers"].split(", ")
-        assert {"ETag", "Retry-After"} <= set(exposed)
+        assert set(exposed) == {"ETag", "Retry-After", "X-Request-Id"}
         assert "access-control-allow-credentials" not in answer.headers
         check_always(answer)
 
 
+@pytest.mark.promise("P-20")
 @pytest.mark.parametrize(
     "origin",
     [
@@ -216,6 +237,7 @@ def test_browsers_may_ask_first(behind: Wire) -> None:
     assert behind("OPTIONS", "/nowhere", headers=asked).status == 404
 
 
+@pytest.mark.promise("P-20")
 def test_pages_are_nobody_by_default(wire: Wire) -> None:
     """Without a setting no page of the web may use the server."""
     asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}

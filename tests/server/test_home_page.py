@@ -16,6 +16,7 @@ HOME = read("home.html")
 COMMANDS = re.findall(r"^(?:<pre.*<code>)?(walletsync .*?)(?:</code></pre>)?$", HOME, re.MULTILINE)
 
 
+@pytest.mark.promise("P-116")
 def test_page_is_served_like_the_other_page_for_people(wire: Wire) -> None:
     """It has the headers of `/docs`, but for length and the digest of the style, and nothing of the request in it."""
     home, docs = wire("GET", "/?q=canary"), wire("GET", "/docs")

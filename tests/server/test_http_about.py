@@ -14,6 +14,7 @@ from walletsync_server.api.dispatch import Api
 from walletsync_server.api.errors import unreadable
 from walletsync_server.api.http import Request, Response
 from walletsync_server.app import close_app, create_app
+from walletsync_server.services.errors import LEAST_PAUSE, MOST_PAUSE
 from walletsync_server.services.seeds import Seeds
 from walletsync_server.settings import Settings
 
@@ -34,6 +35,7 @@ def own_app(tmp_path: Path) -> Iterator[flask.Flask]:
     close_app(app)
 
 
+@pytest.mark.promise("P-37", "P-40")
 def test_well_known_tells_limits_and_features(wire: Wire) -> None:
     """A client learns what the server accepts and what it does beyond the common protocol; Flask has no WebSockets."""
     live = [] if isinstance(wire, FlaskWire) else ["live-updates"]
@@ -48,6 +50,7 @@ def test_well_known_tells_limits_and_features(wire: Wire) -> None:
     }
 
 
+@pytest.mark.promise("P-120", "P-121")
 @pytest.mark.parametrize(("path", "more"), [("/healthz", {}), ("/readyz", {"live": "process"})])
 def test_healthy_server_says_so(wire: Wire, path: str, more: dict[str, str]) -> None:
     """Both health checks are 200."""
@@ -56,6 +59,7 @@ def test_healthy_server_says_so(wire: Wire, path: str, more: dict[str, str]) -> 
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.promise("P-120", "P-127")
 def test_server_without_database_is_alive_but_not_ready(own_app: flask.Flask, caplog: pytest.LogCaptureFixture) -> None:
     """If the database does not answer, `readyz` and what needs it are 503 with a line in the log, `healthz` is 200."""
     close_app(own_app)
@@ -63,6 +67,7 @@ def test_server_without_database_is_alive_but_not_ready(own_app: flask.Flask, ca
     assert wire("GET", "/healthz").status == 200
     for answer in (wire("GET", "/readyz"), sign_up(wire, "alice@example.com")):
         assert (answer.status, answer.code) == (503, "unavailable")
+        assert LEAST_PAUSE <= int(answer.headers["retry-after"]) <= MOST_PAUSE
     assert caplog.text.count('event=unavailable reason="The database is closed."') == 2
 
 
@@ -74,6 +79,7 @@ def test_only_allowed_addresses_sign_up(own_app: flask.Flask) -> None:
     assert sign_up(wire, "alice@example.com").status == 201
 
 
+@pytest.mark.promise("P-27", "P-37")
 def test_limit_of_wallets_is_a_setting(own_app: flask.Flask) -> None:
     """`.well-known` tells the limit that was set."""
     limits = FlaskWire(own_app)("GET", "/.well-known/walletsync").json["limits"]

@@ -23,12 +23,14 @@ from tests.server.helpers import (
 pytestmark = pytest.mark.every_database
 
 
+@pytest.mark.promise("A-1")
 def test_sign_up_answers_201(wire: Wire) -> None:
     """A new address is signed up and verified at once."""
     answer = sign_up(wire, fresh_email())
     assert (answer.status, answer.json) == (201, {"verified": True})
 
 
+@pytest.mark.promise("X-3")
 def test_repeated_sign_up_is_a_lost_answer(wire: Wire) -> None:
     """The same address, password and seed again is 201."""
     email = fresh_email()
@@ -41,6 +43,7 @@ def test_repeated_sign_up_without_a_seed_is_a_lost_answer(wire: Wire) -> None:
     assert [wire("POST", "/signup", body).status for _ in range(2)] == [201, 201]
 
 
+@pytest.mark.promise("A-2", "S-19")
 @pytest.mark.parametrize("other", [{"password": PASSWORD + "!"}, {"clientSaltSeed": "ab" * 32}])
 def test_taken_address_is_refused(wire: Wire, other: dict[str, str]) -> None:
     """The same address with another password or seed is 409 and changes nothing."""
@@ -52,6 +55,7 @@ def test_taken_address_is_refused(wire: Wire, other: dict[str, str]) -> None:
     assert seed_of(wire, email).json == {"clientSaltSeed": SEED}
 
 
+@pytest.mark.promise("A-4", "P-26", "P-50")
 def test_login_answers_a_token(wire: Wire) -> None:
     """A login tells token, device, scope, an account's id that JSON can hold, and when the token expires."""
     email = fresh_email()
@@ -66,6 +70,7 @@ def test_login_answers_a_token(wire: Wire) -> None:
     assert abs(expires - datetime.now(UTC) - timedelta(days=14)) < timedelta(minutes=5)
 
 
+@pytest.mark.promise("A-5", "A-6")
 def test_wrong_password_and_unknown_address_look_the_same(wire: Wire) -> None:
     """Nobody learns from a refused login whether the address has an account."""
     email = fresh_email()
@@ -77,6 +82,7 @@ def test_wrong_password_and_unknown_address_look_the_same(wire: Wire) -> None:
     assert wrong.headers.keys() == unknown.headers.keys()
 
 
+@pytest.mark.promise("X-9")
 def test_new_login_replaces_the_token_of_its_device_only(wire: Wire) -> None:
     """A device has one token; another device keeps its own."""
     email = fresh_email()
@@ -89,6 +95,7 @@ def test_new_login_replaces_the_token_of_its_device_only(wire: Wire) -> None:
     assert second.get().code == "no_wallet"
 
 
+@pytest.mark.promise("P-25")
 def test_device_ids_that_differ_are_two_devices(wire: Wire) -> None:
     """Device ids are compared byte for byte."""
     email = fresh_email()
@@ -98,6 +105,7 @@ def test_device_ids_that_differ_are_two_devices(wire: Wire) -> None:
     assert {Account(wire, email, token).get().code for token in tokens} == {"no_wallet"}
 
 
+@pytest.mark.promise("X-10")
 @pytest.mark.parametrize("prefix", ["", API])
 @pytest.mark.parametrize("in_query", [False, True])
 def test_logout_revokes_the_token(account: Account, prefix: str, in_query: bool) -> None:
@@ -113,6 +121,7 @@ def test_logout_revokes_the_token(account: Account, prefix: str, in_query: bool)
     assert (again.status, again.code) == (401, "unauthorized")
 
 
+@pytest.mark.promise("B-1", "P-125", "W-2")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_wallet_without_a_live_token_is_401(account: Account, method: str) -> None:
     """No token, an unknown one, and what cannot be one are 401 and name the way in, whatever the account has."""
@@ -127,6 +136,7 @@ def test_wallet_without_a_live_token_is_401(account: Account, method: str) -> No
     assert account.get().json["sequence"] == 1
 
 
+@pytest.mark.promise("P-31")
 def test_token_of_the_header_comes_first(account: Account) -> None:
     """The header decides over the body, the body over the query; another scheme in the header is no token."""
     post = account.wire
@@ -146,11 +156,13 @@ def test_token_of_the_header_comes_first(account: Account) -> None:
     assert post("GET", path, query={"token": good}, token=bad).status == 401
 
 
+@pytest.mark.promise("A-3")
 def test_seed_comes_back(account: Account) -> None:
     """The seed of an account is told to anybody."""
     assert seed_of(account.wire, account.email).json == {"clientSaltSeed": SEED}
 
 
+@pytest.mark.promise("X-4")
 def test_seed_of_an_unknown_address_is_a_stable_fake(wire: Wire) -> None:
     """It has the shape of a real one, is the same every time, and differs between addresses."""
     email, other = fresh_email(), fresh_email()
@@ -170,6 +182,7 @@ def test_account_without_a_seed_keeps_the_fake(wire: Wire) -> None:
     assert after.headers.keys() == before.headers.keys()
 
 
+@pytest.mark.promise("P-24")
 def test_seed_in_capitals_is_not_told_apart_from_a_fake(wire: Wire) -> None:
     """A seed comes back in small letters, as fakes do, and is the same seed for a repeated sign-up."""
     email = fresh_email()

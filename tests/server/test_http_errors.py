@@ -118,6 +118,7 @@ def good(holder: Account, path: str) -> dict[str, Any]:
     return GOOD[path] if path == "/wallet" else {"email": holder.email} | GOOD[path]
 
 
+@pytest.mark.promise("P-6")
 @pytest.mark.parametrize("path", GOOD)
 @pytest.mark.parametrize("body", NOT_A_MESSAGE.values(), ids=NOT_A_MESSAGE.keys())
 def test_body_that_is_no_json_object(holder: Account, path: str, body: bytes) -> None:
@@ -126,6 +127,7 @@ def test_body_that_is_no_json_object(holder: Account, path: str, body: bytes) ->
     assert_unchanged(holder)
 
 
+@pytest.mark.promise("P-23", "P-24", "P-25", "P-29", "X-6")
 @pytest.mark.parametrize(("path", "name", "value"), BAD_FIELDS)
 def test_bad_field(holder: Account, path: str, name: str, value: Any) -> None:
     """A field of a wrong type, length or range is 400, and the sentence names the field."""
@@ -135,6 +137,7 @@ def test_bad_field(holder: Account, path: str, name: str, value: Any) -> None:
     assert_unchanged(holder)
 
 
+@pytest.mark.promise("A-7")
 @pytest.mark.parametrize(
     ("path", "name"),
     [
@@ -150,6 +153,7 @@ def test_missing_field(holder: Account, path: str, name: str) -> None:
     assert_unchanged(holder)
 
 
+@pytest.mark.promise("A-8")
 @pytest.mark.parametrize("path", GOOD)
 @pytest.mark.parametrize("name", ["more", CANARY, "Email", "", "x" * 10_000])
 def test_unknown_field(holder: Account, path: str, name: str) -> None:
@@ -161,6 +165,7 @@ def test_unknown_field(holder: Account, path: str, name: str) -> None:
     assert_unchanged(holder)
 
 
+@pytest.mark.promise("P-9", "P-28")
 @pytest.mark.parametrize("text", BAD_SEQUENCE_TEXTS)
 def test_number_that_is_no_sequence(holder: Account, text: str) -> None:
     """NaN, infinities, numbers of other kinds and absurd lengths are 400."""
@@ -169,6 +174,7 @@ def test_number_that_is_no_sequence(holder: Account, text: str) -> None:
     assert_unchanged(holder)
 
 
+@pytest.mark.promise("P-6", "P-9")
 @pytest.mark.parametrize("text", BAD_STRING_BYTES.values(), ids=BAD_STRING_BYTES.keys())
 @pytest.mark.parametrize("name", ["encryptedWallet", "hmac", "token"])
 def test_string_that_is_no_text(holder: Account, name: str, text: bytes) -> None:
@@ -179,6 +185,7 @@ def test_string_that_is_no_text(holder: Account, name: str, text: bytes) -> None
     assert_unchanged(holder)
 
 
+@pytest.mark.promise("P-22")
 @pytest.mark.parametrize(
     "email",
     [
@@ -203,6 +210,7 @@ def test_address_that_is_not_canonical(wire: Wire, email: str) -> None:
     assert "email" in assert_refused(log_in(wire, email))
 
 
+@pytest.mark.promise("P-6")
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
 def test_content_type_does_not_matter(account: Account, content_type: str | None) -> None:
     """A body is JSON whatever the Content-Type says."""
@@ -212,6 +220,7 @@ def test_content_type_does_not_matter(account: Account, content_type: str | None
     assert answer.status == 200
 
 
+@pytest.mark.promise("P-27")
 def test_limit_of_the_wallet_counts_bytes(account: Account) -> None:
     """`encryptedWallet` may have 4 MiB of UTF-8, and not a byte more."""
     limit = MAX_WALLET_BYTES
@@ -233,6 +242,7 @@ LIMITS = {
 }
 
 
+@pytest.mark.promise("P-15")
 @pytest.mark.parametrize(("path", "limit"), LIMITS.items())
 def test_body_over_the_limit(wire: Wire, path: str, limit: int) -> None:
     """Each route has a limit of its own: without escapes a body may be as long as a wallet and 64 KiB, or 64 KiB."""
@@ -246,6 +256,7 @@ def test_no_escapes_make_a_body_endless(wire: Wire) -> None:
     assert_refused(wire("POST", "/wallet", body), 413, "too_large")
 
 
+@pytest.mark.promise("P-16")
 def test_wallet_is_measured_without_its_escapes(account: Account) -> None:
     """A wallet within the limit is accepted although JSON writes it six times as long."""
     text = "\0" * 1024 * 1024
@@ -254,12 +265,14 @@ def test_wallet_is_measured_without_its_escapes(account: Account) -> None:
     assert account.get().body == answer.body
 
 
+@pytest.mark.promise("P-16")
 def test_largest_body_holds_the_largest_wallet(account: Account) -> None:
     """4 MiB in the longest escapes, with all there may be beside it, is a body within the limit."""
     body = wallet_body(1, "\0" * MAX_WALLET_BYTES, "\0" * 256) | {"version": 1, "token": account.token}
     assert account.wire("POST", "/wallet", body).status == 200
 
 
+@pytest.mark.promise("P-117")
 @pytest.mark.parametrize(
     "path",
     [
@@ -278,6 +291,7 @@ def test_slashes_count(app: Any) -> None:
     assert_refused(FlaskWire(app)("GET", "/%2Fhealthz"), 404, "not_found")
 
 
+@pytest.mark.promise("P-118")
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
@@ -299,6 +313,7 @@ def test_other_methods_are_405(wire: Wire, path: str, allowed: str) -> None:
             assert answer.headers["allow"] == allowed
 
 
+@pytest.mark.promise("P-119")
 @pytest.mark.parametrize("method", ["BREW", "PROPFIND", "TRACE"])
 @pytest.mark.parametrize("path", ["/healthz", f"{API}/wallet", "/nowhere"])
 def test_unknown_methods_are_400(wire: Wire, method: str, path: str) -> None:
@@ -353,6 +368,7 @@ RAW = {
 }
 
 
+@pytest.mark.promise("P-122")
 @pytest.mark.parametrize(("sent", "status", "code"), RAW.values(), ids=RAW.keys())
 def test_malformed_http(running_server: RunningServer, sent: bytes, status: int, code: str) -> None:
     """What is hardly HTTP is answered in JSON with a code, too."""

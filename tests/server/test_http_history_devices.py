@@ -36,6 +36,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+@pytest.mark.promise("H-1", "P-12", "P-78")
 def test_history_lists_the_kept_versions(account: Account) -> None:
     """The last ten and the first, the current one first, each with time, size in bytes and the device that wrote it."""
     for sequence in range(1, KEPT_VERSIONS + 3):
@@ -57,6 +58,7 @@ def test_history_of_nothing_is_empty(account: Account) -> None:
     assert get(account, HISTORY).json == {"versions": []}
 
 
+@pytest.mark.promise("H-2")
 def test_version_comes_as_the_wallet_would(account: Account) -> None:
     """An older version has its own sequence, hmac, wallet and entity tag."""
     account.post(1, "\0", "first")
@@ -67,6 +69,7 @@ def test_version_comes_as_the_wallet_would(account: Account) -> None:
     assert answer.headers["etag"] == tag
 
 
+@pytest.mark.promise("H-2")
 def test_version_that_is_not_kept_is_404(account: Account) -> None:
     """Neither one that never was, nor one that was dropped."""
     for sequence in range(1, KEPT_VERSIONS + 6):
@@ -106,6 +109,7 @@ def test_token_is_needed(account: Account, method: str, path: str) -> None:
     assert account.get().status == 200
 
 
+@pytest.mark.promise("D-1")
 def test_devices_are_listed(account: Account) -> None:
     """Those that hold a token, since when and until when; one that logs out is gone."""
     phone = log_in(account.wire, account.email, device="phone").json["token"]
@@ -118,6 +122,7 @@ def test_devices_are_listed(account: Account) -> None:
     assert [each["deviceId"] for each in get(account, f"{API}/devices").json["devices"]] == ["laptop"]
 
 
+@pytest.mark.promise("D-1")
 @pytest.mark.parametrize("device", ["phone", "a/b", "a\nb", "ä b", "%41", "100%", "?x=1", "#"])
 def test_device_is_revoked(account: Account, device: str) -> None:
     """Its token is dead at once, and others live; whatever characters its name has."""
@@ -136,6 +141,7 @@ def test_device_may_revoke_itself(account: Account) -> None:
     assert account.get().code == "unauthorized"
 
 
+@pytest.mark.promise("P-101")
 def test_device_of_another_account_is_not_revoked(wire: Wire, account: Account) -> None:
     """A name counts in one's own account only."""
     other = new_account(wire)
@@ -148,6 +154,7 @@ def delete_account(account: Account, password: str = PASSWORD) -> Answer:
     return account.wire("POST", f"{API}/account/delete", {"email": account.email, "password": password})
 
 
+@pytest.mark.promise("P-34", "P-104", "X-12")
 def test_deleted_account_is_gone(account: Account) -> None:
     """Token, password, wallet and seed are gone, and the address can sign up anew, at sequence 1."""
     account.post(1)
@@ -164,6 +171,7 @@ def test_deleted_account_is_gone(account: Account) -> None:
     assert account.post(1).status == 200
 
 
+@pytest.mark.promise("X-12")
 def test_deletion_needs_the_password(account: Account) -> None:
     """A wrong password is 401, the same as for an address without an account, and nothing is lost."""
     account.post(1)

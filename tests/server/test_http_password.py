@@ -45,6 +45,7 @@ def test_password_changes_without_a_wallet(account: Account) -> None:
     assert account.post(1).status == 200
 
 
+@pytest.mark.promise("P-78", "P-81", "S-31", "X-11")
 def test_password_changes_with_the_wallet(account: Account) -> None:
     """The wallet under the new key is the current one, and the history holds no other."""
     for sequence in (1, 2):
@@ -53,11 +54,12 @@ def test_password_changes_with_the_wallet(account: Account) -> None:
     account.token = assert_changed(account)
     assert account.get().json == {"version": 1, **wallet_body(3, "new", "n")}
     history = account.wire("GET", f"{API}/wallet/history", token=account.token).json
-    assert [each["sequence"] for each in history["versions"]] == [3]
+    assert [(each["sequence"], each["deviceId"]) for each in history["versions"]] == [(3, "")]
     assert account.wire("GET", f"{API}/wallet/history/2", token=account.token).status == 404
     assert account.post(4).status == 200
 
 
+@pytest.mark.promise("P-87")
 @pytest.mark.parametrize("wallet", [{}, wallet_body(2, "new")])
 def test_repeated_change_is_a_lost_answer(account: Account, wallet: dict[str, Any]) -> None:
     """The same request again is 200 and signs nobody out."""
@@ -86,6 +88,7 @@ def test_change_back_is_a_change(account: Account) -> None:
     assert assert_unchanged_token.status == 200
 
 
+@pytest.mark.promise("P-91")
 def test_change_needs_the_wallet(account: Account) -> None:
     """An account with a wallet would lose it with the key: 409, without the wallet, and nothing changes."""
     account.post(1)
@@ -94,6 +97,7 @@ def test_change_needs_the_wallet(account: Account) -> None:
     assert_unchanged(account)
 
 
+@pytest.mark.promise("P-92")
 def test_change_needs_no_wallet_where_there_is_none(account: Account) -> None:
     """A wallet for an account without one is 409 and not stored."""
     answer = change(account, **wallet_body(1, "new"))
@@ -102,6 +106,7 @@ def test_change_needs_no_wallet_where_there_is_none(account: Account) -> None:
     assert account.get().code == "no_wallet"
 
 
+@pytest.mark.promise("P-90")
 @pytest.mark.parametrize("sequence", [1, 2, 4])
 def test_change_needs_the_next_sequence(account: Account, sequence: int) -> None:
     """A wallet that does not follow the current one is 409, without the wallet, and nothing changes."""
@@ -113,6 +118,7 @@ def test_change_needs_the_next_sequence(account: Account, sequence: int) -> None
     assert account.get().json["encryptedWallet"] == "two"
 
 
+@pytest.mark.promise("P-89")
 def test_wrong_old_password_is_refused(account: Account) -> None:
     """A wrong password is 401, the same as for an address without an account."""
     account.post(1)
@@ -123,6 +129,7 @@ def test_wrong_old_password_is_refused(account: Account) -> None:
     assert_unchanged(account)
 
 
+@pytest.mark.promise("P-84")
 @pytest.mark.parametrize("missing", ["encryptedWallet", "sequence", "hmac"])
 def test_part_of_a_wallet_is_refused(account: Account, missing: str) -> None:
     """The three fields come all or none."""
@@ -132,6 +139,7 @@ def test_part_of_a_wallet_is_refused(account: Account, missing: str) -> None:
     assert_unchanged(account)
 
 
+@pytest.mark.promise("P-85")
 @pytest.mark.parametrize(
     "wrong",
     [

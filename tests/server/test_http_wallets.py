@@ -12,12 +12,14 @@ def wallet(sequence: int, text: str = "-", hmac: str = "h") -> dict[str, object]
     return {"version": 1, "encryptedWallet": text, "sequence": sequence, "hmac": hmac}
 
 
+@pytest.mark.promise("W-1")
 def test_no_wallet_yet_is_404(account: Account) -> None:
     """Reading before the first write is 404 with a code."""
     answer = account.get()
     assert (answer.status, answer.code) == (404, "no_wallet")
 
 
+@pytest.mark.promise("W-7")
 def test_first_write_has_sequence_one(account: Account) -> None:
     """Any other sequence is 409 `no_wallet` without a wallet, and surely was not applied."""
     answer = account.post(2)
@@ -27,6 +29,7 @@ def test_first_write_has_sequence_one(account: Account) -> None:
     assert account.post(1).status == 200
 
 
+@pytest.mark.promise("C-1", "P-30", "W-3")
 def test_accepted_write_answers_the_wallet(account: Account) -> None:
     """200 carries the wallet that is the current one now; GET answers the same bytes and tag."""
     posted = account.post(1, "first", "tag")
@@ -37,6 +40,7 @@ def test_accepted_write_answers_the_wallet(account: Account) -> None:
     assert got.headers["etag"] == posted.headers["etag"] == f'"{digest}"'
 
 
+@pytest.mark.promise("P-29", "W-4")
 @pytest.mark.parametrize("text", ["-", "%d", "\0", "\u00e4\U0001f511", '"\\', "\ud83d\ude00", "a\r\n\t", " ", "\ufeff"])
 def test_wallet_comes_back_byte_for_byte(account: Account, text: str) -> None:
     """The server neither parses nor changes what it keeps."""
@@ -45,6 +49,7 @@ def test_wallet_comes_back_byte_for_byte(account: Account, text: str) -> None:
     assert account.get().json == wallet(1, text, text)
 
 
+@pytest.mark.promise("W-9", "X-7")
 def test_identical_write_is_a_lost_answer(account: Account) -> None:
     """The current wallet again is 200 and nothing changes, from any device of the account."""
     account.post(1, "first")
@@ -57,6 +62,7 @@ def test_identical_write_is_a_lost_answer(account: Account) -> None:
     assert account.post(2, "second").status == 200
 
 
+@pytest.mark.promise("C-2", "P-30", "P-69", "W-5", "W-6")
 @pytest.mark.parametrize(("sequence", "text", "hmac"), [(2, "-", "h"), (2, "2", "other"), (1, "2", "h"), (9, "2", "h")])
 def test_conflict_answers_the_current_wallet(account: Account, sequence: int, text: str, hmac: str) -> None:
     """Whatever is not the next sequence and not the current wallet is 409 with the current wallet; nothing changes."""
@@ -74,6 +80,7 @@ def test_conflict_answers_the_current_wallet(account: Account, sequence: int, te
     assert account.get().json == wallet(2, "2")
 
 
+@pytest.mark.promise("P-61", "P-69")
 def test_applied_tells_what_became_of_a_write(account: Account) -> None:
     """True for a superseded write that is kept, false for what never was, absent for what is older than memory."""
     for sequence in range(1, 16):
@@ -92,6 +99,7 @@ def test_applied_tells_what_became_of_a_write(account: Account) -> None:
     assert account.get().json == wallet(15, "wallet 15")
 
 
+@pytest.mark.promise("P-28")
 def test_highest_sequence_is_a_conflict_beyond_reach(account: Account) -> None:
     """2³²−1 is a sequence like any other, one more is none."""
     account.post(1)
@@ -99,6 +107,7 @@ def test_highest_sequence_is_a_conflict_beyond_reach(account: Account) -> None:
     assert account.post(2**32).code == "bad_request"
 
 
+@pytest.mark.promise("X-5")
 @pytest.mark.parametrize("version", ["0", "2", "-1", "1" + "0" * 5000, '"1"', "true", "null", "1.0", "1.5", "[]", "{}"])
 @pytest.mark.parametrize("rest", ['"encryptedWallet":"-","sequence":1,"hmac":"h"', '"wallets":[{"sequence":"1"}]'])
 def test_other_payload_versions_are_refused(account: Account, version: str, rest: str) -> None:
@@ -128,11 +137,13 @@ def test_version_does_not_excuse_the_rest(account: Account, body: bytes) -> None
     assert (answer.status, answer.code) == (400, "bad_request")
 
 
+@pytest.mark.promise("P-30")
 def test_payload_version_may_be_said(account: Account) -> None:
     """`version` 1 is the same as none."""
     assert account.post(1, version=1).json["version"] == 1
 
 
+@pytest.mark.promise("X-8")
 def test_matching_entity_tag_is_304(account: Account) -> None:
     """304 has the tag and no body, for exact and weak tags, in lists, and for the star."""
     tag = account.post(1).headers["etag"]
@@ -144,6 +155,7 @@ def test_matching_entity_tag_is_304(account: Account) -> None:
         assert "content-type" not in answer.headers
 
 
+@pytest.mark.promise("X-8")
 def test_other_entity_tags_are_200(account: Account) -> None:
     """What is not the current tag, or no tag at all, gets the wallet."""
     old = account.post(1, "1").headers["etag"]
@@ -159,6 +171,7 @@ def test_star_without_a_wallet_is_404(account: Account) -> None:
     assert account.get(**{"If-None-Match": "*"}).code == "no_wallet"
 
 
+@pytest.mark.promise("P-11")
 def test_head_answers_as_get_without_the_body(account: Account) -> None:
     """HEAD has status and headers of GET."""
     account.post(1, "x" * 1000)
@@ -169,6 +182,7 @@ def test_head_answers_as_get_without_the_body(account: Account) -> None:
     assert head.headers["content-length"] == str(len(got.body))
 
 
+@pytest.mark.promise("P-2")
 @pytest.mark.parametrize("prefix", ["", API])
 def test_both_prefixes_are_the_same_wallet(account: Account, prefix: str) -> None:
     """The flat paths and /api/3 have the same handlers."""

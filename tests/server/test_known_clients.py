@@ -1,9 +1,11 @@
 """Who an account knows, and that its owner is among them whatever strangers do and whatever became of the tokens."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import apsw
 import pytest
 
 from tests.server.helpers import PASSWORD, FakeClock, cheap_passwords
@@ -75,6 +77,7 @@ def test_owner_is_known_after_a_logout_and_a_restart(restart: Callable[[], Servi
     assert services.accounts.log_in(EMAIL, PASSWORD, "laptop", CAFE)
 
 
+@pytest.mark.promise("S-23")
 def test_nobody_is_known_for_ever(restart: Callable[[], Services], clock: FakeClock) -> None:
     """Who has not come for three months is a stranger, and then nothing of it is kept."""
     log_in_and_change(restart())
@@ -93,6 +96,21 @@ def test_nobody_is_known_for_ever(restart: Callable[[], Services], clock: FakeCl
     attack(services)
     with pytest.raises(RateLimited):
         services.accounts.log_in(EMAIL, PASSWORD, "laptop", CAFE)
+
+
+@pytest.mark.promise("S-25")
+def test_what_is_kept_recognises_nobody_without_the_secret(restart: Callable[[], Services], tmp_path: Path) -> None:
+    """Whoever has the rows alone cannot try names of devices and addresses of networks for them."""
+    log_in_and_change(restart())
+    with closing(apsw.Connection(str(tmp_path / "w.db"))) as database:
+        rows = list(database.execute("SELECT name FROM known_clients"))
+        database.execute("DELETE FROM server_values WHERE name = 'secret'")
+    assert len(rows) == 2  # the device, and its network
+    assert not any(word in name for (name,) in rows for word in (b"laptop", HOME.encode(), EMAIL.encode()))
+    services = restart()
+    attack(services)
+    with pytest.raises(RateLimited):
+        services.accounts.log_in(EMAIL, NEW_PASSWORD, "laptop", HOME)
 
 
 def test_clock_that_is_set_back_makes_nobody_wait(restart: Callable[[], Services], clock: FakeClock) -> None:

@@ -125,6 +125,7 @@ def check_refused(answer: Answer) -> None:
     assert set(answer.json) == {"error", "code"}
 
 
+@pytest.mark.promise("P-126", "P-128")
 @pytest.mark.parametrize("name", TABLE)
 def test_what_costs_is_limited(at: Callable[[], Wire], name: str) -> None:
     """Each row: so many from one network, the next is refused, and another network is not."""
@@ -155,6 +156,7 @@ def test_both_prefixes_count_together(at: Callable[[], Wire]) -> None:
     check_refused(here("POST", f"{API}/signup", {"email": fresh_email(), "password": PASSWORD}))
 
 
+@pytest.mark.promise("S-27")
 def test_a_household_counts_together(limited: Wire) -> None:
     """The addresses of one IPv6 network are one client's."""
     number = next(_numbers)
@@ -197,6 +199,7 @@ def test_header_with_underscores_is_not_the_proxys(servers: dict[str, Wire], add
     assert ask() == 429
 
 
+@pytest.mark.promise("P-128", "S-22", "S-26")
 def test_one_account_is_guessed_at_slowly(at: Callable[[], Wire]) -> None:
     """The device that its owner logged in has an allowance of its own, larger than that of its whole network."""
     email, home = fresh_email(), at()
@@ -209,6 +212,7 @@ def test_one_account_is_guessed_at_slowly(at: Callable[[], Wire]) -> None:
     assert statuses == [401] * PAIR + [429]
 
 
+@pytest.mark.promise("S-23")
 def test_known_device_gets_in_while_its_account_is_attacked(at: Callable[[], Wire]) -> None:
     """However much is guessed at an account, from everywhere and beside it, its device logs in, from anywhere."""
     email, home = fresh_email(), at()

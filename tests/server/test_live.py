@@ -47,6 +47,7 @@ def test_each_listener_of_the_account_is_told() -> None:
     assert (other.woken, other.listener.take()) == (0, None)
 
 
+@pytest.mark.promise("P-107")
 def test_slow_listener_keeps_the_newest_only() -> None:
     """Who does not take is woken once, and finds the newest sequence; then it is woken again."""
     hub = Hub()
@@ -58,6 +59,7 @@ def test_slow_listener_keeps_the_newest_only() -> None:
     assert (ear.woken, ear.listener.take()) == (2, 1000)
 
 
+@pytest.mark.promise("P-107")
 def test_older_sequence_is_no_news() -> None:
     """Of two hints that overtook each other the newer one stays."""
     hub = Hub()
@@ -311,6 +313,7 @@ def test_no_revocation_is_lost_when_listening_begins(
     assert len(hub) == 0
 
 
+@pytest.mark.promise("P-114")
 def test_listening_is_refused_where_there_is_no_room(world: World, hub: Hub) -> None:
     """A full account and a full server are different refusals, and both say when to try again."""
     token = world.log_in()

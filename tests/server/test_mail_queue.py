@@ -3,6 +3,7 @@
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
 from sqlalchemy import delete
 
 from tests.server.waiting import OTHER, SEEDS, Waiting
@@ -80,6 +81,7 @@ def test_refused_mail_is_forgotten(waiting: Waiting) -> None:
     assert waiting.login() == "not_verified"
 
 
+@pytest.mark.promise("S-20")
 def test_address_gets_ten_mails_an_hour(waiting: Waiting) -> None:
     """However many sign-ups somebody makes, an address gets ten mails in an hour, and others are not held up."""
     for number in range(20):

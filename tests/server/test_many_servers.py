@@ -146,6 +146,7 @@ def test_limits_count_together(postgres: Postgres, valkey: Valkey) -> None:
         assert sign_up(here.wire, fresh_email()).status == 429
 
 
+@pytest.mark.promise("P-121")
 def test_all_goes_on_without_valkey_and_again_with_it(hosts: tuple[Host, Host], valkey: Valkey) -> None:
     """Writes are accepted meanwhile; whoever listened is told afterwards what it missed, and log and readyz say it."""
     here, there = hosts

@@ -116,6 +116,7 @@ def test_wrong_password_costs_the_same_for_every_address(
     assert checks == [False, False]
 
 
+@pytest.mark.promise("P-101")
 def test_revoking_a_device_twice_at_once_is_refused_once(world: World) -> None:
     """The second of two revocations finds no device."""
     token = world.log_in()
@@ -125,6 +126,7 @@ def test_revoking_a_device_twice_at_once_is_refused_once(world: World) -> None:
         world.services.tokens.revoke_device(token, "phone")
 
 
+@pytest.mark.promise("P-34")
 @pytest.mark.parametrize(
     "use",
     [
@@ -147,6 +149,7 @@ def test_everything_needs_a_live_token(world: World, use: Callable[[World, str],
         use(world, token)
 
 
+@pytest.mark.promise("P-101")
 def test_expired_device_is_not_listed_and_cannot_be_revoked(world: World) -> None:
     """A device whose token is over holds none."""
     world.log_in("phone")

@@ -158,6 +158,7 @@ def test_longer_queue_means_a_longer_wait(hasher: Slow) -> None:
     assert refused.value.retry_after == 5
 
 
+@pytest.mark.promise("P-126")
 def test_busy_server_says_so(tmp_path: Path, hasher: Slow) -> None:
     """Over HTTP it is a 503 with Retry-After, and nothing was stored; who asks for no password is served."""
     passwords = Passwords(1, hasher, queue=1)

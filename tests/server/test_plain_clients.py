@@ -7,6 +7,7 @@ import pytest
 from tests.server.helpers import API, PASSWORD, SEED, UNKNOWN_TOKEN, Wire, fresh_email
 
 
+@pytest.mark.promise("P-2")
 @pytest.mark.parametrize("text", ["-", "%d", "\0"])
 def test_client_of_the_flat_paths(wire: Wire, text: str) -> None:
     """No seed, no headers, `version` and `token` in the body, `?token=`: sign up, log in, post, get, conflict."""
@@ -33,6 +34,7 @@ def test_client_of_the_flat_paths(wire: Wire, text: str) -> None:
     assert wire("POST", "/wallet", merged).json["sequence"] == 2
 
 
+@pytest.mark.promise("P-145")
 def test_client_of_the_lbry_api(wire: Wire) -> None:
     """Its requests in their shapes; a base64 with a line break at the end, tokens in body and query."""
     email = fresh_email()

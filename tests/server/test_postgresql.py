@@ -169,6 +169,7 @@ def test_missing_libpq_is_told() -> None:
     assert (ended.returncode, "apt install libpq5" in ended.stderr) == (1, True), ended.stderr
 
 
+@pytest.mark.promise("P-127")
 def test_restart_under_load_loses_nothing(own: Postgres) -> None:
     """While it is away: 503 with Retry-After, not ready, alive. Then all goes on, with all that was acknowledged."""
     with CheapServer(accounts="open", settings={"database": own.new_storage()}) as server:

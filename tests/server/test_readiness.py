@@ -26,6 +26,7 @@ from walletsync_server.storage.sqlite.opening import open_sqlite
 T = TypeVar("T")
 
 
+@pytest.mark.promise("P-120")
 @pytest.mark.parametrize("fault", [ENOSPC, EROFS])
 def test_disk_that_takes_nothing_more_is_noticed(tmp_path: Path, fault: str) -> None:
     """Full or read-only: not ready once a write has failed, though reads go on; ready again when writing works."""

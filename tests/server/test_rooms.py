@@ -113,6 +113,7 @@ def tight(front: Front) -> Front:
     return front
 
 
+@pytest.mark.promise("P-18")
 @pytest.mark.parametrize("logged_in", [False, True])
 def test_few_networks_do_not_shut_out_others(front: Front, logged_in: bool) -> None:
     """Whoever fills the room gives way to who wants less, with an account or without; and is told to come back."""
@@ -134,6 +135,7 @@ def test_few_networks_do_not_shut_out_others(front: Front, logged_in: bool) -> N
     until(lambda: free(front, holder) == 3 * LIMIT)
 
 
+@pytest.mark.promise("P-36")
 def test_who_shows_a_token_needs_no_room_of_strangers(tight: Front) -> None:
     """While strangers have all of theirs, wallets and password changes of those who show a token are served."""
     alice, wallet = new_account(tight.wire), "x" * (LIMIT - 1000)
@@ -165,6 +167,7 @@ def test_small_request_needs_no_room(tight: Front) -> None:
         assert first_status(client) == 200
 
 
+@pytest.mark.promise("P-15")
 def test_body_without_a_wallet_is_small(front: Front) -> None:
     """Where no wallet is read a body has a limit of its own, and takes no room beyond that."""
     for path in (b"/signup", b"/auth/full", b"/nowhere"):
@@ -176,6 +179,7 @@ def test_body_without_a_wallet_is_small(front: Front) -> None:
             assert first_status(client) == (404 if path == b"/nowhere" else 400)
 
 
+@pytest.mark.promise("P-18")
 @pytest.mark.parametrize("path", ["/wallet", f"{API}/wallet/history/1"])
 def test_answers_that_are_not_read_give_way(narrow: flask.Flask, path: str) -> None:
     """One network has its share of room for answers; where several have all of it, the oldest of them is cut."""

@@ -69,6 +69,7 @@ def test_log_has_no_secret(run: tuple[str, Path, str]) -> None:
         assert all(name in line for line in lines)
 
 
+@pytest.mark.promise("T-18")
 def test_nothing_stored_authenticates(run: tuple[str, Path, str]) -> None:
     """No value in the database equals or contains a token or password, and none of them is in the file's bytes."""
     _, database, token = run
@@ -94,6 +95,7 @@ def secret_in(secret: str | bytes, value: Any) -> bool:
     return wanted in stored
 
 
+@pytest.mark.promise("T-18")
 def test_stored_hash_of_a_token_is_no_token(run: tuple[str, Path, str]) -> None:
     """Who reads the database and presents what is there is refused."""
     _, database, token = run

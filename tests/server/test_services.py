@@ -137,6 +137,7 @@ def test_times_are_those_of_the_clock(world: World) -> None:
     assert world.read(token) == second
 
 
+@pytest.mark.promise("P-33")
 def test_token_lives_fourteen_days(world: World) -> None:
     """A token works until its time is over, and not at that moment any more."""
     token = world.log_in()
@@ -154,6 +155,7 @@ def test_token_lives_fourteen_days(world: World) -> None:
     assert timedelta(days=14) == LIFETIME
 
 
+@pytest.mark.promise("P-39")
 def test_account_has_at_most_a_hundred_devices(world: World) -> None:
     """The 101st device is refused until one logs out; a device that has a token gets a new one at any time."""
     tokens = [world.log_in(f"device {number}") for number in range(MAX_DEVICES)]
@@ -229,6 +231,7 @@ def test_token_revoked_twice_at_once_is_refused_once(world: World) -> None:
         world.services.tokens.revoke(token)
 
 
+@pytest.mark.promise("W-8")
 def test_write_that_lost_the_race_is_a_conflict(world: World) -> None:
     """Of two writes with the next sequence the later one gets the other's wallet, and knows it was not applied."""
     laptop, phone = world.log_in(), world.log_in("phone")
@@ -328,6 +331,14 @@ def test_storage_that_fails_is_unavailable(world: World) -> None:
         world.services.accounts.sign_up("bob@example.com", PASSWORD, None)
 
 
+@pytest.mark.promise("P-127")
+def test_whoever_met_a_fault_comes_back_at_a_time_of_their_own() -> None:
+    """Else all of them would come at the same moment, when the database is just there again."""
+    waits = {errors.Unavailable().retry_after for _ in range(200)}
+    assert waits == set(range(errors.LEAST_PAUSE, errors.MOST_PAUSE + 1))
+
+
+@pytest.mark.promise("X-1")
 def test_every_refusal_has_a_status_a_code_and_a_sentence() -> None:
     """No error of the services is forgotten where errors become answers."""
 

@@ -19,6 +19,7 @@ from walletsync_server.storage.sql import schema
 from walletsync_server.storage.sqlite.opening import open_sqlite
 
 
+@pytest.mark.promise("P-55")
 def test_sign_up_waits_until_its_link_is_confirmed(waiting: Waiting) -> None:
     """Before, the right password is `not_verified` and any other is wrong; after, it opens the account."""
     assert waiting.sign_up() is False
@@ -30,6 +31,7 @@ def test_sign_up_waits_until_its_link_is_confirmed(waiting: Waiting) -> None:
     assert waiting.services.seeds.seed_of(EMAIL) == "00" * 32
 
 
+@pytest.mark.promise("P-54")
 def test_link_works_once(waiting: Waiting) -> None:
     """A second press on the button makes nothing, and what is no token never did."""
     waiting.sign_up()
@@ -39,6 +41,7 @@ def test_link_works_once(waiting: Waiting) -> None:
     assert waiting.confirm("0" * 64) is False
 
 
+@pytest.mark.promise("S-20")
 @pytest.mark.parametrize("rights", [PASSWORD, OTHER])
 def test_link_activates_its_own_sign_up_only(waiting: Waiting, rights: str) -> None:
     """Of two sign-ups with one address the one whose link is confirmed becomes the account; the other never does."""
@@ -84,6 +87,7 @@ def test_another_sign_up_that_waits_tells_nothing(waiting: Waiting) -> None:
     assert before == waiting.login(OTHER if rightful == PASSWORD else PASSWORD) == "not_verified"
 
 
+@pytest.mark.promise("P-57")
 def test_sign_up_with_the_address_of_an_account_tells_nothing(waiting: Waiting) -> None:
     """It waits as any other does, its mail says that there is an account, and it never becomes one."""
     waiting.sign_up()
@@ -118,6 +122,7 @@ def test_second_link_of_a_sign_up_works(waiting: Waiting) -> None:
     assert waiting.confirm(waiting.link())
 
 
+@pytest.mark.promise("P-54")
 def test_sign_up_and_its_link_live_two_days(waiting: Waiting) -> None:
     """Up to its last microsecond a link works; then neither it nor the password does, and the purge leaves nothing."""
     waiting.sign_up()
@@ -249,6 +254,7 @@ def test_login_and_sign_up_cost_the_same_whatever_the_address(
     assert asked[0][0]
 
 
+@pytest.mark.promise("T-18")
 def test_nothing_stored_confirms_a_sign_up(waiting: Waiting) -> None:
     """Before and after its mail was sent, no value in the database is or contains the token, or works as one."""
     waiting.sign_up()

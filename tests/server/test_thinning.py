@@ -63,6 +63,7 @@ def kept_as_they_come(all_of_them: Sequence[StoredVersion], most_bytes: int = PL
     return [version.sequence for version in there]
 
 
+@pytest.mark.promise("P-80")
 def test_the_last_ten_and_the_first_are_kept() -> None:
     """However fast they come."""
     assert kept(versions([NOON] * 9)) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
@@ -77,6 +78,7 @@ def test_what_was_there_before_a_loss_outlasts_what_follows(good: int, loss: dat
     assert 1 + good in kept_as_they_come(there)
 
 
+@pytest.mark.promise("P-80")
 def test_two_an_hour_are_kept_for_a_day_and_two_a_day_for_a_month() -> None:
     """A version each ten minutes, for forty days: the first one of each hour and each day, and the last one before."""
     there = came(NOON + number * 10 * MINUTE for number in range(40 * 24 * 6))
@@ -92,11 +94,13 @@ def test_two_an_hour_are_kept_for_a_day_and_two_a_day_for_a_month() -> None:
     assert len(times) <= MOST_VERSIONS
 
 
+@pytest.mark.promise("P-80")
 def test_a_wallet_that_seldom_changes_has_a_longer_past() -> None:
     """Days count that have a version: one a week is kept for as many weeks, and the one before the first of these."""
     assert len(kept(versions(NOON + number * 7 * DAY for number in range(50)))) == KEPT_DAYS + 1
 
 
+@pytest.mark.promise("P-80")
 def test_bytes_bound_what_is_kept_from_the_oldest_on() -> None:
     """The newest stay as far as there is room for all of them; the current one stays in any case."""
     there = versions([NOON] * 5, sizes=(3, 3, 3, 100, 3))  # version 3 is the large one

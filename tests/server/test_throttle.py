@@ -101,6 +101,7 @@ def test_each_network_has_its_own_allowance(throttle: Throttle) -> None:
     assert allowed(lambda: throttle.ask_for_seed(HOME)) == 3
 
 
+@pytest.mark.promise("P-126")
 def test_refusal_says_when_to_come_back(throttle: Throttle, clock: Seconds) -> None:
     """The wait is in whole seconds, at least one, and after it the request is taken."""
     throttle.ask_for_mail_again(HOME)
@@ -127,6 +128,7 @@ def test_several_rates_hold_together(throttle: Throttle, clock: Seconds) -> None
     assert refused.value.retry_after == 3600 - 60
 
 
+@pytest.mark.promise("S-22")
 def test_guesses_at_one_account_are_few(throttle: Throttle, clock: Seconds) -> None:
     """One network guesses a few times an hour at one account, and is free to log in to another one."""
     assert guesses(throttle, HOME) == PAIR
@@ -135,6 +137,7 @@ def test_guesses_at_one_account_are_few(throttle: Throttle, clock: Seconds) -> N
     assert guesses(throttle, HOME) == PAIR
 
 
+@pytest.mark.promise("S-27")
 def test_all_strangers_together_guess_little(throttle: Throttle) -> None:
     """However many networks take part, an account is guessed at a hundred times an hour by strangers."""
     use_up_strangers(throttle)
@@ -151,6 +154,7 @@ def test_guesses_at_many_accounts_buy_none_at_one(throttle: Throttle) -> None:
     assert guesses(throttle, CAFE, BOB) == PAIR  # nor do they use up what others have
 
 
+@pytest.mark.promise("S-22")
 def test_network_guesses_little_at_all_accounts_together() -> None:
     """Trying one password at many accounts is limited by the network's own allowance."""
     throttle = throttle_with(replace(RATES, login="30/minute"), Seconds())
@@ -158,6 +162,7 @@ def test_network_guesses_little_at_all_accounts_together() -> None:
     assert allowed(lambda: throttle.guess(CAFE, f"user{next(numbers)}@example.com")) == 30
 
 
+@pytest.mark.promise("S-23")
 def test_known_device_is_never_locked_out(throttle: Throttle) -> None:
     """A device with a token gets in from anywhere, whatever strangers do: to its account, or beside it."""
     use_up_strangers(throttle)
@@ -186,6 +191,7 @@ def test_known_network_is_not_locked_out_from_elsewhere(throttle: Throttle) -> N
     assert allowed(lambda: right_guess(throttle, HOME, NETWORK)) == PAIR
 
 
+@pytest.mark.promise("S-24")
 def test_known_network_cannot_be_told_by_wrong_guesses(clock: Seconds) -> None:
     """They are answered alike, use up as much of everything, and say the same time, in any order with others."""
     seed = random.randrange(2**32)
@@ -300,6 +306,7 @@ def test_kinds_of_limits_have_counters_of_their_own(clock: Seconds) -> None:
     assert made.keys() == {"signup", "seed", "resend", "mail", "login", "pair", "strangers"}
 
 
+@pytest.mark.promise("S-27")
 @pytest.mark.parametrize(
     ("client", "network"),
     [
@@ -318,6 +325,7 @@ def test_networks(client: str, network: str) -> None:
     assert network_of(client) == network
 
 
+@pytest.mark.promise("P-19")
 @pytest.mark.parametrize(
     ("client", "neighbourhood"),
     [
@@ -381,6 +389,7 @@ def test_counters_do_what_a_storage_does() -> None:
     assert not issubclass(ValueError, counters.base_exceptions)
 
 
+@pytest.mark.promise("S-21")
 def test_one_network_cannot_use_up_the_mails_of_an_address(throttle: Throttle, clock: Seconds) -> None:
     """What one network may have mailed to an address leaves room for its owner; others and other addresses wait not."""
     assert allowed(lambda: throttle.ask_for_mail(HOME, ALICE)) == 3 < MAILS_PER_PERIOD

@@ -95,6 +95,7 @@ def refused(front: Front, token: str, **options: Any) -> "tuple[int, str]":
     return raised.value.status_code, found[1]
 
 
+@pytest.mark.promise("P-106")
 def test_every_device_is_told_of_every_write(front: Front, alice: Account) -> None:
     """A write that was accepted is told to all who listen, and on connect there is the current sequence."""
     first = front.listen(alice.token)
@@ -107,6 +108,7 @@ def test_every_device_is_told_of_every_write(front: Front, alice: Account) -> No
     assert [client.recv() for client in (first, second)] == ["wallet-update:2"] * 2
 
 
+@pytest.mark.promise("P-106")
 def test_nothing_is_told_of_others_and_of_nothing(front: Front, alice: Account) -> None:
     """Where no wallet is, and of other accounts' writes, of retries and of conflicts, nothing is said."""
     listening = front.listen(alice.token)
@@ -118,6 +120,7 @@ def test_nothing_is_told_of_others_and_of_nothing(front: Front, alice: Account) 
     assert [listening.recv(), listening.recv()] == ["wallet-update:1", "wallet-update:2"]
 
 
+@pytest.mark.promise("P-113")
 def test_handshake_without_a_live_token_is_401(front: Front, alice: Account, clock: Clock) -> None:
     """A token that is missing, unknown or expired gets an answer of HTTP in the shape of every error."""
     assert refused(front, UNKNOWN_TOKEN) == (401, "unauthorized")
@@ -127,6 +130,7 @@ def test_handshake_without_a_live_token_is_401(front: Front, alice: Account, clo
     assert len(front.door.websockets) == 0
 
 
+@pytest.mark.promise("L-1", "P-105")
 def test_plain_request_is_426(front: Front, alice: Account) -> None:
     """Who asks for no WebSocket learns that there is only one; so does who asks for it in a way that is none."""
     half = {"Upgrade": "websocket", "Connection": "Upgrade"}
@@ -142,6 +146,7 @@ def test_handshake_elsewhere_is_404(front: Front, alice: Account) -> None:
     assert raised.value.status_code == 404
 
 
+@pytest.mark.promise("P-105")
 def test_nothing_is_compressed(front: Front, alice: Account) -> None:
     """An offer to compress is not taken: it would cost memory for every socket."""
     offer = ["Sec-WebSocket-Extensions: permessage-deflate", f"Authorization: Bearer {alice.token}"]
@@ -151,6 +156,17 @@ def test_nothing_is_compressed(front: Front, alice: Account) -> None:
     client.shutdown()
 
 
+@pytest.mark.promise("P-105")
+def test_no_subprotocol_is_chosen(front: Front, alice: Account) -> None:
+    """There is none to choose: a client that offers some goes on without."""
+    offer = ["Sec-WebSocket-Protocol: v1.walletsync, v2.walletsync", f"Authorization: Bearer {alice.token}"]
+    address = f"{front.url.replace('http', 'ws')}{API}/websocket"
+    client: Any = websocket.create_connection(address, timeout=20, header=offer)
+    assert "sec-websocket-protocol" not in client.getheaders()
+    client.shutdown()
+
+
+@pytest.mark.promise("P-114")
 def test_sockets_of_an_account_are_bounded(front: Front, alice: Account, hub: Hub) -> None:
     """An account may listen in three places here; who closes one makes room, and others have their own."""
     clients = [front.listen(alice.token) for _ in range(3)]
@@ -182,6 +198,7 @@ VOIDING: dict[str, Callable[[Account], int]] = {
 }
 
 
+@pytest.mark.promise("P-34", "P-112", "X-11")
 @pytest.mark.parametrize("name", VOIDING)
 def test_void_token_closes_its_sockets(front: Front, alice: Account, hub: Hub, name: str) -> None:
     """Whatever makes a token void closes its sockets, with 1008; those of others stay."""
@@ -199,12 +216,14 @@ def test_void_token_closes_its_sockets(front: Front, alice: Account, hub: Hub, n
     assert outside.recv() == "wallet-update:1"
 
 
+@pytest.mark.promise("P-112")
 def test_expired_token_closes_its_socket(front: Front, alice: Account, clock: Clock) -> None:
     """A socket is closed when its token expires, although nothing happens."""
     clock.ahead = LIFETIME - timedelta(seconds=1)
     assert closing_code(front.listen(alice.token)) == 1008
 
 
+@pytest.mark.promise("P-111")
 def test_server_says_goodbye() -> None:
     """A server that stops tells every client, with 1001, and ends with status 0."""
     with CheapServer(accounts="open") as server:
@@ -214,6 +233,7 @@ def test_server_says_goodbye() -> None:
         assert [closing_code(client) for client in clients] == [1001] * 3
 
 
+@pytest.mark.promise("P-110")
 def test_clients_are_pinged(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server asks whether the client is there; one that answers stays, one that does not is dropped."""
     monkeypatch.setattr(asgi_server, "PING_SECONDS", 0.05)
@@ -255,6 +275,7 @@ def deaf(app: flask.Flask) -> Iterator[tuple[Front, Account]]:
         yield front, alice
 
 
+@pytest.mark.promise("P-107")
 def test_slow_client_holds_up_nobody(deaf: tuple[Front, Account]) -> None:
     """While one client of the account reads nothing, others learn of every write, and no queue grows for that one."""
     front, alice = deaf
@@ -311,6 +332,7 @@ def test_what_clients_say_is_ignored(front: Front, alice: Account) -> None:
     assert client.recv() == "wallet-update:1"
 
 
+@pytest.mark.promise("P-109")
 def test_large_message_closes_the_socket(front: Front, alice: Account) -> None:
     """A message over the limit is not kept: the socket is closed, also if the message comes in pieces."""
     client = front.listen(alice.token)

@@ -44,6 +44,7 @@ def seeds_for(bug: Bug) -> range:
     return range(first, first + BUG_SEEDS)
 
 
+@pytest.mark.promise("S-7")
 @pytest.mark.parametrize("share", range(SHARES))
 def test_every_history_converges_and_loses_no_edit(server: Server, share: int) -> None:
     """Requests are lost, doubled, late and swapped, processes end anywhere, passwords change: all ends well."""
@@ -57,6 +58,7 @@ def test_ten_thousand_histories(server: Server, share: int) -> None:
     run_all(History(seed, server) for seed in range(SEEDS + share, ALL, ALL_SHARES))
 
 
+@pytest.mark.promise("S-2", "S-7", "T-5")
 @pytest.mark.parametrize("share", range(LIAR_SHARES))
 def test_no_lie_is_believed(server: Server, share: int) -> None:
     """Whatever a server shows, each device goes forward along one line, keeps its edits, and says what is wrong."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tools.site import promises
 from walletsync_server.api import docs, openapi
 from walletsync_server.api.routes import ROUTES
 
@@ -47,13 +48,14 @@ def stage(root: Path, folder: Path) -> None:
             text = re.sub(r"\]\(\.\./README\.md(#[\w-]+)?\)", "](../index.md)", path.read_text())
             target.write_text(json.dumps(_folded(json.loads(text))))
         elif path.suffix == ".md":
-            target.write_text(_with_folders(root, path))
+            target.write_text(promises.linked(str(path.relative_to(root)), _with_folders(root, path)))
         else:
             shutil.copyfile(path, target)
     for path in (root / OWN).rglob("*.md"):
         target = folder / path.relative_to(root / OWN)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
+    (folder / promises.NAME).write_text(promises.page_of_promises(root, _source(root)))
     (folder / OPENAPI).write_text(json.dumps(_openapi(), indent=2))
     (folder / "openapi.md").write_text(_openapi_page())
 
@@ -68,10 +70,15 @@ def _with_folders(root: Path, page: Path) -> str:
 
     def mended(link: re.Match[str]) -> str:
         folder = (page.parent / link[1]).resolve()
-        return f"]({source}/tree/main/{folder.relative_to(root)})" if folder.is_dir() else link[0]
+        return f"]({_source(root)}/tree/main/{folder.relative_to(root)})" if folder.is_dir() else link[0]
 
-    source = tomllib.loads((root / "pyproject.toml").read_text())["project"]["urls"]["Source"]
     return re.sub(r"\]\(([\w./-]+)\)", mended, page.read_text())
+
+
+def _source(root: Path) -> str:
+    """Return the URL where the repository can be looked at."""
+    urls: dict[str, str] = tomllib.loads((root / "pyproject.toml").read_text())["project"]["urls"]
+    return urls["Source"]
 
 
 def _folded(notebook: dict[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ def set_back(make: Make, middle: Middle, running_server: RunningServer) -> SetBa
     return made
 
 
+@pytest.mark.promise("S-39")
 def test_the_consent_asks_for_a_new_password(set_back: SetBack, middle: Middle) -> None:
     """Where there is none, nothing of the wallet is sent; with one, the change of the password leaves first."""
     laptop = set_back()

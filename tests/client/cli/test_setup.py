@@ -12,6 +12,7 @@ from walletsync.errors import OtherFormat
 from walletsync_server.testing import RunningServer
 
 
+@pytest.mark.promise("S-30")
 def test_init_keeps_what_it_was_told(make: Make) -> None:
     """The wallet is set up in a folder that nobody else can look into; nothing needs a server yet."""
     laptop = make("laptop")

@@ -81,6 +81,7 @@ def test_edits_leave_and_come_by_themselves(by: signal.Signals, laptop: Machine,
     assert "Traceback" not in watch.said
 
 
+@pytest.mark.promise("P-108")
 def test_without_live_updates_the_server_is_asked_from_time_to_time(make: Make, middle: Middle) -> None:
     """What stands between may let no WebSocket through."""
     laptop, phone = make("laptop", middle.url), make("phone", middle.url)

@@ -184,6 +184,7 @@ def test_foreign_database_is_not_backed_up(tmp_path: Path) -> None:
     assert (ended.exit_code, "another program" in ended.stderr) == (1, True)
 
 
+@pytest.mark.promise("S-32", "T-20")
 def test_restored_database_has_everything_but_tokens(storage: Storage, file: Path, backup: Path) -> None:
     """Accounts and wallets are as at the backup, no token is alive, and the previous database is kept aside."""
     back_up(file, backup, replace=False, progress=ignore)

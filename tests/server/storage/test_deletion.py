@@ -25,6 +25,7 @@ def traces(file: Path) -> set[str]:
     return {each.name for each in found if any(word in each.read_bytes() for word in (b"canary", ALICE.email.encode()))}
 
 
+@pytest.mark.promise("P-102")
 @pytest.mark.parametrize("inline", [False, True])
 def test_deleted_account_is_gone_while_the_database_is_open(tmp_path: Path, inline: bool) -> None:
     """As soon as the deletion is acknowledged, no file beside the database has any of it, its log among them."""

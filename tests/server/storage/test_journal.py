@@ -49,6 +49,7 @@ def number(account: Account) -> int:
     return int(log_in(account.wire, account.email, device="other").json["userId"])
 
 
+@pytest.mark.promise("P-103")
 def test_restored_backup_brings_nobody_back(server: RunningServer, tmp_path: Path) -> None:
     """Who deleted the account, or was removed, stays so, and is in no file; the command says who. Others are there."""
     alice, bob, carol = (new_account(HttpWire(server.url)) for _ in range(3))

@@ -232,6 +232,7 @@ def test_wheel_brings_the_migrations(tmp_path: Path) -> None:
     assert here <= packed
 
 
+@pytest.mark.promise("P-102")
 def test_deleted_account_is_gone_from_the_file(tmp_path: Path) -> None:
     """Neither the address nor a wallet, current or old, is in any byte of the file once the account is deleted."""
     file = tmp_path / "walletsync.db"
