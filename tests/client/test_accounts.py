@@ -26,7 +26,7 @@ from walletsync.results import Account
 Device = Callable[..., Client]
 
 
-@pytest.mark.promise("P-22")
+@pytest.mark.promise("X-32")
 @pytest.mark.parametrize("email", ["Alice@example.com", "alice", "\u0430lice@example.com", "a@b@example.com", ""])
 def test_an_address_in_another_form_is_refused(email: str, middle: Middle) -> None:
     """Only the canonical form, by the function that the server uses; the address is not in the error."""

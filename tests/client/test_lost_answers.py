@@ -231,7 +231,7 @@ def test_a_lost_answer_survives_a_restart(
     assert tablet.get_document() == "-:aaaa:bbbb:cccc"
 
 
-@pytest.mark.promise("P-45")
+@pytest.mark.promise("N-4", "P-45")
 @pytest.mark.parametrize("what", [SIGNUP, LOGIN])
 def test_signing_up_and_logging_in_can_be_repeated(what: str, middle: Middle, address: Callable[[], str]) -> None:
     """A lost answer to either is no dead end: the same call again succeeds."""

@@ -225,7 +225,7 @@ def test_a_409_with_the_devices_own_write_is_success(laptop: Client, middle: Mid
     assert not laptop.has_local_changes
 
 
-@pytest.mark.promise("S-3", "T-3", "T-9")
+@pytest.mark.promise("S-3", "T-3", "T-9", "T-10")
 def test_a_409_with_a_foreign_wallet_is_refused(laptop: Client, middle: Middle, address: Callable[[], str]) -> None:
     """A wallet of another account at the same server does not authenticate."""
     with Client(middle.url, device_id="laptop") as other:

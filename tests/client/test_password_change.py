@@ -161,7 +161,7 @@ def test_unsynced_edits_block_it(laptop: Client, middle: Middle) -> None:
     assert laptop.change_password(NEW) == PasswordChanged(3)
 
 
-@pytest.mark.promise("P-90")
+@pytest.mark.promise("X-37")
 def test_a_version_that_came_first_leaves_the_password_unchanged(
     laptop: Client, device: Device, middle: Middle
 ) -> None:

@@ -332,7 +332,7 @@ def test_accepting_when_there_is_nothing_to_accept_is_a_sync(device: Device) -> 
     assert not phone.has_local_changes
 
 
-@pytest.mark.promise("P-99", "P-100", "P-104")
+@pytest.mark.promise("P-99", "P-100", "X-40")
 def test_a_deleted_account_is_made_anew_with_the_document_kept(device: Device) -> None:
     """To the other device it looks like a changed password: it is told both, and begins at sequence 1 by consent."""
     laptop, phone = device("laptop"), device("phone")

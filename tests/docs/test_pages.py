@@ -79,7 +79,7 @@ def test_every_example_is_a_vector_or_an_exchange(name: str) -> None:
     assert re.findall(VALUE, re.sub(r"\]\([^)]*\)", "", loose)) == []
 
 
-@pytest.mark.promise("P-17", "P-19", "P-109", "P-110", "P-114", "P-122")
+@pytest.mark.promise("L-8", "P-17", "P-19", "P-110", "P-114", "X-23")
 def test_times_and_sizes_are_those_of_the_code() -> None:
     """How long a client may take, how large a body may be, and which networks count as one."""
     said = " ".join(PROTOCOL.split())
@@ -133,7 +133,7 @@ def test_realms_take_the_form_that_the_page_says() -> None:
             assert normalised_url(given.strip("`"), allow_plain_http=True) == realm.strip("`")
 
 
-@pytest.mark.promise("P-22")
+@pytest.mark.promise("X-32")
 def test_addresses_are_taken_and_refused_as_the_page_says() -> None:
     """Each row of the table."""
     for given, what in table(CRYPTO, "The form of an address", "| given | |"):
@@ -210,7 +210,7 @@ def test_every_field_of_every_message_is_named() -> None:
             assert f'"{field.encode_name}"' in PROTOCOL or f"`{field.encode_name}`" in PROTOCOL, field.encode_name
 
 
-@pytest.mark.promise("P-33", "P-37", "P-80")
+@pytest.mark.promise("P-33", "P-80", "X-14")
 def test_the_limits_are_those_of_the_protocol() -> None:
     """Where the page has a number, it is the code's."""
     for said in (
@@ -317,7 +317,7 @@ class Replay:
         return re.sub(r"<([A-Za-z. ]+)>", value, text)
 
 
-@pytest.mark.promise("P-1", "P-12", "P-125")
+@pytest.mark.promise("D-2", "P-1", "P-12", "X-13", "X-19")
 def test_the_exchanges_go_as_the_page_says() -> None:
     """From the first request to the last, on one real server: status, headers and every field of the answers."""
     told = exchanges()

@@ -187,7 +187,7 @@ TOO_MUCH = {
 }
 
 
-@pytest.mark.promise("P-122")
+@pytest.mark.promise("X-23")
 @pytest.mark.parametrize(("sent", "status"), TOO_MUCH.values(), ids=TOO_MUCH.keys())
 def test_too_much_is_refused(front: Front, sent: bytes, status: int) -> None:
     """What exceeds a bound is refused in JSON before its end has come, without an invitation to go on."""

@@ -81,7 +81,7 @@ def test_page_is_accessible(reader: Reader) -> None:
     assert set(reader.attributes("aria-labelledby")) <= set(ids)
 
 
-@pytest.mark.promise("P-146")
+@pytest.mark.promise("X-28")
 def test_every_operation_is_there(html: str) -> None:
     """Each path and method of the document, with its parameters and each status and error code."""
     for method, path, operation in operations():

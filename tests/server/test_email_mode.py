@@ -148,7 +148,7 @@ def test_unknown_link_is_404(wire: Wire) -> None:
     assert b"sign up again" in answer.body
 
 
-@pytest.mark.promise("P-56")
+@pytest.mark.promise("X-41")
 def test_resend_mails_again(wire: Wire, mail_server: MailServer) -> None:
     """Who waits and asks gets another mail, whose link works; the answer is empty."""
     email = fresh_email()
@@ -160,7 +160,7 @@ def test_resend_mails_again(wire: Wire, mail_server: MailServer) -> None:
     assert log_in(wire, email).status == 200
 
 
-@pytest.mark.promise("P-52", "P-56", "P-57", "S-19", "T-25")
+@pytest.mark.promise("P-52", "P-57", "S-19", "T-25", "X-41")
 def test_answers_tell_nothing_about_an_address(wire: Wire, mail_server: MailServer) -> None:
     """New, waiting or with an account: sign-up, login, seed and resend answer alike in status, headers and length."""
     new, waiting, taken = (fresh_email() for _ in range(3))

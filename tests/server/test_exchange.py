@@ -72,6 +72,7 @@ def test_client_that_vanishes_has_written(front: Front, busy: apsw.Connection) -
     assert alice.get().json["sequence"] == 1
 
 
+@pytest.mark.promise("N-3")
 def test_client_that_vanishes_amid_its_body_has_not_written(front: Front) -> None:
     """Half a wallet is none."""
     alice = new_account(front.wire)

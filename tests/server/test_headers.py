@@ -108,7 +108,7 @@ def test_every_route_is_locked_down(wire: Wire) -> None:
             assert "x-request-id" in answer.headers
 
 
-@pytest.mark.promise("P-11")
+@pytest.mark.promise("X-18")
 def test_head_is_answered_wherever_get_is(wire: Wire) -> None:
     """With the status and the headers of GET, also of an error; the time and the id are each answer's own."""
     token = new_account(wire).token

@@ -35,7 +35,7 @@ def own_app(tmp_path: Path) -> Iterator[flask.Flask]:
     close_app(app)
 
 
-@pytest.mark.promise("P-37", "P-40")
+@pytest.mark.promise("P-40", "X-14")
 def test_well_known_tells_limits_and_features(wire: Wire) -> None:
     """A client learns what the server accepts and what it does beyond the common protocol; Flask has no WebSockets."""
     live = [] if isinstance(wire, FlaskWire) else ["live-updates"]
@@ -50,7 +50,7 @@ def test_well_known_tells_limits_and_features(wire: Wire) -> None:
     }
 
 
-@pytest.mark.promise("P-120", "P-121")
+@pytest.mark.promise("P-120", "P-121", "X-28")
 @pytest.mark.parametrize(("path", "more"), [("/healthz", {}), ("/readyz", {"live": "process"})])
 def test_healthy_server_says_so(wire: Wire, path: str, more: dict[str, str]) -> None:
     """Both health checks are 200."""
@@ -79,7 +79,7 @@ def test_only_allowed_addresses_sign_up(own_app: flask.Flask) -> None:
     assert sign_up(wire, "alice@example.com").status == 201
 
 
-@pytest.mark.promise("P-27", "P-37")
+@pytest.mark.promise("X-14", "X-15")
 def test_limit_of_wallets_is_a_setting(own_app: flask.Flask) -> None:
     """`.well-known` tells the limit that was set."""
     limits = FlaskWire(own_app)("GET", "/.well-known/walletsync").json["limits"]

@@ -2,6 +2,9 @@
 
 import base64
 import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +15,7 @@ from tests.server.helpers import (
     SEED,
     UNKNOWN_TOKEN,
     Account,
+    Answer,
     Wire,
     fresh_email,
     log_in,
@@ -37,13 +41,48 @@ def test_repeated_sign_up_is_a_lost_answer(wire: Wire) -> None:
     assert [sign_up(wire, email).status for _ in range(3)] == [201, 201, 201]
 
 
+def twice_at_once(ask: Callable[[], Answer]) -> list[Answer]:
+    """Return both answers to the same request, sent by two threads."""
+    both = threading.Barrier(2)
+
+    def after_the_other_is_here() -> Answer:
+        both.wait()
+        return ask()
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(after_the_other_is_here) for _ in range(2)]
+        return [each.result() for each in asked]
+
+
+@pytest.mark.promise("N-8")
+def test_sign_up_that_comes_twice_at_once_is_one(wire: Wire) -> None:
+    """Whichever is first, both are answered 201, and the password opens the account."""
+    email = fresh_email()
+    assert [answer.status for answer in twice_at_once(lambda: sign_up(wire, email))] == [201, 201]
+    assert log_in(wire, email).status == 200
+
+
+@pytest.mark.promise("N-5", "N-7")
+def test_login_that_comes_twice_at_once_leaves_one_token(wire: Wire) -> None:
+    """The later one counts, whichever that was; one more login takes its place."""
+    email = fresh_email()
+    sign_up(wire, email)
+    tokens = [answer.json["token"] for answer in twice_at_once(lambda: log_in(wire, email, device="laptop"))]
+    statuses = {token: wire("GET", f"{API}/devices", token=token).status for token in tokens}
+    assert sorted(statuses.values()) == [200, 401]
+    token = log_in(wire, email, device="laptop").json["token"]
+    listed = wire("GET", f"{API}/devices", token=token).json["devices"]
+    assert [each["deviceId"] for each in listed] == ["laptop"]
+    assert [wire("GET", f"{API}/devices", token=each).status for each in tokens] == [401, 401]
+
+
 def test_repeated_sign_up_without_a_seed_is_a_lost_answer(wire: Wire) -> None:
     """A client that knows no seed may lose an answer, too."""
     body = {"email": fresh_email(), "password": PASSWORD}
     assert [wire("POST", "/signup", body).status for _ in range(2)] == [201, 201]
 
 
-@pytest.mark.promise("A-2", "S-19")
+@pytest.mark.promise("A-2", "S-19", "X-29")
 @pytest.mark.parametrize("other", [{"password": PASSWORD + "!"}, {"clientSaltSeed": "ab" * 32}])
 def test_taken_address_is_refused(wire: Wire, other: dict[str, str]) -> None:
     """The same address with another password or seed is 409 and changes nothing."""
@@ -55,7 +94,7 @@ def test_taken_address_is_refused(wire: Wire, other: dict[str, str]) -> None:
     assert seed_of(wire, email).json == {"clientSaltSeed": SEED}
 
 
-@pytest.mark.promise("A-4", "P-26", "P-50")
+@pytest.mark.promise("A-4", "P-26", "X-31")
 def test_login_answers_a_token(wire: Wire) -> None:
     """A login tells token, device, scope, an account's id that JSON can hold, and when the token expires."""
     email = fresh_email()
@@ -70,7 +109,7 @@ def test_login_answers_a_token(wire: Wire) -> None:
     assert abs(expires - datetime.now(UTC) - timedelta(days=14)) < timedelta(minutes=5)
 
 
-@pytest.mark.promise("A-5", "A-6")
+@pytest.mark.promise("A-5", "A-6", "X-30")
 def test_wrong_password_and_unknown_address_look_the_same(wire: Wire) -> None:
     """Nobody learns from a refused login whether the address has an account."""
     email = fresh_email()
@@ -121,7 +160,7 @@ def test_logout_revokes_the_token(account: Account, prefix: str, in_query: bool)
     assert (again.status, again.code) == (401, "unauthorized")
 
 
-@pytest.mark.promise("B-1", "P-125", "W-2")
+@pytest.mark.promise("B-1", "W-2", "X-19")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_wallet_without_a_live_token_is_401(account: Account, method: str) -> None:
     """No token, an unknown one, and what cannot be one are 401 and name the way in, whatever the account has."""
@@ -136,7 +175,7 @@ def test_wallet_without_a_live_token_is_401(account: Account, method: str) -> No
     assert account.get().json["sequence"] == 1
 
 
-@pytest.mark.promise("P-31")
+@pytest.mark.promise("B-2")
 def test_token_of_the_header_comes_first(account: Account) -> None:
     """The header decides over the body, the body over the query; another scheme in the header is no token."""
     post = account.wire
@@ -182,7 +221,7 @@ def test_account_without_a_seed_keeps_the_fake(wire: Wire) -> None:
     assert after.headers.keys() == before.headers.keys()
 
 
-@pytest.mark.promise("P-24")
+@pytest.mark.promise("X-33")
 def test_seed_in_capitals_is_not_told_apart_from_a_fake(wire: Wire) -> None:
     """A seed comes back in small letters, as fakes do, and is the same seed for a repeated sign-up."""
     email = fresh_email()

@@ -127,7 +127,7 @@ def test_body_that_is_no_json_object(holder: Account, path: str, body: bytes) ->
     assert_unchanged(holder)
 
 
-@pytest.mark.promise("P-23", "P-24", "P-25", "P-29", "X-6")
+@pytest.mark.promise("P-23", "P-25", "P-29", "X-6", "X-33")
 @pytest.mark.parametrize(("path", "name", "value"), BAD_FIELDS)
 def test_bad_field(holder: Account, path: str, name: str, value: Any) -> None:
     """A field of a wrong type, length or range is 400, and the sentence names the field."""
@@ -165,7 +165,7 @@ def test_unknown_field(holder: Account, path: str, name: str) -> None:
     assert_unchanged(holder)
 
 
-@pytest.mark.promise("P-9", "P-28")
+@pytest.mark.promise("P-28", "X-22")
 @pytest.mark.parametrize("text", BAD_SEQUENCE_TEXTS)
 def test_number_that_is_no_sequence(holder: Account, text: str) -> None:
     """NaN, infinities, numbers of other kinds and absurd lengths are 400."""
@@ -174,7 +174,7 @@ def test_number_that_is_no_sequence(holder: Account, text: str) -> None:
     assert_unchanged(holder)
 
 
-@pytest.mark.promise("P-6", "P-9")
+@pytest.mark.promise("P-6", "X-22")
 @pytest.mark.parametrize("text", BAD_STRING_BYTES.values(), ids=BAD_STRING_BYTES.keys())
 @pytest.mark.parametrize("name", ["encryptedWallet", "hmac", "token"])
 def test_string_that_is_no_text(holder: Account, name: str, text: bytes) -> None:
@@ -185,7 +185,7 @@ def test_string_that_is_no_text(holder: Account, name: str, text: bytes) -> None
     assert_unchanged(holder)
 
 
-@pytest.mark.promise("P-22")
+@pytest.mark.promise("X-32")
 @pytest.mark.parametrize(
     "email",
     [
@@ -220,7 +220,7 @@ def test_content_type_does_not_matter(account: Account, content_type: str | None
     assert answer.status == 200
 
 
-@pytest.mark.promise("P-27")
+@pytest.mark.promise("X-15", "X-16")
 def test_limit_of_the_wallet_counts_bytes(account: Account) -> None:
     """`encryptedWallet` may have 4 MiB of UTF-8, and not a byte more."""
     limit = MAX_WALLET_BYTES
@@ -242,7 +242,7 @@ LIMITS = {
 }
 
 
-@pytest.mark.promise("P-15")
+@pytest.mark.promise("X-17")
 @pytest.mark.parametrize(("path", "limit"), LIMITS.items())
 def test_body_over_the_limit(wire: Wire, path: str, limit: int) -> None:
     """Each route has a limit of its own: without escapes a body may be as long as a wallet and 64 KiB, or 64 KiB."""
@@ -272,7 +272,7 @@ def test_largest_body_holds_the_largest_wallet(account: Account) -> None:
     assert account.wire("POST", "/wallet", body).status == 200
 
 
-@pytest.mark.promise("P-117")
+@pytest.mark.promise("X-20")
 @pytest.mark.parametrize(
     "path",
     [
@@ -291,7 +291,7 @@ def test_slashes_count(app: Any) -> None:
     assert_refused(FlaskWire(app)("GET", "/%2Fhealthz"), 404, "not_found")
 
 
-@pytest.mark.promise("P-118")
+@pytest.mark.promise("X-21")
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
@@ -368,7 +368,7 @@ RAW = {
 }
 
 
-@pytest.mark.promise("P-122")
+@pytest.mark.promise("X-23")
 @pytest.mark.parametrize(("sent", "status", "code"), RAW.values(), ids=RAW.keys())
 def test_malformed_http(running_server: RunningServer, sent: bytes, status: int, code: str) -> None:
     """What is hardly HTTP is answered in JSON with a code, too."""

@@ -36,7 +36,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-@pytest.mark.promise("H-1", "P-12", "P-78")
+@pytest.mark.promise("H-1", "H-3", "P-12")
 def test_history_lists_the_kept_versions(account: Account) -> None:
     """The last ten and the first, the current one first, each with time, size in bytes and the device that wrote it."""
     for sequence in range(1, KEPT_VERSIONS + 3):
@@ -109,7 +109,7 @@ def test_token_is_needed(account: Account, method: str, path: str) -> None:
     assert account.get().status == 200
 
 
-@pytest.mark.promise("D-1")
+@pytest.mark.promise("D-1", "D-2")
 def test_devices_are_listed(account: Account) -> None:
     """Those that hold a token, since when and until when; one that logs out is gone."""
     phone = log_in(account.wire, account.email, device="phone").json["token"]
@@ -141,7 +141,7 @@ def test_device_may_revoke_itself(account: Account) -> None:
     assert account.get().code == "unauthorized"
 
 
-@pytest.mark.promise("P-101")
+@pytest.mark.promise("D-3")
 def test_device_of_another_account_is_not_revoked(wire: Wire, account: Account) -> None:
     """A name counts in one's own account only."""
     other = new_account(wire)
@@ -154,7 +154,7 @@ def delete_account(account: Account, password: str = PASSWORD) -> Answer:
     return account.wire("POST", f"{API}/account/delete", {"email": account.email, "password": password})
 
 
-@pytest.mark.promise("P-34", "P-104", "X-12")
+@pytest.mark.promise("P-34", "X-12", "X-40")
 def test_deleted_account_is_gone(account: Account) -> None:
     """Token, password, wallet and seed are gone, and the address can sign up anew, at sequence 1."""
     account.post(1)
@@ -171,7 +171,7 @@ def test_deleted_account_is_gone(account: Account) -> None:
     assert account.post(1).status == 200
 
 
-@pytest.mark.promise("X-12")
+@pytest.mark.promise("X-39")
 def test_deletion_needs_the_password(account: Account) -> None:
     """A wrong password is 401, the same as for an address without an account, and nothing is lost."""
     account.post(1)

@@ -45,7 +45,7 @@ def test_password_changes_without_a_wallet(account: Account) -> None:
     assert account.post(1).status == 200
 
 
-@pytest.mark.promise("P-78", "P-81", "S-31", "X-11")
+@pytest.mark.promise("H-4", "P-78", "S-31", "X-11")
 def test_password_changes_with_the_wallet(account: Account) -> None:
     """The wallet under the new key is the current one, and the history holds no other."""
     for sequence in (1, 2):
@@ -88,7 +88,7 @@ def test_change_back_is_a_change(account: Account) -> None:
     assert assert_unchanged_token.status == 200
 
 
-@pytest.mark.promise("P-91")
+@pytest.mark.promise("X-36")
 def test_change_needs_the_wallet(account: Account) -> None:
     """An account with a wallet would lose it with the key: 409, without the wallet, and nothing changes."""
     account.post(1)
@@ -97,7 +97,7 @@ def test_change_needs_the_wallet(account: Account) -> None:
     assert_unchanged(account)
 
 
-@pytest.mark.promise("P-92")
+@pytest.mark.promise("X-25", "X-38")
 def test_change_needs_no_wallet_where_there_is_none(account: Account) -> None:
     """A wallet for an account without one is 409 and not stored."""
     answer = change(account, **wallet_body(1, "new"))
@@ -106,7 +106,7 @@ def test_change_needs_no_wallet_where_there_is_none(account: Account) -> None:
     assert account.get().code == "no_wallet"
 
 
-@pytest.mark.promise("P-90")
+@pytest.mark.promise("X-37")
 @pytest.mark.parametrize("sequence", [1, 2, 4])
 def test_change_needs_the_next_sequence(account: Account, sequence: int) -> None:
     """A wallet that does not follow the current one is 409, without the wallet, and nothing changes."""
@@ -118,7 +118,7 @@ def test_change_needs_the_next_sequence(account: Account, sequence: int) -> None
     assert account.get().json["encryptedWallet"] == "two"
 
 
-@pytest.mark.promise("P-89")
+@pytest.mark.promise("X-35")
 def test_wrong_old_password_is_refused(account: Account) -> None:
     """A wrong password is 401, the same as for an address without an account."""
     account.post(1)
@@ -129,7 +129,7 @@ def test_wrong_old_password_is_refused(account: Account) -> None:
     assert_unchanged(account)
 
 
-@pytest.mark.promise("P-84")
+@pytest.mark.promise("X-34")
 @pytest.mark.parametrize("missing", ["encryptedWallet", "sequence", "hmac"])
 def test_part_of_a_wallet_is_refused(account: Account, missing: str) -> None:
     """The three fields come all or none."""
@@ -139,7 +139,7 @@ def test_part_of_a_wallet_is_refused(account: Account, missing: str) -> None:
     assert_unchanged(account)
 
 
-@pytest.mark.promise("P-85")
+@pytest.mark.promise("X-34")
 @pytest.mark.parametrize(
     "wrong",
     [

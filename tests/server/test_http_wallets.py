@@ -12,14 +12,14 @@ def wallet(sequence: int, text: str = "-", hmac: str = "h") -> dict[str, object]
     return {"version": 1, "encryptedWallet": text, "sequence": sequence, "hmac": hmac}
 
 
-@pytest.mark.promise("W-1")
+@pytest.mark.promise("W-1", "X-25")
 def test_no_wallet_yet_is_404(account: Account) -> None:
     """Reading before the first write is 404 with a code."""
     answer = account.get()
     assert (answer.status, answer.code) == (404, "no_wallet")
 
 
-@pytest.mark.promise("W-7")
+@pytest.mark.promise("W-7", "X-25")
 def test_first_write_has_sequence_one(account: Account) -> None:
     """Any other sequence is 409 `no_wallet` without a wallet, and surely was not applied."""
     answer = account.post(2)
@@ -29,7 +29,7 @@ def test_first_write_has_sequence_one(account: Account) -> None:
     assert account.post(1).status == 200
 
 
-@pytest.mark.promise("C-1", "P-30", "W-3")
+@pytest.mark.promise("C-1", "W-3", "X-24")
 def test_accepted_write_answers_the_wallet(account: Account) -> None:
     """200 carries the wallet that is the current one now; GET answers the same bytes and tag."""
     posted = account.post(1, "first", "tag")
@@ -62,7 +62,7 @@ def test_identical_write_is_a_lost_answer(account: Account) -> None:
     assert account.post(2, "second").status == 200
 
 
-@pytest.mark.promise("C-2", "P-30", "P-69", "W-5", "W-6")
+@pytest.mark.promise("C-2", "N-1", "W-5", "W-6", "X-24")
 @pytest.mark.parametrize(("sequence", "text", "hmac"), [(2, "-", "h"), (2, "2", "other"), (1, "2", "h"), (9, "2", "h")])
 def test_conflict_answers_the_current_wallet(account: Account, sequence: int, text: str, hmac: str) -> None:
     """Whatever is not the next sequence and not the current wallet is 409 with the current wallet; nothing changes."""
@@ -80,7 +80,7 @@ def test_conflict_answers_the_current_wallet(account: Account, sequence: int, te
     assert account.get().json == wallet(2, "2")
 
 
-@pytest.mark.promise("P-61", "P-69")
+@pytest.mark.promise("N-1", "X-26")
 def test_applied_tells_what_became_of_a_write(account: Account) -> None:
     """True for a superseded write that is kept, false for what never was, absent for what is older than memory."""
     for sequence in range(1, 16):
@@ -137,7 +137,7 @@ def test_version_does_not_excuse_the_rest(account: Account, body: bytes) -> None
     assert (answer.status, answer.code) == (400, "bad_request")
 
 
-@pytest.mark.promise("P-30")
+@pytest.mark.promise("X-24")
 def test_payload_version_may_be_said(account: Account) -> None:
     """`version` 1 is the same as none."""
     assert account.post(1, version=1).json["version"] == 1
@@ -171,7 +171,7 @@ def test_star_without_a_wallet_is_404(account: Account) -> None:
     assert account.get(**{"If-None-Match": "*"}).code == "no_wallet"
 
 
-@pytest.mark.promise("P-11")
+@pytest.mark.promise("X-18")
 def test_head_answers_as_get_without_the_body(account: Account) -> None:
     """HEAD has status and headers of GET."""
     account.post(1, "x" * 1000)
@@ -182,7 +182,7 @@ def test_head_answers_as_get_without_the_body(account: Account) -> None:
     assert head.headers["content-length"] == str(len(got.body))
 
 
-@pytest.mark.promise("P-2")
+@pytest.mark.promise("X-27")
 @pytest.mark.parametrize("prefix", ["", API])
 def test_both_prefixes_are_the_same_wallet(account: Account, prefix: str) -> None:
     """The flat paths and /api/3 have the same handlers."""

@@ -36,7 +36,7 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(each)
 
 
-@pytest.mark.promise("P-146")
+@pytest.mark.promise("X-28")
 def test_document_is_served(wire: Wire) -> None:
     """GET `/openapi.json` is the document that is made from the route table."""
     assert wire("GET", "/openapi.json").json == json.loads(json.dumps(DOCUMENT))
@@ -71,7 +71,7 @@ def test_document_needs_nobody_else() -> None:
         assert all(found == "example.com" for found in re.findall(r"\w@([\w.]+)", text))
 
 
-@pytest.mark.promise("P-146")
+@pytest.mark.promise("X-28")
 def test_document_has_every_route() -> None:
     """Each row of the table is there under each of its prefixes, and nothing else is."""
     table = {(route.method.lower(), prefix + route.path) for route in ROUTES for prefix in route.prefixes}

@@ -51,6 +51,7 @@ def test_change_after_a_write_is_refused(world: World) -> None:
     assert found.encrypted_wallet == "edit"
 
 
+@pytest.mark.promise("N-9")
 @pytest.mark.parametrize("sequence", [None, 2])
 def test_same_change_twice_at_once_is_done_once(world: World, sequence: int | None) -> None:
     """A retry that runs beside its original succeeds, too, and the epoch rises once."""
@@ -116,7 +117,7 @@ def test_wrong_password_costs_the_same_for_every_address(
     assert checks == [False, False]
 
 
-@pytest.mark.promise("P-101")
+@pytest.mark.promise("D-3")
 def test_revoking_a_device_twice_at_once_is_refused_once(world: World) -> None:
     """The second of two revocations finds no device."""
     token = world.log_in()
@@ -149,7 +150,7 @@ def test_everything_needs_a_live_token(world: World, use: Callable[[World, str],
         use(world, token)
 
 
-@pytest.mark.promise("P-101")
+@pytest.mark.promise("D-3")
 def test_expired_device_is_not_listed_and_cannot_be_revoked(world: World) -> None:
     """A device whose token is over holds none."""
     world.log_in("phone")

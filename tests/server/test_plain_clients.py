@@ -7,7 +7,7 @@ import pytest
 from tests.server.helpers import API, PASSWORD, SEED, UNKNOWN_TOKEN, Wire, fresh_email
 
 
-@pytest.mark.promise("P-2")
+@pytest.mark.promise("X-27")
 @pytest.mark.parametrize("text", ["-", "%d", "\0"])
 def test_client_of_the_flat_paths(wire: Wire, text: str) -> None:
     """No seed, no headers, `version` and `token` in the body, `?token=`: sign up, log in, post, get, conflict."""

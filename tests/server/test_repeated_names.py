@@ -21,7 +21,7 @@ def body_of(pairs: list[tuple[str, Any]], *, ascii_only: bool) -> bytes:
     ).encode()
 
 
-@pytest.mark.promise("P-8")
+@pytest.mark.promise("X-22")
 @pytest.mark.parametrize("again", ["sequence", "hmac", "encryptedWallet", "token", "hm\\u0061c"])
 def test_field_that_comes_twice_is_refused(wire: Wire, account: Account, again: str) -> None:
     """Whether with the same value or another, in whatever spelling, first or last; and nothing is stored."""

@@ -167,7 +167,7 @@ def test_small_request_needs_no_room(tight: Front) -> None:
         assert first_status(client) == 200
 
 
-@pytest.mark.promise("P-15")
+@pytest.mark.promise("X-17")
 def test_body_without_a_wallet_is_small(front: Front) -> None:
     """Where no wallet is read a body has a limit of its own, and takes no room beyond that."""
     for path in (b"/signup", b"/auth/full", b"/nowhere"):

@@ -242,6 +242,7 @@ def test_write_that_lost_the_race_is_a_conflict(world: World) -> None:
     assert raised.value.applied is False
 
 
+@pytest.mark.promise("N-2", "N-6")
 def test_same_write_twice_at_once_is_accepted_once(world: World) -> None:
     """A retry that runs beside its original is 200 for both, and one version."""
     token = world.log_in()

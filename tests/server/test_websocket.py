@@ -95,7 +95,7 @@ def refused(front: Front, token: str, **options: Any) -> "tuple[int, str]":
     return raised.value.status_code, found[1]
 
 
-@pytest.mark.promise("P-106")
+@pytest.mark.promise("L-2", "L-3")
 def test_every_device_is_told_of_every_write(front: Front, alice: Account) -> None:
     """A write that was accepted is told to all who listen, and on connect there is the current sequence."""
     first = front.listen(alice.token)
@@ -108,7 +108,7 @@ def test_every_device_is_told_of_every_write(front: Front, alice: Account) -> No
     assert [client.recv() for client in (first, second)] == ["wallet-update:2"] * 2
 
 
-@pytest.mark.promise("P-106")
+@pytest.mark.promise("L-3", "L-4")
 def test_nothing_is_told_of_others_and_of_nothing(front: Front, alice: Account) -> None:
     """Where no wallet is, and of other accounts' writes, of retries and of conflicts, nothing is said."""
     listening = front.listen(alice.token)
@@ -120,7 +120,7 @@ def test_nothing_is_told_of_others_and_of_nothing(front: Front, alice: Account) 
     assert [listening.recv(), listening.recv()] == ["wallet-update:1", "wallet-update:2"]
 
 
-@pytest.mark.promise("P-113")
+@pytest.mark.promise("L-5")
 def test_handshake_without_a_live_token_is_401(front: Front, alice: Account, clock: Clock) -> None:
     """A token that is missing, unknown or expired gets an answer of HTTP in the shape of every error."""
     assert refused(front, UNKNOWN_TOKEN) == (401, "unauthorized")
@@ -198,7 +198,7 @@ VOIDING: dict[str, Callable[[Account], int]] = {
 }
 
 
-@pytest.mark.promise("P-34", "P-112", "X-11")
+@pytest.mark.promise("L-6", "L-7", "P-34", "X-11")
 @pytest.mark.parametrize("name", VOIDING)
 def test_void_token_closes_its_sockets(front: Front, alice: Account, hub: Hub, name: str) -> None:
     """Whatever makes a token void closes its sockets, with 1008; those of others stay."""
@@ -216,7 +216,7 @@ def test_void_token_closes_its_sockets(front: Front, alice: Account, hub: Hub, n
     assert outside.recv() == "wallet-update:1"
 
 
-@pytest.mark.promise("P-112")
+@pytest.mark.promise("L-6")
 def test_expired_token_closes_its_socket(front: Front, alice: Account, clock: Clock) -> None:
     """A socket is closed when its token expires, although nothing happens."""
     clock.ahead = LIFETIME - timedelta(seconds=1)
@@ -332,7 +332,7 @@ def test_what_clients_say_is_ignored(front: Front, alice: Account) -> None:
     assert client.recv() == "wallet-update:1"
 
 
-@pytest.mark.promise("P-109")
+@pytest.mark.promise("L-8")
 def test_large_message_closes_the_socket(front: Front, alice: Account) -> None:
     """A message over the limit is not kept: the socket is closed, also if the message comes in pieces."""
     client = front.listen(alice.token)
