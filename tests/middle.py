@@ -81,7 +81,7 @@ class Middle:
             def do_GET(self) -> None:
                 middle._handle(self)
 
-            do_POST = do_DELETE = do_GET
+            do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
             def log_message(self, *_: object) -> None:
                 pass

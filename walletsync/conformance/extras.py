@@ -1,66 +1,39 @@
-"""The rules of servers that have `/.well-known/walletsync`, and of what its `features` list."""
+"""The rules of servers that have `/.well-known/walletsync`: what is asked, what is answered, and the wallet."""
 
 from walletsync import protocol
 from walletsync.conformance.rules import EXTRAS, Rules
-from walletsync.conformance.site import DELETE_ACCOUNT, LOGIN, SIGNUP, WALLET, Site, sealed, stranger
+from walletsync.conformance.site import LOGIN, SIGNUP, WALLET, Payload, Site, bearer, sealed, stranger
 from walletsync.conformance.wire import Reply
+from walletsync.protocol import ErrorCode
 
 OPTIONAL = Rules()
-_HISTORY = protocol.API_PREFIX + protocol.HISTORY_PATH
-_DEVICES = protocol.API_PREFIX + protocol.DEVICES_PATH
-_PASSWORD = protocol.API_PREFIX + protocol.PASSWORD_PATH
-_WEBSOCKET = protocol.API_PREFIX + protocol.WEBSOCKET_PATH
-_HEX = set("0123456789abcdef")
+_LONGEST_ADDRESS, _LONGEST_BODY = 8 * 1024, 64 * 1024
+_LONG_HEADERS = {f"X-Long-{number}": "a" * 30 * 1024 for number in range(3)}
 
 
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-def _must_be_current(reply: Reply, wallet: dict[str, object]) -> None:
-    if any(reply.field(name) != value for name, value in wallet.items()):
-        reply.broken("the current wallet", "another one, or none")
-
-
-def _must_say(reply: Reply, code: str) -> None:
-    if reply.field("code") != code or not isinstance(reply.field("error"), str):
-        reply.broken(f"a sentence and the code {code}", "something else")
+def must_refuse(reply: Reply, status: int, code: ErrorCode) -> None:
+    """Raise `Broken` unless it is a refusal with this status and code, and a sentence."""
+    reply.expect(status).must_say(code=code)
+    if not isinstance(reply.field("error"), str):
+        reply.broken("a sentence as `error`", "none")
 
 
 @OPTIONAL.add("X-1", "Errors have a sentence and a stable code.", EXTRAS)
 def _explains_errors(site: Site) -> None:
-    account = site.account()
-    _must_say(site.get("0" * 64).expect(401), protocol.ErrorCode.UNAUTHORIZED)
-    _must_say(site.log_in(stranger(), "first").expect(401), protocol.ErrorCode.WRONG_CREDENTIALS)
-    taken = stranger().signup | {"email": account.email}
-    _must_say(site.wire.ask("POST", SIGNUP, taken).expect(409), protocol.ErrorCode.ACCOUNT_EXISTS)
+    must_refuse(site.get("0" * 64), 401, ErrorCode.UNAUTHORIZED)
+    must_refuse(site.log_in(stranger(), "first"), 401, ErrorCode.WRONG_CREDENTIALS)
 
 
 @OPTIONAL.add("X-2", "Every answer has an X-Request-Id.", EXTRAS)
 def _names_requests(site: Site) -> None:
     for reply in (site.get(site.account().token), site.get("0" * 64)):
-        if not reply.headers.get("X-Request-Id"):
-            reply.broken("an X-Request-Id", "none")
-
-
-@OPTIONAL.add("X-3", "The same sign-up again is a lost answer: 201.", EXTRAS)
-def _takes_signup_again(site: Site) -> None:
-    site.wire.ask("POST", SIGNUP, site.account().signup).expect(201)
-
-
-@OPTIONAL.add("X-4", "An unknown address has a seed as well, the same one each time.", EXTRAS)
-def _hides_who_has_an_account(site: Site) -> None:
-    email = stranger().email
-    first, again = (site.seed(email).expect(200).field("clientSaltSeed") for _ in range(2))
-    if first != again or not isinstance(first, str) or len(first) != 64 or set(first) - _HEX:
-        site.seed(email).broken("the same 64 hex digits each time", "something else")
+        reply.must_have("X-Request-Id")
 
 
 @OPTIONAL.add("X-5", "A payload version that the server does not know is 400 `unsupported_version`.", EXTRAS)
 def _refuses_version(site: Site) -> None:
     token = site.account().token
-    reply = site.post(token, site.next(token) | {"version": 2}).expect(400)
-    _must_say(reply, protocol.ErrorCode.UNSUPPORTED_VERSION)
+    must_refuse(site.post(token, site.next(token) | {"version": 2}), 400, ErrorCode.UNSUPPORTED_VERSION)
 
 
 @OPTIONAL.add("X-6", "A value of another type is 400, and nothing is stored.", EXTRAS)
@@ -84,118 +57,165 @@ def _knows_retries(site: Site) -> None:
 def _knows_etags(site: Site) -> None:
     token = site.account().token
     site.stored(token)
-    tag = site.get(token).headers.get("ETag")
-    if not tag:
-        site.get(token).broken("an ETag", "none")
-    same = {"query": {"token": token}, "headers": {"If-None-Match": tag}}
-    site.wire.ask("GET", WALLET, **same).expect(304)
+    known = {"If-None-Match": site.get(token).must_have("ETag")}
+    site.wire.ask("GET", WALLET, query={"token": token}, headers=known).expect(304)
     site.stored(token)
-    site.wire.ask("GET", WALLET, **same).expect(200)
+    site.wire.ask("GET", WALLET, query={"token": token}, headers=known).expect(200)
 
 
-@OPTIONAL.add("X-9", "A new login of a device makes its earlier token void.", EXTRAS)
-def _replaces_tokens(site: Site) -> None:
-    earlier = site.logged_in(site.account(), "replaced")
-    later = site.logged_in(earlier, "replaced")
-    site.get(earlier.token).expect(401)
-    site.get(later.token).expect(200, 404)
+@OPTIONAL.add("X-13", "The ETag is the digest of sequence, wallet and hmac.", EXTRAS)
+def _makes_etags_of_digests(site: Site) -> None:
+    token = site.account().token
+    wallet = site.next(token)
+    digest = protocol.wallet_digest(wallet["sequence"], wallet["encryptedWallet"], wallet["hmac"]).hex()
+    for reply in (site.post(token, wallet).expect(200), site.get(token).expect(200)):
+        reply.must_have("ETag", f'"{digest}"')
 
 
-@OPTIONAL.add("X-10", "A device gives its token back: 204, and the token is void.", EXTRAS)
-def _logs_out(site: Site) -> None:
-    token = site.logged_in(site.account(), "leaving").token
-    site.wire.ask("DELETE", LOGIN, headers=_bearer(token)).expect(204)
-    site.get(token).expect(401)
+@OPTIONAL.add("X-14", "`/.well-known/walletsync` tells name, versions, limits and features.", EXTRAS)
+def _tells_what_it_can(site: Site) -> None:
+    reply = site.wire.ask("GET", protocol.WELL_KNOWN_PATH).expect(200)
+    for name in ("name", "serverVersion"):
+        if not isinstance(reply.field(name), str):
+            reply.broken(f"a text as `{name}`", "something else")
+    if protocol.PAYLOAD_VERSION not in (reply.field("payloadVersions") or []):
+        reply.broken("1 among `payloadVersions`", "others only")
+    if protocol.FEATURE_BEARER_TOKEN not in (reply.field("features") or []):
+        reply.broken(f"`{protocol.FEATURE_BEARER_TOKEN}` among `features`", "others only")
+    limits = reply.field("limits") or {}
+    for name in ("encryptedWalletBytes", "keptVersions", "devices"):
+        if type(limits.get(name)) is not int or limits[name] < 1:
+            reply.broken(f"a number of at least 1 as `{name}` in `limits`", "something else")
+
+
+@OPTIONAL.add("X-15", "A wallet over the limit that is told is 413 `too_large`, and nothing is stored.", EXTRAS)
+def _refuses_large(site: Site) -> None:
+    token = site.account().token
+    before = site.current(token)
+    must_refuse(site.post(token, _of_bytes(site, token, 1)), 413, ErrorCode.TOO_LARGE)
+    site.must_have(token, before, "a wallet that was refused is the current one")
+
+
+@OPTIONAL.add("X-16", "A wallet of just that limit is stored, or 413 `too_large` if the account has less room.", EXTRAS)
+def _takes_as_large_as_told(site: Site) -> None:
+    token = site.account().token
+    wallet = _of_bytes(site, token, 0)
+    reply = site.post(token, wallet).expect(200, 413)
+    if reply.status == 413:
+        reply.must_say(code=ErrorCode.TOO_LARGE)
+    else:
+        site.must_have(token, wallet, "the wallet is not the one that was sent")
+
+
+def _of_bytes(site: Site, token: str, over: int) -> Payload:
+    """Return the next wallet, with as many bytes as the server says that it takes, and `over` more."""
+    reply = site.wire.ask("GET", protocol.WELL_KNOWN_PATH).expect(200)
+    limit = (reply.field("limits") or {}).get("encryptedWalletBytes")
+    if type(limit) is not int:
+        reply.broken("a number as `encryptedWalletBytes` in `limits`", "something else")
+    return site.next(token) | {"encryptedWallet": "A" * (limit + over)}
+
+
+@OPTIONAL.add("X-17", "Another body of more than 64 KiB is 413 `too_large`.", EXTRAS)
+def _refuses_large_bodies(site: Site) -> None:
+    login = {"email": "a" * _LONGEST_BODY + "@example.com", "password": stranger().password, "deviceId": "first"}
+    must_refuse(site.wire.ask("POST", LOGIN, login), 413, ErrorCode.TOO_LARGE)
+
+
+@OPTIONAL.add("X-18", "HEAD is answered as GET is: status and headers, no body.", EXTRAS)
+def _answers_head(site: Site) -> None:
+    token = site.account().token
+    site.stored(token)
+    for shown in (token, "0" * 64):
+        got = site.wire.ask("GET", WALLET, headers=bearer(shown))
+        reply = site.wire.ask("HEAD", WALLET, headers=bearer(shown)).expect(got.status)
+        for name in ("Content-Length", "ETag"):
+            if reply.headers.get(name) != got.headers.get(name):
+                reply.broken(f"the header {name} of GET", "another one, or none")
+
+
+@OPTIONAL.add("X-19", "A 401 has `WWW-Authenticate: Bearer`.", EXTRAS)
+def _asks_for_tokens(site: Site) -> None:
+    for reply in (site.get("0" * 64), site.log_in(stranger(), "first")):
+        reply.expect(401).must_have("WWW-Authenticate", "Bearer")
+
+
+@OPTIONAL.add("X-20", "An unknown path is 404 `not_found`.", EXTRAS)
+def _knows_its_paths(site: Site) -> None:
+    must_refuse(site.wire.ask("GET", protocol.API_PREFIX + "/nothing-is-here"), 404, ErrorCode.NOT_FOUND)
+
+
+@OPTIONAL.add("X-21", "Another method than a path has is 405 `method_not_allowed`, with `Allow`.", EXTRAS)
+def _knows_its_methods(site: Site) -> None:
+    reply = site.wire.ask("PUT", WALLET, headers=bearer(site.account().token))
+    must_refuse(reply, 405, ErrorCode.METHOD_NOT_ALLOWED)
+    reply.must_have("Allow")
+
+
+@OPTIONAL.add("X-22", "A field that is there twice, NaN, and half of a surrogate pair are 400.", EXTRAS)
+def _refuses_odd_json(site: Site) -> None:
+    token = site.account().token
+    before = site.current(token)
+    start = f'{{"token": "{token}", "hmac": "a", "encryptedWallet": '
+    number = 1 if before is None else before["sequence"] + 1
+    for rest in (
+        f'"a", "sequence": 1, "sequence": {number}',
+        '"a", "sequence": NaN',
+        f'"\\ud800", "sequence": {number}',
+    ):
+        site.wire.ask("POST", WALLET, f"{start}{rest}}}".encode()).expect(400)
+    site.must_have(token, before, "a wallet that was refused is the current one")
+
+
+@OPTIONAL.add("X-23", "An address of more than 8 KiB is 414, and headers of 90 KiB are 431.", EXTRAS)
+def _refuses_long_heads(site: Site) -> None:
+    site.wire.ask("GET", SIGNUP, query={"a": "a" * _LONGEST_ADDRESS}).expect(414)
+    site.wire.ask("GET", SIGNUP, headers=_LONG_HEADERS).expect(431)
+
+
+@OPTIONAL.add("X-24", "An answer with a wallet names its format: `version` is 1.", EXTRAS)
+def _names_version(site: Site) -> None:
+    token = site.account().token
+    site.stored(token)
+    site.get(token).expect(200).must_say(version=protocol.PAYLOAD_VERSION)
 
 
 @OPTIONAL.add(
-    "X-11", "A change of the password replaces password, seed and wallet, and makes every token void.", EXTRAS
+    "X-25", "Without a wallet, GET is 404 `no_wallet`, and a POST that follows one is 409 `no_wallet`.", EXTRAS
 )
-def _changes_password(site: Site) -> None:
-    account, new = site.new_account(), stranger()
-    site.stored(account.token)
-    wallet = site.next(account.token)
-    change = {"email": account.email, "oldPassword": account.password, "newPassword": new.password}
-    whole = change | {"clientSaltSeed": new.seed} | wallet
-    site.wire.ask("POST", _PASSWORD, whole).expect(200)
-    site.wire.ask("POST", _PASSWORD, whole).expect(200)  # so it is to a repetition
-    site.get(account.token).expect(401)
-    site.log_in(account, "first").expect(401)
-    changed = site.logged_in(account.with_password_of(new), "first")
-    site.has_changed(changed)
-    site.must_have(changed.token, wallet, "the wallet is not that of the change")
-    reply = site.seed(account.email).expect(200)
-    if reply.field("clientSaltSeed") != new.seed:
-        reply.broken("the seed of the change", "another one")
+def _says_that_there_is_none(site: Site) -> None:
+    token = site.new_account().token
+    must_refuse(site.get(token), 404, ErrorCode.NO_WALLET)
+    reply = site.post(token, sealed(2))
+    must_refuse(reply, 409, ErrorCode.NO_WALLET)
+    reply.must_say(applied=False, encryptedWallet=None)
 
 
-@OPTIONAL.add("X-12", "An account is deleted with its password: 204, and nobody logs in to it.", EXTRAS)
-def _deletes_account(site: Site) -> None:
-    account = site.new_account()
-    deletion = {"email": account.email, "password": account.password}
-    site.wire.ask("POST", DELETE_ACCOUNT, deletion).expect(204)
-    site.log_in(account, "first").expect(401)
-    site.get(account.token).expect(401)
-
-
-@OPTIONAL.add("B-1", "The token is taken from the Authorization header.", protocol.FEATURE_BEARER_TOKEN)
-def _takes_bearer(site: Site) -> None:
-    token = site.account().token
-    wallet = site.next(token)
-    site.wire.ask("POST", WALLET, wallet, headers=_bearer(token)).expect(200)
-    _must_be_current(site.wire.ask("GET", WALLET, headers=_bearer(token)).expect(200), wallet)
-
-
-@OPTIONAL.add("C-1", "A wallet that is stored comes back in the answer.", protocol.FEATURE_WALLET_IN_ANSWERS)
-def _answers_with_stored(site: Site) -> None:
-    token = site.account().token
-    wallet = site.next(token)
-    _must_be_current(site.post(token, wallet).expect(200), wallet)
-
-
-@OPTIONAL.add("C-2", "A conflict is answered with the current wallet.", protocol.FEATURE_WALLET_IN_ANSWERS)
-def _answers_with_current(site: Site) -> None:
-    token = site.account().token
-    wallet = site.stored(token)
-    reply = site.post(token, sealed(wallet["sequence"])).expect(409)
-    _must_say(reply, protocol.ErrorCode.CONFLICT)
-    _must_be_current(reply, wallet)
-
-
-@OPTIONAL.add("H-1", "Earlier versions are listed, the current one first.", protocol.FEATURE_HISTORY)
-def _lists_history(site: Site) -> None:
-    token = site.account().token
-    site.stored(token)
-    last = site.stored(token)["sequence"]
-    reply = site.wire.ask("GET", _HISTORY, headers=_bearer(token)).expect(200)
-    versions = reply.field("versions") or []
-    if [each["sequence"] for each in versions[:2]] != [last, last - 1]:
-        reply.broken("the current version first, then the one before", "something else")
-
-
-@OPTIONAL.add("H-2", "An earlier version comes as it was stored; one that never was is 404.", protocol.FEATURE_HISTORY)
-def _gives_earlier(site: Site) -> None:
+@OPTIONAL.add("X-26", "`applied` in a refusal is right, or left out.", EXTRAS)
+def _remembers_what_it_stored(site: Site) -> None:
     token = site.account().token
     earlier = site.stored(token)
-    last = site.stored(token)["sequence"]
-    path = f"{_HISTORY}/{earlier['sequence']}"
-    _must_be_current(site.wire.ask("GET", path, headers=_bearer(token)).expect(200), earlier)
-    site.wire.ask("GET", f"{_HISTORY}/{last + 1}", headers=_bearer(token)).expect(404)
+    site.stored(token)
+    for wallet, was_stored in ((earlier, True), (sealed(earlier["sequence"]), False)):
+        reply = site.post(token, wallet).expect(409)
+        if reply.field("applied") is not None:
+            reply.must_say(applied=was_stored)
 
 
-@OPTIONAL.add(
-    "D-1", "Devices are listed, and logged out by their id: 204, and the token is void.", protocol.FEATURE_DEVICES
-)
-def _logs_devices_out(site: Site) -> None:
+@OPTIONAL.add("X-27", "The paths for older clients, without `/api/3`, lead to the same.", EXTRAS)
+def _knows_older_paths(site: Site) -> None:
     account = site.account()
-    lost = site.logged_in(account, "lost").token
-    reply = site.wire.ask("GET", _DEVICES, headers=_bearer(account.token)).expect(200)
-    if "lost" not in [each["deviceId"] for each in reply.field("devices") or []]:
-        reply.broken("the device that just logged in", "a list without it")
-    site.wire.ask("DELETE", f"{_DEVICES}/lost", headers=_bearer(account.token)).expect(204)
-    site.get(lost).expect(401)
+    who = {"email": account.email, "password": account.password, "deviceId": site.device("older")}
+    token = site.wire.ask("POST", protocol.AUTH_PATH, who).expect(200).field("token")
+    wallet = site.next(account.token)
+    site.wire.ask("POST", protocol.WALLET_PATH, wallet | {"token": token}).expect(200)
+    site.must_have(account.token, wallet, "what came by an older path is not the current wallet")
+    site.wire.ask("GET", protocol.WALLET_PATH, query={"token": token}).expect(200)
 
 
-@OPTIONAL.add("L-1", "Without a WebSocket's handshake, its path is 426.", protocol.FEATURE_LIVE_UPDATES)
-def _wants_handshake(site: Site) -> None:
-    site.wire.ask("GET", _WEBSOCKET, headers=_bearer(site.account().token)).expect(426)
+@OPTIONAL.add("X-28", "`/healthz` says ok, and `/openapi.json` describes what the server answers.", EXTRAS)
+def _describes_itself(site: Site) -> None:
+    site.wire.ask("GET", "/healthz").expect(200).must_say(status="ok")
+    reply = site.wire.ask("GET", "/openapi.json").expect(200)
+    if not isinstance(reply.field("openapi"), str) or not isinstance(reply.field("paths"), dict):
+        reply.broken("a document of OpenAPI", "something else")
