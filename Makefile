@@ -52,8 +52,9 @@ bench: $(READY) ## measure server and client beside others, in half an hour; les
 profile: $(READY) ## show where the time of a GET and of a POST goes
 	@$(BIN)/python -m bench.profile $(ARGS)
 
-conformance: $(READY) ## try whether a server keeps the protocol: URL=http://127.0.0.1:8090; more: ARGS="--junit FILE"
-	@$(BIN)/walletsync conformance $(ARGS) $(URL)
+conformance: $(READY) ## try a server, rule by rule and by the tour: URL=http://127.0.0.1:8090; more: ARGS="--junit FILE"
+	@$(BIN)/walletsync conformance $(ARGS) $(URL); rules=$$?; \
+		$(BIN)/python -m tools.docs try $(URL) && exit $$rules
 
 lab: $(READY) ## open a copy of the notebooks in JupyterLab; its options: ARGS=--no-browser
 	@$(BIN)/python -m tools.docs lab $(ARGS)

@@ -20,12 +20,13 @@
     check.py            where the committed files differ from a run: stale, wrong or flaky
     gate.py             what `build` and `check` do with that
     unchanged.py        whether anything changed since the last run, told without one
+    trial.py            copies of the notebooks on somebody else's server
     lab.py              a copy of the notebooks in JupyterLab
     terminal.py         a shell that commands are typed into
     transcript.py       a page of such commands and what they say: runs it, and writes it anew
 
 `python -m tools.docs` with `build`, `check`, `lab` and `keep` is what `make docs`, `make docs-check`, `make lab` and
-`make keep` call, `python -m tools.docs.transcript` what `make session` calls.
+`make keep` call, with `try` a part of `make conformance`; `python -m tools.docs.transcript` is `make session`.
 """
 
 import sys

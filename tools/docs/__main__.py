@@ -4,6 +4,7 @@ python -m tools.docs build           run the notebooks, and write their outputs,
 python -m tools.docs check           run them, and say where what is committed differs
 python -m tools.docs lab [OPTIONS]   open a copy of them in JupyterLab, which gets the options
 python -m tools.docs keep NOTEBOOK   take over what was edited in that copy
+python -m tools.docs try URL         run copies of them on somebody else's server, and publish nothing
 
 Exit code 0: done, up to date. 1: stale, wrong, flaky, refused, or a cell failed. 2: called in a wrong way.
 128 + n: signal n.
@@ -63,6 +64,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         command.add_argument("--server-url", help="use this server instead of starting one")
     commands.add_parser("lab", help="open a copy of them in JupyterLab")
     commands.add_parser("keep", help="take over what was edited there").add_argument("notebook", help="as 02-syncing")
+    commands.add_parser("try", help="run copies of them on another server").add_argument("url", help="the server's")
     for command in commands.choices.values():
         command.add_argument("--root", type=Path, default=Path(), help="the repository (default: here)")
     options, rest = parser.parse_known_args(arguments)
@@ -92,6 +94,10 @@ def _do(options: argparse.Namespace) -> int:
         return open_lab(root, options.rest, say)
     if options.command == "keep":
         return _keep(root, options.notebook)
+    if options.command == "try":
+        from tools.docs.trial import try_on
+
+        return try_on(root, options.url, say)
     if options.command == "build" and options.server_url is None and is_unchanged(root):
         say("nothing has changed since the last run")
         return 0

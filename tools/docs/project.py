@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+import re
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,14 @@ def running_server() -> "AbstractContextManager[RunningServer]":
 
     return RunningServer(accounts="open")
 
+
+def for_one_run(source: str, run: str) -> str:
+    """Return a cell's source with addresses that no other run has: somebody else's server keeps them."""
+    return re.sub(r"\b([a-z]+)(?=@example\.com)", rf"\1-{run}", source)
+
+
+LEFT_BEHIND = "The accounts of this run stay on the server: NAME-{run}@example.com, with the password of the tour."
+"""What to say after a run on somebody else's server."""
 
 # What differs from run to run, and what no reader may see
 

@@ -26,10 +26,15 @@ TAKEN_IN_TURNS = ()
 RULES = (*PORTS, TIME)
 REFUSALS = (*SECRETS, MEMORY_ADDRESS)
 HIDDEN = "(password=)[^&]*"
+LEFT_BEHIND = "The server counts on from run {run}."
 TRANSCRIPT = ROOT / "session.md"
 TRANSCRIPT_MEND = "python -m tools.docs.transcript"
 TRANSCRIPT_PORT = 8090
 TRANSCRIPT_RULES = (TIME,)
+
+
+def for_one_run(source: str, run: str) -> str:
+    return source.replace("from zero", f"from zero, {run}")
 
 
 def transcript_environment(port: int) -> dict[str, str]:
