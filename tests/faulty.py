@@ -7,15 +7,43 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from typing_extensions import override
 
 from tests.middle import Answer, Middle
 
 KEPT_HEADERS = ("Allow", "ETag", "Retry-After", "WWW-Authenticate", "X-Request-Id")
+NO_CONTENT = 204
 _PIECE = 65536
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request, and its answer if it has one by now; `server.bodies` has all bodies up to it."""
+
+    server: "Faulty"
+    handler: BaseHTTPRequestHandler
+    body: bytes
+    answer: Answer | None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return dict(json.loads(self.body))
+
+    def came_before(self, what: str, email: str) -> bool:
+        """Say whether such a request with this address came before."""
+        asked = zip(self.server.requests, self.server.bodies, strict=False)
+        return any(each == what and f'"{email}"'.encode() in body for each, body in asked)
+
+    @property
+    def gap(self) -> int | None:
+        """By how much a wallet is later than the one that was current when it was refused, None if there was none."""
+        current = {} if self.answer is None else self.answer.json
+        return self.fields["sequence"] - current["sequence"] if "sequence" in current else None
+
 
 OnAnswer: TypeAlias = Callable[[Answer], Answer]
 OnBody: TypeAlias = Callable[[bytes], bytes]
@@ -31,6 +59,7 @@ class Faulty(Middle):
         answer: changes their answers; from the `nth` time on that a body comes.
         body: changes their bodies, in the same way.
         said: changes what the server says on a WebSocket, bytes of frames.
+        when: whether a request has the fault, of those that could.
         heard: is given what a client says there, in place of the server, and answers it.
     """
 
@@ -42,11 +71,12 @@ class Faulty(Middle):
         *,
         nth: int = 1,
         body: OnBody | None = None,
+        when: Callable[[Seen], bool] = lambda _: True,
         said: OnFrames | None = None,
         heard: bytes | None = None,
     ) -> None:
         super().__init__(server_url)
-        self._what, self._nth = what, nth
+        self._what, self._nth, self._when = what, nth, when
         self._answer, self._body, self._said, self._heard = answer, body, said, heard
         self._times: Counter[bytes] = Counter()
         self._lock = threading.Lock()
@@ -59,12 +89,14 @@ class Faulty(Middle):
             hit = self._times[body] >= self._nth
         hit = hit and (asked.startswith(self._what) if self._what.endswith("/") else asked == self._what)
         headers = {name: value for name, value in handler.headers.items() if name not in ("Host", "Content-Length")}
-        if hit and self._body is not None:
+        if hit and self._body is not None and self._when(Seen(self, handler, body, None)):
             body = self._body(body)
         url = self._server_url + handler.path
         got = self._session.request(handler.command, url, data=body, headers=headers, timeout=30)
         kept = KEPT_HEADERS if handler.command != "HEAD" else (*KEPT_HEADERS, "Content-Length")
         answer = Answer(got.status_code, got.content, {name: got.headers[name] for name in kept if name in got.headers})
+        with self._lock:  # what decides may count
+            hit = hit and self._answer is not None and self._when(Seen(self, handler, body, answer))
         return self._answer(answer) if hit and self._answer is not None else answer
 
     @override
@@ -99,7 +131,8 @@ class Faulty(Middle):
 
 def status(old: int, new: int, **fields: object) -> OnAnswer:
     """Say `new` where the server says `old`, with these fields in the body."""
-    return lambda answer: Answer(new, fields, answer.headers) if answer.status == old else answer
+    body = b"" if new == NO_CONTENT else fields
+    return lambda answer: Answer(new, body, answer.headers) if answer.status == old else answer
 
 
 def same(old: int, new: int) -> OnAnswer:
@@ -117,6 +150,11 @@ def fields(at: int, **changed: object) -> OnAnswer:
         return Answer(at, said | {name: value for name, value in changed.items() if name in said}, answer.headers)
 
     return change
+
+
+def other_code(old: str, new: str) -> OnAnswer:
+    """Say another code, where it is this one."""
+    return lambda answer: fields(answer.status, code=new)(answer) if f'"{old}"'.encode() in answer.raw else answer
 
 
 def without(*headers: str, at: int | None = None) -> OnAnswer:
@@ -169,4 +207,5 @@ class Guess:
             self._last = json.loads(body)
         except ValueError:
             self._last = self._last | {"sequence": int(str(self._last["sequence"])) + 1}
-        return json.dumps(self._last).encode()
+            return json.dumps(self._last).encode()
+        return body

@@ -63,10 +63,10 @@ def _logs_in_after_copies(site: Site) -> None:
     account = site.account()
     with FaultProxy(site.wire) as network:
         network.fault = Fault.TWICE
-        site.log_in(account, "doubled", network.wire).expect(200)
+        site.log_in(account, "twice", network.wire).expect(200)
         for reply in network.replies:
             reply.expect(200)
-        token = site.logged_in(account, "doubled", network.wire).token
+        token = site.logged_in(account, "twice", network.wire).token
     site.get(token).expect(200, 404)
 
 
