@@ -133,6 +133,7 @@ def test_a_false_sentence_in_a_check_is_told_with_what_it_says(second: Second) -
     assert f"{CHAPTER}, cell `second-check`: # The second number is one more than the first.\n" in said
     assert "AssertionError" in said
     assert "what its first line says is not so" in said
+    assert said.count("Traceback (most recent") == 1, "told once, though it ran again to see whether that is chance"
     report = (second.root / ".docs/report.xml").read_text()
     assert '<failure message="AssertionError:">' in report
 

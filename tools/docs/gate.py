@@ -88,7 +88,7 @@ def _produced(root: Path, servers: Servers, say: Say) -> Results | None:
     except RunFailed as failed:
         say(f"\n{failed}\n")
         names = [failure.notebook for failure in failed.failures if not failure.hung]
-        passes = [name for name in names if _second(root, servers, [name], say)]
+        passes = [name for name in names if isinstance(_second(root, servers, [name], say), Results)]
         for name in passes:
             say(f"FLAKY {name}: it passed when it ran again")
         say(Verdict.FLAKY if passes else FAILED)
@@ -104,21 +104,21 @@ def _by_chance(root: Path, servers: Servers, results: Results, say: Say) -> list
         return []
     say(f"once more, to see whether it is the same again: {', '.join(names)}")
     second = _second(root, servers, names, say)
-    if second is None:
+    if not isinstance(second, Results):
+        say(f"\n{second}\n")
         return [Difference(Verdict.FLAKY, ", ".join(names), "    the second run failed")]
     return flaky(results, second)
 
 
-def _second(root: Path, servers: Servers, names: list[str], say: Say) -> Results | None:
-    """Run some notebooks again, on another server; None if that cannot be, or failed, which is told."""
+def _second(root: Path, servers: Servers, names: list[str], say: Say) -> Results | Refused | RunFailed | None:
+    """Run some notebooks again, on another server; return what came of it, or why not. None if that cannot be."""
     if servers.another is None:
         return None
     with servers.another() as server:
         try:
             return again(root, names, server_url=server.url, report=say)
         except (Refused, RunFailed) as error:
-            say(f"\n{error}\n")
-            return None
+            return error
 
 
 def _links_lead(root: Path, results: Results, say: Say) -> bool:
