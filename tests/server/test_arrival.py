@@ -178,6 +178,8 @@ def test_names_with_underscores_are_dropped(narrow: flask.Flask, front: Front) -
 
 TOO_MUCH = {
     "header": (b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 100_000, 431),
+    "header, whole": (b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 33_000 + b"\r\n\r\n", 431),
+    "headers, whole": (b"GET /healthz HTTP/1.1\r\n" + (b"X: " + b"x" * 6_000 + b"\r\n") * 6 + b"\r\n", 431),
     "many headers": (b"GET /healthz HTTP/1.1\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431),
     "endless headers": (b"GET /healthz HTTP/1.1\r\n" + b"X: y\r\n" * 20_000, 431),
     "target": (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
@@ -196,6 +198,13 @@ def test_too_much_is_refused(front: Front, sent: bytes, status: int) -> None:
         answer = received.read()
     assert statuses(answer) == [status]
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "too_large"
+
+
+def test_much_is_taken(front: Front) -> None:
+    """A head just below the bound, in one piece and in several, is none that is too long."""
+    for of_each in (32_000, 8_000):
+        head = b"".join(b"X-%d: %s\r\n" % (number, b"x" * of_each) for number in range(32_000 // of_each))
+        assert statuses(exchange(front, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n" + BEHIND)) == [200, 200]
 
 
 def test_body_somewhat_over_the_limit_gets_its_answer(front: Front) -> None:

@@ -23,7 +23,7 @@ from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
 from walletsync_server.services.throttle import neighbourhood_of
 
 HEAD_BYTES = 32 * 1024
-"""Request line and headers together; somewhat more can get through, as much as is looked at in one go."""
+"""Headers together, and what comes before their end is seen."""
 TARGET_BYTES = 8 * 1024
 PIPELINED = 16
 """Requests that may wait behind the one that is being answered; after these the connection ends."""
@@ -173,6 +173,9 @@ class HttpProtocol(HttpToolsProtocol):
         """Refuse what is too much or can be understood in two ways; then begin to answer."""
         self._in_head = False
         version = self.parser.get_http_version()
+        # Of a long head, pieces lie between its first and its last.
+        if self._head_bytes and sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
+            self._refuse(431)
         status = refusal_of(self.parser.get_method(), version, self.headers)
         if status is not None:
             self._refuse(status)
