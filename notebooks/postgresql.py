@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import psycopg
 
@@ -67,7 +68,7 @@ class Postgres(WheelServer):
 
     def url(self, name: str) -> str:
         """Return the URL of a database."""
-        return f"postgresql:///{name}?host={self.folder}&port={self.port}&user=postgres"
+        return f"postgresql:///{name}?host={quote(str(self.folder))}&port={self.port}&user=postgres"
 
     def execute(self, statement: str, database: str = "postgres") -> list[Any]:
         """Run a statement by itself, and return its rows."""

@@ -204,7 +204,10 @@ def test_much_is_taken(front: Front) -> None:
     """A head just below the bound, in one piece and in several, is none that is too long."""
     for of_each in (32_000, 8_000):
         head = b"".join(b"X-%d: %s\r\n" % (number, b"x" * of_each) for number in range(32_000 // of_each))
-        assert statuses(exchange(front, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n" + BEHIND)) == [200, 200]
+        assert statuses(exchange(front, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n" + BEHIND)) == [
+            200,
+            200,
+        ]
 
 
 def test_body_somewhat_over_the_limit_gets_its_answer(front: Front) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from walletsync_server.observe.doctor import diagnose
 from walletsync_server.observe.findings import FAIL, OK, WARN
 from walletsync_server.services.errors import LEAST_PAUSE, MOST_PAUSE
 from walletsync_server.settings import Settings
+from walletsync_server.storage import open_storage
 from walletsync_server.storage.contract_tests.records import NOW
 
 LARGE = 200_000
@@ -253,3 +255,12 @@ def post_until(stopped: threading.Event, account: Account) -> int:
 
 def body(sequence: int) -> dict[str, object]:
     return {"encryptedWallet": f"wallet {sequence}", "sequence": sequence, "hmac": "h"}
+
+
+def test_folder_with_a_space_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where temporary files lie in a folder with a space in its name, as on somebody's machine, the URL leads there."""
+    with tempfile.TemporaryDirectory(prefix="a b ") as folder:
+        Path(folder).chmod(0o755)  # for who runs PostgreSQL in place of root
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        with Postgres() as server:
+            open_storage(server.new_database()).close()

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ from tools.docs.notebooks import Problem, parse, path_of, read_all, to_text
 from tools.docs.project import KEEP, NOTEBOOKS
 
 LAB = f"{SCRATCH}/lab"
+_ENDING_SECONDS = 15.0
+"""For how long what kernels have left may take to end."""
 
 
 def open_lab(root: Path, arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """Run JupyterLab until somebody ends it, there or by Ctrl-C here, and return its exit code."""
-    with _copy(root, say) as folder, tempfile.TemporaryDirectory(prefix="docs-lab-") as own:
+    with _copy(root, say) as folder, tempfile.TemporaryDirectory(prefix="docs-lab-") as own, _temporary() as temporary:
         first = min(path.name for path in folder.glob("*.ipynb") if not path.name.startswith("00-"))
         settings = [
             f"--ServerApp.root_dir={folder}",
@@ -35,12 +38,26 @@ def open_lab(root: Path, arguments: Sequence[str], say: Callable[[str], None]) -
             f"--LabApp.workspaces_dir={own}",  # what was open the last time is gone with its copy
         ]
         command = [sys.executable, "-m", "jupyterlab", *settings, *arguments]
-        environment = {**os.environ, "JUPYTER_RUNTIME_DIR": own}
+        environment = {**os.environ, "JUPYTER_RUNTIME_DIR": own, "TMPDIR": temporary}
         with subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL) as process:
             try:
                 return process.wait()
             finally:
                 process.terminate()  # which it takes as a wish to end in order; nothing happens where it has ended
+
+
+@contextlib.contextmanager
+def _temporary() -> Iterator[str]:
+    """Give a folder for the temporary files of kernels, which end without a chance to remove them."""
+    folder = Path(tempfile.mkdtemp(prefix="lab-"))
+    folder.chmod(0o711)  # for what a notebook runs as another user
+    try:
+        yield str(folder)
+    finally:
+        deadline = time.monotonic() + _ENDING_SECONDS
+        while folder.exists() and time.monotonic() < deadline:
+            shutil.rmtree(folder, ignore_errors=True)  # a server that a kernel left may still be ending there
+            time.sleep(0.05)
 
 
 def take_over(root: Path, name: str) -> list[Problem]:
