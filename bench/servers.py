@@ -13,14 +13,12 @@ import psutil
 
 from bench.people import fill
 from bench.traffic import Anything, Records, Traffic, Wallets
+from tests.postgres import DURABLE, Postgres
 from tests.server.helpers import free_port, until
+from tests.valkey import Valkey
 from walletsync_server.testing import RunningServer
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "notebooks"))  # where the tests' PostgreSQL and Valkey find `wheels`
-
-from tests.postgres import DURABLE, Postgres  # noqa: E402 - after the path
-from tests.valkey import Valkey  # noqa: E402 - after the path
 
 ACCOUNTS, WALLET = 128, 4096
 KINTO = ("kinto==26.5.0", "waitress==3.0.2")

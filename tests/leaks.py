@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from ahocorasick_rs import BytesAhoCorasick
+from ahocorasick import Automaton
 
 from tests.canaries import encodings_of
 from tests.openings import opened
@@ -29,22 +29,24 @@ class Search:
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        self._forms: dict[bytes, str] = {}
+        forms: dict[bytes, str] = {}
         for secret in secrets:
             if len(secret.value) < SHORTEST:
                 raise ValueError(f"{secret.name} is too short to be told from chance")
             for encoding, form in encodings_of(secret.value):
-                self._forms.setdefault(form, f"{secret.name} as {encoding}")
-        self._patterns = list(self._forms)
-        self._automaton = BytesAhoCorasick(self._patterns)
+                forms.setdefault(form, f"{secret.name} as {encoding}")
+        self._automaton = Automaton()  # of texts, in which each character stands for a byte
+        for form, name in forms.items():
+            self._automaton.add_word(form.decode("latin-1"), name)
+        self._automaton.make_automaton()
         self._seen: set[bytes] = set()
 
     def found(self, place: str, data: bytes) -> list[str]:
         """Return a sentence for each secret in the bytes. What was searched before is not searched again."""
         found = (
-            f"there is {self._forms[self._patterns[number]]}, in {' in '.join([*reversed(way), place])}"
+            f"there is {name}, in {' in '.join([*reversed(way), place])}"
             for way, piece in opened(data, self._seen)
-            for number, _, _ in self._automaton.find_matches_as_indexes(piece, overlapping=True)
+            for _, name in self._automaton.iter(piece.decode("latin-1"))
         )
         return list(dict.fromkeys(found))
 
