@@ -8,9 +8,10 @@ import os
 import selectors
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,10 +29,14 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class WorkerDidNotStart(Exception):
-    """One of the first workers ended before it served anybody. It has said why itself."""
+    """One of the first workers ended before it served anybody, or could not even be forked.
 
-    def __init__(self) -> None:
-        super().__init__("A worker did not start, and the others were stopped: see above why.")
+    `status` is the exit status of the worker, if it ended by itself; then it has said why.
+    """
+
+    def __init__(self, reason: str = "see above why.", status: int = 1) -> None:
+        super().__init__(f"A worker did not start, and the others were stopped: {reason}")
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -110,27 +115,35 @@ class Workers:
         self._pauses: dict[int, float] = {}
         self._have_served = False
         self._is_stopping = False
-        self._has_failed = False
+        self._failure: WorkerDidNotStart | None = None
         self._ticked = 0.0
         self._selector = selectors.PollSelector()  # of which a fork shares nothing
 
-    def run(self) -> Link | None:
+    def run(self, stopping: threading.Event) -> Link | None:
         """Return its link in each worker, as soon as it is forked; and None in the parent, when all have ended.
+
+        Args:
+            stopping: set if a signal that ends all came before this.
 
         Raises:
             WorkerDidNotStart: in the parent, when all have ended because one of the first did before it served.
         """
         with _signals() as signals:
             self.watch(signals, self._take_signals)
+            if stopping.is_set():
+                self.stop()
             while self._workers or self._due:
                 for number in [each for each, moment in self._due.items() if moment <= time.monotonic()]:
-                    if link := self._start(number):
-                        return link
+                    try:
+                        if link := self._start(number):
+                            return link
+                    except OSError as error:
+                        self._put_off(number, error)
                 for key, _ in self._selector.select(self._patience()):
                     key.data(key.fileobj)
                 self._tick()
-        if self._has_failed:
-            raise WorkerDidNotStart
+        if self._failure is not None:
+            raise self._failure
         return None
 
     def watch(self, file: Any, on_readable: Callable[[Any], object]) -> None:
@@ -166,12 +179,22 @@ class Workers:
         return min(_TICK_SECONDS, max(0.0, next_start))
 
     def _start(self, number: int) -> Link | None:
-        """Fork; return the link in the worker, and None in the parent."""
-        life, its_life = socket.socketpair()
-        asks, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        # Until the worker has handlers of its own, a signal waits; in the parent, those of `_signals` are there.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        pid = os.fork()
+        """Fork; return the link in the worker, and None in the parent.
+
+        Raises:
+            OSError: if the system has no room for another process.
+        """
+        with ExitStack() as undo:
+            life, its_life = map(undo.enter_context, socket.socketpair())
+            asks, asked = map(undo.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
+            # Until the worker has handlers of its own, a signal waits; in the parent, those of `_signals` are there.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            try:
+                pid = os.fork()
+            except OSError:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+                raise
+            undo.pop_all()
         if pid == 0:
             for each in self._workers.values():
                 each.close()  # or the others would not notice the parent's end
@@ -195,7 +218,8 @@ class Workers:
         worker = self._workers[number]
         worker.heard = time.monotonic()
         worker.is_ready = worker.is_ready or _READY in words
-        if not self._have_served and not self._due and all(each.is_ready for each in self._workers.values()):
+        is_first = not (self._have_served or self._is_stopping or self._due)
+        if is_first and all(each.is_ready for each in self._workers.values()):
             self._have_served = True
             self._on_ready()
 
@@ -205,17 +229,33 @@ class Workers:
         self._selector.unregister(worker.life)
         worker.close()
         status = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1])
+        is_wanted = self._have_served and not self._is_stopping
+        if status < 0 and not is_wanted:  # others have said themselves why they ended
+            logs.worker_ended(number, status)
         if self._is_stopping:
             return
         if not self._have_served:
-            self._has_failed = True
+            self._failure = WorkerDidNotStart(status=max(status, 1))
             self.stop()
-            return
-        lived = time.monotonic() - worker.started
+        else:
+            logs.worker_ended(number, status, self._replace(number, time.monotonic() - worker.started))
+            self.replacements += 1
+
+    def _replace(self, number: int, lived: float) -> float:
+        """Have one that lived for so many seconds replaced; return after how many."""
         pause = self._pauses[number] = pause_after(lived, self._pauses.get(number))
-        logs.worker_ended(number, status, pause)
         self._due[number] = time.monotonic() + pause
-        self.replacements += 1
+        return pause
+
+    def _put_off(self, number: int, error: OSError) -> None:
+        """Try again later to start a worker for which the system has no room now; if it is a first one, end all."""
+        if self._have_served:
+            logs.worker_not_started(number, error, self._replace(number, 0.0))
+        else:
+            self._failure = WorkerDidNotStart(
+                f"{error.strerror}. Set fewer workers, or allow this user more processes."
+            )
+            self.stop()
 
     def _take_signals(self, signals: socket.socket) -> None:
         for number in signals.recv(4096):

@@ -1,8 +1,10 @@
 """`serve --workers N`: several real processes on one address, what becomes of one that dies, and of all at the end."""
 
+import errno
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -33,9 +35,16 @@ from tests.server.test_metrics import Scraped
 from tests.valkey import Valkey
 from walletsync_server.asgi.server import bind, url_of
 from walletsync_server.cli.reload import TAKEN, WAITING, WRONG
+from walletsync_server.cli.serve import _stop_at_the_end_of
 from walletsync_server.settings import TABLE, Settings, SettingsError
 from walletsync_server.testing import RunningServer, ServerDidNotStart, Value
-from walletsync_server.workers import LIVED_SECONDS, LONGEST_PAUSE_SECONDS, pause_after
+from walletsync_server.workers import (
+    LIVED_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    WorkerDidNotStart,
+    Workers,
+    pause_after,
+)
 
 WORKERS = 2
 
@@ -171,6 +180,95 @@ def test_all_end_with_their_parent(server: RunningServer) -> None:
     server.kill()
     server.start()
     assert HttpWire(server.url)("GET", "/readyz").status == 200
+
+
+def test_parent_that_left_words_unread_has_ended_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To a worker its end looks like an error then: it stops as ever."""
+    stopped = threading.Event()
+    monkeypatch.setattr(os, "kill", lambda pid, number: stopped.set())
+    parents, own = socket.socketpair()
+    with own:
+        own.send(b"unread")
+        _stop_at_the_end_of(own.fileno())
+        parents.close()
+        assert stopped.wait(PATIENCE)
+
+
+def test_who_connects_while_all_stop_is_refused(server: RunningServer) -> None:
+    """At once, so that a proxy takes another server; not when the last request has ended."""
+    account = new_account(HttpWire(server.url))
+    head = f"POST {API}/wallet HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {account.token}\r\n"
+    with connect(server.url) as connection, ThreadPoolExecutor(1) as pool:
+        connection.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 100")
+        stopped = pool.submit(server.stop)
+        until(lambda: is_refused(server.url))
+        assert not stopped.done()
+        connection.sendall(b"{}")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        assert stopped.result() == 0
+
+
+def is_refused(url: str) -> bool:
+    try:
+        connect(url).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def nothing() -> None:
+    """Take no notice."""
+
+
+def test_signal_that_came_early_ends_all_before_they_start() -> None:
+    """One that came before there was somebody to pass it on to."""
+    stopping, told = threading.Event(), list[str]()
+    stopping.set()
+    workers = Workers(
+        2, on_ready=nothing, on_stopping=lambda: told.append("stopping"), on_tick=nothing, on_hangup=nothing
+    )
+    assert workers.run(stopping) is None
+    assert told == ["stopping"]
+
+
+def test_system_without_room_for_a_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what to do; and no half of the workers goes on alone."""
+
+    def no_room() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", no_room)
+    workers = Workers(2, on_ready=nothing, on_stopping=nothing, on_tick=nothing, on_hangup=nothing)
+    with pytest.raises(WorkerDidNotStart, match=r"Resource temporarily unavailable. Set fewer workers"):
+        workers.run(threading.Event())
+
+
+def test_first_one_that_is_killed_ends_all_and_nobody_is_told_that_they_serve(
+    tmp_path: Path, shared: dict[str, Value]
+) -> None:
+    """Neither the operator nor the supervisor: the start has failed, and the log says how."""
+    with supervised(tmp_path, shared) as server:
+        until(lambda: len(psutil.Process(server.process.pid).children()) == WORKERS)
+        psutil.Process(server.process.pid).children()[0].kill()
+        assert server.process.wait(PATIENCE) == 1
+        assert url_printed(server) == ""
+        assert server.said() == ["STOPPING=1"]
+        server.ear.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.said()
+        assert "event=worker_ended worker=1 status=-9" in server.log()
+
+
+def test_settings_that_only_a_worker_finds_wrong_have_their_exit_status(
+    tmp_path: Path, shared: dict[str, Value]
+) -> None:
+    """As with one process, so that a supervisor does not start the server again and again."""
+    mail = {"accounts": "email", "mail_server": "localhost", "mail_from": "sync@example.com", "mail_username": "x"}
+    more = {"public_url": "https://sync.example.com", "mail_password_file": str(tmp_path / "none")}
+    with supervised(tmp_path, {**shared, **mail, **more}) as server:
+        assert server.process.wait(PATIENCE) == 2
+        assert "mail_password_file cannot be read" in server.log()
 
 
 def test_first_one_that_cannot_start_ends_all(shared: dict[str, Value]) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TextIO
 
@@ -65,8 +65,11 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
     logs.configure(settings.log_format, settings.log_level)
     try:
         _run(configuration, stop_with_stdin=stop_with_stdin)
-    except (CannotListen, CannotServeMetrics, TooFewFiles, WorkerDidNotStart) as error:
+    except (CannotListen, CannotServeMetrics, TooFewFiles) as error:
         raise click.ClickException(str(error)) from None
+    except WorkerDidNotStart as error:
+        click.ClickException(str(error)).show()
+        sys.exit(error.status)
     except Unavailable as error:
         raise click.ClickException(f"{settings.database_name}: {error} {error.__cause__}") from None
 
@@ -91,7 +94,13 @@ def _run(configuration: Configuration, *, stop_with_stdin: bool) -> None:
         if settings.workers > 1:
             current = CurrentSettings(settings)
             link = supervise(
-                configuration, current, on_ready=announce, reloads=reloads, stop_with_stdin=stop_with_stdin
+                configuration,
+                current,
+                on_ready=announce,
+                on_stopping=listener.close,  # or clients would wait there for nobody until the last worker has ended
+                stopping=stopping,
+                reloads=reloads,
+                stop_with_stdin=stop_with_stdin,
             )
             if link is None:
                 return  # this is the parent, and all have ended
@@ -157,8 +166,9 @@ def _stop_at_the_end_of(file: int) -> None:
     """Read a file in a thread, and then stop as SIGTERM does: in the main thread, which may be stopping already."""
 
     def run() -> None:
-        while os.read(file, 4096):
-            pass
+        with suppress(OSError):  # such as a reset, where the parent ended with words of this worker unread
+            while os.read(file, 4096):
+                pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=run, daemon=True).start()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -22,6 +23,8 @@ def supervise(
     current: CurrentSettings,
     *,
     on_ready: Callable[[], None],
+    on_stopping: Callable[[], None],
+    stopping: threading.Event,
     reloads: bool,
     stop_with_stdin: bool,
 ) -> Link | None:
@@ -32,6 +35,8 @@ def supervise(
         current: its settings, which follow those that are taken at SIGHUP. A worker that is started later begins with
             what is `now`.
         on_ready: called in the parent, when all serve.
+        on_stopping: called in the parent, when all are told to end.
+        stopping: set if a signal that ends all has come already.
         reloads: whether SIGHUP has all take new settings; else it ends them.
         stop_with_stdin: whether the end of standard input ends them.
 
@@ -52,10 +57,14 @@ def supervise(
             workers.forget(file)
             workers.stop()
 
+    def tell_of_stopping() -> None:
+        on_stopping()
+        notify("STOPPING=1")
+
     workers = Workers(
         settings.workers,
         on_ready=on_ready,
-        on_stopping=partial(notify, "STOPPING=1"),
+        on_stopping=tell_of_stopping,
         on_tick=say_alive,
         on_hangup=on_hangup,
     )
@@ -68,7 +77,7 @@ def supervise(
             listener = undo.enter_context(bind(settings.metrics_host, settings.metrics_port))
             figures = Together(workers.asked, lambda: workers.replacements)
             workers.watch(listener, partial(answer, figures=figures))
-        link = workers.run()
+        link = workers.run(stopping)
     if link is not None:
         os.environ.pop(SUPERVISOR, None)  # to which the parent speaks for all
     return link

@@ -8,6 +8,7 @@ came without arguments: values may be in it already.
 Nobody waits for who reads the log: where there is no room, lines are dropped, and a later line says how many.
 """
 
+import errno
 import functools
 import logging
 import re
@@ -121,9 +122,16 @@ def live_changed(stands: bool) -> None:
     _log_event(logging.WARNING, "live_lost", reason=reason)
 
 
-def worker_ended(number: int, status: int, pause: float) -> None:
-    """Log that a worker has died, how, and after how many seconds another one is started in its place."""
-    _log_event(logging.ERROR, "worker_ended", worker=number, status=status, seconds_until_next=round(pause, 1))
+def worker_ended(number: int, status: int, pause: float | None = None) -> None:
+    """Log that a worker has died, how, and after how many seconds another one is started in its place, if one is."""
+    following = {} if pause is None else {"seconds_until_next": round(pause, 1)}
+    _log_event(logging.ERROR, "worker_ended", worker=number, status=status, **following)
+
+
+def worker_not_started(number: int, error: OSError, pause: float) -> None:
+    """Log that the system has no room for a worker, and after how many seconds that is tried again."""
+    why = errno.errorcode.get(error.errno or 0, "")
+    _log_event(logging.ERROR, "worker_not_started", worker=number, error=why, seconds_until_next=round(pause, 1))
 
 
 def restart_needed(waiting: Iterable[str]) -> None:

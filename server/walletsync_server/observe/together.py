@@ -22,7 +22,7 @@ from walletsync_server.observe.metrics import Metrics
 PATIENCE_SECONDS = 1.0
 """How long the parent waits for a worker, and for who looks: meanwhile it does nothing else."""
 _NUMBER_BYTES = 8
-_ALL, _OWN = b"a", b"o"
+_COMMON, _OWN = b"c", b"o"
 _LARGEST = 1 << 20
 _HEAD = f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\nConnection: close\r\nContent-Length: "
 
@@ -40,7 +40,7 @@ def tell(metrics: Metrics, *, asked: socket.socket, worker: int) -> None:
         own = _Labelled(metrics.registry, str(worker))
         while True:
             question = asked.recv(_NUMBER_BYTES + 1)
-            text = generate_latest(own) + (generate_latest(metrics.common) if question.endswith(_ALL) else b"")
+            text = generate_latest(metrics.common if question.endswith(_COMMON) else own)
             with suppress(OSError):  # the parent may be gone
                 asked.send(question[:_NUMBER_BYTES] + zlib.compress(text, 1))
 
@@ -77,13 +77,17 @@ class Together(Collector):
     @override
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
-        answers = 0
+        answering = []
         for asks in self._asked().values():
-            text = self._ask(asks, _OWN if answers else _ALL)
+            text = self._ask(asks, _OWN)
             if text is not None:
-                answers += 1
+                answering.append(asks)
                 _add(families, text)
-        yield GaugeMetricFamily("walletsync_workers", "Workers that answer.", answers)
+        # Apart from the rest, since the database may hang; then the others are needed most.
+        common = self._ask(answering[0], _COMMON) if answering else None
+        if common is not None:
+            _add(families, common)
+        yield GaugeMetricFamily("walletsync_workers", "Workers that answer.", len(answering))
         meaning = "Workers that were started in the place of one that died."
         yield CounterMetricFamily("walletsync_worker_replacements", meaning, self._replacements())
         yield from families.values()
