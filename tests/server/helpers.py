@@ -6,9 +6,11 @@ import itertools
 import json
 import os
 import socket
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -226,6 +228,25 @@ def new_account(wire: Wire) -> Account:
 def seed_of(wire: Wire, email: str, headers: Mapping[str, str] | None = None) -> Answer:
     encoded = base64.b64encode(email.encode()).decode()
     return wire("GET", f"{API}/client-salt-seed", query={"email": encoded}, headers=headers)
+
+
+def one_of_many_is_accepted(account: Account, devices: int, rounds: int) -> None:
+    """Let so many devices post different wallets with the same next sequence, so many times; one 200 each time."""
+    start = threading.Barrier(devices)
+
+    def device(number: int) -> list[tuple[int, int]]:
+        seen = []
+        for sequence in range(1, rounds + 1):
+            start.wait(60)
+            answer = account.post(sequence, f"device {number}, sequence {sequence}")
+            seen.append((answer.status, answer.json["sequence"]))
+        return seen
+
+    with ThreadPoolExecutor(devices) as pool:
+        seen = list(pool.map(device, range(devices)))
+    for sequence, answers in enumerate(zip(*seen, strict=True), 1):
+        assert sorted(answers) == [(200, sequence)] + [(409, sequence)] * (devices - 1)
+    assert account.get().json["sequence"] == rounds
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:

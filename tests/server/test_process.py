@@ -1,7 +1,6 @@
 """What only a real process can show: races, restarts, loss of power, two processes on one file."""
 
 import random
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPException
@@ -10,11 +9,19 @@ from pathlib import Path
 import pytest
 
 from tests.cheap_server import CheapServer
-from tests.server.helpers import Account, HttpWire, connect, fresh_email, log_in, new_account, seed_of, send_raw, until
+from tests.server.helpers import (
+    Account,
+    HttpWire,
+    connect,
+    fresh_email,
+    log_in,
+    new_account,
+    one_of_many_is_accepted,
+    seed_of,
+    send_raw,
+    until,
+)
 from walletsync_server.testing import RunningServer
-
-THREADS = 20
-ROUNDS = 100
 
 
 @pytest.fixture
@@ -25,22 +32,7 @@ def server(tmp_path: Path) -> RunningServer:
 
 def test_of_many_writes_with_one_sequence_one_is_accepted(running_server: RunningServer) -> None:
     """20 devices post different wallets with the same next sequence, 100 times: one 200 each time, and no gap."""
-    account = new_account(HttpWire(running_server.url))
-    start = threading.Barrier(THREADS)
-
-    def device(number: int) -> list[tuple[int, int]]:
-        seen = []
-        for sequence in range(1, ROUNDS + 1):
-            start.wait(60)
-            answer = account.post(sequence, f"device {number}, sequence {sequence}")
-            seen.append((answer.status, answer.json["sequence"]))
-        return seen
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        seen = list(pool.map(device, range(THREADS)))
-    for sequence, answers in enumerate(zip(*seen, strict=True), 1):
-        assert sorted(answers) == [(200, sequence)] + [(409, sequence)] * (THREADS - 1)
-    assert account.get().json["sequence"] == ROUNDS
+    one_of_many_is_accepted(new_account(HttpWire(running_server.url)), devices=20, rounds=100)
 
 
 def test_restart_keeps_everything(server: RunningServer) -> None:

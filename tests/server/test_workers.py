@@ -27,6 +27,7 @@ from tests.server.helpers import (
     connect,
     free_port,
     new_account,
+    one_of_many_is_accepted,
     sign_up,
     until,
 )
@@ -286,22 +287,7 @@ def test_first_one_that_cannot_start_ends_all(shared: dict[str, Value]) -> None:
 
 def test_of_many_writes_with_one_sequence_one_is_accepted(server: RunningServer) -> None:
     """As with one process: of ten devices that post the same next sequence, 30 times, one is accepted."""
-    devices, rounds = 10, 30
-    account = new_account(HttpWire(server.url))
-    start = threading.Barrier(devices)
-
-    def device(number: int) -> list[tuple[int, int]]:
-        seen = []
-        for sequence in range(1, rounds + 1):
-            start.wait(60)
-            answer = account.post(sequence, f"device {number}, sequence {sequence}")
-            seen.append((answer.status, answer.json["sequence"]))
-        return seen
-
-    with ThreadPoolExecutor(devices) as pool:
-        seen = list(pool.map(device, range(devices)))
-    for sequence, answers in enumerate(zip(*seen, strict=True), 1):
-        assert sorted(answers) == [(200, sequence)] + [(409, sequence)] * (devices - 1)
+    one_of_many_is_accepted(new_account(HttpWire(server.url)), devices=10, rounds=30)
 
 
 def options_of(settings: dict[str, Value]) -> list[str]:
