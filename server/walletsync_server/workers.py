@@ -270,7 +270,7 @@ class Workers:
             return
         self._ticked = now
         serving = [worker for worker in self._workers.values() if worker.is_ready]
-        if serving and all(now - worker.heard < STILL_SECONDS for worker in serving):
+        if self._have_served and serving and all(now - worker.heard < STILL_SECONDS for worker in serving):
             self._on_tick()
 
 
