@@ -213,7 +213,7 @@ def sqlite_rows(file: Path) -> bytes:
     with closing(sqlite3.connect(file)) as database:
         database.text_factory = bytes
         tables = [name.decode() for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        return _joined(row for table in tables for row in database.execute(f'SELECT * FROM "{table}"'))  # noqa: S608
+        return _joined(row for table in tables for row in database.execute(f'SELECT * FROM "{table}"'))  # noqa: S608 - as the database names it
 
 
 def _postgres_rows(data: Path) -> bytes:
@@ -229,7 +229,7 @@ def _postgres_rows(data: Path) -> bytes:
             row
             for (name,) in databases
             for (table,) in postgres.execute(tables, name)
-            for row in postgres.execute(f'SELECT * FROM "{table}"', name)  # noqa: S608
+            for row in postgres.execute(f'SELECT * FROM "{table}"', name)  # noqa: S608 - as the database names it
         )
     finally:
         postgres.__exit__(None, None, None)

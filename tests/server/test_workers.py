@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -295,9 +296,11 @@ def options_of(settings: dict[str, Value]) -> list[str]:
 
 
 @contextmanager
-def supervised(folder: Path, shared: dict[str, Value], *words: str, **more: object) -> Iterator[Supervised]:
+def supervised(
+    folder: Path, shared: dict[str, Value], *words: str, sockets: tuple[socket.socket, ...] = (), **variables: str
+) -> Iterator[Supervised]:
     """Start `serve` as systemd does, with the settings of several workers."""
-    with serving(folder, *options_of(shared), *words, **more) as server:  # type: ignore[arg-type]
+    with serving(folder, *options_of(shared), *words, sockets=sockets, **variables) as server:
         yield server
 
 
@@ -440,7 +443,7 @@ def test_port_of_the_metrics_that_is_taken_is_told(shared: dict[str, Value]) -> 
         ({"workers": 0}, "workers must be from 1 to 64"),
     ],
 )
-def test_what_cannot_work_is_refused(settings: dict[str, object], said: str) -> None:
+def test_what_cannot_work_is_refused(settings: dict[str, Any], said: str) -> None:
     """With what is missing."""
     with pytest.raises(SettingsError, match=said):
-        Settings(**settings)  # type: ignore[arg-type]
+        Settings(**settings)
