@@ -6,17 +6,19 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import flask
 import websocket
 
-from tests.server.helpers import API, HttpWire, until
-from walletsync_server.app import create_front_door
+from tests.server.helpers import API, HttpWire, cheap_passwords, until
+from walletsync_server.app import create_app, create_front_door
 from walletsync_server.asgi import server as asgi_server
 from walletsync_server.asgi.front_door import FrontDoor
 from walletsync_server.asgi.server import bind, url_of
-from walletsync_server.settings import CONNECTIONS
+from walletsync_server.live.hub import Hub
+from walletsync_server.settings import CONNECTIONS, Settings
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class Front:
         """Return a WebSocket of the device that has `token`; it is closed in the end."""
         self.clients.append(listen(self.url, token, **options))
         return self.clients[-1]
+
+
+def app_with(folder: Path, **options: object) -> flask.Flask:
+    """Return an application with cheap passwords, and with settings of the test's own."""
+    settings = Settings(database=f"sqlite:///{folder}/walletsync.db", accounts="open", **options)  # type: ignore[arg-type]
+    return create_app(settings, passwords=cheap_passwords(), hub=Hub(per_account=100))
 
 
 @contextmanager

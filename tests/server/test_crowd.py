@@ -6,16 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import flask
 import pytest
 
-from tests.server.front import Front, served
-from tests.server.helpers import cheap_passwords, connect, new_account, until
+from tests.server.front import Front, app_with, served
+from tests.server.helpers import connect, new_account, until
 from tests.server.raw import BEHIND, first_status, is_open, post
-from walletsync_server.app import close_app, create_app
+from walletsync_server.app import close_app
 from walletsync_server.asgi.crowd import BATCH, who_gives_way
-from walletsync_server.live.hub import Hub
-from walletsync_server.settings import Settings
 
 HERE, THERE = "127.0.1.1", "127.0.2.1"
 
@@ -48,11 +45,6 @@ def test_where_nobody_is_idle_whoever_has_most_gives_way_to_who_has_less() -> No
     assert who_gives_way(busy[:3], "b") == []
     assert who_gives_way(busy[:2], "d") == []
     assert who_gives_way(busy, "a") == []
-
-
-def app_with(folder: Path, **options: object) -> flask.Flask:
-    settings = Settings(database=f"sqlite:///{folder}/walletsync.db", accounts="open", **options)  # type: ignore[arg-type]
-    return create_app(settings, passwords=cheap_passwords(), hub=Hub(per_account=100))
 
 
 @pytest.fixture

@@ -17,10 +17,9 @@ _ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
 def get_wallet(services: Services, request: Request) -> GeneratorCoroutine[Response]:
     """GET `/wallet`: 200, or 304 if `If-None-Match` names the current one."""
     condition = request.headers.get("if-none-match", "")
-    names = set(_ENTITY_TAG.findall(condition))
 
     def known(digest: bytes) -> bool:
-        return condition.strip() == "*" or digest.hex() in names
+        return condition.strip() == "*" or digest.hex() in _ENTITY_TAG.findall(condition)
 
     found = yield from services.wallets.read(token_of(request), known if condition else None)
     if isinstance(found, bytes):

@@ -80,10 +80,9 @@ class FrontDoor:
         """Whether a request's network is known only once its head is there."""
         return self._api.trusts_proxies
 
-    def network_of(self, scope: Scope) -> str:
-        """Return the network that a request comes from, once its head is there."""
-        peer, headers = _peer(scope), by_name(scope["headers"])
-        return self._api.network_of(Request(method="", path="", headers=headers, peer=peer))
+    def network_of(self, request: Request) -> str:
+        """Return the network that a request comes from, of which perhaps only the head is there."""
+        return self._api.network_of(request)
 
     def answer_at_once(self, request: Request, cut: Callable[[], object]) -> Response | Begun:
         """Answer a quick request that has no body, as far as nothing has to wait for that.

@@ -13,12 +13,13 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from walletsync_server.api.http import Request, Response
-from walletsync_server.asgi.at_once import Answered, has_body, head_of, request_of
+from walletsync_server.asgi.at_once import Answered, by_name, has_body, head_of, request_of
 from walletsync_server.asgi.body_budget import CUT, FREE
 from walletsync_server.asgi.crowd import who_gives_way
 from walletsync_server.asgi.exchange import Begun, Exchange
 from walletsync_server.asgi.heads import check_target, is_handshake, refusal_of
 from walletsync_server.asgi.pacer import MUCH, PacedFlow, Pacer
+from walletsync_server.asgi.repeated import Repeated
 from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
 from walletsync_server.services.throttle import neighbourhood_of
 
@@ -59,6 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     most_connections: ClassVar[int]
     pacer: ClassVar[Pacer]
+    repeated: ClassVar[Repeated]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -76,6 +78,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_between = self._in_head = False
         self._head_bytes = 0
         self._body_bytes = 0
+        self._begun = 0
+        self._asked: Request | None = None
 
     @override
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
@@ -83,7 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow: PacedFlow = PacedFlow(transport)
         transport.set_write_buffer_limits(FREE)  # what is not read beyond that is counted, see `HeldBodies`
-        self.network = neighbourhood_of(self.client[0]) if self.client else ""
+        self.network = neighbourhood_of(self._peer)
         self.arrival = next(_arrivals)
         self._came = self.loop.time()
         self.due = self._came + HEAD_SECONDS
@@ -101,6 +105,36 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        """Answer a request that came before, byte for byte; else parse what came."""
+        if self._begun and not self._is_between:
+            self._take(data)
+        elif not self._answers_again(data):
+            begun, self._asked = self._begun, None
+            self._take(data)
+            if self._begun == begun + 1 and not self._deaf:
+                self._remember(data)
+
+    def _answers_again(self, data: bytes) -> bool:
+        """Answer a request that is known already, and say so. It comes between others, as when it was parsed."""
+        if self._deaf or self._is_last or self._is_handed_over or self._is_busy:
+            return False
+        request = self.repeated.find(data, self._peer)
+        if request is None:
+            return False
+        if self.app.trusts_proxies:
+            self.network = self.app.network_of(request)
+        self._answer_at_once(request)
+        if self._is_next:
+            self._be_idle()
+        else:
+            self._is_between, self.due, self.cycle.more_body = False, _NEVER, False
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        if self._asked is not None:
+            self.repeated.remember(data, self._asked)
+
+    def _take(self, data: bytes) -> None:
         """Parse what came, in pieces so small that the bounds are noticed."""
         for begin in range(0, len(data), _PIECE):
             if self._deaf or self._is_handed_over:
@@ -119,6 +153,15 @@ class HttpProtocol(HttpToolsProtocol):
     @property
     def _is_handed_over(self) -> bool:
         return self.transport.get_protocol() is not self
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether the client has not read so much that no more is answered at once."""
+        return self.transport.get_write_buffer_size() > FREE
+
+    @property
+    def _peer(self) -> str:
+        return self.client[0] if self.client else ""
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -146,6 +189,7 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             raise _Refused
         super().on_message_begin()
+        self._begun += 1
         self._is_between, self._in_head, self._head_bytes, self._body_bytes = False, True, 0, 0
         if self._is_next:
             self.due = self.loop.time() + HEAD_SECONDS
@@ -181,7 +225,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(status)
         check_target(self.url)
         if self.app.trusts_proxies:
-            self.network = self.app.network_of(self.scope)
+            self.network = self.app.network_of(
+                Request(method="", path="", headers=by_name(self.headers), peer=self._peer)
+            )
         if self._is_vain_offer() or self._answers_at_once(version):
             return
         super().on_headers_complete()
@@ -193,23 +239,26 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer a quick request here, or begin to, if it is one, and say so; others get a task."""
         goes_on = version == "1.1" and self.parser.should_keep_alive() and not self._is_last
         is_plain = self._is_next and goes_on and not self.parser.should_upgrade()
-        if not is_plain or self.transport.get_write_buffer_size() > FREE:
+        if not is_plain or self._is_busy:
             return False
-        peer = self.client[0] if self.client else ""
-        request = request_of(self.parser.get_method(), self.url, self.headers, peer)
+        request = request_of(self.parser.get_method(), self.url, self.headers, self._peer)
         if request is None:
             return False
         if has_body(request):
             self._exchange(request)
             self.due = self.loop.time() + BODY_SECONDS
             return True
+        self._asked = request
+        self._answer_at_once(request)
+        return True
+
+    def _answer_at_once(self, request: Request) -> None:
         answer = self.app.answer_at_once(request, self.transport.abort)
         if isinstance(answer, Begun):
             self._exchange(request, answer)
         else:
             self.cycle = _ANSWERED
             self.respond(answer)
-        return True
 
     def _exchange(self, request: Request, begun: Begun | None = None) -> None:
         exchange: Any = Exchange(self, request)

@@ -15,6 +15,7 @@ from typing_extensions import override
 from walletsync_server.asgi.front_door import FrontDoor
 from walletsync_server.asgi.http_protocol import HttpProtocol
 from walletsync_server.asgi.pacer import Pacer
+from walletsync_server.asgi.repeated import Repeated
 from walletsync_server.asgi.websocket_protocol import WebSocketProtocol
 from walletsync_server.observe import logs
 
@@ -111,6 +112,7 @@ def serve(
     class Bounded(HttpProtocol):
         most_connections = min(connections, _room_for(connections))
         pacer = Pacer()
+        repeated = Repeated()
 
     config = uvicorn.Config(
         front_door,
