@@ -417,6 +417,28 @@ def test_metrics_skip_one_that_stands_still(server: RunningServer, metrics: int)
     assert Scraped(metrics)("workers") == WORKERS
 
 
+def test_database_that_hangs_costs_only_its_own_figures(valkey: Valkey) -> None:
+    """However often one looks meanwhile, each worker tells its own and answers what needs no database."""
+    port = free_port()
+    with Postgres() as own:
+        settings: dict[str, Value] = {"live": valkey.url, "workers": WORKERS, "metrics_port": port}
+        with (
+            CheapServer(accounts="open", settings={**settings, "database": own.new_storage()}) as server,
+            one_of_each(server.url, port) as wires,
+        ):
+            with own.hanging():
+                for count in range(1, 2 * WORKERS + 1):
+                    for wire in wires.values():
+                        assert wire("GET", "/healthz").status == 200
+                        assert wire("GET", f"{API}/wallet").status == 401
+                    look = Scraped(port)
+                    assert look("workers") == WORKERS
+                    for number in wires:
+                        assert look("refusals_total", code="unauthorized", worker=number) == count
+                    assert "walletsync_accounts" not in look.answer.text
+            until(lambda: "walletsync_accounts 0.0" in Scraped(port).answer.text)
+
+
 def test_nobody_holds_up_the_parent(server: RunningServer, metrics: int) -> None:
     """One who connects to the metrics and says nothing keeps neither others from them nor the server from its end."""
     with ExitStack() as undo:

@@ -5,6 +5,7 @@ none, and one of them says it.
 """
 
 import itertools
+import queue
 import socket
 import threading
 import zlib
@@ -28,7 +29,10 @@ _HEAD = f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\nConnection: 
 
 
 def tell(metrics: Metrics, *, asked: socket.socket, worker: int) -> None:
-    """Answer what the parent asks, in a thread that ends with the process.
+    """Answer what the parent asks, in threads that end with the process.
+
+    The figures of the database have a thread of their own, since the database may hang: what the process counts itself
+    is told all the same. Meanwhile one more question after them may wait; others are dropped.
 
     Args:
         metrics: of this worker.
@@ -36,15 +40,29 @@ def tell(metrics: Metrics, *, asked: socket.socket, worker: int) -> None:
         worker: its number.
     """
 
-    def run() -> None:
-        own = _Labelled(metrics.registry, str(worker))
+    own = _Labelled(metrics.registry, str(worker))
+    after_common = queue.Queue[bytes](maxsize=1)
+
+    def answer_with(figures: Collector, question: bytes) -> None:
+        text = generate_latest(figures)
+        with suppress(OSError):  # the parent may be gone
+            asked.send(question[:_NUMBER_BYTES] + zlib.compress(text, 1))
+
+    def listen() -> None:
         while True:
             question = asked.recv(_NUMBER_BYTES + 1)
-            text = generate_latest(metrics.common if question.endswith(_COMMON) else own)
-            with suppress(OSError):  # the parent may be gone
-                asked.send(question[:_NUMBER_BYTES] + zlib.compress(text, 1))
+            if not question.endswith(_COMMON):
+                answer_with(own, question)
+                continue
+            with suppress(queue.Full):
+                after_common.put_nowait(question)
 
-    threading.Thread(target=run, name="figures", daemon=True).start()
+    def ask_the_database() -> None:
+        while True:
+            answer_with(metrics.common, after_common.get())
+
+    threading.Thread(target=listen, name="figures", daemon=True).start()
+    threading.Thread(target=ask_the_database, name="common figures", daemon=True).start()
 
 
 class _Labelled(Collector):
