@@ -140,16 +140,21 @@ def test_metrics_are_those_that_there_are(postgres: Postgres, tmp_path: Path) ->
     assert "disk_free_bytes" not in shown
 
 
+def findings_of(settings: Settings, now: datetime = NOW) -> dict[str, tuple[str, str]]:
+    """Return what the doctor finds: level and sentence, by name."""
+    findings = diagnose(settings, clock=lambda: now)
+    return {finding.name: (finding.level, finding.sentence) for finding in findings}
+
+
 def test_doctor_finds_what_is_wrong(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """That the tests' server does not wait for its disk is a fault; the rest is well, or has a sentence."""
 
     def found(url: str, now: datetime = NOW) -> dict[str, tuple[str, str]]:
-        findings = diagnose(Settings(database=url, port=0), clock=lambda: now)
-        return {finding.name: (finding.level, finding.sentence) for finding in findings}
+        return findings_of(Settings(database=url, port=0), now)
 
     url = postgres.new_storage()
     levels = {name: level for name, (level, _) in found(url).items()}
-    well = dict.fromkeys(("settings", "PostgreSQL", "connection", "schema", "clock", "backup"), OK)
+    well = dict.fromkeys(("settings", "PostgreSQL", "connection", "connections", "schema", "clock", "backup"), OK)
     assert levels == well | {"durability": FAIL}
     assert "fsync must be on" in found(url)["durability"][1]
     assert found(postgres.new_database())["schema"][0] == WARN
@@ -161,6 +166,21 @@ def test_doctor_finds_what_is_wrong(postgres: Postgres, monkeypatch: pytest.Monk
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     assert found(url)["PostgreSQL"][0] == FAIL
+
+
+def test_doctor_counts_the_connections_of_all_workers() -> None:
+    """Where PostgreSQL allows fewer, it says what to set; what is reserved for superusers is none of the server's."""
+    with Postgres(superuser_reserved_connections="3", reserved_connections="7") as own:
+        url = own.new_storage()
+
+        def said(workers: int) -> tuple[str, str]:
+            settings = Settings(database=url, port=0, workers=workers, live="valkey://localhost:1")
+            return findings_of(settings)["connections"]
+
+        assert said(4) == (OK, "190 are allowed, and this server has at most 160.")
+        level, sentence = said(5)
+        assert level == WARN
+        assert "190 are allowed, and this server may have 200: set max_connections to 210 or more" in sentence
 
 
 def test_missing_libpq_is_told() -> None:

@@ -29,7 +29,7 @@ def diagnose(settings: Settings, *, clock: Callable[[], datetime]) -> Iterator[F
         yield from look_at_disk(file)
         yield from _database(file, clock)
     else:
-        yield from look_at_postgresql(settings.database, clock)
+        yield from look_at_postgresql(settings.database, clock, workers=settings.workers)
     if settings.live:
         yield from look_at_live(settings.live)
     if settings.port:

@@ -26,6 +26,8 @@ class ServerHealth:
         off: settings that have to be on and are not.
         latest: when the newest account or wallet was stored; None if there is none.
         is_encrypted: whether the way to it is, as far as it leads over a network.
+        places: how many connections it allows to all who are no superusers.
+        reserved: how many it allows besides, to superusers and others whom an operator trusts.
     """
 
     version: str
@@ -35,6 +37,8 @@ class ServerHealth:
     off: list[str]
     latest: datetime | None
     is_encrypted: bool
+    places: int
+    reserved: int
 
 
 def examine_postgres(url: str) -> ServerHealth:
@@ -46,6 +50,7 @@ def examine_postgres(url: str) -> ServerHealth:
     with connected(Address(url)) as connection:
         revision = revision_of(connection)
         known = revision is not None and is_known(revision)
+        most, reserved = connection.execute(sa.text(_PLACES)).one()
         return ServerHealth(
             version=str(connection.scalar(sa.text("SHOW server_version"))),
             revision=revision,
@@ -54,12 +59,20 @@ def examine_postgres(url: str) -> ServerHealth:
             off=[name for name in _NEEDED if connection.scalar(sa.text(f"SHOW {name}")) != "on"],
             latest=_latest(connection) if known else None,
             is_encrypted=bool(connection.scalar(sa.text(_IS_ENCRYPTED))),
+            places=most - reserved,
+            reserved=reserved,
         )
 
 
 _IS_ENCRYPTED = """
 SELECT coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)
        OR coalesce(inet_client_addr() <<= '127.0.0.0/8' OR inet_client_addr() = '::1', true)
+"""
+# Before version 16 there is no reserved_connections.
+_PLACES = """
+SELECT sum(setting::int) FILTER (WHERE name = 'max_connections'),
+       sum(setting::int) FILTER (WHERE name IN ('superuser_reserved_connections', 'reserved_connections'))
+FROM pg_settings
 """
 
 
