@@ -1,8 +1,10 @@
 """`serve --workers N`: several real processes on one address, what becomes of one that dies, and of all at the end."""
 
 import errno
+import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -33,7 +35,7 @@ from tests.server.helpers import (
     until,
 )
 from tests.server.supervisor import PATIENCE, Supervised, serving
-from tests.server.test_metrics import Scraped
+from tests.server.test_metrics import DASHBOARD, Scraped
 from tests.valkey import Valkey
 from walletsync_server.asgi.server import bind, url_of
 from walletsync_server.cli.reload import TAKEN, WAITING, WRONG
@@ -109,6 +111,19 @@ def test_all_serve_one_address_and_their_figures_are_together(server: RunningSer
     assert len(named) == len(set(named))
     assert len({family.name for family in look.families}) == len(look.families)
     assert look.answer.headers["content-type"].startswith("text/plain; version=")
+
+
+def test_dashboard_draws_one_line_for_all(server: RunningServer, metrics: int) -> None:
+    """Each figure that every worker shows is drawn together, and so that one process is drawn as ever."""
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    drawn = " ".join(target["expr"] for panel in panels for target in panel["targets"])
+    assert sign_up(HttpWire(server.url), "nobody").status == 400  # so that there are refusals, too
+    of_workers = {sample.name for sample in Scraped(metrics).samples if "worker" in sample.labels}
+    found = [name for name in of_workers if re.search(rf"\b{name}\b", drawn)]
+    assert len(found) >= 10
+    for name in found:
+        together = rf"(?:sum|min) (?:by \((?:le|status|code)\)|without \(worker\)) \((?:rate\()?{name}\b"
+        assert len(re.findall(together, drawn)) == len(re.findall(rf"\b{name}\b", drawn)), name
 
 
 def test_listener_at_one_is_told_of_what_another_stored(server: RunningServer, metrics: int) -> None:
