@@ -24,6 +24,7 @@ from walletsync_server.observe import logs
 from walletsync_server.observe.metrics import Metrics
 from walletsync_server.reloading import CurrentSettings, Reloaded
 from walletsync_server.services import Services, build_services, server_secret, utc_now
+from walletsync_server.services.figures import Figures
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.shared_counters import sharing
 from walletsync_server.services.throttle import MakeCounters
@@ -100,7 +101,7 @@ def create_app(
             meaning = "1 if listeners and limits of all servers are reached, 0 if this one goes on alone."
             metrics.watch("live_reached", meaning, lambda: float(services.readiness.reach == "servers"))
             if settings.has_file:
-                _watch_disk(metrics, settings.database_file)
+                _watch_file(metrics, settings.database_file, services.figures)
             else:
                 metrics.watch_common("database_bytes", _SIZE, lambda: _size_of(storage))
             metrics.watch("reads_running", "Reads of the database that run now.", lambda: storage.readers()[0])
@@ -204,14 +205,14 @@ def _watch(metrics: Metrics, services: Services, hub: Hub | None) -> None:
     figures = services.figures
     metrics.watch_common("mails_waiting", "Mails that wait to be sent, now or later.", figures.mails_waiting)
     metrics.watch_common("accounts", "Accounts that there are.", figures.accounts)
-    meaning = "When the last backup was complete, in seconds since 1970; NaN if there was none."
-    metrics.watch_common("last_backup_timestamp_seconds", meaning, figures.last_backup)
     metrics.watch("log_lines_dropped", "Lines of the log that were dropped because nobody read it.", logs.dropped)
     if hub is not None:
         metrics.watch("websockets_open", "WebSockets that are open.", lambda: len(hub))
 
 
-def _watch_disk(metrics: Metrics, file: Path) -> None:
+def _watch_file(metrics: Metrics, file: Path, figures: Figures) -> None:
+    meaning = "When the last backup was complete, in seconds since 1970; NaN if there was none."
+    metrics.watch_common("last_backup_timestamp_seconds", meaning, figures.last_backup)
     log = Path(f"{file}-wal")
     metrics.watch_common("database_bytes", _SIZE, lambda: _size(file))
     metrics.watch("log_bytes", "Bytes of SQLite's log beside the database.", lambda: _size(log))

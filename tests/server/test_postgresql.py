@@ -124,7 +124,7 @@ def test_operator_administers_accounts_while_it_serves(postgres: Postgres) -> No
 
 
 def test_metrics_are_those_that_there_are(postgres: Postgres, tmp_path: Path) -> None:
-    """The database's size, and nothing of files and disks, which are the database server's."""
+    """The database's size, and nothing of files, disks and backups, which are the database server's."""
     port, url = free_port(), postgres.new_storage()
     settings: dict[str, str | int | Iterable[str]] = {"database": url, "metrics_port": port}
     with CheapServer(accounts="open", settings=settings) as server:
@@ -138,6 +138,26 @@ def test_metrics_are_those_that_there_are(postgres: Postgres, tmp_path: Path) ->
     assert found
     assert 0 < float(found[1]) <= size
     assert "disk_free_bytes" not in shown
+    assert "last_backup" not in shown
+
+
+def test_dump_tells_prometheus_as_the_manual_says(postgres: Postgres, tmp_path: Path) -> None:
+    """Its lines, with a folder and a database of this test: a dump, and a figure of when it was made if it was."""
+    manual = (Path(__file__).parents[2] / "server" / "README.md").read_text()
+    (lines,) = re.findall(r"^```sh\ncd /var/lib/prometheus/node-exporter\n(.*?)^```", manual, re.MULTILINE | re.DOTALL)
+    figure, dump = tmp_path / "walletsync.prom", tmp_path / "walletsync.dump"
+
+    def run_with(url: str) -> int:
+        command = lines.replace("/var/backups/walletsync.dump walletsync", f"{dump} '{url}'")
+        path = f"{postgres.binaries}:{os.environ['PATH']}"
+        words = ["sh", "-c", command]
+        return subprocess.run(words, cwd=tmp_path, env={**os.environ, "PATH": path}, check=False).returncode
+
+    assert run_with(postgres.url("none")) != 0
+    assert not figure.exists()
+    assert run_with(postgres.new_storage()) == 0
+    assert dump.read_bytes().startswith(b"PGDMP")
+    assert re.fullmatch(r"walletsync_dump_timestamp_seconds [0-9]+\n", figure.read_text())
 
 
 def findings_of(settings: Settings, now: datetime = NOW) -> dict[str, tuple[str, str]]:
