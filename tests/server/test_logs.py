@@ -79,6 +79,19 @@ def test_log_in_json_says_the_same() -> None:
     assert all(line["timestamp"].endswith("Z") for line in lines)
 
 
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+def test_each_line_of_a_worker_names_it(form: str) -> None:
+    """Whoever wrote it: own events, requests, other libraries, and what nobody foresaw."""
+    script = SCRIPT.replace("configure()", f"configure('{form}'); logs.name_worker(3)")
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 8
+    named = re.compile(
+        {"logfmt": r"timestamp=\S+ worker=3 level=", "json": r'{"timestamp":"[^"]+","worker":3,"level":'}[form]
+    )
+    assert all(map(named.match, lines))
+
+
 @pytest.mark.parametrize(("level", "seen"), [("debug", 2), ("info", 1), ("warning", 0)])
 def test_log_tells_as_much_as_it_is_told_to(level: str, seen: int) -> None:
     """Own events are info; other libraries say what is below a warning only for developers, and never their words."""

@@ -72,6 +72,15 @@ def test_settings_that_need_a_restart_are_named() -> None:
     assert re.findall("`([a-z_]+)`", said) == [name for name in TABLE if name not in LIVE]
 
 
+def test_events_are_those_of_the_code() -> None:
+    """The table of log lines has each event that the server can log, and no other."""
+    code = "".join(file.read_text() for file in (FOLDER / "walletsync_server").rglob("*.py"))
+    logged = re.findall(r'logs\.event\("(\w+)"|_log_event\(\s*logging\.\w+, "(\w+)"|"event": "(\w+)"', code)
+    (table,) = re.findall(r"^\| event \|.*?\n(?=\n)", MANUAL, re.MULTILINE | re.DOTALL)
+    told = [name for row in table.splitlines()[2:] for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])]
+    assert sorted(told) == sorted({"".join(names) for names in logged})
+
+
 def test_units_do_what_is_said() -> None:
     """When systemd starts a server again, when it gives up, and how long backups are kept, the units say as well."""
     said = " ".join(MANUAL.split())

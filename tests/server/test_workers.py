@@ -113,6 +113,18 @@ def test_all_serve_one_address_and_their_figures_are_together(server: RunningSer
     assert look.answer.headers["content-type"].startswith("text/plain; version=")
 
 
+def test_lines_of_the_log_name_the_worker(server: RunningServer, metrics: int) -> None:
+    """Each line of a worker, from its start on; with one process there is nobody else, and no name."""
+    with one_of_each(server.url, metrics) as wires:
+        ids = {number: wire("GET", "/healthz").headers["x-request-id"] for number, wire in wires.items()}
+    until(lambda: all(each in server.log() for each in ids.values()))
+    lines = server.log().splitlines()
+    for number, request_id in ids.items():
+        (line,) = [line for line in lines if line.endswith(f"request_id={request_id}")]
+        assert f"Z worker={number} level=info event=request " in line
+    assert all(re.match(r"timestamp=\S+ worker=[12] level=", line) for line in lines)
+
+
 def test_dashboard_draws_one_line_for_all(server: RunningServer, metrics: int) -> None:
     """Each figure that every worker shows is drawn together, and so that one process is drawn as ever."""
     panels = json.loads(DASHBOARD.read_text())["panels"]

@@ -105,11 +105,11 @@ def _run(configuration: Configuration, *, stop_with_stdin: bool) -> None:
             if link is None:
                 return  # this is the parent, and all have ended
             settings = current.now
+            logs.name_worker(link.number)
             _stop_at_the_end_of(link.life.fileno())
 
         def on_ready() -> None:
-            worker = {} if link is None else {"worker": link.number}
-            logs.event("started", version=__version__, accounts=settings.accounts, **worker)
+            logs.event("started", version=__version__, accounts=settings.accounts)
             if link is not None:
                 link.say_ready()
                 return

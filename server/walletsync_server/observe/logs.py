@@ -30,6 +30,8 @@ _log = logging.getLogger(_NAME)
 _PLAIN = re.compile(r'[^\s"=\\\x00-\x1f]*')
 _lines: Lines | None = None
 _as_json = False
+_process: dict[str, object] = {}
+"""What each line says of the process that wrote it, after the time."""
 
 
 def configure(format: str = "logfmt", level: str = "info") -> None:
@@ -57,6 +59,11 @@ def set_level(level: str) -> None:
     least = logging.getLevelNamesMapping()[level.upper()]
     logging.getLogger().setLevel(least if level == "debug" else max(least, logging.WARNING))
     _log.setLevel(least)
+
+
+def name_worker(number: int) -> None:
+    """Have each line from now on say which worker of several this process is."""
+    _process["worker"] = number
 
 
 @contextmanager
@@ -92,8 +99,9 @@ def request(*, method: str, route: str, status: int, code: str, seconds: float, 
     # the values needs quotes.
     if _lines is not None and not _as_json:
         told = f" code={code}" if code else ""
+        process = f" worker={_process['worker']}" if _process else ""
         _lines.write_soon(
-            f"timestamp={_timestamp(time.time())} level=info event=request method={method} route={route} "
+            f"timestamp={_timestamp(time.time())}{process} level=info event=request method={method} route={route} "
             f"status={status}{told} ms={ms} request_id={request_id}"
         )
         return
@@ -104,8 +112,7 @@ def request(*, method: str, route: str, status: int, code: str, seconds: float, 
     if _lines is None:
         _log_event(logging.INFO, "request", **values)
     else:
-        line = {"timestamp": _timestamp(time.time()), "level": "info", "event": "request", **values}
-        _lines.write_soon(_json(line))
+        _lines.write_soon(_json(_head(time.time(), "info") | {"event": "request"} | values))
 
 
 def event(name: str, **values: object) -> None:
@@ -190,8 +197,7 @@ class _LogLines(Lines):
 
     @override
     def about(self, dropped: int) -> str:
-        head: dict[str, object] = {"timestamp": _timestamp(time.time()), "level": "warning"}
-        return self._render(head | {"event": "log_lines_dropped", "lines": dropped})
+        return self._render(_head(time.time(), "warning") | {"event": "log_lines_dropped", "lines": dropped})
 
 
 class _ToLines(logging.Handler):
@@ -202,6 +208,11 @@ class _ToLines(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         self._lines.write(self.format(record))
+
+
+def _head(seconds: float, level: str) -> dict[str, object]:
+    """Return what each line begins with: when, by whom, and how severe."""
+    return {"timestamp": _timestamp(seconds), **_process, "level": level}
 
 
 def _logfmt(line: dict[str, object]) -> str:
@@ -257,7 +268,7 @@ class _WithoutWords(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {"timestamp": _timestamp(record.created), "level": record.levelname.lower()}
+        line = _head(record.created, record.levelname.lower())
         if isinstance(record.msg, _Event):
             line |= record.msg.values
         else:
