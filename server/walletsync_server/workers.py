@@ -1,7 +1,8 @@
 """Several processes that serve one address, each with an event loop of its own.
 
 Their parent serves nobody and has no threads, so that it may fork at any time. It starts them, passes signals on,
-replaces one that dies, and speaks for all with a supervisor such as systemd. They end when it does, however it ends.
+replaces one that dies or hangs, and speaks for all with a supervisor such as systemd. They end when it does, however
+it ends.
 """
 
 import os
@@ -21,8 +22,11 @@ from walletsync_server.observe import logs
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _READY, _BEAT = b"r", b"b"
 _TICK_SECONDS = 1.0
-STILL_SECONDS = 5.0
-"""A worker from which nothing was heard for so long stands still."""
+STILL_TICKS = 5
+"""A worker from which nothing was heard for so long stands still. Ticks are counted and not seconds, since those pass
+also where the parent does not run: where all of them are paused, none is at fault."""
+HUNG_TICKS = 30
+"""One that stands still for so long is killed, before systemd ends all."""
 LIVED_SECONDS = 60.0
 """One that has lived so long is replaced at once, whatever became of those before it."""
 LONGEST_PAUSE_SECONDS = 30.0
@@ -68,13 +72,13 @@ class Link:
 
 @dataclass
 class _Worker:
-    """A worker as its parent sees it: the other ends of its link, and what was heard of it."""
+    """A worker as its parent sees it: the other ends of its link, and for how many ticks nothing was heard of it."""
 
     pid: int
     life: socket.socket
     asks: socket.socket
     started: float
-    heard: float
+    silent: int = 0
     is_ready: bool = False
 
     def close(self) -> None:
@@ -205,8 +209,7 @@ class Workers:
         its_life.close()
         asked.close()
         del self._due[number]
-        now = time.monotonic()
-        self._workers[number] = _Worker(pid, life, asks, now, now)
+        self._workers[number] = _Worker(pid, life, asks, time.monotonic())
         self.watch(life, partial(self._hear, number))
         return None
 
@@ -216,7 +219,7 @@ class Workers:
             self._bury(number)
             return
         worker = self._workers[number]
-        worker.heard = time.monotonic()
+        worker.silent = 0
         worker.is_ready = worker.is_ready or _READY in words
         is_first = not (self._have_served or self._is_stopping or self._due)
         if is_first and all(each.is_ready for each in self._workers.values()):
@@ -269,9 +272,21 @@ class Workers:
         if now - self._ticked < _TICK_SECONDS:
             return
         self._ticked = now
-        serving = [worker for worker in self._workers.values() if worker.is_ready]
-        if self._have_served and serving and all(now - worker.heard < STILL_SECONDS for worker in serving):
+        serving = {number: worker for number, worker in self._workers.items() if worker.is_ready}
+        for worker in serving.values():
+            worker.silent += 1
+        if not self._have_served or not serving:
+            return
+        if all(worker.silent < STILL_TICKS for worker in serving.values()):
             self._on_tick()
+        if not self._is_stopping:  # then nobody gives signs of life, and a supervisor has patience of its own
+            self._kill_the_hung(serving)
+
+    def _kill_the_hung(self, serving: dict[int, _Worker]) -> None:
+        for number, worker in serving.items():
+            if worker.silent == HUNG_TICKS:  # once: it may take long to die
+                logs.worker_stands_still(number)
+                os.kill(worker.pid, signal.SIGKILL)
 
 
 def pause_after(lived: float, last: float | None) -> float:

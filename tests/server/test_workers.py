@@ -14,12 +14,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
+from typing_extensions import override
 
+import walletsync_server.workers
 from tests.cheap_server import CheapServer
+from tests.forks import Fork
 from tests.postgres import Postgres
 from tests.server.front import listen
 from tests.server.helpers import (
@@ -34,6 +37,7 @@ from tests.server.helpers import (
     sign_up,
     until,
 )
+from tests.server.proxies import DEPLOY
 from tests.server.supervisor import PATIENCE, Supervised, serving
 from tests.server.test_metrics import DASHBOARD, Scraped
 from tests.valkey import Valkey
@@ -43,6 +47,7 @@ from walletsync_server.cli.serve import _stop_at_the_end_of
 from walletsync_server.settings import TABLE, Settings, SettingsError
 from walletsync_server.testing import RunningServer, ServerDidNotStart, Value
 from walletsync_server.workers import (
+    HUNG_TICKS,
     LIVED_SECONDS,
     LONGEST_PAUSE_SECONDS,
     WorkerDidNotStart,
@@ -167,6 +172,42 @@ def test_one_that_dies_is_replaced(server: RunningServer, metrics: int) -> None:
     (line,) = [line for line in server.log().splitlines() if "event=worker_ended" in line]
     assert "level=error" in line
     assert "worker=2 status=-9 seconds_until_next=0.0" in line
+
+
+class Impatient(CheapServer):
+    """One whose parent waits less than half a minute for a sign of life."""
+
+    @override
+    def _spawn(self) -> "subprocess.Popen[str]":
+        fork = Fork(self._words(), self._log_file, self._environment(), become_impatient)
+        return cast("subprocess.Popen[str]", fork)
+
+
+def become_impatient() -> None:
+    """Take a worker that stands still for hung at once."""
+    walletsync_server.workers.HUNG_TICKS = walletsync_server.workers.STILL_TICKS
+
+
+def test_one_that_hangs_is_replaced(shared: dict[str, Value], metrics: int) -> None:
+    """It is killed, since it does not hear that it shall end; the log says why, and the others are those before."""
+    with Impatient(accounts="open", settings=shared) as server:
+        hung = workers_of(server)[0]
+        hung.suspend()
+        until(lambda: hung.pid not in map(pid_of, workers_of(server)))
+        until(lambda: Scraped(metrics)("workers") == WORKERS)
+        log = server.log()
+        assert server.stop() == 0
+    told = re.findall(r"level=error event=worker_stands_still worker=(\d)", log)
+    assert told
+    assert all(f"event=worker_ended worker={number} status=-9" in log for number in told)
+
+
+def test_patience_is_what_the_manual_says() -> None:
+    """Half a minute, which is less than systemd's watchdog has."""
+    assert HUNG_TICKS == 30
+    manual = (Path(__file__).parents[2] / "server" / "README.md").read_text()
+    assert "from which its parent has heard nothing for half a minute" in manual
+    assert "WatchdogSec=60\n" in (DEPLOY / "walletsync.service").read_text()
 
 
 def pid_of(process: psutil.Process) -> int:

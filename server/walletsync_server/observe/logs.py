@@ -135,6 +135,11 @@ def worker_ended(number: int, status: int, pause: float | None = None) -> None:
     _log_event(logging.ERROR, "worker_ended", worker=number, status=status, **following)
 
 
+def worker_stands_still(number: int) -> None:
+    """Log that nothing was heard of a worker for so long that it is killed."""
+    _log_event(logging.ERROR, "worker_stands_still", worker=number)
+
+
 def worker_not_started(number: int, error: OSError, pause: float) -> None:
     """Log that the system has no room for a worker, and after how many seconds that is tried again."""
     why = errno.errorcode.get(error.errno or 0, "")
