@@ -159,7 +159,7 @@ def promtool(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.security
 def test_alerts_are_right_for_prometheus(promtool: str) -> None:
     """Prometheus takes all rules, and has nothing to say against any."""
-    words = [promtool, "check", "rules", "--lint-fatal", ALERTS]
+    words = [promtool, "check", "rules", "--lint-fatal", str(ALERTS)]
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (ended.returncode, f"{len(rules())} rules found" in ended.stdout) == (0, True), ended.stdout + ended.stderr
 
