@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Mapping
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -38,7 +38,7 @@ class RunningServer:
         accounts: who may sign up, as `walletsync-server serve --accounts`.
         allow: addresses that may sign up with `allowlist`.
         settings: more of `Settings`, by name, such as `{"rate_login": "5/minute"}`; without one, rates are not limited.
-        patience: seconds that a start or a stop may take.
+        patience: seconds that a start or a stop may take; on a machine that is busy with others, a start takes many.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RunningServer:
         accounts: str = "allowlist",
         allow: Iterable[str] = (),
         settings: Mapping[str, Value] | None = None,
-        patience: float = 30.0,
+        patience: float = 120.0,
     ) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="walletsync-server-")
         self._log_file = Path(self._directory.name) / "server.log"
@@ -105,9 +105,10 @@ class RunningServer:
             raise RuntimeError("The server is running already.")
         self._process = self._spawn()
         line = self._first_line(self._process)
-        if not line.startswith(_STARTS_WITH):
+        if line is None or not line.startswith(_STARTS_WITH):
             self.kill()
-            raise ServerDidNotStart(f"The server did not start. It wrote:\n{self.log()}")
+            waited = f"It was not ready after {self.patience:.0f} s, which `patience` allows. " if line is None else ""
+            raise ServerDidNotStart(f"The server did not start. {waited}It wrote:\n{self.log()}")
         self._port = int(line.rpartition(":")[2])
         return self
 
@@ -150,16 +151,10 @@ class RunningServer:
     def _environment() -> dict[str, str]:
         return {k: v for k, v in os.environ.items() if not k.startswith("WALLETSYNC_")}
 
-    def _first_line(self, process: "subprocess.Popen[str]") -> str:
-        """Return the first line of its stdout, or nothing if it ends or takes too long."""
+    def _first_line(self, process: "subprocess.Popen[str]") -> str | None:
+        """Return the first line of its stdout, nothing if it ends, or None if it takes too long."""
         assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-        timer = threading.Timer(self.patience, process.kill)
-        timer.start()
-        try:
-            return process.stdout.readline()
-        finally:
-            timer.cancel()
-            timer.join()
+        return process.stdout.readline() if wait([process.stdout], self.patience) else None
 
     def _end(self, number: signal.Signals) -> int:
         process, self._process = self._process, None

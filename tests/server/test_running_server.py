@@ -72,6 +72,15 @@ def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     server.close()
 
 
+def test_server_that_is_too_slow_to_start_is_told_as_that() -> None:
+    """Nobody looks for a fault of the server where the machine only is busy; nothing is left running."""
+    server = RunningServer(patience=0)
+    with pytest.raises(ServerDidNotStart, match="not ready after 0 s"):
+        server.start()
+    assert server.stop() == 0
+    server.close()
+
+
 def test_any_setting_can_be_given() -> None:
     """Settings by name reach the process: numbers, texts and lists."""
     given: dict[str, Value] = {
