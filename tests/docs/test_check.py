@@ -7,10 +7,11 @@ import pytest
 
 from tests.docs.trees import Tree, code, markdown, notebook, stream
 from tools.docs.build import Results, keep, write
-from tools.docs.check import Difference, Verdict, compare, flaky
+from tools.docs.check import Difference, Verdict, behind, compare, flaky
 from tools.docs.normalise import normalise
 from tools.docs.records import record
 from tools.docs.relay import Call
+from tools.docs.runs import Failure, Run
 
 PATH = "notebooks/01-setup.ipynb"
 CELLS = (markdown("title", "# A"), code("say", "print(1)", "loud", outputs=[stream("1\n")]), code("more", "2"))
@@ -116,6 +117,26 @@ def test_a_damaged_or_missing_record_makes_what_differs_stale(committed: Tree) -
     (committed.root / "notebooks/records/01-setup.json").write_text("{")
     now = results(committed.root, CELLS[0], code("say", "print(1)", "loud", outputs=[stream("0\n")]), CELLS[2])
     assert told(compare(committed.root, now)) == [("STALE", "01-setup::say")]
+
+
+@pytest.mark.parametrize(
+    ("source", "calls", "shown"),
+    [
+        ("print(1)", (call(1, "say", 500, "ONE"),), "The server answers otherwise, in `say`:\n"),
+        ("print(1)", (call(1, "say", 200, "one"),), "The server was asked and answered the same up to here"),
+        ("print(2)", (call(1, "say", 500, "ONE"),), ""),
+    ],
+)
+def test_behind_a_failure_may_be_a_changed_answer(
+    committed: Tree, source: str, calls: tuple[Call, ...], shown: str
+) -> None:
+    """It is shown beside what the cell raised, unless the cell is another one than when the calls were recorded."""
+    failure = Failure("01-setup", "say", source, "KeyError: 'one'")
+    run = Run("01-setup", notebook(CELLS[0], code("say", source), CELLS[2]), print, failure, calls=list(calls))
+    assert shown in behind(committed.root, run)
+    assert bool(shown) == bool(behind(committed.root, run))
+    if "answers" in shown:
+        assert "    -  → 200 one\n    +  → 500 ONE" in behind(committed.root, run)
 
 
 def test_every_difference_is_shown(committed: Tree) -> None:

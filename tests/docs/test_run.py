@@ -92,6 +92,19 @@ def test_a_failing_cell_is_named_and_the_others_run_on(tree: Tree) -> None:
     assert "ZeroDivisionError" in (tree.root / ".docs/failed/notebooks/01-setup.ipynb").read_text()
 
 
+def test_of_a_long_traceback_the_cell_and_the_last_call_are_told(tree: Tree) -> None:
+    """A newcomer reads what was called and what came of it; the way between is in the run that is kept."""
+    tree.add("01-setup", code("parse", "import json\n\njson.loads('{')"))
+    with pytest.raises(RunFailed) as caught:
+        tree.produce()
+    (failure,) = caught.value.failures
+    assert "----> 3 json.loads('{')" in failure.reason
+    assert "… 2 more, which the kept run has …" in failure.reason
+    assert failure.reason.count("\nFile ") == 1
+    assert failure.reason.endswith("line 1 column 2 (char 1)")
+    assert "json/__init__.py" in (tree.root / ".docs/failed/notebooks/01-setup.ipynb").read_text()
+
+
 def test_a_leaked_secret_is_refused(tree: Tree) -> None:
     """No token gets into a notebook or README.md, masked or not."""
     tree.add("01-setup", code("leak", "{'token': 'ab' * 32}"))

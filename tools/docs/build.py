@@ -26,7 +26,8 @@ class RunFailed(Exception):
     """Cells raised, hung or killed their kernel."""
 
     def __init__(self, runs: list[Run]) -> None:
-        self.failures = [run.failure for run in runs if run.failure]
+        self.failed = [run for run in runs if run.failure]
+        self.failures = [run.failure for run in self.failed if run.failure]
         super().__init__("\n\n".join(str(failure) for failure in self.failures))
 
 

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from tools.docs.build import Results, committed
-from tools.docs.normalise import texts
+from tools.docs.normalise import texts, without_outputs
 from tools.docs.notebooks import parse, path_of, read_all, to_text
 from tools.docs.project import MEND
-from tools.docs.records import Record, calls_in, made_from, read
+from tools.docs.records import Record, calls_in, made_from, read, record
 from tools.docs.render import readme
+from tools.docs.runs import Run
 
 _CONTEXT = 3
 
@@ -75,6 +76,15 @@ def flaky(first: Results, second: Results) -> list[Difference]:
         for cell, again in zip(first.notebooks[name].cells, notebook.cells, strict=True)
         if _outputs(cell) != _outputs(again)
     ]
+
+
+def behind(root: Path, run: Run) -> str:
+    """Say which call before a failure is not as recorded; nothing where the cell, or one before it, was edited."""
+    before = read(root, run.name)
+    now = record(root, without_outputs(run.notebook), run.calls)
+    if before is None or run.failure is None or run.failure.cell not in now["cells"]:
+        return ""
+    return "" if run.failure.cell in _edited(before, now) else _calls(before, now, run.failure.cell)
 
 
 def names_in(root: Path, results: Results) -> list[str]:

@@ -93,7 +93,7 @@ def _run_one(run: Run, server_url: str, settings: dict[str, Any]) -> Run:
             )
     except papermill.PapermillExecutionError as error:
         run.current = next(filter(_raised, run.notebook.cells), run.current)
-        run.fail("\n".join(error.traceback) or f"{error.ename}: {error.evalue}")
+        run.raised(error.traceback or [f"{error.ename}: {error.evalue}"])
     except CellTimeoutError:
         run.fail(f"The cell was still running after {settings['execution_timeout']} s.", hung=True)
     except DeadKernelError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tools.docs.build import Results, RunFailed, again, keep, produce, write
-from tools.docs.check import Difference, Verdict, compare, flaky, names_in
+from tools.docs.check import Difference, Verdict, behind, compare, flaky, names_in
 from tools.docs.links import broken
 from tools.docs.notebooks import Refused
 from tools.docs.unchanged import after, remember, snapshot
@@ -86,15 +86,28 @@ def _produced(root: Path, servers: Servers, say: Say) -> Results | None:
     except Refused as refused:
         say(f"\n{refused}\n")
     except RunFailed as failed:
-        say(f"\n{failed}\n")
+        for run in failed.failed:
+            say("\n" + "\n\n".join(filter(None, (str(run.failure), behind(root, run)))))
         names = [failure.notebook for failure in failed.failures if not failure.hung]
-        passes = [name for name in names if isinstance(_second(root, servers, [name], say), Results)]
+        passes = _passes(root, servers, names, say)
         for name in passes:
             say(f"FLAKY {name}: it passed when it ran again")
         say(Verdict.FLAKY if passes else FAILED)
     if (kept := root / ".docs/failed").exists():
         say(f"The run is kept in {kept}.")
     return None
+
+
+def _passes(root: Path, servers: Servers, names: list[str], say: Say) -> list[str]:
+    """Run again what failed, and return what does not fail again."""
+    if not names or servers.another is None:
+        return []
+    say(f"\nonce more, to see whether it fails again: {', '.join(names)}")
+    second = _second(root, servers, names, say)
+    if isinstance(second, RunFailed):
+        failed = {failure.notebook for failure in second.failures}
+        return [name for name in names if name not in failed]
+    return names if isinstance(second, Results) else []
 
 
 def _by_chance(root: Path, servers: Servers, results: Results, say: Say) -> list[Difference]:

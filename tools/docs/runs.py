@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,15 @@ class Run:
             self._notice.cancel()
             self._notice = None
             self.seconds[self.current.id] = time.monotonic() - self._started
+
+    def raised(self, traceback: Sequence[str]) -> None:
+        """Note that the current cell raised: of the frames, its own and the last. The kept notebook has all of them."""
+        frames = [_ANSI.sub("", each) for each in traceback]
+        files = [number for number, frame in enumerate(frames) if frame.startswith("File ")]
+        between = files[:-1]
+        if between:
+            frames[between[0]] = f"… {len(between)} more, which the kept run has …\n"
+        self.fail("\n".join(frame for number, frame in enumerate(frames) if number not in between[1:]))
 
     def fail(self, reason: str, *, hung: bool = False) -> None:
         """Note that the current cell stopped the run."""
