@@ -154,7 +154,7 @@ class RunningServer:
     def _first_line(self, process: "subprocess.Popen[str]") -> str | None:
         """Return the first line of its stdout, nothing if it ends, or None if it takes too long."""
         assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
-        return process.stdout.readline() if wait([process.stdout], self.patience) else None
+        return process.stdout.readline() if wait([process.stdout.fileno()], self.patience) else None
 
     def _end(self, number: signal.Signals) -> int:
         process, self._process = self._process, None

@@ -1,5 +1,7 @@
 """Real kernels run real notebooks: what comes out, where they run, and that nothing outlives them."""
 
+import os
+import stat
 import sys
 from pathlib import Path
 
@@ -8,7 +10,9 @@ import pytest
 
 from tests.docs.trees import ASK, LAST, Oracle, Tree, alive, code, markdown
 from tools.docs.build import RunFailed, write
+from tools.docs.kernels import open_room
 from tools.docs.notebooks import Refused, parse
+from tools.docs.processes import new_mark
 from tools.docs.project import TAKEN_IN_TURNS
 
 
@@ -73,6 +77,17 @@ def test_cells_run_in_this_interpreter_and_nobodys_home(
         ),
     )
     assert "\n> ```text\n> 1\n> ```\n" in tree.produce()["README.md"]
+
+
+def test_a_program_of_another_user_gets_to_its_files() -> None:
+    """PostgreSQL, which root may not run, finds its folder also where whatever root makes is private."""
+    usual = os.umask(0o077)
+    try:
+        with open_room(new_mark()) as room:
+            folders = (room.folder, Path(room.environment["TMPDIR"]))
+            assert [stat.S_IMODE(each.stat().st_mode) for each in folders] == [0o711, 0o711]
+    finally:
+        os.umask(usual)
 
 
 def test_a_failing_cell_is_named_and_the_others_run_on(tree: Tree) -> None:

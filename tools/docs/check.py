@@ -80,11 +80,11 @@ def flaky(first: Results, second: Results) -> list[Difference]:
 
 def behind(root: Path, run: Run) -> str:
     """Say which call before a failure is not as recorded; nothing where the cell, or one before it, was edited."""
-    before = read(root, run.name)
-    now = record(root, without_outputs(run.notebook), run.calls)
-    if before is None or run.failure is None or run.failure.cell not in now["cells"]:
+    before, now = read(root, run.name), record(root, without_outputs(run.notebook), run.calls)
+    cell = run.failure.cell if run.failure else None
+    if before is None or cell is None or cell in _edited(before, now):
         return ""
-    return "" if run.failure.cell in _edited(before, now) else _calls(before, now, run.failure.cell)
+    return _calls(before, now, cell)
 
 
 def names_in(root: Path, results: Results) -> list[str]:

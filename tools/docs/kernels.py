@@ -63,7 +63,8 @@ def open_room(mark: str) -> Iterator[Room]:
         room = Room(Path(folder).resolve(), mark)
         for name in ("home", "tmp", "ipython/profile_default/startup"):
             (room.folder / name).mkdir(parents=True)
-        room.folder.chmod(0o711)  # for programs of a notebook that run as another user, as PostgreSQL does for root
+        for passed in (room.folder, room.folder / "tmp"):
+            passed.chmod(0o711)  # for programs of a notebook that run as another user, as PostgreSQL does for root
         shutil.copy(STARTUP, room.folder / "ipython/profile_default/startup")
         yield room
 
