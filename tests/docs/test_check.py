@@ -124,6 +124,7 @@ def test_a_damaged_or_missing_record_makes_what_differs_stale(committed: Tree) -
     [
         ("print(1)", (call(1, "say", 500, "ONE"),), "The server answers otherwise, in `say`:\n"),
         ("print(1)", (call(1, "say", 200, "one"),), "The server was asked and answered the same up to here"),
+        ("print(1)", (), "The server was asked and answered the same up to here"),
         ("print(2)", (call(1, "say", 500, "ONE"),), ""),
     ],
 )
