@@ -4,6 +4,7 @@ Exit code 0: done. 1: something is wrong with a page; each warning is told.
 """
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,23 +12,28 @@ from sphinx.cmd.build import build_main
 
 from tools.site.run_page import NAME, run_page
 from tools.site.stage import OPENAPI, OWN, stage
-from tools.site.stories import record
 
 ROOT = Path(__file__).parents[2]
 SITE = Path(".docs/site")
 """Below the repository, ignored by git."""
+RECORD = [sys.executable, "-m", "tools.site.stories"]
+"""Writes down what the page shows where a reader steps through a run."""
 
 
 def build(root: Path, site: Path) -> int:
-    """Write the site of the repository at `root`; return what Sphinx says, 0 if all is well."""
+    """Write the site of the repository at `root`; return an exit code, 0 if all is well."""
     source = site.with_name(f"{site.name}-source")
     stage(root, source)
     shutil.rmtree(site, ignore_errors=True)
-    words = ["-W", "--keep-going", "--quiet", "-b", "html", "-c", root / OWN, "-d", source / ".doctrees", source, site]
-    status = build_main([str(word) for word in words])
+    how = ["-W", "--keep-going", "--quiet", "--jobs", "auto", "-b", "html", "-c", root / OWN]
+    # What is recorded waits for servers and keys most of the time, and Sphinx does not.
+    with subprocess.Popen(RECORD, cwd=root, stdout=subprocess.PIPE, text=True) as recording:
+        status = build_main([str(word) for word in (*how, "-d", source / ".doctrees", source, site)])
+        stories, _ = recording.communicate()
+    status = status or recording.returncode
     if not status:
         shutil.copyfile(source / OPENAPI, site / OPENAPI)
-        (site / NAME).write_text(run_page(root / OWN / "run", record()))
+        (site / NAME).write_text(run_page(root / OWN / "run", stories))
     return status
 
 

@@ -1,5 +1,10 @@
-"""What the page where a reader steps through a run tells: an honest server, and one that lies in two ways."""
+"""What the page where a reader steps through a run tells: an honest server, and one that lies in two ways.
 
+`python -m tools.site.stories` writes it to stdout, as JSON.
+"""
+
+import json
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -93,3 +98,7 @@ def _fork(run: Recorder) -> list[Step]:
             "sent. The phone refuses, and keeps what it has.",
         )
     return run.steps
+
+
+if __name__ == "__main__":
+    json.dump(record(), sys.stdout)
