@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -78,6 +79,11 @@ def window(size: tuple[int, int]) -> Iterator[webdriver.Chrome]:
             yield driver
         finally:
             driver.quit()
+
+
+def complaints(browser: webdriver.Chrome) -> list[Any]:
+    """Return what the browser's console has."""
+    return list(browser.get_log("browser"))  # type: ignore[no-untyped-call]
 
 
 def _is_here() -> bool:

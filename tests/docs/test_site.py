@@ -1,27 +1,21 @@
 """The site: built without a warning, every link in it leads somewhere, and a browser needs no other host for it."""
 
-import fcntl
-import functools
 import json
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
+import re
 from html.parser import HTMLParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import axe_core_python
 import pytest
-from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from tests.browser import window
+from tests.browser import complaints, window
 from tools.promises.holders import holders
 from tools.promises.pages import PAGES as PROMISING
 from tools.promises.pages import sections
+from walletsync import errors
 
 ROOT = Path(__file__).parents[2]
 DESKTOP, PHONE = (1280, 900), (400, 800)
@@ -43,38 +37,12 @@ AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
 FOUND = """const done = arguments[0];
 axe.run({resultTypes: ["violations"]}).then((found) => done(found.violations));"""
 SERIOUS = {"serious", "critical"}
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Built once, for all processes that run tests."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    folder = shared / "site-test" / "site"
-    with (shared / "site.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            folder.parent.mkdir()
-            command = [sys.executable, "-m", "tools.site", str(folder)]
-            ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-            assert ran.returncode == 0, ran.stderr
-            assert ran.stderr == ""
-    return folder
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def address(site: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site))) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+SCROLLING = """document.querySelectorAll("details").forEach((each) => (each.open = true));
+return [...document.querySelectorAll("article *, main *")]
+  .filter((each) => getComputedStyle(each).overflowX !== "visible" && each.scrollWidth > each.clientWidth + 1)
+  .filter((each) => each.clientWidth > 1) // but for what only a screen reader is given
+  .map((each) => each.textContent.trim().slice(0, 60));"""
+"""What has to be scrolled sideways to be read, folded parts included."""
 
 
 class Document(HTMLParser):
@@ -101,25 +69,11 @@ def asked_for(browser: Chrome, address: str) -> list[str]:
     return [each["request"]["url"] for each in tried if each["documentURL"].startswith(address)]
 
 
-def complaints(browser: Chrome) -> list[Any]:
-    """Return what the browser's console has."""
-    return list(browser.get_log("browser"))  # type: ignore[no-untyped-call]
-
-
 def violations(browser: Chrome) -> list[str]:
     """Return what axe finds that keeps people out of the page."""
     browser.execute_script(AXE)
     found = browser.execute_async_script(FOUND)
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in SERIOUS]
-
-
-def press(browser: Chrome, *keys: str) -> None:
-    for key in keys:
-        ActionChains(browser).send_keys(key).perform()
-
-
-def text(browser: Chrome, selector: str) -> str:
-    return browser.find_element(By.CSS_SELECTOR, selector).text
 
 
 def test_every_link_leads_to_a_page_and_an_anchor(site: Path) -> None:
@@ -184,6 +138,24 @@ def test_pages_need_no_other_host_and_keep_nobody_out(address: str, size: tuple[
         assert [each for each in asked if not each.startswith((address, "data:"))] == []
 
 
+def test_nobody_scrolls_sideways_at_a_desk(site: Path, address: str) -> None:
+    """No page has code, a table or a picture that is wider than its place."""
+    with window(DESKTOP) as browser:
+        for page in sorted(str(path.relative_to(site)) for path in site.rglob("*.html")):
+            browser.get(address + page)
+            assert browser.execute_script(SCROLLING) == [], page
+
+
+def test_the_tree_of_errors_leads_to_each(site: Path) -> None:
+    """All that the client raises stands in one list, from which a name leads to what it is about."""
+    text = (site / "api/errors.html").read_text()
+    tree = Document(text.partition("<dl")[0])
+    assert errors.__doc__ is not None
+    names = set(re.findall(r"── (\w+)", errors.__doc__))
+    assert len(names) > 40
+    assert {f"#walletsync.errors.{name}" for name in names} <= set(tree.links)
+
+
 def test_another_host_would_be_noticed(address: str) -> None:
     """A page that loads something from elsewhere leaves a trace, although it gets nothing."""
     with window(DESKTOP) as browser:
@@ -200,54 +172,3 @@ def test_search_finds_what_a_page_says(address: str) -> None:
         browser.get(f"{address}search.html?q=rollback")
         browser.implicitly_wait(30)
         assert browser.find_elements(By.CSS_SELECTOR, "ul.search li a")
-
-
-def test_a_reader_steps_through_the_run_by_keyboard(address: str) -> None:
-    """Forwards and back, to both ends and not beyond; the sentence, the wire and what is new are there to be read."""
-    with window(DESKTOP) as browser:
-        browser.get(address + "run.html")
-        first = text(browser, "#said")
-        assert text(browser, "#place") == "Step 1 of 10"
-        press(browser, Keys.ARROW_LEFT)
-        assert text(browser, "#said") == first
-        press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
-        assert text(browser, "#place") == "Step 3 of 10"
-        assert "rent" in text(browser, "#laptop")
-        assert "POST /api/3/wallet" in text(browser, "#wire")
-        assert "rent" not in text(browser, "#wire") + text(browser, "#server")
-        assert "new" in text(browser, "#server")
-        press(browser, Keys.ARROW_LEFT)
-        assert text(browser, "#place") == "Step 2 of 10"
-        press(browser, Keys.END, Keys.ARROW_RIGHT)
-        assert text(browser, "#place") == "Step 10 of 10"
-        assert all(
-            word in text(browser, f"#{device}") for device in ("laptop", "phone") for word in ("coffee", "books")
-        )
-        press(browser, Keys.HOME)
-        assert text(browser, "#said") == first
-        browser.find_element(By.ID, "next").click()
-        press(browser, Keys.ARROW_RIGHT)
-        assert text(browser, "#place") == "Step 3 of 10", "a button that was pressed leaves the keys as they were"
-        assert complaints(browser) == []
-
-
-@pytest.mark.parametrize(
-    ("lie", "name", "sentence"),
-    [
-        ("rollback", "RollbackDetected", "older than version 3 that this device has already seen"),
-        ("fork", "ForkDetected", "it shows different histories to your devices"),
-    ],
-)
-def test_a_lie_ends_with_the_error_of_the_library(address: str, lie: str, name: str, sentence: str) -> None:
-    """In its words, and the device keeps what it has."""
-    with window(PHONE) as browser:
-        browser.get(address + "run.html")
-        browser.find_element(By.CSS_SELECTOR, f'#stories button[value="{lie}"]').click()
-        before = text(browser, "#phone pre")
-        assert not browser.find_element(By.ID, "error").is_displayed()
-        press(browser, Keys.END)
-        assert f"The phone says: {name}" in text(browser, "#error")
-        assert sentence in text(browser, "#error")
-        assert ("two books" if lie == "fork" else before) in text(browser, "#phone pre")
-        assert browser.current_url.endswith(f"#{lie}-{4 if lie == 'rollback' else 8}")
-        assert complaints(browser) == []

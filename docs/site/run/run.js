@@ -108,6 +108,12 @@ function tell(name, step = 1) {
   show();
 }
 
+/* The site keeps what its reader chose, light or dark, in this browser. */
+function asOnTheSite() {
+  const chosen = localStorage.getItem("theme");
+  document.documentElement.style.colorScheme = ["light", "dark"].includes(chosen) ? chosen : "";
+}
+
 const moves = {
   ArrowLeft: () => go(at - 1),
   ArrowRight: () => go(at + 1),
@@ -129,5 +135,7 @@ for (const each of stories) {
   button.addEventListener("click", () => tell(each.name));
   byId("stories").append(button);
 }
+addEventListener("storage", asOnTheSite);
 const [name, step] = location.hash.slice(1).split("-");
 tell(name, Number(step) || 1);
+asOnTheSite(); // last, since a browser that keeps nothing for this page throws here
