@@ -35,8 +35,9 @@ class Servers:
 
 
 FAILED = (
-    "A cell raised. Where it is a check, what its first line says is not so: mend the code, or the sentence together "
-    "with its check. Where it is another, the code no longer does what the cell asks for: a name may have changed. "
+    "A cell raised. Where the server answers otherwise, begin there. Where the cell is a check, what its first line "
+    "says is not so: mend the code, or the sentence together with its check. Where it is another, the code no longer "
+    "does what the cell asks for: a name may have changed. "
     "`make lab` opens the notebook to try it."
 )
 
