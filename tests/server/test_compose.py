@@ -156,7 +156,12 @@ def test_settings_of_the_services_are_right(compose: dict[str, Any]) -> None:
         assert "ports" not in service, "clients reach it through the proxy only"
         assert set(service["networks"]) <= set(compose["services"]["caddy"]["networks"]) | {"data"}
     (network,) = (compose["networks"][name] for name in compose["services"]["caddy"]["networks"])
-    assert ipaddress.ip_address(proxy["ipv4_address"]) in ipaddress.ip_network(network["ipam"]["config"][0]["subnet"])
+    (config,) = network["ipam"]["config"]
+    subnet, given = ipaddress.IPv4Network(config["subnet"]), ipaddress.IPv4Network(config["ip_range"])
+    assert given.subnet_of(subnet)
+    address = ipaddress.IPv4Address(proxy["ipv4_address"])
+    assert address in subnet
+    assert address not in given, "a server, which starts earlier, may get it"
 
 
 def test_caddy_leads_to_the_servers(compose: dict[str, Any], tmp_path: Path) -> None:
@@ -204,6 +209,13 @@ def test_the_database_of_two_servers() -> None:
         "POSTGRES_PASSWORD_FILE": "/run/secrets/database-password",
     }
     assert compose["networks"]["data"]["internal"] is True
+    # PostgreSQL's image makes the database by a server that answers at its socket alone, and that takes a while.
+    assert "--host=127.0.0.1" in database["healthcheck"]["test"]
+    assert database["healthcheck"]["start_period"] == "2m"
+    valkey = compose["services"]["valkey"]["command"]
+    policy = valkey[valkey.index("--maxmemory-policy") + 1]
+    assert f"`maxmemory-policy {policy}`" in (ROOT / "server" / "README.md").read_text()
+    assert valkey[valkey.index("--protected-mode") + 1] == "no", "it refuses all others where nobody needs a password"
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert {Path(secret["file"]).name for secret in compose["secrets"].values()} <= set(ignored)
 
