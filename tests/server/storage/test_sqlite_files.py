@@ -54,6 +54,14 @@ def test_files_are_the_owners_only(file: Path) -> None:
     assert {path.name for path in file.parent.iterdir()} == {"walletsync.db", "walletsync.db.lock"}
 
 
+def test_system_without_effective_users_will_do(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python in a browser cannot say as whom it runs, and keeps accounts all the same."""
+    monkeypatch.delattr(os, "geteuid")
+    with closing(open_sqlite(file, inline=True)) as storage:
+        storage.write(lambda transaction: transaction.insert_account(ALICE))
+        assert storage.read(lambda transaction: transaction.find_account(ALICE.email)) == ALICE
+
+
 @pytest.mark.parametrize(
     ("version", "broken"),
     [

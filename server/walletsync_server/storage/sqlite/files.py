@@ -67,7 +67,7 @@ def _give_to_owner(descriptor: int, database: Path) -> None:
     Otherwise a server that runs as that user could not open it. Root that may not give files away, as in some
     containers, is a user like any other.
     """
-    if os.geteuid() == 0:
+    if os.fstat(descriptor).st_uid == 0:  # who made it: not every system says who runs this, a browser does not
         owner = owner_of(database)
         with suppress(PermissionError):
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
