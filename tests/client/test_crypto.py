@@ -244,6 +244,7 @@ def test_another_spelling_of_the_same_bytes_is_refused_before_the_aead(aead_call
     assert refused(vector, changes, aead_calls) == len(changes)
 
 
+@pytest.mark.untraced  # far more steps than others
 @pytest.mark.promise("S-3", "T-10")
 def test_random_blobs_are_refused_before_the_aead(aead_calls: list[str]) -> None:
     """100,000 wallets that nobody sealed: noise, noise in base64, behind a true header, with a true or any HMAC."""

@@ -15,6 +15,8 @@ from walletsync.formats.label_answers import LabelAnswers
 from walletsync.formats.label_sense import Key
 from walletsync.memory import Memory, remembered
 
+pytestmark = pytest.mark.untraced  # far more steps than other tests of the same rooms
+
 SEEDS = 150
 STEPS = 12
 

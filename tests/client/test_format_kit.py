@@ -562,6 +562,7 @@ def test_a_format_that_loses_shares_or_tells_is_caught(format_: JSONFormat, says
         check(format_, OBJECTS)
 
 
+@pytest.mark.untraced  # more steps than all others of this file
 @pytest.mark.parametrize("format_", [OfObjects(), Opening()], ids=lambda value: type(value).__name__)
 def test_the_formats_that_these_break_are_right_ones(format_: JSONFormat) -> None:
     """So each of them is caught for its fault."""

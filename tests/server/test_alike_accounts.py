@@ -91,6 +91,7 @@ QUESTIONS: dict[str, Callable[[Services, str, str], object]] = {
 }
 
 
+@pytest.mark.untraced  # far more steps than others
 @pytest.mark.promise("S-19", "T-25")
 def test_no_order_of_questions_tells_an_account(worlds: Worlds, clock: FakeClock) -> None:
     """Whatever is asked, from the owner's network and from others, both servers answer alike all the time."""

@@ -191,6 +191,7 @@ def test_known_network_is_not_locked_out_from_elsewhere(throttle: Throttle) -> N
     assert allowed(lambda: right_guess(throttle, HOME, NETWORK)) == PAIR
 
 
+@pytest.mark.untraced  # far more steps than others
 @pytest.mark.promise("S-24")
 def test_known_network_cannot_be_told_by_wrong_guesses(clock: Seconds) -> None:
     """They are answered alike, use up as much of everything, and say the same time, in any order with others."""
