@@ -39,6 +39,22 @@ def made(name: str) -> list[str]:
     return [f"notebooks/{name}.ipynb", f"notebooks/records/{name}.json"]
 
 
+def test_a_server_that_does_not_start_is_a_sentence(tmp_path: Path) -> None:
+    """And what it wrote, no traceback of the machine; nothing is changed, and the command says so."""
+    tree = Tree(tmp_path / "tree")
+    tree.add("01-setup", *CELLS)
+    before = tree.files()
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "uvloop.py").write_text("raise ImportError('this machine has none')\n")
+    status, said = finish(docs("build", "--root", tree.root, PYTHONPATH=str(broken)))
+    assert status == 1
+    assert said.startswith("The server did not start. It wrote:\n")
+    assert "ImportError" in said
+    assert "tools/docs" not in said
+    assert tree.files() == before
+
+
 def test_two_runs_anywhere_are_equal_to_the_byte_and_a_change_of_the_server_is_named(tmp_path: Path) -> None:
     """Other folders, ports, time zones and locales: the same notebooks and README. Another answer: wrong, with
     notebook, cell, old and new output and the call, while the tree stays as it was; no advice to write it anew."""

@@ -88,6 +88,18 @@ def test_path_and_parameters_agree(path: str, method: str, operation: Mapping[st
     assert all(each["required"] for each in inside)
 
 
+def test_sentences_are_whole() -> None:
+    """Where an answer says how long to wait, the document says a while, and no reader sees a gap."""
+    said = [
+        response["description"]
+        for item in DOCUMENT["paths"].values()
+        for operation in item.values()
+        for response in operation["responses"].values()
+    ]
+    assert not [text for text in said if "{" in text]
+    assert any("try again in a while." in text for text in said)
+
+
 def test_every_error_has_its_status_and_code_once() -> None:
     """The error code of a schema is the one that the service says, at the status that it is answered with."""
     schemas = DOCUMENT["components"]["schemas"]

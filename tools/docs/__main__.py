@@ -6,8 +6,8 @@ python -m tools.docs lab [OPTIONS]   open a copy of them in JupyterLab, which ge
 python -m tools.docs keep NOTEBOOK   take over what was edited in that copy
 python -m tools.docs try URL         run copies of them on somebody else's server, and publish nothing
 
-Exit code 0: done, up to date. 1: stale, wrong, flaky, refused, or a cell failed. 2: called in a wrong way.
-128 + n: signal n.
+Exit code 0: done, up to date. 1: stale, wrong, flaky, refused, a cell failed, or the server did not start. 2: called in
+a wrong way. 128 + n: signal n.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
-from tools.docs.processes import MARK, kill_marked, new_mark
+from tools.docs.processes import MARK, NoServer, kill_marked, new_mark
 from tools.docs.project import MEND, running_server
 from tools.docs.unchanged import is_unchanged
 
@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         say("stopped")
         return 128 + stopped.number
+    except NoServer as error:
+        say(str(error))
+        return 1
     finally:
         kill_marked(mark)
 

@@ -15,6 +15,10 @@ MARK = "DOCS_RUN"
 """The environment variable that marks processes. It has no prefix of the project: such are kept from its programs."""
 
 
+class NoServer(Exception):
+    """The server that a run needs did not start. The message says why, and has what it wrote."""
+
+
 def new_mark() -> str:
     """Return a mark. What is marked with it is also covered by the mark that this very process has."""
     return f"{os.environ.get(MARK, '')}/{uuid.uuid4().hex}"

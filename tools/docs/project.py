@@ -4,10 +4,12 @@ import base64
 import binascii
 import os
 import re
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.docs.processes import NoServer
 from tools.docs.rules import DIGEST, MEMORY_ADDRESS, PORTS, SECRETS, TIME, Rule, after, is_32_bytes
 
 if TYPE_CHECKING:
@@ -47,11 +49,22 @@ TAKEN_IN_TURNS = ("walletsync.crypto:_argon2id",)
 and uses more than one core: all notebooks at once would need gigabytes and gain nothing."""
 
 
-def running_server() -> "AbstractContextManager[RunningServer]":
-    """Return the server that a run talks to, a real process of its own; it has a `url`."""
-    from walletsync_server.testing import RunningServer  # takes a while, and who is given a server needs none
+@contextmanager
+def running_server() -> Iterator["RunningServer"]:
+    """Give the server that a run talks to, a real process of its own; it has a `url`.
 
-    return RunningServer(accounts="open")
+    Raises:
+        NoServer: if it does not start.
+    """
+    # It takes a while, and who is given a server needs none.
+    from walletsync_server.testing import RunningServer, ServerDidNotStart
+
+    with closing(RunningServer(accounts="open")) as server:
+        try:
+            server.start()
+        except ServerDidNotStart as error:
+            raise NoServer(str(error)) from error
+        yield server
 
 
 def for_one_run(source: str, run: str) -> str:

@@ -170,7 +170,7 @@ def _refusal(status: int, kinds: list[type[ServiceError]], schemas: _Schemas) ->
     found = [schemas.of_error(kind) for kind in kinds]
     schema = found[0] if len(found) == 1 else {"oneOf": found}
     return {
-        "description": "\n".join(f"`{kind.code}`: {kind.sentence}" for kind in kinds),
+        "description": "\n".join(f"`{kind.code}`: {kind.sentence.replace('{}', 'a while')}" for kind in kinds),
         "headers": _headers(_ERROR_HEADERS.get(status, {}))
         | (_headers({"Retry-After": _WAIT}, required=False) if {Busy, Unavailable} & set(kinds) else {})
         | (_headers({"ETag": _CURRENT}, required=False) if Conflict in kinds else {}),
