@@ -42,8 +42,6 @@ from walletsync.store import DeviceState
 Device = Callable[..., Client]
 NEW, MISTYPED = "canary-new-0b61", "canary-mistyped-0b62"
 IN_NAME, IN_VALUE = "canary-name-0b63", "canary-value-0b64"
-pytestmark = pytest.mark.untraced  # far more steps than other tests of the same rooms
-
 A_NAME = "name in the document"
 DOCUMENT = {IN_NAME: {IN_NAME: IN_VALUE}}
 HIDDEN = Answer(404, b"not found")

@@ -36,8 +36,6 @@ from tests.conftest import PASSWORD
 from walletsync.errors import NewPasswordNeeded, ServerUnreachable, WrongCredentials, WrongPassword
 from walletsync_server.testing import RunningServer
 
-pytestmark = pytest.mark.untraced  # far more steps than other tests of the same rooms
-
 ROOT = Path(__file__).parents[2]
 PATHS = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'notebooks'}"}
 

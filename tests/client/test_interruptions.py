@@ -20,8 +20,6 @@ from tests.simulator.server import Server
 from walletsync import Client
 from walletsync.errors import WrongCredentials
 
-pytestmark = pytest.mark.untraced  # far more steps than other tests of the same rooms
-
 EMAIL = "person@example.com"
 NEW = "a new password, also a long one"
 NEWEST = "a third password, longer than that"

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -17,8 +16,6 @@ from walletsync.merge import MISSING, Item, Merged, Path, merge, replace, same, 
 
 # The same examples in every run: a failure in CI is a failure at the desk.
 thorough = examples(100)
-
-pytestmark = pytest.mark.untraced  # far more steps than other tests of the same rooms
 
 KEYS = {"/*" * depth + "/items": "id" for depth in range(4)}
 
