@@ -50,7 +50,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def address(site: Path) -> Iterator[str]:
+def site_address(site: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

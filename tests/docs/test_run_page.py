@@ -22,10 +22,10 @@ def text(browser: Chrome, selector: str) -> str:
     return browser.find_element(By.CSS_SELECTOR, selector).text
 
 
-def test_a_reader_steps_through_the_run_by_keyboard(address: str) -> None:
+def test_a_reader_steps_through_the_run_by_keyboard(site_address: str) -> None:
     """Forwards and back, to both ends and not beyond; the sentence, the wire and what is new are there to be read."""
     with window(DESKTOP) as browser:
-        browser.get(address + "run.html")
+        browser.get(site_address + "run.html")
         first = text(browser, "#said")
         assert text(browser, "#place") == "Step 1 of 10"
         press(browser, Keys.ARROW_LEFT)
@@ -58,10 +58,10 @@ def test_a_reader_steps_through_the_run_by_keyboard(address: str) -> None:
         ("fork", "ForkDetected", "it shows different histories to your devices"),
     ],
 )
-def test_a_lie_ends_with_the_error_of_the_library(address: str, lie: str, name: str, sentence: str) -> None:
+def test_a_lie_ends_with_the_error_of_the_library(site_address: str, lie: str, name: str, sentence: str) -> None:
     """In its words, and the device keeps what it has."""
     with window(PHONE) as browser:
-        browser.get(address + "run.html")
+        browser.get(site_address + "run.html")
         browser.find_element(By.CSS_SELECTOR, f'#stories button[value="{lie}"]').click()
         before = text(browser, "#phone pre")
         assert not browser.find_element(By.ID, "error").is_displayed()
@@ -73,16 +73,16 @@ def test_a_lie_ends_with_the_error_of_the_library(address: str, lie: str, name: 
         assert complaints(browser) == []
 
 
-def test_the_page_of_the_run_is_as_dark_as_the_site(address: str) -> None:
+def test_the_page_of_the_run_is_as_dark_as_the_site(site_address: str) -> None:
     """Whoever chose a theme on the site meets it there as well, whatever their system has."""
     with window(DESKTOP) as browser:
         features = [{"name": "prefers-color-scheme", "value": "light"}]
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        browser.get(address + "run.html")
+        browser.get(site_address + "run.html")
         assert browser.execute_script(BACKGROUND) == "rgb(255, 255, 255)"
-        browser.get(address + "index.html")
+        browser.get(site_address + "index.html")
         toggle = element_to_be_clickable((By.CSS_SELECTOR, ".theme-toggle-content .theme-toggle"))
         WebDriverWait(browser, SECONDS).until(toggle).click()
         assert browser.execute_script("return document.body.dataset.theme") == "dark"
-        browser.get(address + "run.html")
+        browser.get(site_address + "run.html")
         assert browser.execute_script(BACKGROUND) == "rgb(19, 20, 22)"

@@ -62,11 +62,11 @@ class Document(HTMLParser):
                 self.anchors.add(value)
 
 
-def asked_for(browser: Chrome, address: str) -> list[str]:
+def asked_for(browser: Chrome, site_address: str) -> list[str]:
     """Return all that the browser has tried to get for pages at this address, also in vain."""
     entries = [json.loads(each["message"])["message"] for each in browser.get_log("performance")]  # type: ignore[no-untyped-call]
     tried = [each["params"] for each in entries if each["method"] == "Network.requestWillBeSent"]
-    return [each["request"]["url"] for each in tried if each["documentURL"].startswith(address)]
+    return [each["request"]["url"] for each in tried if each["documentURL"].startswith(site_address)]
 
 
 def violations(browser: Chrome) -> list[str]:
@@ -121,28 +121,28 @@ def test_each_promise_is_linked_with_its_tests(site: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
-def test_pages_need_no_other_host_and_keep_nobody_out(address: str, size: tuple[int, int], scheme: str) -> None:
+def test_pages_need_no_other_host_and_keep_nobody_out(site_address: str, size: tuple[int, int], scheme: str) -> None:
     """Nothing is asked of another host, nothing fails, nothing is cut off, and axe finds nothing serious."""
     with window(size) as browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         browser.set_script_timeout(SECONDS)
         for page in PAGES:
-            browser.get(address + page)
+            browser.get(site_address + page)
             assert browser.execute_script("return document.documentElement.scrollWidth") == size[0], page
             if page in LOOKED_AT:
                 assert violations(browser) == [], page
             assert complaints(browser) == [], page
-        asked = asked_for(browser, address)
-        assert {address + page for page in PAGES} <= set(asked)
-        assert [each for each in asked if not each.startswith((address, "data:"))] == []
+        asked = asked_for(browser, site_address)
+        assert {site_address + page for page in PAGES} <= set(asked)
+        assert [each for each in asked if not each.startswith((site_address, "data:"))] == []
 
 
-def test_nobody_scrolls_sideways_at_a_desk(site: Path, address: str) -> None:
+def test_nobody_scrolls_sideways_at_a_desk(site: Path, site_address: str) -> None:
     """No page has code, a table or a picture that is wider than its place."""
     with window(DESKTOP) as browser:
         for page in sorted(str(path.relative_to(site)) for path in site.rglob("*.html")):
-            browser.get(address + page)
+            browser.get(site_address + page)
             assert browser.execute_script(SCROLLING) == [], page
 
 
@@ -156,19 +156,19 @@ def test_the_tree_of_errors_leads_to_each(site: Path) -> None:
     assert {f"#walletsync.errors.{name}" for name in names} <= set(tree.links)
 
 
-def test_another_host_would_be_noticed(address: str) -> None:
+def test_another_host_would_be_noticed(site_address: str) -> None:
     """A page that loads something from elsewhere leaves a trace, although it gets nothing."""
     with window(DESKTOP) as browser:
-        browser.get(address + "index.html")
+        browser.get(site_address + "index.html")
         browser.execute_script(
             "document.body.append(Object.assign(new Image(), {src: 'https://cdn.example.com/x.png'}))"
         )
-        assert "https://cdn.example.com/x.png" in asked_for(browser, address)
+        assert "https://cdn.example.com/x.png" in asked_for(browser, site_address)
 
 
-def test_search_finds_what_a_page_says(address: str) -> None:
+def test_search_finds_what_a_page_says(site_address: str) -> None:
     """Without a server that searches."""
     with window(DESKTOP) as browser:
-        browser.get(f"{address}search.html?q=rollback")
+        browser.get(f"{site_address}search.html?q=rollback")
         browser.implicitly_wait(30)
         assert browser.find_elements(By.CSS_SELECTOR, "ul.search li a")

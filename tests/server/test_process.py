@@ -1,11 +1,13 @@
 """What only a real process can show: races, restarts, loss of power, two processes on one file."""
 
 import random
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPException
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cheap_server import CheapServer
@@ -52,6 +54,20 @@ def test_restart_keeps_everything(server: RunningServer) -> None:
         assert [answer.body for answer in before] == [answer.body for answer in after]
         assert account.post(1, "wallet 1").json["applied"] is True
         assert log_in(wire, account.email, device="phone").status == 200
+
+
+def test_signals_in_a_row_end_it() -> None:
+    """Ctrl-C again and again, or a terminal's signal and a supervisor's, as quickly as they can come."""
+    with RunningServer(patience=30) as server:
+        process = psutil.Process(server.pid)
+
+        def has_ended() -> bool:
+            for number in 100 * (signal.SIGTERM, signal.SIGINT):
+                process.send_signal(number)
+            return process.status() == psutil.STATUS_ZOMBIE
+
+        until(has_ended)
+        assert server.stop() == 0
 
 
 @pytest.mark.parametrize("seed", [20261123])  # so that a failure names it

@@ -77,17 +77,20 @@ def serve_command(configuration: Configuration, stop_with_stdin: bool) -> None:
 def _run(configuration: Configuration, *, stop_with_stdin: bool) -> None:
     settings = configuration.settings
     stopping = threading.Event()
-
-    def stop(*_signal: object) -> None:
-        stopping.set()
-        notify("STOPPING=1")
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    ending = [signal.SIGTERM, signal.SIGINT]
     if reloads := not _is_in_a_terminal():
         hold_hangups()
     else:
-        signal.signal(signal.SIGHUP, stop)  # the terminal was closed
+        ending.append(signal.SIGHUP)  # the terminal was closed
+
+    def stop(*_signal: object) -> None:
+        for each in ending:
+            signal.signal(each, signal.SIG_IGN)  # another one that came amid this would wait for its lock for ever
+        stopping.set()
+        notify("STOPPING=1")
+
+    for each in ending:
+        signal.signal(each, stop)
     with passed_listener() or bind(settings.host, settings.port) as listener:
         announce = partial(_announce, settings, url_of(listener))
         link = None
