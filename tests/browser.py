@@ -83,7 +83,7 @@ def window(size: tuple[int, int]) -> Iterator[webdriver.Chrome]:
 
 def complaints(browser: webdriver.Chrome) -> list[Any]:
     """Return what the browser's console has."""
-    return list(browser.get_log("browser"))  # type: ignore[no-untyped-call]
+    return list(browser.get_log("browser"))  # type: ignore[no-untyped-call]  # selenium does not type it
 
 
 def _is_here() -> bool:

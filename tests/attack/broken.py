@@ -77,4 +77,4 @@ def take_no_lock() -> None:
         honest(self, account_id, wallet)
 
     on_postgres._LOCK_ROW_OF_TOKEN = cast(Any, SimpleNamespace(run=lambda *_, **__: None))
-    PostgresWriteTransaction.append_wallet = append_wallet  # type: ignore[assignment, method-assign]  # as above
+    PostgresWriteTransaction.append_wallet = append_wallet  # type: ignore[assignment, method-assign]  # which is to be broken, and names its first argument otherwise

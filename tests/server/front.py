@@ -40,9 +40,9 @@ class Front:
         return self.clients[-1]
 
 
-def app_with(folder: Path, **options: object) -> flask.Flask:
+def app_with(folder: Path, **options: Any) -> flask.Flask:
     """Return an application with cheap passwords, and with settings of the test's own."""
-    settings = Settings(database=f"sqlite:///{folder}/walletsync.db", accounts="open", **options)  # type: ignore[arg-type]
+    settings = Settings(database=f"sqlite:///{folder}/walletsync.db", accounts="open", **options)
     return create_app(settings, passwords=cheap_passwords(), hub=Hub(per_account=100))
 
 

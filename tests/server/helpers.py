@@ -171,6 +171,15 @@ def connect(url: str, source: str = "") -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=20, source_address=(source, 0))
 
 
+def refuses(url: str) -> bool:
+    """Say whether nobody can connect there any more."""
+    try:
+        connect(url).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def free_port() -> int:
     """Return a port that nobody listens on, for a program that cannot pick one itself."""
     with socket.socket() as listener:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cheap_server import CheapServer
 from tests.server.front import served
-from tests.server.helpers import HttpWire, cheap_passwords, connect, until
+from tests.server.helpers import HttpWire, cheap_passwords, connect, refuses, until
 from walletsync_server.app import close_app, create_app
 from walletsync_server.asgi import http_protocol
 from walletsync_server.asgi import server as asgi_server
@@ -95,15 +95,6 @@ def test_newcomer_is_answered_at_a_stop(
             head, _, body = received.read().partition(b"\r\n\r\n")
         assert head.split()[1] == status, body
         assert b"connection: close" in head.lower()
-
-
-def refuses(url: str) -> bool:
-    """Say whether nobody can connect there any more."""
-    try:
-        connect(url).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def test_stop_waits_no_longer_than_it_may(app: flask.Flask, monkeypatch: pytest.MonkeyPatch) -> None:

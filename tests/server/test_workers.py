@@ -34,6 +34,7 @@ from tests.server.helpers import (
     free_port,
     new_account,
     one_of_many_is_accepted,
+    refuses,
     sign_up,
     until,
 )
@@ -272,19 +273,11 @@ def test_who_connects_while_all_stop_is_refused(server: RunningServer) -> None:
         connection.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 100")
         stopped = pool.submit(server.stop)
-        until(lambda: is_refused(server.url))
+        until(lambda: refuses(server.url))
         assert not stopped.done()
         connection.sendall(b"{}")
         assert connection.recv(100).startswith(b"HTTP/1.1 400")
         assert stopped.result() == 0
-
-
-def is_refused(url: str) -> bool:
-    try:
-        connect(url).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def nothing() -> None:
