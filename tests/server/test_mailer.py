@@ -320,6 +320,29 @@ def test_mail_that_was_sent_but_not_noted_comes_again(
     assert Counter(mail.to for mail in server.inbox) == {ALICE: 2, BOB: 1}
 
 
+def test_new_route_holds_for_the_next_mail(office: Office, server: MailServer) -> None:
+    """A mail that is queued after the route was set anew does not go over a connection that was open already."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(command: str, address: str) -> None:
+        begun.set()
+        assert go_on.wait(20)
+
+    server.says = hold
+    server.start()
+    with MailServer() as other:
+        office.sign_up(ALICE)
+        sender = office.send_by(server)
+        assert begun.wait(20)
+        sender.route = replace(sender.route, port=other.start().port)
+        office.sign_up(BOB)
+        go_on.set()
+        until(lambda: all(sent for _, sent in office.queue().values()))
+        assert [mail.to for mail in server.inbox] == [ALICE]
+        assert [mail.to for mail in other.inbox] == [BOB]
+    assert not office.failures
+
+
 def test_close_stops_between_two_mails(office: Office, server: MailServer) -> None:
     """A mailer that is told to stop finishes the mail at hand; the others stay in the queue for the next start."""
     begun, go_on = threading.Event(), threading.Event()

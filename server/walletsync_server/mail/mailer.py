@@ -24,7 +24,7 @@ _CLOSING = 421  # the mail server's code for an end of the connection
 class Mailer:
     """The thread, from `start` to `close`. It outlives every failure, of the mail server and of the database.
 
-    `route` may be set anew, for the next connection. `on_try` is told what became of each try: `sent`, `failed` if
+    `route` may be set anew, for every mail that is taken from the queue afterwards. `on_try` is told what became of each try: `sent`, `failed` if
     there will be another, `refused` if not.
     """
 
@@ -66,6 +66,9 @@ class Mailer:
         route = self.route
         with connect(route) as connection:
             while not self._stopping.is_set() and (outgoing := self._mails.take()):
+                if self.route != route:  # asked when the mail is ours: whoever set it anew may have queued this one
+                    self._mails.put_back(outgoing)
+                    return
                 self._send(connection, route, outgoing)
 
     def _send(self, connection: smtplib.SMTP, route: Route, outgoing: Outgoing) -> None:

@@ -77,6 +77,11 @@ class MailQueue:
         due_at = self._clock() + pause
         self._store.write(lambda transaction: transaction.postpone_mail(outgoing.mail, due_at))
 
+    def put_back(self, outgoing: Outgoing) -> None:
+        """Let a mail that nobody tried to send be taken again at once."""
+        now = self._clock()
+        self._store.write(lambda transaction: transaction.postpone_mail(outgoing.mail, now))
+
     def refused(self, outgoing: Outgoing) -> None:
         """Forget a mail that will never be accepted."""
         self._store.write(lambda transaction: transaction.delete_mail(outgoing.mail))
