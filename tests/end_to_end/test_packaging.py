@@ -1,9 +1,14 @@
 """What people install: each distribution alone, in an environment that has nothing else."""
 
+import ast
 import re
 import shutil
 import sys
+import tomllib
 import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +85,32 @@ def test_the_page_of_the_package_shows_what_runs(monkeypatch: pytest.MonkeyPatch
         exec(code.replace("https://sync.example.com", server.url), names)  # noqa: S102 - the page's code is the test
     with names["Client"](server.url, store="laptop.wallet") as laptop:
         assert laptop.wallet_state.sequence == 1
+
+
+@pytest.mark.parametrize(("project", "package"), [(".", "walletsync"), ("server", "server/walletsync_server")])
+def test_what_is_imported_is_asked_for(project: str, package: str) -> None:
+    """A distribution names each library that it imports: what others bring along today they may drop tomorrow."""
+    project_table = tomllib.loads((ROOT / project / "pyproject.toml").read_text())["project"]
+    asked = chain(project_table["dependencies"], *project_table["optional-dependencies"].values())
+    names = {re.split(r"[^\w-]", each)[0].lower() for each in asked} | {project_table["name"]}
+    distributions = packages_distributions()
+    imported = {
+        distributions.get(name, [name])[0].lower().replace("_", "-"): file
+        for file in (ROOT / package).rglob("*.py")
+        if file.parent.name != "contract_tests"  # for those who write a storage, and have pytest for it
+        for name in _imports(file)
+        if name not in sys.stdlib_module_names
+    }
+    assert {name: file for name, file in imported.items() if name not in names} == {}
+
+
+def _imports(file: Path) -> Iterator[str]:
+    """Yield the top-level names that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (each.name.split(".")[0] for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
 
 
 def test_server_is_a_folder_and_no_package() -> None:
