@@ -363,14 +363,20 @@ LYING: dict[str, Bug] = {
 
 FIRST_SEEDS = {
     "decision_is_half_saved": 840,
-    "memory_outlives_an_interruption": 875,
+    "merge_is_half_saved": 20,
+    "memory_outlives_an_interruption": 920,
     "change_is_kept_too_late": 260,
+    "change_is_sealed_anew": 35,
     "consent_takes_theirs": 100,
     "consent_is_measured_against_theirs": 100,
     "consent_is_measured_against_nothing": 390,
     "consent_is_kept_secret": 285,
+    "consent_is_sealed_under_the_earlier_password": 180,
     "any_consent_is_enough": 285,
     "old_account_goes_on_in_the_new_one": 155,
+    "entries_are_not_compared": 50,
+    "abandoned_is_forgotten": 50,
+    "abandoned_is_not_compared": 50,
     "refused_wallet_leaves_a_trace": 375,
 }
 """Where to begin to look for those that show seldom. It only saves time: a change of the simulator moves them."""
