@@ -4,16 +4,16 @@ import itertools
 import os
 import signal
 import sqlite3
-import sys
-import threading
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cheap_server import CheapServer
-from tests.measured import MEASURED
+from tests.compiling import compile_tests
+from tests.measured import MEASURED, import_rooms, untraced
 from tests.middle import Middle
 from tests.postgres import Postgres
 from tests.valkey import Valkey
@@ -34,6 +34,11 @@ pytest.register_assert_rewrite(
 def pytest_xdist_auto_num_workers() -> int:
     """Have three workers for each core: much of the time, tests wait for processes, sockets and the disk."""
     return 3 * (os.cpu_count() or 1)
+
+
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    if config.args == config.getini("testpaths"):  # all of them, and not a few by name
+        compile_tests(HERE)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,18 +77,18 @@ def _can_be_on_postgresql(item: pytest.Item) -> bool:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Take the tracer away meanwhile. pytest-cov's own `no_cover` leaves it where it is in workers of pytest-xdist."""
-    if item.get_closest_marker("untraced") is None:
+def pytest_collection() -> Iterator[None]:
+    """Measure no coverage while tests are collected, but for what the rooms do as they are imported."""
+    import_rooms()
+    with untraced():
         return (yield)
-    tracers = sys.gettrace(), threading.gettrace()
-    sys.settrace(None)
-    threading.settrace(None)
-    try:
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Measure no coverage while a test runs that is `untraced`, nor while its fixtures begin and end."""
+    with untraced() if item.get_closest_marker("untraced") else nullcontext():
         return (yield)
-    finally:
-        sys.settrace(tracers[0])
-        threading.settrace(tracers[1])
 
 
 @pytest.fixture(autouse=True)

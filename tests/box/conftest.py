@@ -37,6 +37,11 @@ EPOCH = "1700000000"
 DEBIAN_PYTHON = "3.11"
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Leave each test time to build the Debian or the image that all wait for, on a machine that is busy."""
+    item.add_marker(pytest.mark.timeout(1200))
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder that all processes of this run of the tests have in common."""

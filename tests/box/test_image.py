@@ -26,7 +26,7 @@ EMAIL = "alice@example.com"
 DEBIAN_PYTHON = {"python_version": "3.11", "python_full_version": "3.11.2"}
 _PIP = f"[global]\nno-index = true\nfind-links = {WHEELS}\ndisable-pip-version-check = true\n"
 
-pytestmark = [pytest.mark.security, pytest.mark.timeout(1200)]  # with an image to be built, on a machine that is busy
+pytestmark = pytest.mark.security
 
 
 @pytest.fixture(scope="module")
