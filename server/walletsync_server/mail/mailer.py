@@ -24,8 +24,8 @@ _CLOSING = 421  # the mail server's code for an end of the connection
 class Mailer:
     """The thread, from `start` to `close`. It outlives every failure, of the mail server and of the database.
 
-    `route` may be set anew, for every mail that is taken from the queue afterwards. `on_try` is told what became of each try: `sent`, `failed` if
-    there will be another, `refused` if not.
+    `route` may be set anew, for every mail that is taken from the queue afterwards. `on_try` is told what became of
+    each try: `sent`, `failed` if there will be another, `refused` if not.
     """
 
     def __init__(
