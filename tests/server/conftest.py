@@ -1,8 +1,10 @@
 """Servers for the tests of this folder: one in this process, one that is a real process, both for all tests."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import flask
 import pytest
 
@@ -54,6 +56,13 @@ def front(narrow: flask.Flask) -> Iterator[Front]:
     """The front door before it."""
     with served(narrow) as front:
         yield front
+
+
+@pytest.fixture
+def busy(front: Front, tmp_path: Path) -> Iterator[apsw.Connection]:
+    """Somebody else who writes to its database, so that a write waits until `ROLLBACK`."""
+    with closing(apsw.Connection(str(tmp_path / "walletsync.db"))) as other:
+        yield other
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,16 @@
 """Small POSTs, which have no task: in order with whatever is around them, and whole when client, disk or server end."""
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
+import tracemalloc
+from contextlib import ExitStack
 
 import apsw
 import pytest
 
 from tests.server.front import Front
 from tests.server.helpers import API, Account, connect, new_account, until, wallet_body
-from tests.server.raw import LIMIT, exchange, is_open, statuses
+from tests.server.raw import LIMIT, exchange, first_status, is_open, statuses
+from walletsync_server.asgi.body_budget import FREE
 from walletsync_server.asgi.front_door import PLACES_SHARE
 from walletsync_server.services.throttle import neighbourhood_of
 
@@ -28,11 +28,19 @@ def get(account: Account) -> bytes:
     return f"GET {API}/wallet HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {account.token}\r\n\r\n".encode()
 
 
-@pytest.fixture
-def busy(front: Front, tmp_path: Path) -> Iterator[apsw.Connection]:
-    """Somebody else who writes to the database, so that a write waits until `ROLLBACK`."""
-    with closing(apsw.Connection(str(tmp_path / "walletsync.db"))) as other:
-        yield other
+def test_connection_keeps_nothing_of_a_body_that_was_answered(front: Front) -> None:
+    """However many of them idle: what they sent before takes no memory."""
+    many, size = 50, FREE // 2
+    sent = b"POST /wallet HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + size * b"x"
+    with ExitStack() as undo:
+        tracemalloc.start()
+        undo.callback(tracemalloc.stop)
+        for _ in range(many):
+            client = undo.enter_context(connect(front.url))
+            client.sendall(sent)
+            assert first_status(client) == 400
+        of_that_size = [trace for trace in tracemalloc.take_snapshot().traces if size <= trace.size < 2 * size]
+        assert len(of_that_size) < many // 2
 
 
 def test_answers_come_in_order(front: Front) -> None:

@@ -1,22 +1,24 @@
 """Requests that come again byte for byte: they are not parsed anew, and get no other answer than if they were."""
 
+import json
 import random
 import re
 from collections.abc import Iterator
 from io import BufferedReader
 
+import apsw
 import flask
 import pytest
 
 from tests.server.front import Front, app_with, served
-from tests.server.helpers import API, Account, connect, new_account, until
+from tests.server.helpers import API, Account, connect, new_account, until, wallet_body
 from tests.server.raw import BEHIND, HOST, exchange, statuses
 from walletsync.protocol import AUTH_PATH
 from walletsync_server.api.http import Request
 from walletsync_server.app import close_app
 from walletsync_server.asgi import repeated, server
 from walletsync_server.asgi.front_door import FrontDoor
-from walletsync_server.asgi.repeated import LONGEST, Repeated
+from walletsync_server.asgi.repeated import FIELDS, LONGEST, Repeated
 
 STEPS = 60
 _LENGTH = re.compile(rb"content-length: (\d+)")
@@ -59,6 +61,11 @@ def alice(known: Watched, front: Front) -> Account:
 def asking(account: Account, *lines: str, method: str = "GET", path: str = f"{API}/wallet") -> bytes:
     head = [f"{method} {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {account.token}", *lines]
     return ("\r\n".join(head) + "\r\n\r\n").encode()
+
+
+def posted(account: Account, sequence: int) -> bytes:
+    body = json.dumps(wallet_body(sequence)).encode()
+    return asking(account, f"Content-Length: {len(body)}", method="POST") + body
 
 
 def one_answer(received: BufferedReader, sent: bytes) -> bytes:
@@ -153,6 +160,31 @@ def test_only_what_is_one_request_is_remembered(known: Watched, front: Front, al
         client.sendall(get[20:])
         assert b" 200 " in one_answer(received, get)
     assert len(known) == before
+
+
+def test_rest_of_a_head_is_no_request(known: Watched, front: Front, alice: Account, busy: apsw.Connection) -> None:
+    """A request whose head begins while another is in work goes on with whatever comes next, be it known by itself."""
+    get = asking(alice)
+    talk(front, [[get], [get]])
+    assert known.found == 1
+    busy.execute("BEGIN IMMEDIATE")
+    with connect(front.url) as client, client.makefile("rb") as received:
+        client.sendall(posted(alice, 2) + b"GET /nowhere HTTP/1.1\r\nX-Rest: ")
+        until(lambda: front.door.places.taken == 1)
+        busy.execute("ROLLBACK")
+        assert b" 200 " in one_answer(received, b"POST")
+        client.sendall(get)
+        assert b" 404 " in one_answer(received, b"GET")
+    assert known.found == 1
+
+
+def test_many_fields_are_not_remembered() -> None:
+    """Each takes ten times the bytes that came, so that a stranger could fill the memory with small ones."""
+    known, few = Repeated(), {f"x{number}": "" for number in range(FIELDS)}
+    known.remember(b"few", Request(method="GET", path="/", headers=few))
+    known.remember(b"many", Request(method="GET", path="/", headers={**few, "y": ""}))
+    assert known.find(b"few", "192.0.2.1") is not None
+    assert known.find(b"many", "192.0.2.1") is None
 
 
 def test_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

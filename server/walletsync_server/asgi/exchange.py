@@ -120,7 +120,7 @@ class Exchange:
     def begin(self) -> None:
         """Work on it, now that it is whole, unless that has begun."""
         if self._begun is None:
-            self._request.body = bytes(self.body)
+            self._request.body, self.body = bytes(self.body), bytearray()
             self.go_on(self._connection.begin(self._request))
 
     def drained(self) -> None:
@@ -161,6 +161,7 @@ class Exchange:
     def _complete(self) -> None:
         if self._begun is not None:
             self._begun.end()
+        self._request.body = b""  # the connection, which may idle, still knows this exchange
         self.response_complete = True
         if not self.keep_alive:
             self._connection.end()

@@ -324,6 +324,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+        elif self._in_head:  # of the next request, which began while this one was in work
+            self.due = self.loop.time() + HEAD_SECONDS
         elif not self.cycle.more_body:
             self._be_idle()
 

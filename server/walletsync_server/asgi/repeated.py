@@ -10,8 +10,10 @@ from walletsync_server.api.http import Request
 
 LONGEST = 1024
 """Bytes of a request that is remembered; that of a device has about 200."""
+FIELDS = 24
+"""Fields in the head of such a request: each takes some 150 bytes beyond those that came."""
 MOST = 4096
-"""Requests that are remembered; with all that is made of them they take some megabytes."""
+"""Requests that are remembered; with all that is made of them they take 8 MB, and 20 MB where somebody wants that."""
 
 
 class _Said(NamedTuple):
@@ -39,7 +41,7 @@ class Repeated:
 
     def remember(self, data: bytes, request: Request) -> None:
         """Remember that these bytes are this request, whole, without a body, and nothing else; forget the oldest."""
-        if len(data) > LONGEST:
+        if len(data) > LONGEST or len(request.headers) > FIELDS:
             return
         if len(self._said) >= MOST:
             del self._said[next(iter(self._said))]
