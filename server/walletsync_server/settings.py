@@ -107,7 +107,8 @@ def _live(value: str) -> str:
     try:
         parts = urlsplit(value)
         is_one = parts.scheme in _LIVE and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets or a port that make no sense
+        str(parts.hostname).encode("idna")  # as whoever looks it up will, and then nobody expects that it fails
+    except ValueError:  # brackets, a port or a name that make no sense
         is_one = False
     return "" if is_one and value.isprintable() and not set(value) & set("?# ") and _is_number(parts.path) else right
 

@@ -137,7 +137,7 @@ class Workers:
             if stopping.is_set():
                 self.stop()
             while self._workers or self._due:
-                for number in [each for each, moment in self._due.items() if moment <= time.monotonic()]:
+                while (number := self._next_due()) is not None:
                     try:
                         if link := self._start(number):
                             return link
@@ -177,6 +177,11 @@ class Workers:
     def _send(self, number: signal.Signals) -> None:
         for worker in self._workers.values():
             os.kill(worker.pid, number)  # it is there until `_bury` has waited for it
+
+    def _next_due(self) -> int | None:
+        """Return the number of one that is to be started now; asked anew after each, which may have ended all."""
+        now = time.monotonic()
+        return next((number for number, moment in self._due.items() if moment <= now), None)
 
     def _patience(self) -> float:
         next_start = min(self._due.values(), default=float("inf")) - time.monotonic()

@@ -280,6 +280,8 @@ WRONG: Iterable[str] = (
     "valkey://localhost/name",
     "valkey://localhost/0?a=b",
     "valkey://local host",
+    f"valkey://{64 * 'x'}.example.com",
+    "valkey://live..example.com",
 )
 
 

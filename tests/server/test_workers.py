@@ -307,6 +307,22 @@ def test_system_without_room_for_a_process_is_told(monkeypatch: pytest.MonkeyPat
         workers.run(threading.Event())
 
 
+def test_room_that_comes_too_late_starts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there was none for the first one, the second is not tried: all were told to end."""
+    tried: list[int] = []
+
+    def no_room_at_first() -> int:
+        tried.append(len(tried))
+        if tried == [0]:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        pytest.fail("the second one was started")
+
+    monkeypatch.setattr(os, "fork", no_room_at_first)
+    workers = Workers(2, on_ready=nothing, on_stopping=nothing, on_tick=nothing, on_hangup=nothing)
+    with pytest.raises(WorkerDidNotStart):
+        workers.run(threading.Event())
+
+
 def test_first_one_that_is_killed_ends_all_and_nobody_is_told_that_they_serve(
     tmp_path: Path, shared: dict[str, Value]
 ) -> None:
