@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,11 @@ class Electrum:
         else:
             self._command("restore", seed)
         self.seed = seed
-        self.start()
-        self.load()
+        with ExitStack() as undo:
+            undo.callback(self.end)  # nobody else knows it yet
+            self.start()
+            self.load()
+            undo.pop_all()
 
     def start(self) -> None:
         """Start its daemon; no wallet is open in it."""

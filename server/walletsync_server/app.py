@@ -24,7 +24,7 @@ from walletsync_server.observe import logs
 from walletsync_server.observe.metrics import Metrics
 from walletsync_server.reloading import CurrentSettings, Reloaded
 from walletsync_server.services import Services, build_services, server_secret, utc_now
-from walletsync_server.services.figures import Figures
+from walletsync_server.services.figures import MANY, Figures
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.shared_counters import sharing
 from walletsync_server.services.throttle import MakeCounters
@@ -204,7 +204,8 @@ def _watch(metrics: Metrics, services: Services, hub: Hub | None) -> None:
     metrics.watch("password_hashes_waiting", "Passwords that wait to be hashed.", lambda: passwords.waiting)
     figures = services.figures
     metrics.watch_common("mails_waiting", "Mails that wait to be sent, now or later.", figures.mails_waiting)
-    metrics.watch_common("accounts", "Accounts that there are.", figures.accounts)
+    meaning = f"Accounts that there are; where these are more than {MANY:,}, as of at most five minutes ago."
+    metrics.watch_common("accounts", meaning, figures.accounts)
     metrics.watch("log_lines_dropped", "Lines of the log that were dropped because nobody read it.", logs.dropped)
     if hub is not None:
         metrics.watch("websockets_open", "WebSockets that are open.", lambda: len(hub))

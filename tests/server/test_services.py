@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,9 @@ from walletsync.protocol import KEPT_VERSIONS, MAX_DEVICES, MAX_SEQUENCE
 from walletsync_server.api.errors import STATUS
 from walletsync_server.services import build_services, errors
 from walletsync_server.services.coroutines import run_blocking
+from walletsync_server.services.figures import LATELY_SECONDS, Figures
 from walletsync_server.services.passwords import Passwords
+from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.storage.interface import (
     ReadTransaction,
@@ -403,3 +406,22 @@ def test_figures_are_numbers_or_none(world: World) -> None:
     assert (figures.accounts(), figures.mails_waiting(), math.isnan(figures.last_backup())) == (1, 0, True)
     world.storage.close()
     assert all(map(math.isnan, (figures.accounts(), figures.mails_waiting(), figures.last_backup())))
+
+
+def test_many_accounts_are_counted_now_and_then(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few are counted each time, and many once in five minutes, since that costs; without a database there is none."""
+    monkeypatch.setattr("walletsync_server.services.figures.MANY", 2)
+    now = 0.0
+    figures = Figures(Store(world.storage), lambda: now)
+    counts = [figures.accounts()]
+    for email in ("bob@example.com", "carol@example.com", "dave@example.com"):
+        world.storage.write(methodcaller("allow", email, world.clock()))
+        world.services.accounts.sign_up(email, PASSWORD, bytes(32))
+        counts.append(figures.accounts())
+    assert counts == [1, 2, 3, 3]
+    now = LATELY_SECONDS
+    assert figures.accounts() == 4
+    world.storage.close()
+    assert figures.accounts() == 4
+    now += LATELY_SECONDS
+    assert math.isnan(figures.accounts())

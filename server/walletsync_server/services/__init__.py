@@ -120,7 +120,7 @@ def build_services(
             publisher=publisher,
             signups=signups if confirm_addresses else None,
         ),
-        figures=Figures(store),
+        figures=Figures(store, seconds),
         known_clients=known,
         may_wait=store.may_wait,
         mail_queue=MailQueue(store, clock),

@@ -8,16 +8,31 @@ from walletsync_server.services.errors import Unavailable
 from walletsync_server.services.store import Store
 from walletsync_server.storage.interface import ReadTransaction
 
+MANY = 10_000
+"""Accounts of which more are not counted each time: to count a million takes PostgreSQL half a second."""
+LATELY_SECONDS = 300.0
+"""How old their count may be then."""
+
 
 class Figures:
-    """Each is asked of the database when somebody looks."""
+    """Each is asked of the database when somebody looks, but for the number of many accounts.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: the database.
+        seconds: returns the seconds since any moment, by a clock that nobody sets.
+    """
+
+    def __init__(self, store: Store, seconds: Callable[[], float]) -> None:
         self._store = store
+        self._seconds = seconds
+        self._accounts, self._counted_at = math.nan, -math.inf
 
     def accounts(self) -> float:
-        """Return how many accounts there are."""
-        return self._ask(lambda transaction: transaction.count_accounts())
+        """Return how many accounts there are; of more than `MANY`, as of at most `LATELY_SECONDS` ago."""
+        now = self._seconds()
+        if not (self._accounts > MANY and now - self._counted_at < LATELY_SECONDS):
+            self._accounts, self._counted_at = self._ask(lambda transaction: transaction.count_accounts()), now
+        return self._accounts
 
     def mails_waiting(self) -> float:
         """Return how many mails wait to be sent, now or later."""

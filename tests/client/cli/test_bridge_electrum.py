@@ -3,8 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ClassVar
 
+import psutil
 import pytest
+from typing_extensions import override
 
 from tests.client.cli.machines import Machine
 from tests.client.cli.test_watch import watching
@@ -302,3 +306,24 @@ def took(here: Electrum, there: Electrum, address: str, label: str) -> None:
     here.label(address, label)
     until(lambda: there.labels().get(address, "") == label)
     print(f"{label!r} was in the other Electrum after {time.monotonic() - begin:.2f} s")
+
+
+class WithoutItsWallet(Electrum):
+    """One that somebody renamed the wallet of, between two commands."""
+
+    processes: ClassVar[list[psutil.Process]] = []
+
+    @override
+    def start(self) -> None:
+        (self.folder / "wallets" / "default_wallet").rename(self.folder / "elsewhere")
+        super().start()
+        assert self._process is not None
+        self.processes.append(psutil.Process(self._process.pid))
+
+
+def test_electrum_that_opens_no_wallet_is_ended() -> None:
+    """A test that fails on its way leaves no process behind."""
+    with TemporaryDirectory(prefix="electrum-") as folder, pytest.raises(AssertionError):
+        WithoutItsWallet(Path(folder))
+    (process,) = WithoutItsWallet.processes
+    assert not process.is_running()
