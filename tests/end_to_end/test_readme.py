@@ -176,6 +176,13 @@ def test_pictures_are_there() -> None:
     assert "409 Conflict" in chapters[3], "the chapter about conflicts shows one"
 
 
+def test_every_page_is_named() -> None:
+    """Who looks for a page finds it in the row; the package's own page is for those who come by the package."""
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"package.md"}
+    row = next(line for line in README.splitlines() if line.startswith("| [docs/](docs)"))
+    assert set(re.findall(r"\(docs/([\w-]+\.md)\)", row)) == pages
+
+
 def test_no_line_of_code_or_output_scrolls() -> None:
     """A forge's page has room for so many characters in a window of 1280 pixels."""
     blocks = re.findall(r"^(?:> )?```\w+\n(.*?)^(?:> )?```$", README, re.MULTILINE | re.DOTALL)
