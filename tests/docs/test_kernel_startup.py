@@ -29,7 +29,7 @@ def test_a_kernel_waits_for_its_turn_and_remembers_what_came_of_it(
     monkeypatch.setitem(sys.modules, "a_library", module)
     monkeypatch.setenv("DOCS_TURNS", str(turns))
     monkeypatch.setenv("DOCS_TAKEN_IN_TURNS", "a_library:expensive")
-    left_behind = runpy.run_path(str(STARTUP))
+    left_behind = runpy.run_path(str(STARTUP[0]))
     assert module.expensive(b"a", b"b") == module.expensive(b"a", b"b") == b"ab"
     assert module.expensive(b"a", b"c") == b"ac"
     assert made == [(b"a", b"b"), (b"a", b"c")]

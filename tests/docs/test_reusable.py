@@ -114,7 +114,8 @@ def test_a_changed_answer_of_the_server_is_wrong(second: Second) -> None:
     second.edit("tour/01-count.ipynb", "assert second == 2", "assert second > 1")
     exit_code, said = second.docs("build")
     assert exit_code == 0, said
-    assert "Their outputs changed, and not by an edit of the notebooks" in said
+    assert "Outputs changed, and not by an edit of the notebooks" in said
+    assert said.endswith("look at them before you commit:\n  01-count: first, second\n")
     (second.root / "answer").write_text("7")
     exit_code, said = second.docs("check")
     assert exit_code == 1
@@ -131,7 +132,7 @@ def test_a_false_sentence_in_a_check_is_told_with_what_it_says(second: Second) -
     exit_code, said = second.docs("check")
     assert exit_code == 1
     assert f"{CHAPTER}, cell `second-check`: # The second number is one more than the first.\n" in said
-    assert "AssertionError" in said
+    assert "AssertionError: \n    second: 2\n" in said
     assert "what its first line says is not so" in said
     assert said.count("Traceback (most recent") == 1, "told once, though it ran again to see whether that is chance"
     report = (second.root / ".docs/report.xml").read_text()

@@ -67,7 +67,7 @@ def test_cells_run_in_this_interpreter_and_nobodys_home(
             f"assert sys.executable == {sys.executable!r}\n"
             f"assert os.getcwd() == {str(tree.root / 'notebooks')!r}\n"
             f"assert os.environ['HOME'] != {str(home)!r} and 'MINE' not in os.environ\n"
-            "assert 'mine' not in globals() and '_take_turns' not in globals()\n"
+            "assert not {'mine', '_take_turns', '_show_asserted'} & globals().keys()\n"
             "assert time.tzname == ('UTC', 'UTC') and os.environ['PYTHONHASHSEED'] == '0'\n"
             "import importlib\n"
             f"for place in {TAKEN_IN_TURNS!r}:\n"
@@ -105,6 +105,30 @@ def test_a_failing_cell_is_named_and_the_others_run_on(tree: Tree) -> None:
     assert (second.notebook, second.cell) == ("03-merging", "proof")
     assert tree.files() == before
     assert "ZeroDivisionError" in (tree.root / ".docs/failed/notebooks/01-setup.ipynb").read_text()
+
+
+def test_a_failed_check_says_what_it_compared(tree: Tree) -> None:
+    """Both sides with their values, and the check's own words; of a token only as much as tells it from another."""
+    checked = (
+        "# It is so.\n"
+        "kept, token, empty = [3, 2], 'ab' * 32, []\n"
+        "assert kept and not empty\n"
+        "assert kept == [3, 2] and (kept, token) == ([3, 1], 'cd' * 32), 'both are kept'"
+    )
+    tree.add("01-setup", code("proof", checked, "check"), LAST)
+    tree.add(
+        "02-syncing", code("proof", "# It is so.\nassert not [each for each in (1, 2) if each > 1]", "check"), LAST
+    )
+    with pytest.raises(RunFailed) as caught:
+        tree.produce()
+    one, other = caught.value.failures
+    assert one.reason.endswith(
+        "AssertionError: both are kept\n"
+        "    (kept, token): ([3, 2], 'ababab…')\n"
+        "    ([3, 1], 'cd' * 32): ([3, 1], 'cdcdcd…')"
+    )
+    assert "----> 4 assert kept == [3, 2] and " in one.reason, "the cell as it is written"
+    assert other.reason.endswith("AssertionError: \n    [each for each in (1, 2) if each > 1]: [2]")
 
 
 def test_of_a_long_traceback_the_cell_and_the_last_call_are_told(tree: Tree) -> None:

@@ -11,7 +11,7 @@ from tools.docs.__main__ import main
 from tools.docs.project import for_one_run
 
 SHOWN = code("shown", "print('ada@example.com')")
-WRONG = code("shape", "assert sorted(answer) == []")
+WRONG = code("shape", "assert sorted(answer)[2:] == [], 'nothing else'")
 
 
 def test_each_notebook_is_told_of_and_nothing_is_published(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -28,7 +28,8 @@ def test_each_notebook_is_told_of_and_nothing_is_published(tmp_path: Path, capfd
     said = capfd.readouterr().err
     assert exit_code == 1
     assert "\n01-setup                 as it should be\n" in said
-    assert "\n02-syncing               stopped at `shape`: AssertionError" in said
+    assert "\n02-syncing               stopped at `shape`: AssertionError: nothing else\n" in said
+    assert "\n    sorted(answer)[2:]: ['sequence', 'time']\n" in said
     assert "\n08-own                   not run: it is about backups\n" in said
     assert "stay on the server" in said
     assert tree.files() == before

@@ -3,7 +3,8 @@
     project.py          all that it knows of this project; the rest serves any other as it is
     notebooks.py        reading them, and the rules that their authors keep
     kernels.py          where a cell runs: this interpreter, an environment that is the same everywhere
-    kernel_startup.py   runs inside every kernel before its first cell
+    kernel_startup.py   runs inside every kernel before its first cell: turns at what is expensive
+    kernel_asserts.py   so does this: an assert that fails says what it compared
     execute.py          all notebooks side by side, through papermill
     runs.py             one notebook's run: its cells as tests with their seconds, and what stopped it
     relay.py            what passes between a notebook and its server, written down

@@ -7,6 +7,8 @@ there is no second, and nothing is called flaky.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -55,8 +57,16 @@ def build(root: Path, servers: Servers, say: Say) -> int:
     remember(root, after(before, files))
     say(f"written: {', '.join(changed)}" if changed else "everything was up to date")
     if silent:
-        say(f"Their outputs changed, and not by an edit of the notebooks; look at them before you commit: {silent}")
+        say("Outputs changed, and not by an edit of the notebooks; look at them before you commit:")
+        say(_by_notebook(silent))
     return 0
+
+
+def _by_notebook(places: list[str]) -> str:
+    """Return a line for each notebook, with its cells."""
+    split = [place.partition("::")[::2] for place in places]
+    lines = (f"  {name}: {', '.join(cell for _, cell in cells)}" for name, cells in groupby(split, itemgetter(0)))
+    return "\n".join(lines)
 
 
 def check(root: Path, servers: Servers, say: Say) -> int:

@@ -35,7 +35,6 @@ def _add_test(suite: ElementTree.Element, run: Run, cell: Any) -> None:
     seconds = f"{run.seconds.get(cell.id, 0):.3f}"
     test = ElementTree.SubElement(suite, "testcase", classname=run.name, name=f"{run.name}::{cell.id}", time=seconds)
     if run.failure and run.failure.cell == cell.id:
-        message = run.failure.reason.splitlines()[-1]
-        ElementTree.SubElement(test, "failure", message=message).text = str(run.failure)
+        ElementTree.SubElement(test, "failure", message=run.failure.summary).text = str(run.failure)
     elif cell.id not in run.seconds:
         ElementTree.SubElement(test, "skipped", message="a cell before it failed")

@@ -18,7 +18,7 @@ from jupyter_client.manager import AsyncKernelManager
 from tools.docs.processes import MARK
 from tools.docs.project import TAKEN_IN_TURNS
 
-STARTUP = Path(__file__).with_name("kernel_startup.py")
+STARTUP = tuple(map(Path(__file__).with_name, ("kernel_startup.py", "kernel_asserts.py")))
 """Copied into every kernel's profile, and run there before the first cell."""
 _FROM_OUTSIDE = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What a kernel gets from the caller's environment; the rest would make runs differ."""
@@ -65,7 +65,8 @@ def open_room(mark: str) -> Iterator[Room]:
             (room.folder / name).mkdir(parents=True)
         for passed in (room.folder, room.folder / "tmp"):
             passed.chmod(0o711)  # for programs of a notebook that run as another user, as PostgreSQL does for root
-        shutil.copy(STARTUP, room.folder / "ipython/profile_default/startup")
+        for file in STARTUP:
+            shutil.copy(file, room.folder / "ipython/profile_default/startup")
         yield room
 
 

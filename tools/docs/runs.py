@@ -28,6 +28,11 @@ class Failure:
     reason: str
     hung: bool = False
 
+    @property
+    def summary(self) -> str:
+        """What was raised, in a line; what it says more stands indented below."""
+        return [line for line in self.reason.splitlines() if line.strip() and not line.startswith(" ")][-1].rstrip()
+
     def __str__(self) -> str:
         cell = f", cell `{self.cell}`: {self.first_line}" if self.cell else ""
         return f"{path_of(self.notebook)}{cell}\n\n{self.reason}"

@@ -51,7 +51,7 @@ def _end(failure: Failure | None, say: Callable[[str], None]) -> str:
     if failure is None:
         return "as it should be"
     say(f"\n{failure}\n")
-    return f"stopped at `{failure.cell}`: {failure.reason.splitlines()[-1]}"
+    return f"stopped at `{failure.cell}`: {failure.summary}"
 
 
 def _why_not(notebook: Any, server_url: str) -> str | None:
