@@ -64,6 +64,20 @@ def test_mail_is_taken_by_one(waiting: Waiting) -> None:
     assert waiting.services.mail_queue.take()
 
 
+def test_mail_that_is_put_back_is_taken_again_at_once(waiting: Waiting) -> None:
+    """With another link, and only that one works."""
+    waiting.sign_up()
+    first = waiting.services.mail_queue.take()
+    assert first
+    waiting.services.mail_queue.put_back(first)
+    second = waiting.services.mail_queue.take()
+    assert second
+    assert first.link
+    assert second.link
+    assert not waiting.confirm(first.link.token)
+    assert waiting.confirm(second.link.token)
+
+
 def test_faster_process_leaves_nothing(waiting: Waiting) -> None:
     """A mail that another process takes between the look and the grasp is not taken again."""
     waiting.sign_up()
