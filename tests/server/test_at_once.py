@@ -2,21 +2,31 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import flask
 import pytest
 
 from tests.server.front import Front, served
-from tests.server.helpers import API, Account, new_account, until
+from tests.server.helpers import API, Account, cheap_passwords, new_account, until, wallet_body
 from tests.server.raw import LIMIT, exchange, statuses
+from walletsync_server.api import history as api_of_history
+from walletsync_server.api import wallets as api_of_wallets
 from walletsync_server.api.dispatch import Holder
-from walletsync_server.api.http import Request
+from walletsync_server.api.http import Request, Response
+from walletsync_server.api.wallets import wallet_response
+from walletsync_server.app import close_app, create_app
 from walletsync_server.asgi import server
 from walletsync_server.asgi.at_once import request_of
 from walletsync_server.asgi.body_budget import FREE, ROOMLESS
+from walletsync_server.asgi.front_door import PLACES_SHARE
+from walletsync_server.services.throttle import neighbourhood_of
+from walletsync_server.services.wallets import SMALL, Content, Wallet
+from walletsync_server.settings import Settings
 
 KNOWN = Holder("here", 1)
 
@@ -90,6 +100,62 @@ def test_answer_without_room_is_503(front: Front) -> None:
     assert statuses(exchange(front, get(alice) + get(bob) + get(alice))) == [503, 200, 503]
     room.free = taken
     assert alice.get().status == 200
+
+
+def get_version(account: Account, sequence: int) -> bytes:
+    return get(account).replace(b"/wallet", b"/wallet/history/%d" % sequence)
+
+
+def test_large_answer_needs_a_place_to_be_made(front: Front) -> None:
+    """Where a network has as many requests in work as it may, a wallet that is small is answered all the same."""
+    alice, bob = (new_account(front.wire) for _ in range(2))
+    alice.post(1, LIMIT * "x")
+    bob.post(1, "x")
+    for _ in range(PLACES_SHARE):
+        front.door.places.take(neighbourhood_of("127.0.0.1"))
+    answers = exchange(front, get(alice) + get(bob) + get_version(alice, 1))
+    assert statuses(answers) == [503, 200, 503]
+    front.door.places.leave(neighbourhood_of("127.0.0.1"))
+    assert statuses(exchange(front, get(alice) + get(bob) + get_version(alice, 1))) == [200, 200, 200]
+    assert front.door.places.taken == PLACES_SHARE - 1
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_large_wallets_are_read_one_after_the_other(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is being made for an answer is not counted yet, so that many at once would take any amount of memory."""
+    made_in: list[str] = []
+
+    def noting(wallet: Wallet | Content) -> Response:
+        made_in.append(threading.current_thread().name.partition("_")[0])
+        return wallet_response(wallet)
+
+    for room in (api_of_wallets, api_of_history):
+        monkeypatch.setattr(room, "wallet_response", noting)
+    database = f"sqlite:///{tmp_path}/w.db"
+    if engine == "postgresql":
+        database = request.getfixturevalue("postgres").new_storage()
+    app = create_app(Settings(database=database, accounts="open"), passwords=cheap_passwords())
+    with closing_app(app), served(app) as front:
+        alice = new_account(front.wire)
+        alice.post(1, SMALL * "x")
+        alice.post(2, LIMIT * "x")
+        late, in_a_task = json.dumps(wallet_body(1)).encode(), get(alice).replace(b"HTTP/1.1", b"HTTP/1.0")
+        conflict = get(alice, f"Content-Length: {len(late)}\r\n").replace(b"GET", b"POST") + late
+        del made_in[:]
+        answers = exchange(front, get(alice) + conflict + get_version(alice, 1) + in_a_task)
+        assert statuses(answers) == [200, 409, 200, 200]
+        assert statuses(exchange(front, get(alice).replace(b"GET", b"HEAD"))) == [200]
+        assert made_in == 4 * ["large-wallets"]
+
+
+@contextmanager
+def closing_app(app: flask.Flask) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        close_app(app)
 
 
 @pytest.fixture

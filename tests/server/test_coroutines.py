@@ -16,7 +16,7 @@ from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
 from walletsync_server.asgi.event_loop import run_on_loop
 from walletsync_server.services import build_services
-from walletsync_server.services.coroutines import ELSEWHERE, GeneratorCoroutine, run_blocking
+from walletsync_server.services.coroutines import LARGE, WAITING, GeneratorCoroutine, run_blocking
 from walletsync_server.services.wallets import SMALL
 from walletsync_server.storage.sqlite.opening import open_sqlite
 
@@ -24,8 +24,8 @@ T = TypeVar("T")
 
 
 def on_a_loop(coroutine: GeneratorCoroutine[T]) -> T:
-    with ThreadPoolExecutor(1) as elsewhere:
-        return asyncio.run(run_on_loop(coroutine, elsewhere))
+    with ThreadPoolExecutor(1, "waiting") as waiting, ThreadPoolExecutor(1, "large") as large:
+        return asyncio.run(run_on_loop(coroutine, {WAITING: waiting, LARGE: large}))
 
 
 RUNNERS: dict[str, Callable[[GeneratorCoroutine[int]], int]] = {"thread": run_blocking, "loop": on_a_loop}
@@ -74,11 +74,11 @@ def test_failure_is_raised_inside_and_outside(run: Callable[[GeneratorCoroutine[
 
 
 def test_goes_on_elsewhere_from_there_on(run: Callable[[GeneratorCoroutine[int]], int]) -> None:
-    """What a coroutine does after `ELSEWHERE`, waiting and failing included, ends as it would have without."""
+    """What a coroutine does after `LARGE`, waiting and failing included, ends as it would have without."""
 
     def hard(future: "Future[int]") -> GeneratorCoroutine[int]:
         before = yield from add(ready)
-        yield ELSEWHERE
+        yield LARGE
         return before + (yield from add(ready, future))
 
     ready, second, failing = Future[int](), Future[int](), Future[int]()
@@ -91,15 +91,16 @@ def test_goes_on_elsewhere_from_there_on(run: Callable[[GeneratorCoroutine[int]]
 
 
 def test_loop_is_not_where_hard_work_is_done() -> None:
-    """An event loop runs what comes before `ELSEWHERE`, and nothing of what comes after it."""
+    """An event loop runs what comes before a place is named; what comes after it runs there, up to the next one."""
 
-    def hard() -> GeneratorCoroutine[tuple[int, int]]:
-        before = threading.get_ident()
-        yield ELSEWHERE
-        return before, threading.get_ident()
+    def hard() -> GeneratorCoroutine[list[str]]:
+        ran_in = [threading.current_thread().name]
+        for where in (WAITING, WAITING, LARGE, WAITING):
+            yield where
+            ran_in.append(threading.current_thread().name.partition("_")[0])
+        return ran_in
 
-    before, after = on_a_loop(hard())
-    assert before == threading.get_ident() != after
+    assert on_a_loop(hard()) == ["MainThread", "waiting", "waiting", "large", "waiting"]
 
 
 def test_cancelled_coroutine_is_closed() -> None:
@@ -114,7 +115,7 @@ def test_cancelled_coroutine_is_closed() -> None:
 
     async def give_up() -> None:
         with ThreadPoolExecutor(1) as elsewhere:
-            task = asyncio.create_task(run_on_loop(waiting(), elsewhere))
+            task = asyncio.create_task(run_on_loop(waiting(), {LARGE: elsewhere}))
             await asyncio.sleep(0)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -9,6 +9,7 @@ from sqlalchemy import delete, update
 from tests.server.helpers import PASSWORD
 from tests.server.world import EMAIL, World
 from walletsync_server.services import errors
+from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.passwords import Passwords
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.services.wallets import Content
@@ -134,7 +135,7 @@ def test_revoking_a_device_twice_at_once_is_refused_once(world: World) -> None:
         lambda world, token: world.services.tokens.revoke_device(token, "phone"),
         lambda world, token: world.services.tokens.devices(token),
         lambda world, token: world.services.wallets.history(token),
-        lambda world, token: world.services.wallets.version(token, 1),
+        lambda world, token: run_blocking(world.services.wallets.version(token, 1)),
     ],
 )
 def test_everything_needs_a_live_token(world: World, use: Callable[[World, str], object]) -> None:

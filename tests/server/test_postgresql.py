@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from operator import gt
@@ -21,10 +23,24 @@ from click.testing import CliRunner, Result
 from tests.canaries import forms_of
 from tests.cheap_server import CheapServer
 from tests.postgres import Postgres
-from tests.server.front import listen
-from tests.server.helpers import API, Account, Answer, HttpWire, free_port, new_account, until
+from tests.server.front import listen, served
+from tests.server.helpers import (
+    API,
+    Account,
+    Answer,
+    HttpWire,
+    cheap_passwords,
+    connect,
+    free_port,
+    new_account,
+    until,
+)
+from tests.server.raw import first_status
 from tests.server.test_cli import run as run_program
+from walletsync_server.app import close_app, create_app
+from walletsync_server.asgi.front_door import PLACES_SHARE
 from walletsync_server.cli import main
+from walletsync_server.live.hub import Hub
 from walletsync_server.observe.doctor import diagnose
 from walletsync_server.observe.findings import FAIL, OK, WARN
 from walletsync_server.services.errors import LEAST_PAUSE, MOST_PAUSE
@@ -258,6 +274,36 @@ def test_hanging_server_hangs_nobody(own: Postgres) -> None:
         log = server.log()
     assert "event=unavailable" in log
     assert "event=unexpected" not in log
+
+
+def test_questions_that_wait_for_it_are_in_work(own: Postgres) -> None:
+    """One network has no more of them there than it may: those of another wait behind few, also with a WebSocket."""
+    url = f"{own.new_storage()}&options=-c%20statement_timeout%3D1000"
+    app = create_app(Settings(database=url, accounts="open"), passwords=cheap_passwords(), hub=Hub())
+    with ExitStack() as undo:
+        undo.callback(close_app, app)
+        front = undo.enter_context(served(app))
+        token = new_account(front.wire).token
+        asked = f"GET {API}/wallet HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+        def ask(source: str = "") -> socket.socket:
+            client = undo.enter_context(connect(front.url, source))
+            client.sendall(asked)
+            return client
+
+        places = front.door.places
+        with own.hanging():
+            for _ in range(PLACES_SHARE):
+                ask()
+            until(lambda: places.taken == PLACES_SHARE)
+            assert first_status(ask()) == 503
+            with pytest.raises(websocket.WebSocketBadStatusException, match="503"):
+                listen(front.url, token)
+            assert places.taken == PLACES_SHARE
+            other = ask("127.1.0.1")
+            until(lambda: places.taken == PLACES_SHARE + 1)
+        assert first_status(other) in (404, 503)
+        until(lambda: places.taken == 0)
 
 
 def test_password_of_the_url_is_never_in_the_log(own: Postgres) -> None:

@@ -10,11 +10,11 @@ from walletsync_server.api.bearer import token_in_header
 from walletsync_server.api.edge import Edge
 from walletsync_server.api.escapes import LONGEST_ESCAPE, DecodedSize
 from walletsync_server.api.http import Request, Response
-from walletsync_server.api.routes import ASKING, ROUTES, WITH_WALLET
+from walletsync_server.api.routes import ASKING, QUICK, ROUTES, WITH_WALLET
 from walletsync_server.api.table import Match, Table
 from walletsync_server.observe import logs
 from walletsync_server.services import Services
-from walletsync_server.services.coroutines import ELSEWHERE, GeneratorCoroutine, run_blocking
+from walletsync_server.services.coroutines import WAITING, GeneratorCoroutine, run_blocking
 from walletsync_server.services.errors import ServiceError, TooLarge, Unavailable
 from walletsync_server.services.throttle import neighbourhood_of
 
@@ -119,6 +119,11 @@ class Api:
             response.body = b""
         return response
 
+    def is_quick(self, request: Request) -> bool:
+        """Say whether `answering` a request holds nobody up, wherever that goes on; see `Route.quick`."""
+        match = self._table.find(request.path)
+        return match is not None and (request.method, match.template) in QUICK
+
     def unreadable(self, status: int) -> Response:
         """Return the answer to what never became a `Request`, with the adapter's own status, and log it."""
         nothing = Request(method="", path="")
@@ -157,7 +162,7 @@ class Api:
                 raise TooLarge
             request.argument, request.client = match.argument, self.edge.proxies.client_of(request)
             if self.may_wait and (request.method, request.path) in ASKING:
-                yield ELSEWHERE
+                yield WAITING
             answer = handler(self._services, request)
             return answer if isinstance(answer, Response) else (yield from answer)
         except Unavailable as error:

@@ -7,6 +7,7 @@ from walletsync_server.api.bearer import token_of
 from walletsync_server.api.http import Request, Response, json_response, rfc3339
 from walletsync_server.api.wallets import wallet_response
 from walletsync_server.services import Services
+from walletsync_server.services.coroutines import GeneratorCoroutine
 from walletsync_server.services.errors import BadRequest
 
 _SEQUENCE = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
@@ -21,8 +22,9 @@ def list_versions(services: Services, request: Request) -> Response:
     return json_response(200, HistoryAnswer(versions=versions))
 
 
-def get_version(services: Services, request: Request) -> Response:
+def get_version(services: Services, request: Request) -> GeneratorCoroutine[Response]:
     """GET `/wallet/history/<sequence>`."""
     if not _SEQUENCE.fullmatch(request.argument) or int(request.argument) > MAX_SEQUENCE:
         raise BadRequest(f"The path must end with a sequence, a number from 1 to {MAX_SEQUENCE}.")
-    return wallet_response(services.wallets.version(token_of(request), int(request.argument)))
+    version = yield from services.wallets.version(token_of(request), int(request.argument))
+    return wallet_response(version)

@@ -226,6 +226,7 @@ ROUTES = (
         ),
         answers={200: Answer("That version.", WalletAnswer, _ETAG)},
         needs_token=True,
+        quick=True,
         refusals=(BadRequest, NoSuchVersion, Unavailable),
     ),
     Route(
@@ -386,13 +387,20 @@ ROUTES = (
 )
 
 
-QUICK = frozenset((route.method, prefix + route.path) for route in ROUTES if route.quick for prefix in route.prefixes)
+QUICK = frozenset(
+    (method, prefix + route.path)
+    for route in ROUTES
+    if route.quick
+    for prefix in route.prefixes
+    for method in route.methods
+)
 """What may be answered where nothing must wait, as method and path."""
 ASKING = frozenset(
-    (route.method, prefix + route.path)
+    (method, prefix + route.path)
     for route in ROUTES
     if route.quick and route.needs_token
     for prefix in route.prefixes
+    for method in route.methods
 )
 """Those of them that ask the database, which may wait."""
 WITH_WALLET = frozenset(

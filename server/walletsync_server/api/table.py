@@ -77,8 +77,8 @@ class Route:
     Attributes:
         path: may end in a name in braces, which stands for all that follows, at least one character. The handler finds
             it in `Request.argument`.
-        quick: whether it takes microseconds but for the futures that it waits for, so that it may run in a thread that
-            must not stand still: an event loop's.
+        quick: whether it takes microseconds but for the futures that it waits for, and for what it says must run in
+            another place, so that it may run in a thread that must not stand still: an event loop's.
         summary: a sentence for the document.
         answers: status → what it means, all that are no error.
         needs_token: whether the handler asks for a live token, in the header, or in the query or body.
@@ -95,6 +95,11 @@ class Route:
     needs_token: bool = False
     quick: bool = False
     refusals: tuple[type[ServiceError], ...] = ()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that it answers: every GET is a HEAD, too."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
     @property
     def message(self) -> type[Message] | None:
@@ -136,16 +141,14 @@ class Match:
 
 
 class Table:
-    """Finds the rows of a path. Every GET is a HEAD, too."""
+    """Finds the rows of a path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._methods: dict[str, dict[str, Handler]] = {}
         for route in routes:
             for prefix in route.prefixes:
                 methods = self._methods.setdefault(prefix + route.path, {})
-                methods[route.method] = route.handler
-                if route.method == "GET":
-                    methods["HEAD"] = route.handler
+                methods.update(dict.fromkeys(route.methods, route.handler))
         self._closed = {path: Match(path, methods) for path, methods in self._methods.items() if "{" not in path}
         self._open = {path.partition("{")[0]: path for path in self._methods if "{" in path}
 

@@ -1,30 +1,34 @@
 """Running the generator-based coroutines of the services on an event loop."""
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TypeVar
 
-from walletsync_server.services.coroutines import GeneratorCoroutine, Place, run_blocking
+from walletsync_server.services.coroutines import GeneratorCoroutine, Where, run_at
 
 T = TypeVar("T")
 
 
-async def run_on_loop(coroutine: GeneratorCoroutine[T], elsewhere: Executor) -> T:
+async def run_on_loop(coroutine: GeneratorCoroutine[T], threads: Mapping[Where, Executor]) -> T:
     """Return what `coroutine` returns, or raise what it raises; does not hold up the event loop.
 
-    What must not run here runs in `elsewhere`, and so does all that comes after it.
+    What must not run here runs in those of the `threads` that it names, and so does what comes after it.
     """
-    try:
-        awaited = next(coroutine)
-        while not isinstance(awaited, Place):
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            awaited = next(coroutine)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if isinstance(awaited, Where):
+            coroutine = await loop.run_in_executor(threads[awaited], run_at, awaited, coroutine)
+            continue
+        try:
             with suppress(Exception):  # `coroutine` looks at the future itself
                 await asyncio.wrap_future(awaited)
-            awaited = next(coroutine)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    except asyncio.CancelledError:
-        coroutine.close()
-        raise
-    return await asyncio.get_running_loop().run_in_executor(elsewhere, run_blocking, coroutine)
+        except asyncio.CancelledError:
+            coroutine.close()
+            raise

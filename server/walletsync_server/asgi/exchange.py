@@ -1,7 +1,7 @@
 """Requests that are answered without a task: begun where they were parsed, gone on with where their wait ends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from walletsync_server.api.http import Request, Response
 from walletsync_server.asgi.body_budget import FREE, HeldBodies
 from walletsync_server.asgi.holders import HolderOf
 from walletsync_server.asgi.rooms import Place
-from walletsync_server.services.coroutines import ELSEWHERE, GeneratorCoroutine, ended, run_blocking
+from walletsync_server.services.coroutines import GeneratorCoroutine, Where, run_at
 from walletsync_server.services.errors import Overloaded
 
 
@@ -21,11 +21,11 @@ class Begun:
         bodies: what is held of memory, until the client has read nearly all of the answer.
         place: what the request has among those in work, until its answer is made.
         holder: who answers for the memory.
-        elsewhere: where runs what would hold up the event loop.
+        threads: where runs what would hold up the event loop.
         refusal: returns what is answered where there is no room for the answer.
     """
 
-    __slots__ = ("_bodies", "_elsewhere", "_holder", "_place", "_refusal", "answering")
+    __slots__ = ("_bodies", "_holder", "_place", "_refusal", "_threads", "answering")
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class Begun:
         bodies: HeldBodies,
         place: Place,
         holder: HolderOf,
-        elsewhere: Executor,
+        threads: Mapping[Where, Executor],
         refusal: Callable[[], Response],
     ) -> None:
         self.answering = answering
         self._bodies = bodies
         self._place = place
         self._holder = holder
-        self._elsewhere = elsewhere
+        self._threads = threads
         self._refusal = refusal
 
     def enter(self, body: bytes, network: str) -> None:
@@ -52,14 +52,17 @@ class Begun:
         self._bodies.with_what_is_made_of(body)
         self._place.take(network)
 
-    def leave_loop(self) -> Future[None]:
-        """Make the answer elsewhere; there, find out as well who holds it."""
-        return self._elsewhere.submit(self._make)
+    def leave_loop(self, where: Where) -> Future[None]:
+        """Make the answer there, as far as it can be made there; then, find out as well who holds it."""
+        return self._threads[where].submit(self._make, where)
 
-    def _make(self) -> None:
-        response = run_blocking(self.answering)
+    def _make(self, here: Where) -> None:
+        self.answering = run_at(here, self._with_its_holder(self.answering))
+
+    def _with_its_holder(self, answering: GeneratorCoroutine[Response]) -> GeneratorCoroutine[Response]:
+        response = yield from answering
         self._holder.find_out_here(len(response.body) - FREE)
-        self.answering = ended(response)
+        return response
 
     def counted(self, response: Response) -> Response:
         """Return the answer, whose bytes count from now on; another one if there is no room for it."""
@@ -142,7 +145,7 @@ class Exchange:
         except StopIteration as end:
             self._answer(begun, end.value)
         else:
-            waited = begun.leave_loop() if awaited is ELSEWHERE else awaited
+            waited = awaited if isinstance(awaited, Future) else begun.leave_loop(awaited)
             waited.add_done_callback(lambda _: self._wake(begun))
 
     def _wake(self, begun: Begun) -> None:

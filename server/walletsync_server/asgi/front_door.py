@@ -15,7 +15,6 @@ from a2wsgi import WSGIMiddleware
 
 from walletsync_server.api.dispatch import Api
 from walletsync_server.api.http import Request, Response
-from walletsync_server.api.routes import QUICK
 from walletsync_server.asgi.at_once import by_name, has_body
 from walletsync_server.asgi.body_budget import (
     CUT,
@@ -32,7 +31,7 @@ from walletsync_server.asgi.holders import HolderOf
 from walletsync_server.asgi.rooms import Place, Places
 from walletsync_server.asgi.websockets import WebSocket, WebSockets
 from walletsync_server.observe import logs
-from walletsync_server.services.coroutines import GeneratorCoroutine, ended, going_on
+from walletsync_server.services.coroutines import LARGE, WAITING, GeneratorCoroutine, ended, going_on
 from walletsync_server.services.errors import Overloaded, ServiceError
 
 Scope = dict[str, Any]
@@ -45,7 +44,7 @@ PLACES = 2048
 """How many requests may be in work at once, beyond those that are answered from memory."""
 PLACES_SHARE = 128
 """How many of these one network may have."""
-WAITING = 32
+WAITERS = 32
 """How many requests may wait for a database that is another program."""
 SLACK = 1024 * 1024
 """Bytes that a body may be over the limit and still be read to its end, so that its sender gets to see the answer."""
@@ -68,7 +67,8 @@ class FrontDoor:
         # thread would do no more: both compute most of the time, and the event loop waits for each that does.
         self._large = ThreadPoolExecutor(1, "large-wallets")
         # What may wait for the database has threads, since the event loop must not wait.
-        self._elsewhere = ThreadPoolExecutor(WAITING, "waiting") if api.may_wait else self._large
+        self._waiting = ThreadPoolExecutor(WAITERS, "waiting") if api.may_wait else self._large
+        self._threads = {LARGE: self._large, WAITING: self._waiting}
         self.budgets = BodyBudgets(memory, api.largest_body)
         self.places = Places(PLACES, PLACES_SHARE)
         self.websockets = WebSockets()
@@ -85,7 +85,7 @@ class FrontDoor:
         return self._api.network_of(request)
 
     def answer_at_once(self, request: Request, cut: Callable[[], object]) -> Response | Begun:
-        """Answer a quick request that has no body, as far as nothing has to wait for that.
+        """Answer a quick request that has no body, as far as nothing has to wait for that; else it needs a place.
 
         What an answer needs beyond what is free is held from here on: all of those that are made in one turn of the
         loop count before any of them is sent.
@@ -102,7 +102,14 @@ class FrontDoor:
             if len(response.body) <= ROOMLESS:
                 return response
             return self._begun(ended(response), request, cut)
-        return self._begun(going_on(awaited, answering), request, cut)
+        begun = self._begun(going_on(awaited, answering), request, cut)
+        try:
+            begun.enter(b"", self._api.network_of(request))
+        except Overloaded as error:
+            answering.close()
+            request.refusal = error
+            return self.answer_at_once(request, cut)
+        return begun
 
     def begin(self, request: Request, cut: Callable[[], object]) -> Begun:
         """Begin to work on a quick request whose small body is there; `cut` is as above."""
@@ -116,13 +123,13 @@ class FrontDoor:
     def _begun(self, answering: GeneratorCoroutine[Response], request: Request, cut: Callable[[], object]) -> Begun:
         holder = self._holder_of(request)
         bodies, place = HeldBodies(self.budgets, holder, cut), Place(self.places)
-        return Begun(answering, bodies, place, holder, self._elsewhere, self._no_room)
+        return Begun(answering, bodies, place, holder, self._threads, self._no_room)
 
     def _no_room(self) -> Response:
         return self._api.unreadable(503)
 
     def _holder_of(self, request: Request) -> HolderOf:
-        return HolderOf(self._api, request, self._elsewhere)
+        return HolderOf(self._api, request, self._waiting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or serve a WebSocket, as ASGI wants it."""
@@ -139,14 +146,13 @@ class FrontDoor:
         holder = self._holder_of(request)
         with HeldBodies(self.budgets, holder, cut) as bodies, Place(self.places) as place:
             answer = _Answer(self._api, bodies, place, holder, send)
-            is_quick = (request.method, request.path) in QUICK
+            is_quick = self._api.is_quick(request)
             try:
                 if has_body(request):
                     await holder.find_out_for(_announced(request))
                     body = await bodies.read(receive, self._api.limit_of(request), _announced(request))
                     request = replace(request, body=body)
-                if request.body or not is_quick:
-                    place.take(self._api.network_of(request))
+                place.take(self._api.network_of(request))
             except ClientDisconnected:
                 return
             except ServiceError as error:
@@ -161,7 +167,7 @@ class FrontDoor:
             loop = asyncio.get_running_loop()
             response = await loop.run_in_executor(self._large, self._api.answer, request)
         else:
-            response = await run_on_loop(self._api.answering(request), self._elsewhere)
+            response = await run_on_loop(self._api.answering(request), self._threads)
         headers = _raw(response.headers.items())
         if request.refusal is not None and (_announced(request) or 0) > self.discards_up_to:
             headers.append((b"connection", b"close"))
@@ -183,7 +189,13 @@ class FrontDoor:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # the event that says that there is a client
         socket = WebSocket(send)
-        response = await run_on_loop(self._api.answering(replace(_request(scope), wake=socket.wake)), self._elsewhere)
+        request = replace(_request(scope), wake=socket.wake)
+        with Place(self.places) as place:
+            try:
+                place.take(self._api.network_of(request))
+            except Overloaded as error:
+                request.refusal = error
+            response = await run_on_loop(self._api.answering(request), self._threads)
         subscription = response.subscription
         if subscription is None:
             await _respond(send, "websocket.http.response", response, _raw(response.headers.items()))

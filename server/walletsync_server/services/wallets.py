@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from walletsync.protocol import wallet_digest
 from walletsync_server.live.interface import Publisher
-from walletsync_server.services.coroutines import ELSEWHERE, GeneratorCoroutine
+from walletsync_server.services.coroutines import LARGE, GeneratorCoroutine
 from walletsync_server.services.errors import Conflict, NoSuchVersion, NothingToFollow, NoWallet, TooLarge
 from walletsync_server.services.store import Store
 from walletsync_server.services.thinning import superfluous
@@ -96,7 +96,7 @@ class Wallets:
                 return shown.digest
             shown = self._tokens.shown_by(token, SMALL)
         if shown.wallet is None and shown.digest is not None:
-            yield ELSEWHERE
+            yield LARGE
             shown = self._tokens.shown_by(token, None)
         if shown.wallet is None:
             raise NoWallet
@@ -110,13 +110,14 @@ class Wallets:
         """
         return self._store.read(lambda t: t.history(self._tokens.authenticate(t, token).account_id))
 
-    def version(self, token: str | None, sequence: int) -> Wallet:
-        """Return one version of the wallet.
+    def version(self, token: str | None, sequence: int) -> GeneratorCoroutine[Wallet]:
+        """Return one version of the wallet, which may be large.
 
         Raises:
             Unauthorized: if the token is not alive.
             NoSuchVersion: if that one is not kept.
         """
+        yield LARGE
         found = self._store.read(lambda t: t.wallet_at(self._tokens.authenticate(t, token).account_id, sequence))
         if found is None:
             raise NoSuchVersion
