@@ -94,13 +94,15 @@ def test_two_runs_anywhere_are_equal_to_the_byte_and_a_change_of_the_server_is_n
 
 
 def test_a_failed_build_writes_nothing_and_says_where_to_look(tree: Tree) -> None:
-    """Exit code 1, the cell, and the folder of the failed run."""
+    """Exit code 1, the cell, what another notebook puts out that readers cannot use, and the folder of the run."""
     tree.add("01-setup", code("fine", "1"))
     tree.add("02-syncing", code("divide", "1 / 0"))
+    tree.add("03-merging", code("loud", "print('1\\n' * 300)"))
     before = tree.files()
     exit_code, said = finish(docs("build", "--root", tree.root, "--server-url", "http://127.0.0.1:9"))
     assert exit_code == 1
     assert "notebooks/02-syncing.ipynb, cell `divide`: 1 / 0\n" in said
+    assert "notebooks/03-merging.ipynb, cell `loud`: it puts out 301 lines with 601 characters" in said
     assert f"The run is kept in {tree.root}/.docs/failed.\nNothing was written.\n" in said
     assert tree.files() == before
 

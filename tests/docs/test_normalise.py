@@ -89,6 +89,14 @@ def test_normal_form_is_a_fixed_point() -> None:
             "an output of text/html has no text for README; give it a `__repr__` as well",
         ),
         (
+            {
+                "output_type": "display_data",
+                "data": {"text/plain": "<IPython.core.display.HTML object>", "text/html": "<b>1</b>"},
+                "metadata": {},
+            },
+            "an output of text/plain, text/html has no text for README; give it a `__repr__` as well",
+        ),
+        (
             stream("1\n" * 100_000),
             "it puts out 100000 lines with 200000 characters; show what matters of it, at most 200 lines and 20000 "
             "characters",

@@ -173,8 +173,8 @@ def test_nothing_is_left_after_success(tree: Tree) -> None:
     ("source", "reason"),
     [
         ("raise SystemExit(3)", "SystemExit: 3"),
-        ("import time; time.sleep(600)", "The cell was still running after 1 s."),
-        ("while True: pass", "The cell was still running after 1 s."),
+        ("import time; time.sleep(600)", "The cell was still running after 1 s. Either it goes on"),
+        ("while True: pass", "The cell was still running after 1 s. Either it goes on"),
         ("import os; os._exit(3)", "The kernel died."),
     ],
 )

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ REPORT = f"{SCRATCH}/report.xml"
 
 
 class RunFailed(Exception):
-    """Cells raised, hung or killed their kernel."""
+    """Cells raised, hung or killed their kernel; `problems` are those of the notebooks that came through."""
 
-    def __init__(self, runs: list[Run]) -> None:
+    def __init__(self, runs: list[Run], problems: Sequence[Problem] = ()) -> None:
         self.failed = [run for run in runs if run.failure]
         self.failures = [run.failure for run in self.failed if run.failure]
-        super().__init__("\n\n".join(str(failure) for failure in self.failures))
+        self.problems = list(problems)
+        super().__init__("\n\n".join(map(str, [*self.failures, *self.problems])))
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,17 @@ def _run(root: Path, notebooks: Mapping[str, Any], **settings: Any) -> list[Run]
 
 
 def _results(root: Path, runs: list[Run]) -> Results:
-    if any(run.failure for run in runs):
-        raise RunFailed(runs)
     notebooks = {}
     problems: list[Problem] = []
     for run in runs:
+        if run.failure:
+            continue
         try:
             notebooks[run.name] = normalise(run.name, run.notebook, private=private_folders(root))
         except Refused as refused:
             problems += refused.problems
+    if any(run.failure for run in runs):
+        raise RunFailed(runs, problems)
     if problems:
         raise Refused(problems)
     return Results(notebooks, {run.name: record(root, notebooks[run.name], run.calls) for run in runs})

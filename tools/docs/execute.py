@@ -95,7 +95,8 @@ def _run_one(run: Run, server_url: str, settings: dict[str, Any]) -> Run:
         run.current = next(filter(_raised, run.notebook.cells), run.current)
         run.raised(error.traceback or [f"{error.ename}: {error.evalue}"])
     except CellTimeoutError:
-        run.fail(f"The cell was still running after {settings['execution_timeout']} s.", hung=True)
+        waited = f"The cell was still running after {settings['execution_timeout']} s."
+        run.fail(f"{waited} Either it goes on for ever, or what it waits for does not come.", hung=True)
     except DeadKernelError:
         run.fail("The kernel died.")
     except RuntimeError as error:  # jupyter_client has no class of its own for a kernel that won't start

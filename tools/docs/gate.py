@@ -99,11 +99,14 @@ def _produced(root: Path, servers: Servers, say: Say) -> Results | None:
     except RunFailed as failed:
         for run in failed.failed:
             say("\n" + "\n\n".join(filter(None, (str(run.failure), behind(root, run)))))
+        if failed.problems:
+            say(f"\n{Refused(failed.problems)}")
         names = [failure.notebook for failure in failed.failures if not failure.hung]
         passes = _passes(root, servers, names, say)
         for name in passes:
             say(f"FLAKY {name}: it passed when it ran again")
-        say(Verdict.FLAKY if passes else FAILED)
+        if names:
+            say(Verdict.FLAKY if passes else FAILED)
     if (kept := root / ".docs/failed").exists():
         say(f"The run is kept in {kept}.")
     return None

@@ -20,6 +20,8 @@ PICTURE = "picture"
 """The tag of cells whose prose or output README.md shows at the top of what it is a picture of."""
 _README = {"text/plain", "text/markdown"}
 """What a template of README.md can show."""
+_SAYS_NOTHING = re.compile(r"<[\w.]+ object>")
+"""What IPython's own displays are in plain text: `<IPython.core.display.HTML object>`."""
 INJECTED = "injected-parameters"
 """The tag of the cell that papermill adds after the one with the parameters."""
 
@@ -129,7 +131,10 @@ def _unfit(cell: Any, outputs: list[Any], private: Sequence[Path]) -> Iterator[s
             for mimetype in output.data:
                 if not mimetype.startswith("text/"):
                     yield f"an output of type {mimetype} can't be checked; show text"
-            if not _README & output.data.keys():
+            shown_there = _README & output.data.keys()
+            if not shown_there or (
+                shown_there == {"text/plain"} and _SAYS_NOTHING.fullmatch(output.data["text/plain"])
+            ):
                 yield f"an output of {', '.join(output.data)} has no text for README; give it a `__repr__` as well"
         if PICTURE in tags(cell) and "text/markdown" not in output.get("data", {}):
             yield "a picture has no Markdown, which is what README shows of it; give it a `_repr_markdown_`"
