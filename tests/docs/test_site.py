@@ -120,6 +120,23 @@ def test_each_promise_is_linked_with_its_tests(site: Path) -> None:
         assert any(link.endswith(f"/blob/main/{holder.path}#L{holder.line}") for link in held.links)
 
 
+@pytest.mark.parametrize("page", PROMISING)
+def test_the_id_of_a_promise_is_part_of_no_word(site: Path, page: str) -> None:
+    """Neither for who searches, nor for who hears the page."""
+    text = (site / page).with_suffix(".html").read_text()
+    assert '<a class="promise"' in text
+    assert re.findall(r'\S*\w<a class="promise" id="[\w-]+"', text) == []
+
+
+def test_commands_are_code_and_pages_are_links(site: Path) -> None:
+    """In what sphinx makes of the texts of commands and docstrings, too."""
+    commands = (site / "commands/client.html").read_text()
+    typed = [re.sub("<[^>]*>", "", block) for block in re.findall("<pre>(.*?)</pre>", commands, re.DOTALL)]
+    assert any("walletsync register\nwalletsync sync\n" in block for block in typed)
+    assert not [link for link in Document(commands).links if "example.com" in link]
+    assert "../docs/embedding.html" in Document((site / "api/client.html").read_text()).links
+
+
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
 def test_pages_need_no_other_host_and_keep_nobody_out(site_address: str, size: tuple[int, int], scheme: str) -> None:
     """Nothing is asked of another host, nothing fails, nothing is cut off, and axe finds nothing serious."""

@@ -29,8 +29,8 @@ def linked(page: str, text: str) -> str:
     if page not in PAGES:
         return text
     target = posixpath.relpath(_shown(NAME), posixpath.dirname(page) or ".")
-    # Without the space before it, an id stays with the last word of its sentence where a line ends.
-    return re.sub(rf"\s*{LABEL.pattern}", lambda label: _anchor("promise", label[1], target), text)
+    # A space that does not break: an id stays with the last word of its sentence where a line ends, and is none of it.
+    return re.sub(rf"\s*{LABEL.pattern}", lambda label: f"&nbsp;{_anchor('promise', label[1], target)}", text)
 
 
 def page_of_promises(root: Path, source: str) -> str:

@@ -36,7 +36,10 @@ def record() -> list[dict[str, Any]]:
 def _honest(run: Recorder) -> list[Step]:
     laptop, phone = run.laptop, run.phone
     laptop.new_wallet_state()
-    run.begin("Laptop and phone know the same address and password. Both are logged in. The server has no wallet yet.")
+    run.begin(
+        "Laptop and phone know the same address and password, and are logged in. The laptop has made a wallet, which "
+        "is empty and not sent yet. The server has none."
+    )
     run.edit(laptop, "tx1", "rent", "On the laptop, somebody gives a payment the label “rent”. Only the laptop knows.")
     run.act(
         laptop,
