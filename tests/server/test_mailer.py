@@ -115,6 +115,18 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     storage.close()
 
 
+def holding(server: MailServer) -> tuple[threading.Event, threading.Event]:
+    """Hold the mails up at the server; return what is set when it has begun with one, and what lets it go on."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(command: str, address: str) -> None:
+        begun.set()
+        assert go_on.wait(20)
+
+    server.says = hold
+    return begun, go_on
+
+
 def refuses(address: str, answer: str, command: str = "RCPT") -> Callable[[str, str], str | None]:
     return lambda said, about: answer if (said, about) == (command, address) else None
 
@@ -322,14 +334,7 @@ def test_mail_that_was_sent_but_not_noted_comes_again(
 
 def test_new_route_holds_for_the_next_mail(office: Office, server: MailServer) -> None:
     """A mail that is queued after the route was set anew does not go over a connection that was open already."""
-    begun, go_on = threading.Event(), threading.Event()
-
-    def hold(command: str, address: str) -> None:
-        begun.set()
-        assert go_on.wait(20)
-
-    server.says = hold
-    server.start()
+    begun, go_on = holding(server.start())
     with MailServer() as other:
         office.sign_up(ALICE)
         sender = office.send_by(server)
@@ -345,14 +350,7 @@ def test_new_route_holds_for_the_next_mail(office: Office, server: MailServer) -
 
 def test_close_stops_between_two_mails(office: Office, server: MailServer) -> None:
     """A mailer that is told to stop finishes the mail at hand; the others stay in the queue for the next start."""
-    begun, go_on = threading.Event(), threading.Event()
-
-    def hold(command: str, address: str) -> None:
-        begun.set()
-        assert go_on.wait(20)
-
-    server.says = hold
-    server.start()
+    begun, go_on = holding(server.start())
     office.sign_up(ALICE, BOB)
     first = office.send_by(server)
     assert begun.wait(20)
