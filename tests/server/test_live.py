@@ -2,10 +2,12 @@
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete
@@ -19,6 +21,7 @@ from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import LIFETIME
 from walletsync_server.services.updates import LOOK_SECONDS
+from walletsync_server.storage.interface import ReadTransaction
 from walletsync_server.storage.sql import schema
 from walletsync_server.storage.sqlite.opening import open_sqlite
 
@@ -353,6 +356,23 @@ def test_token_made_void_by_another_process_is_found(world: World, hub: Hub) -> 
     world.clock.move(timedelta(seconds=1))
     assert world.services.updates.hang_up_void() == 1
     assert (laptop.is_over, phone.is_over) == (False, True)
+
+
+def test_many_tokens_are_looked_at_in_few_questions(world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it costs little however many listen; and each is looked at."""
+    monkeypatch.setattr("walletsync_server.services.updates.AT_ONCE", 2)
+    listeners = {name: listen(world, world.log_in(name)) for name in "abcde"}
+    world.sql(delete(schema.tokens).where(schema.tokens.c.device_id.in_(["a", "c", "e"])))
+    questions, read = Counter[str](), world.storage.read
+
+    def counting(work: Callable[[ReadTransaction], Any]) -> Any:
+        questions["asked"] += 1
+        return read(work)
+
+    monkeypatch.setattr(world.storage, "read", counting)
+    assert world.services.updates.hang_up_void() == 3
+    assert "".join(name for name, each in listeners.items() if each.is_over) == "ace"
+    assert questions["asked"] == 1 + 3
 
 
 def test_token_of_which_another_process_told_is_found_at_once(world: World, hub: Hub) -> None:

@@ -6,7 +6,7 @@ concerns an address alone stands in `interface_signups.py` and `interface_addres
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -166,6 +166,13 @@ class ReadTransaction(AddressReads, SignupReads):
     @abstractmethod
     def find_token(self, token_hash: bytes) -> Token | None:
         """Return the token with this SHA-256, expired or not; None also if its account has a later epoch."""
+
+    @abstractmethod
+    def expiries(self, token_hashes: Collection[bytes]) -> dict[bytes, datetime]:
+        """Return of these tokens those that `find_token` finds, each by its SHA-256, and when they expire.
+
+        For some hundreds, of any accounts, in one question.
+        """
 
     @abstractmethod
     def tokens_of(self, account_id: int) -> list[Token]:

@@ -191,6 +191,18 @@ class AccountContract(StorageContract):
         assert storage.read(lambda t: t.tokens_of(alice.account_id)) == []
         assert storage.read(lambda t: len(t.tokens_of(BOB.account_id))) == 1
 
+    def test_expiries_are_those_of_tokens_that_are_found(self, storage: Storage, alice: Account) -> None:
+        """Of several accounts at once; none of a token that is unknown, or of an earlier epoch."""
+        storage.write(lambda transaction: transaction.insert_account(BOB))
+        held = [token("a", 1), token("b", 2), token("x", 3, BOB.account_id), token("y", 4, BOB.account_id)]
+        for each in held:
+            storage.write(methodcaller("put_token", each))
+        asked = [each.token_hash for each in held if each is not held[3]] + [bytes(32)]
+        assert storage.ask(lambda t: t.expiries(asked)) == {each.token_hash: each.expires_at for each in held[:3]}
+        assert storage.ask(lambda t: t.expiries([])) == {}
+        storage.write(lambda t: t.replace_password(alice.account_id, "new hash", bytes(32)))
+        assert storage.ask(lambda t: t.expiries(asked)) == {held[2].token_hash: held[2].expires_at}
+
     def test_new_password_voids_the_tokens(self, storage: Storage, alice: Account) -> None:
         """`replace_password` sets hash and seed, raises the epoch, and from then on no older token is found."""
         storage.write(lambda transaction: transaction.insert_account(BOB))

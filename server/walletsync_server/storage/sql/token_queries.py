@@ -1,5 +1,6 @@
 """The queries about tokens."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -14,6 +15,11 @@ from walletsync_server.storage.sql.transaction import SqlTransaction, SqlWrites
 IS_ALIVE = (tokens.c.account_id == accounts.c.account_id) & (tokens.c.epoch == accounts.c.epoch)
 _LIVE_TOKENS = sa.select(tokens).join_from(tokens, accounts, IS_ALIVE)
 _TOKEN_OF_HASH = Prepared(_LIVE_TOKENS.where(tokens.c.token_hash == sa.bindparam("hash")))
+_EXPIRIES = (
+    sa.select(tokens.c.token_hash, tokens.c.expires_at)
+    .join_from(tokens, accounts, IS_ALIVE)
+    .where(tokens.c.token_hash.in_(sa.bindparam("hashes", expanding=True)))
+)
 _TOKENS_OF_ACCOUNT = _LIVE_TOKENS.where(tokens.c.account_id == sa.bindparam("account")).order_by(tokens.c.device_id)
 _IS_OF_DEVICE = (tokens.c.account_id == sa.bindparam("account")) & (tokens.c.device_id == sa.bindparam("device"))
 _TOKEN_OF_DEVICE = Prepared(sa.select(tokens.c.token_hash).where(_IS_OF_DEVICE))
@@ -38,6 +44,10 @@ class SqlTokenReads(SqlTransaction, ReadTransaction):
     def find_token(self, token_hash: bytes) -> Token | None:
         row = _TOKEN_OF_HASH.named(self._driver, hash=token_hash)
         return None if row is None else Token(**row)
+
+    @override
+    def expiries(self, token_hashes: Collection[bytes]) -> dict[bytes, datetime]:
+        return {row["token_hash"]: row["expires_at"] for row in self._rows(_EXPIRIES, hashes=list(token_hashes))}
 
     @override
     def tokens_of(self, account_id: int) -> list[Token]:
