@@ -1,6 +1,10 @@
 """A real Valkey for the tests: it comes in a wheel and needs no set-up."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
 
 from tests.server.helpers import free_port
 from walletsync_server.live.valkey import ask_version
@@ -19,6 +23,17 @@ class Valkey(WheelServer):
     def url(self) -> str:
         """Its URL, as the setting `live` takes it."""
         return f"valkey://{f':{self._password}@' if self._password else ''}127.0.0.1:{self.port}/0"
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Let it stand still in the block: connections stay, and nobody answers."""
+        assert self._process is not None
+        (server,) = psutil.Process(self._process.pid).children()
+        server.suspend()
+        try:
+            yield
+        finally:
+            server.resume()
 
     def _command(self) -> list[str]:
         words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]

@@ -20,7 +20,7 @@ from walletsync_server.services.account_admin import AccountAdmin
 from walletsync_server.services.coroutines import run_blocking
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import LIFETIME
-from walletsync_server.services.updates import LOOK_SECONDS
+from walletsync_server.services.updates import LOOK_SECONDS, Updates
 from walletsync_server.storage.interface import ReadTransaction
 from walletsync_server.storage.sql import schema
 from walletsync_server.storage.sqlite.opening import open_sqlite
@@ -356,6 +356,33 @@ def test_token_made_void_by_another_process_is_found(world: World, hub: Hub) -> 
     world.clock.move(timedelta(seconds=1))
     assert world.services.updates.hang_up_void() == 1
     assert (laptop.is_over, phone.is_over) == (False, True)
+
+
+def test_who_is_cut_off_looks_each_time(world: World, hub: Hub) -> None:
+    """What other servers make void is not told then; and once they are reached again it is looked for with the rest."""
+
+    class Alone(Hub):
+        reach = "cut off"
+
+    cut_off, joined = (
+        Updates(
+            Store(world.storage),
+            tokens=world.services.tokens,
+            hub=hub,
+            publisher=publisher,
+            clock=world.clock,
+            seconds=world.clock.seconds,
+        )
+        for publisher in (Alone(), hub)
+    )
+    laptop, phone, tablet = (listen(world, world.log_in(name)) for name in ("laptop", "phone", "tablet"))
+    assert [cut_off.hang_up_void(), joined.hang_up_void()] == [0, 0]
+    world.sql(delete(schema.tokens).where(schema.tokens.c.device_id == "phone"))
+    assert [joined.hang_up_void(), cut_off.hang_up_void()] == [0, 1]
+    hub.leave(phone)
+    world.sql(delete(schema.tokens).where(schema.tokens.c.device_id == "tablet"))
+    assert joined.tell_all() == 1
+    assert [each.is_over for each in (laptop, phone, tablet)] == [False, True, True]
 
 
 def test_many_tokens_are_looked_at_in_few_questions(world: World, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,6 +133,34 @@ def test_revoked_device_is_hung_up_everywhere(hosts: tuple[Host, Host]) -> None:
         assert is_hung_up(laptop)
 
 
+def test_revoked_device_is_hung_up_without_valkey(hosts: tuple[Host, Host], valkey: Valkey) -> None:
+    """The servers look into the database for it, again and again as long as they cannot tell each other."""
+    here, there = hosts
+    account = new_account(here.wire)
+    other = log_in(here.wire, account.email, device="phone").json["token"]
+    with there.listens(other) as phone:
+        valkey.stop()
+        until(lambda: {host.reach() for host in hosts} == {"cut off"})
+        assert here.wire("DELETE", f"{API}/devices/phone", token=account.token).status in (200, 204)
+        assert is_hung_up(phone)
+
+
+def test_hanging_valkey_hangs_nobody(hosts: tuple[Host, Host], valkey: Valkey) -> None:
+    """Connections stay, and nobody answers: the servers go on alone, and together again when it does."""
+    here, there = hosts
+    account = new_account(here.wire)
+    with there.listens(account.token) as socket:
+        with valkey.hanging():
+            assert here.lends(account).post(1).status == 200
+            assert log_in(there.wire, account.email, device="phone").status == 200
+            assert sign_up(here.wire, fresh_email()).status == 201
+            until(lambda: {host.reach() for host in hosts} == {"cut off"})
+        until(lambda: {host.reach() for host in hosts} == {"servers"})
+        assert socket.recv() == "wallet-update:1"
+    for host in hosts:
+        assert "event=unexpected" not in host.server.log()
+
+
 def test_limits_count_together(postgres: Postgres, valkey: Valkey) -> None:
     """What one server counted, the other has counted; without Valkey each goes on with what it counted itself."""
     with two_hosts(postgres, valkey.url, rate_signup="3/hour") as (here, there):

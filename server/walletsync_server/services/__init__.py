@@ -133,7 +133,7 @@ def build_services(
         signups=signups,
         throttle=throttle,
         tokens=tokens,
-        updates=Updates(store, tokens=tokens, hub=hub, clock=clock, seconds=seconds),
+        updates=Updates(store, tokens=tokens, hub=hub, publisher=publisher, clock=clock, seconds=seconds),
         wallets=Wallets(store, tokens=tokens, keeper=keeper, max_bytes=max_wallet_bytes, publisher=publisher),
     )
 

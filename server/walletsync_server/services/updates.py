@@ -8,6 +8,7 @@ from datetime import datetime
 from operator import methodcaller
 
 from walletsync_server.live.hub import AccountIsFull, Hub, HubIsFull, Listener
+from walletsync_server.live.interface import Publisher
 from walletsync_server.services.errors import Overloaded, TooManySockets
 from walletsync_server.services.store import Store
 from walletsync_server.services.tokens import Tokens
@@ -29,7 +30,7 @@ class Subscription:
 
 
 class Updates:
-    """Lets devices listen."""
+    """Lets devices listen. `publisher` knows whether what happens elsewhere is told here."""
 
     def __init__(
         self,
@@ -37,12 +38,14 @@ class Updates:
         *,
         tokens: Tokens,
         hub: Hub,
+        publisher: Publisher,
         clock: Callable[[], datetime],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._tokens = tokens
         self._hub = hub
+        self._publisher = publisher
         self._clock = clock
         self._seconds = seconds
         self._mark: bytes | None = None
@@ -86,21 +89,26 @@ class Updates:
         """Hang up who listens with a token that is void by now; return how many such tokens there were.
 
         Another process may have made it void, which says so, or the clock was set. For one thread, often: it looks at
-        every token only when there is a new mark, or every `LOOK_SECONDS`.
+        every token only when there is a new mark, or every `LOOK_SECONDS`, or when other servers are not reached.
         """
         mark, now = self._store.read(lambda transaction: transaction.void_mark()), self._seconds()
-        if mark == self._mark and now - self._looked_at < LOOK_SECONDS:
+        is_told = self._publisher.reach != "cut off"
+        if mark == self._mark and now - self._looked_at < LOOK_SECONDS and is_told:
             return 0
         count = self._hang_up_all_void()
         self._mark, self._looked_at = mark, now
         return count
 
     def tell_all(self) -> int:
-        """Tell each listener the current sequence, as after hints may have been lost; return how many accounts listen.
+        """Tell each listener the current sequence, or that its token is void, as after that may have been lost.
+
+        Returns:
+            How many accounts listen.
 
         Raises:
             Unavailable: if the storage does not answer; then some were not told.
         """
+        self._hang_up_all_void()
         accounts = list(self._hub.tokens())
         for account_id in accounts:
             self._hub.publish(account_id, self._store.read(methodcaller("current_sequence", account_id)))
