@@ -280,7 +280,8 @@ class Settings:
     rate_resend: str = _setting(Rates.resend, "Mails that one network may ask to be sent again.", "RATE", _rate)
     password_queue: int = _setting(
         QUEUE,
-        "Passwords that may wait to be checked; beyond that, clients are told to try again later.",
+        "Passwords of strangers that may wait to be checked, and as many of devices that are known; beyond that, "
+        "clients are told to try again later.",
         "NUMBER",
         _number(1),
     )

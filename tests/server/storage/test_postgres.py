@@ -24,6 +24,7 @@ from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, ap
 from walletsync_server.storage.interface import AddressTaken, Mail, Storage, StorageError, WriteTransaction
 from walletsync_server.storage.postgres import opening
 from walletsync_server.storage.postgres.address import Address
+from walletsync_server.storage.postgres.links import Links
 from walletsync_server.storage.postgres.opening import connect, connected
 from walletsync_server.storage.postgres.presence import PRESENCE, be_alone
 from walletsync_server.storage.sql import migrate as migrating
@@ -224,6 +225,26 @@ def test_what_was_being_erased_when_it_was_copied_is_gone(postgres: Postgres) ->
     sql(url, "UPDATE accounts SET erase_before = 2")
     open_storage(url).close()
     assert sql(url, "SELECT sequence, erase_before FROM wallets NATURAL JOIN accounts") == [(2, 0)]
+
+
+def test_of_two_that_open_it_at_once_one_sees_the_other(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever in opening it the second one comes in between; who is alone sees nobody."""
+    opened: list[Storage] = []
+
+    def opening_another_first(address: Address) -> Links:
+        monkeypatch.undo()
+        opened.append(open_storage(url))
+        return Links(address)
+
+    alone = open_storage(url)
+    assert not alone.has_company
+    alone.close()
+    until(lambda: not sql(url, OTHERS))
+    monkeypatch.setattr(opening, "Links", opening_another_first)
+    opened.append(open_storage(url))
+    assert any(each.has_company for each in opened)
+    for each in opened:
+        each.close()
 
 
 def test_one_that_somebody_has_alone_is_not_opened(url: str, storage: Storage) -> None:

@@ -11,7 +11,7 @@ from walletsync_server.storage.interface import OnCommit, Storage, StorageError,
 from walletsync_server.storage.postgres.address import Address
 from walletsync_server.storage.postgres.failures import failure
 from walletsync_server.storage.postgres.links import Links
-from walletsync_server.storage.postgres.presence import COMPANY, MIGRATING, SPACE, be_alone
+from walletsync_server.storage.postgres.presence import COMPANY, MIGRATING, PRESENCE, SPACE, be_alone
 from walletsync_server.storage.postgres.storage import PostgresStorage
 from walletsync_server.storage.sql.migrate import (
     UnknownRevision,
@@ -43,13 +43,14 @@ def open_postgres(url: str, *, create: bool = True, on_commit: OnCommit = take_n
     address = Address(url)
     migrate_postgres(url, create=create)
     with connected(address) as connection:
+        connection.execute(sa.text(PRESENCE))  # before looking: of two that open it now, one at least sees the other
         has_company = bool(connection.scalar(sa.text(COMPANY), {"space": SPACE}))
-    storage = PostgresStorage(Links(address), on_commit, has_company=has_company)
-    try:
-        storage.erase_unfinished()
-    except StorageError:
-        storage.close()
-        raise
+        storage = PostgresStorage(Links(address), on_commit, has_company=has_company)
+        try:
+            storage.erase_unfinished()  # over a connection that stays, by which this one is seen from here on
+        except StorageError:
+            storage.close()
+            raise
     return storage
 
 

@@ -19,9 +19,10 @@ COMPANY = """
 SELECT EXISTS (
   SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = CAST(:space AS oid) AND objid = 2 AND objsubid = 2
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND pid <> pg_backend_pid()
 )
 """
-"""Says whether anybody has the database open; `space` is `SPACE`."""
+"""Says whether anybody else has the database open; `space` is `SPACE`."""
 _ALONE = f"SELECT pg_try_advisory_lock({SPACE}, 2)"
 
 
