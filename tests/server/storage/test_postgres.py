@@ -1,11 +1,13 @@
 """What is PostgreSQL's own: how it is opened, what it refuses, what becomes of transactions when it fails."""
 
+import itertools
 import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from tests.postgres import Postgres
 from tests.server.helpers import HttpWire, free_port, new_account, until
 from walletsync_server.storage import Access, migrate, open_storage
 from walletsync_server.storage.contract_tests.records import ALICE, BOB, NOW, append, token, wallet
-from walletsync_server.storage.interface import AddressTaken, Mail, Storage, StorageError, WriteTransaction
+from walletsync_server.storage.interface import Account, AddressTaken, Mail, Storage, StorageError, WriteTransaction
 from walletsync_server.storage.postgres import opening
 from walletsync_server.storage.postgres.address import Address
 from walletsync_server.storage.postgres.links import Links
@@ -426,7 +428,12 @@ def test_no_two_transactions_wait_for_each_other(url: str) -> None:
     """Whatever several servers do at once about the same accounts, addresses and mails, and purge besides."""
     servers = [open_storage(url) for _ in range(2)]
     people = [ALICE, BOB]
+    ids = itertools.count(1)  # no two accounts ever have one, in life as here
     rounds = 40
+
+    def locked(transaction: WriteTransaction, person: Account) -> Account | None:
+        found = transaction.find_account(person.email)
+        return transaction.lock_account(found.account_id) if found else None
 
     def mails(transaction: WriteTransaction) -> None:
         mail = transaction.next_mail(NOW)
@@ -438,17 +445,20 @@ def test_no_two_transactions_wait_for_each_other(url: str) -> None:
         for turn in range(rounds):
             person = people[(number + turn) % 2]
 
-            def log_in(transaction: WriteTransaction, person: Any = person, turn: int = turn) -> None:
-                if transaction.lock_account(person.account_id) is None:
-                    transaction.insert_account(person)
+            def log_in(transaction: WriteTransaction, person: Account = person, turn: int = turn) -> None:
+                account = locked(transaction, person)
+                if account is None:
+                    account = replace(person, account_id=next(ids))
+                    transaction.insert_account(account)
                 for device in ("laptop", "phone")[:: 1 if turn % 2 else -1]:
-                    transaction.put_token(token(device, turn, person.account_id))
-                    transaction.remember_client(person.account_id, device.encode(), NOW, 2)
+                    transaction.put_token(token(device, turn, account.account_id))
+                    transaction.remember_client(account.account_id, device.encode(), NOW, 2)
                 transaction.mark_void(b"%d" % turn)
 
-            def delete(transaction: WriteTransaction, person: Any = person) -> None:
-                if transaction.lock_account(person.account_id) is not None:
-                    transaction.delete_account(person.account_id, NOW)
+            def delete(transaction: WriteTransaction, person: Account = person) -> None:
+                account = locked(transaction, person)
+                if account is not None:
+                    transaction.delete_account(account.account_id, NOW)
                 transaction.void_links(person.email)
                 transaction.mark_void(b"deleted")
 
