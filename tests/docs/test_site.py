@@ -15,6 +15,7 @@ from tests.browser import complaints, window
 from tools.promises.holders import holders
 from tools.promises.pages import PAGES as PROMISING
 from tools.promises.pages import sections
+from tools.site.__main__ import in_repository
 from walletsync import errors
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +92,18 @@ def test_every_link_leads_to_a_page_and_an_anchor(site: Path) -> None:
             if not target.is_file() or (parts.fragment and unquote(parts.fragment) not in anchors):
                 wrong.append(f"{path.relative_to(site)}: {link}")
     assert wrong == []
+
+
+def test_a_warning_names_the_page_that_its_author_edits(tmp_path: Path) -> None:
+    """Not the copy that is made anew each time: the site's own pages come from a folder of theirs."""
+    own = tmp_path / "docs/site/guides/programs.md"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    copies = tmp_path / ".docs/site-source"
+    said = "".join(f"{copies}/{page}:3: WARNING: lost\n" for page in ("guides/programs.md", "docs/formats.md"))
+    assert in_repository(said, tmp_path, copies) == (
+        "docs/site/guides/programs.md:3: WARNING: lost\ndocs/formats.md:3: WARNING: lost\n"
+    )
 
 
 def test_it_has_every_page_of_the_repository(site: Path) -> None:

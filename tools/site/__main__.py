@@ -3,9 +3,12 @@
 Exit code 0: done. 1: something is wrong with a page; each warning is told.
 """
 
+import io
+import re
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from sphinx.cmd.build import build_main
@@ -26,15 +29,27 @@ def build(root: Path, site: Path) -> int:
     stage(root, source)
     shutil.rmtree(site, ignore_errors=True)
     how = ["-W", "--keep-going", "--quiet", "--jobs", "auto", "-b", "html", "-c", root / OWN]
+    warnings = io.StringIO()
     # What is recorded waits for servers and keys most of the time, and Sphinx does not.
-    with subprocess.Popen(RECORD, cwd=root, stdout=subprocess.PIPE, text=True) as recording:
+    with subprocess.Popen(RECORD, cwd=root, stdout=subprocess.PIPE, text=True) as recording, redirect_stderr(warnings):
         status = build_main([str(word) for word in (*how, "-d", source / ".doctrees", source, site)])
         stories, _ = recording.communicate()
+    sys.stderr.write(in_repository(warnings.getvalue(), root, source))
     status = status or recording.returncode
     if not status:
         shutil.copyfile(source / OPENAPI, site / OPENAPI)
         (site / NAME).write_text(run_page(root / OWN / "run", stories))
     return status
+
+
+def in_repository(warnings: str, root: Path, source: Path) -> str:
+    """Return warnings that name each page where its author finds it, and not the copy that Sphinx reads."""
+
+    def page(copy: re.Match[str]) -> str:
+        own = f"{OWN}/{copy[1]}"
+        return own if (root / own).is_file() else copy[1]
+
+    return re.sub(rf"{re.escape(str(source))}/([\w./-]+)", page, warnings)
 
 
 if __name__ == "__main__":
