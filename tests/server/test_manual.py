@@ -24,7 +24,8 @@ from walletsync_server.settings import TABLE
 FOLDER = Path(__file__).parents[2] / "server"
 MANUAL = (FOLDER / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", MANUAL, re.MULTILINE | re.DOTALL)
-LINES = [line for block in BLOCKS for line in block.splitlines() if "walletsync-server " in line]
+ROWS = re.findall(r"^\| `(walletsync-server [^`]+)` \|", MANUAL, re.MULTILINE)
+LINES = [*ROWS, *(line for block in BLOCKS for line in block.splitlines() if "walletsync-server " in line)]
 
 
 def commands(group: click.Group = main, *before: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
