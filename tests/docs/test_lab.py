@@ -22,6 +22,7 @@ import requests
 import websocket
 
 from tests.docs.trees import alive
+from tools.docs.lab import open_lab
 from tools.docs.normalise import normalise, without_outputs
 from tools.docs.notebooks import to_text
 
@@ -184,6 +185,15 @@ def test_to_look_makes_nothing_dirty_and_nothing_is_left(tmp_path: Path, number:
         "02-syncing was edited. To keep that: make keep NOTEBOOK=02-syncing; to drop it: rm .docs/lab/02-syncing.ipynb"
         in (home / "log").read_text()
     )
+
+
+def test_root_is_told_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterLab itself names an option, and not where in `make lab` it goes. Nothing is left of the attempt."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    said: list[str] = []
+    assert open_lab(tmp_path, ["--no-browser"], said.append) == 1
+    assert said[0].endswith(": make lab ARGS=--allow-root")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_someone_wants_to_keep_has_its_own_command(tmp_path: Path) -> None:

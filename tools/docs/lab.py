@@ -20,7 +20,7 @@ import nbformat
 from tools.docs.build import SCRATCH
 from tools.docs.normalise import without_outputs
 from tools.docs.notebooks import Problem, parse, path_of, read_all, to_text
-from tools.docs.project import KEEP, NOTEBOOKS
+from tools.docs.project import KEEP, LAB_AS_ROOT, NOTEBOOKS
 
 LAB = f"{SCRATCH}/lab"
 _ENDING_SECONDS = 15.0
@@ -29,6 +29,9 @@ _ENDING_SECONDS = 15.0
 
 def open_lab(root: Path, arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """Run JupyterLab until somebody ends it, there or by Ctrl-C here, and return its exit code."""
+    if os.geteuid() == 0 and not any("allow_root" in each.replace("-", "_") for each in arguments):
+        say(f"JupyterLab does not run as root unless it is told to, as makes sense in a container: {LAB_AS_ROOT}")
+        return 1
     with _copy(root, say) as folder, tempfile.TemporaryDirectory(prefix="docs-lab-") as own, _temporary() as temporary:
         first = min(path.name for path in folder.glob("*.ipynb") if not path.name.startswith("00-"))
         settings = [

@@ -36,6 +36,8 @@ MEND = "make docs"
 """The command that brings the committed files up to date."""
 KEEP = "make keep NOTEBOOK="
 """The command that takes a notebook over from JupyterLab; its name follows."""
+LAB_AS_ROOT = "make lab ARGS=--allow-root"
+"""How to look at the notebooks where everything runs as root, as in a container."""
 PAGES = ("*.md", "docs/*.md", "server/*.md", "server/examples/**/*.md", "tests/*.md", "bench/*.md", "tools/**/*.md")
 """The pages whose links must lead somewhere, beside the notebooks."""
 READ = ("walletsync", "server/walletsync_server", "docs", "tools/docs", "*.md", "*/pyproject.toml", "pyproject.toml")

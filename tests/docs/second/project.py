@@ -19,6 +19,7 @@ WIDTH = 80
 TEMPLATES = "templates"
 MEND = "python -m tools.docs build"
 KEEP = "python -m tools.docs keep "
+LAB_AS_ROOT = "python -m tools.docs lab --allow-root"
 PAGES = ("*.md",)
 READ = ("templates", "tools", "answer")
 LOCK = "requirements.txt"
