@@ -17,7 +17,7 @@ from walletsync_server.storage.postgres.statements import Statements
 from walletsync_server.storage.sql.queries import SqlReadTransaction
 
 MOST = 40
-"""Connections that one process has at most: more than there are threads that need one at the same time."""
+"""Connections that one process has at most. Should all its threads need one at the same time, some wait for others."""
 PATIENCE_SECONDS = 3.0
 """How long to wait for a connection."""
 _IMPATIENCE_SECONDS = 0.05
