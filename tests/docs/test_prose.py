@@ -8,7 +8,12 @@ from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[2]
 WIDTH = 120
-PAGES = sorted([*(ROOT / "docs").glob("**/*.md"), ROOT / "server" / "README.md"])
+PAGES = sorted(
+    page
+    for pattern in ("*.md", "docs/**/*.md", "server/*.md", "tests/*.md", "bench/*.md", "tools/**/*.md")
+    for page in ROOT.glob(pattern)
+    if page != ROOT / "README.md"  # which is rendered: its wrapping is that of the notebooks
+)
 
 
 def prose(text: str) -> Iterator[tuple[int, str]]:
