@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,8 @@ class Podman:
         assert os.geteuid() == 0, "Containers are run as root here: run these tests in a machine of their own."
         program = require("podman", "podman", "--no-install-recommends")
         runtime = require("runc")  # crun refuses some machines' control groups
-        self._command = [program, f"--root={folder}/root", f"--runroot={folder}/run", f"--runtime={runtime}"]
+        self._run = tempfile.TemporaryDirectory(prefix="podman-", dir="/run")  # podman takes 50 characters at most
+        self._command = [program, f"--root={folder}/root", f"--runroot={self._run.name}", f"--runtime={runtime}"]
 
     def __call__(self, *words: str) -> str:
         """Run a command of podman; return its stdout."""
@@ -55,3 +57,4 @@ class Podman:
         """Remove all images, containers and volumes."""
         for what in ("rm", "rmi", "volume rm"):
             self(*what.split(), "--all", "--force")
+        self._run.cleanup()

@@ -82,7 +82,7 @@ def test_service_that_cannot_go_on_stops(box: Box) -> None:
     box.write("/home/alice/password", "correct horse battery steeple\n")
     alice.walletsync("service install")
     alice.wait(lambda: alice.status() == "failed, failed")
-    assert "walletsync login" in alice.log()
+    assert f"walletsync --file '{FOLDER}/labels.jsonl' login --new-password" in alice.log()
     box.write("/home/alice/password", "correct horse battery staple\n")
     alice.walletsync("service install")
     alice.wait(lambda: "Watching" in alice.log())
