@@ -85,8 +85,8 @@ def pytest_collection() -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Measure no coverage while a test runs that is `untraced`, nor while its fixtures begin and end."""
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Measure no coverage while a test runs that is `untraced`; its fixtures, and their threads, may serve others."""
     with untraced() if item.get_closest_marker("untraced") else nullcontext():
         return (yield)
 
