@@ -119,7 +119,7 @@ def test_the_page_works_from_the_first_line_to_the_last(reader: Reader) -> None:
             for who in DEVICES:
                 reader.as_typed_by(who, "walletsync login; walletsync sync")
     assert reader.unused() == set()
-    assert said["3. The certificate, and nginx"].count('"status":"ok"}') == 2
+    assert said["3. The certificate, and nginx"].count('{"live":"process","status":"ok"}') == 2
     assert "version 1" in said["5. The phone"]
     assert ".db" in said["Backups"]
     reader.as_typed_by("laptop", "walletsync sync")
